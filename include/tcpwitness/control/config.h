@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/capture/capture.h"
+#include "tcpwitness/events/sensor_event.h"
+#include "tcpwitness/pipeline/pipeline.h"
+
+/* Everything a run needs to know, from the command line, the configuration file and the defaults. */
+enum config_command {
+	COMMAND_RUN = 0,
+	COMMAND_CHECK = 1,
+	COMMAND_HELP = 2,
+	COMMAND_VERSION = 3,
+};
+
+enum { CONFIG_MAX_PATHS = 256 };
+
+struct config {
+	enum config_command command;
+	const char *read_paths[CONFIG_MAX_PATHS];
+	size_t n_read_paths;
+	const char *rules_paths[CONFIG_MAX_PATHS];
+	size_t n_rules_paths; /* 0 = the installed rules */
+	const char *outputs[CONFIG_MAX_PATHS];
+	size_t n_outputs;                /* at least 1 after config_load */
+	struct capture_live_config live; /* live.interface null = files */
+	char *bpf_filter;                /* owned; trailing arguments joined; null = none */
+	sensor_event_mask events;
+	bool seed_given; /* hash.seed was set */
+	uint64_t seed;
+	uint64_t memory_bytes; /* the whole budget of tracking state: flows and detectors */
+	const char *user;      /* to become after the interface is open; null = stay */
+	int verbosity;         /* -1 quiet, 0, 1, 2 */
+	unsigned queue_events; /* capacity of the event queue */
+	struct pipeline_config pipeline;
+	struct string_pool *strings; /* owns what the pointers above refer to */
+};
+
+enum config_result {
+	CONFIG_OK = 0,
+	CONFIG_WRONG_USAGE = 2, /* exit code 2 */
+	CONFIG_INVALID = 1,     /* the file or a value in it: exit code 1 */
+};
+
+/*
+ * Reads the command line and the file it names. *config is filled also when it fails, and must be freed with
+ * config_free. *error holds one line on failure. argv is borrowed for the life of *config.
+ */
+enum config_result config_load(struct config *config, int argc, char **argv, struct error *error);
+void config_free(struct config *config);
+
+/* --help, from the option table: at most 80 columns and one screen. */
+void config_print_help(FILE *out);
+
+/* "512M", "1G", "65536": bytes, powers of 1024. False when it is no size. */
+bool config_parse_size(const char *text, uint64_t *bytes);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/events/sensor_event.h"
+
+/*
+ * The way of events from one capture thread to the main thread: a bounded ring and an eventfd that wakes the reader.
+ * Lossless (offline): a full ring makes the capture thread wait. Else (live): the event is dropped and counted.
+ */
+struct event_queue;
+
+struct event_queue *event_queue_create(size_t capacity, bool lossless, sensor_event_mask wanted, struct error *error);
+void event_queue_destroy(struct event_queue *queue);
+
+/* Capture thread: a writer that puts events into the queue. Valid as long as the queue. */
+struct event_writer event_queue_writer(struct event_queue *queue);
+
+/* Capture thread: no more events will come. Wakes the reader. */
+void event_queue_finish(struct event_queue *queue);
+
+/* Main thread: the descriptor that becomes readable when there is something to read; for libevent. */
+int event_queue_fd(const struct event_queue *queue);
+
+/* Main thread: the oldest event, valid until event_queue_release, or null when there is none now. */
+const struct sensor_event *event_queue_peek(struct event_queue *queue);
+void event_queue_release(struct event_queue *queue);
+
+/* Main thread: call before waiting on the descriptor; false when events came meanwhile and peek must be called again. */
+bool event_queue_prepare_wait(struct event_queue *queue);
+
+/* Main thread: true once finish was called and every event was released. */
+bool event_queue_finished(const struct event_queue *queue);
+
+/*
+ * Main thread: the reader gives up (output failed); a waiting capture thread goes on and its events are dropped.
+ */
+void event_queue_abandon(struct event_queue *queue);
+
+/* Any thread: events dropped because the ring was full, so far. */
+uint64_t event_queue_dropped(const struct event_queue *queue);

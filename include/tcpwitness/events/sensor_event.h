@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/ip_addr.h"
+#include "tcpwitness/decode/anomaly.h"
+#include "tcpwitness/decode/packet.h"
+#include "tcpwitness/tcp/conn_history.h"
+#include "tcpwitness/tcp/tcp_conn.h"
+#include "tcpwitness/tcp/tcp_state.h"
+
+/*
+ * What the sensor has to say, as plain values of fixed size: made by the capture thread, carried
+ * by the ring, written by the sinks. Strings are inside the record, or have static storage.
+ */
+enum sensor_event_type {
+	EVENT_ALERT = 0,
+	EVENT_FLOW = 1,
+	EVENT_ANOMALY = 2,
+	EVENT_TCP_STATE = 3,
+	EVENT_STATS = 4,
+	EVENT_SUMMARY = 5,
+	EVENT_TYPE_COUNT, /* not a type */
+};
+
+/* "alert", ...; static storage. */
+const char *sensor_event_type_name(enum sensor_event_type type);
+
+/* A set of types, as --events gives it: bit 1 << enum sensor_event_type. */
+typedef uint32_t sensor_event_mask;
+
+struct event_ends {
+	struct ip_addr client; /* version 0 = the event has no ends */
+	struct ip_addr server; /* version 0 = not one host */
+	uint16_t client_port;  /* valid with its address and has_ports */
+	uint16_t server_port;
+	bool has_ports;
+	uint8_t n_vlans;
+	uint8_t n_tunnels;
+	uint16_t vlans[PACKET_MAX_VLANS];
+	uint8_t tunnels[PACKET_MAX_TUNNELS];
+};
+
+struct event_tcp_state {
+	struct tcp_transition transition;
+};
+
+struct event_anomaly {
+	enum anomaly anomaly;
+	uint64_t count; /* so far, of this kind in this flow (or in this run, without a flow) */
+};
+
+struct event_flow_end {    /* one side, as in witness.client and witness.server */
+	uint8_t state;     /* enum tcp_state */
+	uint8_t certainty; /* enum tcp_certainty */
+	bool heard;
+	bool isn_known;
+	bool sack_ok;
+	bool timestamps;
+	bool wscale_ok;
+	uint8_t wscale;
+	uint16_t mss; /* 0 = not offered */
+	uint32_t isn;
+	uint64_t state_packet;
+	uint64_t payload_bytes;
+	uint32_t syns;
+	uint32_t fins;
+	uint32_t rsts;
+	uint32_t retransmissions;
+	uint32_t out_of_order;
+	uint32_t lost_before_tap;
+	uint32_t lost_after_tap;
+	uint32_t zero_windows;
+	uint32_t duplicate_acks;
+	uint64_t packets; /* sent by this side */
+	uint64_t bytes;
+	uint16_t flags; /* union of SEG_* it sent */
+};
+
+struct event_flow {
+	uint64_t start_ns;
+	uint64_t end_ns;
+	uint8_t reason;  /* enum flow_end_reason, by number (flow/flow.h) */
+	uint8_t phase;   /* enum conn_phase */
+	uint8_t outcome; /* enum conn_outcome */
+	uint8_t origin;  /* enum conn_origin */
+	bool direction_certain;
+	bool closed_by_known;
+	uint8_t closed_by; /* enum conn_side */
+	bool alerted;
+	bool established_once;
+	uint64_t previous_flow_id; /* 0 = none */
+	uint32_t rtt_client_us;    /* UINT32_MAX = unknown */
+	uint32_t rtt_server_us;
+	struct event_flow_end end[2]; /* by enum conn_side */
+	char conn_state[8];
+	char history[CONN_HISTORY_BYTES];
+	uint16_t anomalies[ANOMALY_COUNT];
+};
+
+enum alert_phase { ALERT_RAISED = 0, ALERT_UPDATE = 1, ALERT_CLEARED = 2 };
+
+/* Who or what an alarm is about (design section 5). */
+struct alert_target {
+	struct ip_addr ip;   /* the target host; or the prefix, with prefix_bits set */
+	uint8_t prefix_bits; /* 0 = ip is a host */
+	bool has_port;
+	uint16_t port;
+	bool is_source;        /* "role":"source" */
+	struct ip_addr client; /* version 0 = none */
+};
+
+enum { ALERT_TOP_SOURCES = 5 };
+
+struct event_alert {
+	/* EVE's alert object; strings are borrowed from the ruleset, which outlives every event. */
+	uint32_t signature_id;
+	uint32_t rev;
+	uint8_t severity; /* 1 .. 3 */
+	const char *signature;
+	const char *category;
+	const char *mitre_technique; /* "T1499.001"; null = none */
+	const char *mitre_tactic;
+
+	/* The detection object. */
+	const char *detector; /* static */
+	uint64_t alert_id;
+	enum alert_phase phase;
+	struct alert_target target;
+	uint64_t started_ns;
+	uint64_t updated_ns;
+	uint64_t ended_ns; /* 0 = not over */
+	double rate;       /* of what the detector counts, per second (or its level, for gauges) */
+	double baseline;
+	double threshold;
+	double peak;
+	struct {
+		uint64_t syn;
+		uint64_t synack;
+		uint64_t completed;
+		uint64_t unanswered;
+		uint64_t half_open;
+		uint64_t refused;
+	} counts;
+	uint64_t sources_distinct;
+	uint8_t n_top_sources;
+	struct {
+		struct ip_addr ip;
+		double share; /* 0 .. 1 */
+	} top_sources[ALERT_TOP_SOURCES];
+	double spoofed_likelihood; /* 0 .. 1; negative = not known */
+	double confidence;         /* 0 .. 1 */
+	bool has_forecast;         /* time_wait_exhaustion */
+	struct {
+		double occupancy;          /* 0 .. 1 and above */
+		uint32_t capacity;         /* ports */
+		uint64_t exhaustion_at_ns; /* 0 = not to be expected */
+		double seconds_left;       /* negative = not to be expected */
+	} forecast;
+	struct {
+		bool one_way;            /* the target's answers are not visible */
+		uint64_t kernel_dropped; /* frames, so far in this run */
+		uint64_t flows_evicted;  /* so far in this run */
+		uint64_t flows_refused;
+	} visibility;
+	char explanation[320];
+};
+
+/* One named number of a stats event. name has static storage and may be nested with dots ("flow.evicted.closed"). */
+struct event_counter {
+	const char *name;
+	uint64_t value;
+};
+
+enum { EVENT_MAX_COUNTERS = 192 };
+
+struct event_stats {
+	uint64_t uptime_s; /* packet time since the first packet */
+	uint16_t n_counters;
+	struct event_counter counters[EVENT_MAX_COUNTERS];
+};
+
+/* summary: the counters named by the design, as dotted names ("alerts.raised"), in printing order. */
+struct event_summary {
+	bool truncated;
+	uint16_t n_counters;
+	struct event_counter counters[EVENT_MAX_COUNTERS];
+};
+
+struct sensor_event {
+	enum sensor_event_type type;
+	uint64_t time_ns;       /* packet time */
+	uint64_t packet_number; /* 0 = no one packet caused it */
+	uint64_t flow_id;       /* 0 = none */
+	const char *in_iface;   /* interface or file name, outlives every event; null = none */
+	struct event_ends ends;
+	union {
+		struct event_alert alert;
+		struct event_flow flow;
+		struct event_anomaly anomaly;
+		struct event_tcp_state tcp_state;
+		struct event_stats stats;
+		struct event_summary summary;
+	};
+};
+
+/*
+ * Where the capture thread puts events. begin gives a zeroed record of the wanted type to fill in place, or null when it is not
+ * wanted (masked) or there is no room (live: counted); end hands it on. One record at a time.
+ */
+struct event_writer {
+	void *context;
+	struct sensor_event *(*begin)(void *context, enum sensor_event_type type);
+	void (*end)(void *context, struct sensor_event *event);
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/decode/anomaly.h"
+#include "tcpwitness/flow/flow_key.h"
+#include "tcpwitness/tcp/conn_history.h"
+#include "tcpwitness/tcp/tcp_conn.h"
+
+/*
+ * Where a flow stands in the table: its timer and its place in the order of eviction. A class is a
+ * queue in the order of last touch, so the head is always the next to expire.
+ */
+enum flow_class {
+	FLOW_CLASS_FREE = 0,       /* not in use */
+	FLOW_CLASS_UNANSWERED_NEW, /* SYN only, answer still to be expected */
+	FLOW_CLASS_UNANSWERED,     /* SYN only, answer overdue */
+	FLOW_CLASS_HALF_OPEN_NEW,  /* SYN-ACK seen, third ACK still to be expected */
+	FLOW_CLASS_HALF_OPEN,      /* third ACK overdue */
+	FLOW_CLASS_MIDSTREAM,
+	FLOW_CLASS_ESTABLISHED,
+	FLOW_CLASS_HALF_CLOSED,
+	FLOW_CLASS_CLOSING,
+	FLOW_CLASS_TIME_WAIT,
+	FLOW_CLASS_CLOSED, /* over; kept so that late segments do not become connections */
+	FLOW_CLASS_COUNT,  /* not a class */
+};
+
+/* Name as in counters ("half_open_new"). Static storage. */
+const char *flow_class_name(enum flow_class flow_class);
+
+/* Why a flow's record was written. Names follow EVE where EVE has one. */
+enum flow_end_reason {
+	FLOW_END_TIMEOUT = 0,
+	FLOW_END_CLOSED = 1,   /* over, and the grace for late segments passed */
+	FLOW_END_EVICTED = 2,  /* the table was full: EVE "forced" */
+	FLOW_END_REUSED = 3,   /* EVE "tcp_reuse" */
+	FLOW_END_SHUTDOWN = 4, /* end of the capture or of the sensor */
+};
+
+const char *flow_end_reason_name(enum flow_end_reason reason);
+
+struct flow_direction {
+	uint64_t packets;
+	uint64_t bytes; /* IP packets with their headers */
+	uint16_t flags; /* union of SEG_* */
+	uint8_t ttl_min;
+	uint8_t ttl_max;
+};
+
+struct flow {
+	struct flow_key key;
+	uint64_t hash;
+	uint64_t id;          /* number of its first packet: unique, and the same on every run */
+	uint64_t previous_id; /* the incarnation before it on the same tuple; 0 = none known */
+	uint32_t hash_next;   /* links of the table; see flow_table.c */
+	uint32_t class_next;
+	uint32_t class_prev;
+	uint8_t flow_class;   /* enum flow_class */
+	uint8_t client_index; /* which end of the key (0 or 1) is the client */
+	uint8_t n_vlans;
+	uint8_t n_tunnels;
+	uint16_t vlans[PACKET_MAX_VLANS];
+	uint8_t tunnels[PACKET_MAX_TUNNELS];
+	uint16_t source; /* index of file or interface of its first packet */
+	bool alerted;    /* an alarm named it */
+	bool decode_noted;
+	uint64_t touched_ns; /* when it last took its place in its class's queue; never goes backwards */
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t last_packet;               /* number */
+	struct flow_direction direction[2]; /* by enum conn_side that sent */
+	uint16_t anomalies[ANOMALY_COUNT];  /* saturating counts */
+	struct conn_history history;
+	struct tcp_conn conn;
+};
+
+/* Address and port of one side. */
+static inline struct ip_addr flow_addr(const struct flow *flow, enum conn_side side)
+{
+	struct ip_addr addr = { .version = (uint8_t)flow->key.ip_version };
+	unsigned index = side == SIDE_CLIENT ? flow->client_index : 1u - flow->client_index;
+	memcpy(addr.bytes, flow->key.addr[index], sizeof(addr.bytes));
+	return addr;
+}
+
+static inline uint16_t flow_port(const struct flow *flow, enum conn_side side)
+{
+	return flow->key.port[side == SIDE_CLIENT ? flow->client_index : 1u - flow->client_index];
+}

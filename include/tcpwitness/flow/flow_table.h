@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/flow/flow.h"
+
+/*
+ * The table of tracked flows: a keyed hash over a slab that is allocated once. Every flow is in the queue of its class;
+ * a class has one timeout, so its head expires first, and expiry never scans. Capture thread.
+ *
+ * When the slab is full a newcomer takes the place of the flow that goes first in this order, the one longest
+ * untouched within a class: closed, unanswered, unanswered_new, half_open, half_open_new, midstream, time_wait,
+ * closing, half_closed. An established connection is never evicted for a newcomer; at most 15 of
+ * 16 places are for established connections, and when one more completes its handshake than
+ * that, the established connection longest silent goes. So a flood of SYNs evicts none.
+ */
+struct flow_table;
+
+struct flow_table_config {
+	size_t memory_bytes;                   /* for slab and index together; at least 64 KiB */
+	uint64_t timeout_ns[FLOW_CLASS_COUNT]; /* by class; FLOW_CLASS_FREE is unused */
+};
+
+/* The timeouts of the manual page tcpwitness(1), and 256 MiB. */
+void flow_table_config_defaults(struct flow_table_config *config);
+
+struct flow_table_stats {
+	uint64_t created;
+	uint64_t expired[FLOW_CLASS_COUNT];
+	uint64_t evicted[FLOW_CLASS_COUNT];
+	uint64_t refused;                  /* newcomers for whom no place could be made */
+	uint64_t in_use[FLOW_CLASS_COUNT]; /* now */
+	uint64_t capacity;                 /* flows */
+	uint64_t longest_chain;            /* flows looked at by the longest look-up so far */
+	uint64_t memory_bytes;             /* allocated */
+};
+
+/*
+ * Called for a flow that leaves by eviction, before its place is given away: the last chance to write
+ * its record. The flow is borrowed for the call; the table must not be used in it.
+ */
+typedef void flow_evict_fn(void *context, struct flow *flow);
+
+/*
+ * Allocates all that the table will ever use, within memory_bytes. Null with *error filled when memory is short or
+ * the config is out of range.
+ */
+struct flow_table *flow_table_create(const struct flow_table_config *config, flow_evict_fn *evict, void *context,
+				     struct error *error);
+void flow_table_destroy(struct flow_table *table);
+
+/* The flow with this key, borrowed until it is removed, or null. hash is flow_key_hash of key. */
+struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash);
+
+/*
+ * A new, zeroed flow with key and hash set, in the queue of flow_class as touched at now_ns; another may have been
+ * evicted for it. Null when no place could be made (counted). The key must not be in the table.
+ */
+struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			       enum flow_class flow_class, uint64_t now_ns);
+
+/*
+ * Puts the flow at the end of the queue of flow_class, as touched at now_ns (or at the latest time the table has seen,
+ * if that is later). May evict another flow when flow_class is FLOW_CLASS_ESTABLISHED and their share is full.
+ */
+void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t now_ns);
+
+/* Takes the flow out; the pointer is dead afterwards. */
+void flow_table_remove(struct flow_table *table, struct flow *flow);
+
+/*
+ * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It stays in the table: the
+ * caller removes or touches it before the next call. Ties go to the lower class number, then to the order in the queue.
+ */
+struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);
+
+/* Packet time at which the flow's timeout passes. */
+uint64_t flow_table_due_ns(const struct flow_table *table, const struct flow *flow);
+
+/*
+ * For the end of a run: the flow with the lowest id still in the table, or null when it is empty. Sorts once at
+ * the first call, so no other function but flow_table_remove may be called between calls.
+ */
+struct flow *flow_table_first(struct flow_table *table);
+
+/* Borrowed, always current. */
+const struct flow_table_stats *flow_table_get_stats(const struct flow_table *table);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/decode/packet.h"
+#include "tcpwitness/detect/detect_engine.h"
+#include "tcpwitness/events/sensor_event.h"
+#include "tcpwitness/flow/flow_key.h"
+#include "tcpwitness/flow/flow_table.h"
+#include "tcpwitness/tcp/tcp_conn.h"
+
+/*
+ * From decoded segments to flows, both ends' states, events and signals: the middle of the pipeline. Packet
+ * time only; the same packets give the same events. Capture thread.
+ */
+struct tracker;
+
+struct tracker_config {
+	struct flow_key_config key;
+	struct flow_table_config table;
+	struct tcp_conn_config conn;
+	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
+};
+
+struct tracker_stats {
+	uint64_t segments;
+	uint64_t payload_bytes;
+	uint64_t connections;                  /* flows begun, whatever they began with */
+	uint64_t outcomes[CONN_OUTCOME_COUNT]; /* of records written */
+	uint64_t flow_records;
+	uint64_t untracked; /* segments for which no place could be made */
+	uint64_t icmp_matched;
+	uint64_t icmp_unmatched;
+	uint64_t out_of_state; /* segments without a flow that begin none (RST, late FIN) */
+	uint64_t bad_checksum;
+	uint64_t duplicates;
+	uint64_t anomalies[ANOMALY_COUNT];
+};
+
+void tracker_config_defaults(struct tracker_config *config);
+
+/*
+ * engine may be null (no detection). source_names: by packet.source, static for the run, for in_iface. All memory is
+ * allocated here. Null with *error filled on failure.
+ */
+struct tracker *tracker_create(const struct tracker_config *config, struct detect_engine *engine,
+			       const struct event_writer *writer, const char *const *source_names, struct error *error);
+void tracker_destroy(struct tracker *tracker);
+
+/* One decoded segment or ICMP quote. */
+void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote);
+
+/*
+ * Packet time is now_ns: expires flows. tracker_packet does it by itself; this is for packets that are not TCP, and for
+ * the tick of a live capture that is idle. packet_number is 0 for a tick.
+ */
+void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number);
+
+/* The end of the run: writes a record for every flow that is left, in the order of their ids. */
+void tracker_finish(struct tracker *tracker);
+
+const struct tracker_stats *tracker_get_stats(const struct tracker *tracker);
+const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/decode/packet.h"
+#include "tcpwitness/tcp/tcp_state.h"
+
+/*
+ * One connection as a passive observer knows it: two ends, each with a state that its own segments
+ * prove and a list of things it was sent but has not yet shown to have received. Deterministic:
+ * no clock, no I/O, no allocation, no globals. Capture thread.
+ */
+
+/* The ends of a connection; also the index into tcp_conn.end. */
+enum conn_side {
+	SIDE_CLIENT = 0, /* sent the first SYN, or is the best guess */
+	SIDE_SERVER = 1,
+};
+
+static inline enum conn_side conn_side_other(enum conn_side side)
+{
+	return side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
+}
+
+/* What the connection's record begins with. */
+enum conn_origin {
+	CONN_ORIGIN_SYN = 0,
+	CONN_ORIGIN_SYNACK = 1,    /* the SYN was not seen */
+	CONN_ORIGIN_MIDSTREAM = 2, /* data or a bare ACK */
+	CONN_ORIGIN_CLOSING = 3,   /* FIN or RST: nothing before it was seen */
+};
+
+/* The segment or timer class behind a transition, as in tcp_state.cause. */
+enum conn_cause {
+	CONN_CAUSE_SYN = 0,
+	CONN_CAUSE_SYNACK,
+	CONN_CAUSE_ACK,
+	CONN_CAUSE_DATA,
+	CONN_CAUSE_FIN,
+	CONN_CAUSE_RST,
+	CONN_CAUSE_ICMP,
+	CONN_CAUSE_TIMEOUT,
+	CONN_CAUSE_COUNT, /* not a cause */
+};
+
+/* Why the flow's record says what became of the connection (one per record). */
+enum conn_outcome {
+	CONN_OUTCOME_IN_PROGRESS = 0, /* the capture or the sensor ended first */
+	CONN_OUTCOME_NEVER_ANSWERED,
+	CONN_OUTCOME_REFUSED,
+	CONN_OUTCOME_UNREACHABLE,
+	CONN_OUTCOME_HALF_OPEN_TIMEOUT,
+	CONN_OUTCOME_HALF_OPEN_RESET,
+	CONN_OUTCOME_COMPLETED_NORMAL,
+	CONN_OUTCOME_COMPLETED_HALF_CLOSED,
+	CONN_OUTCOME_ABORTED_BY_CLIENT,
+	CONN_OUTCOME_ABORTED_BY_SERVER,
+	CONN_OUTCOME_ESTABLISHED_IDLE_TIMEOUT,
+	CONN_OUTCOME_MIDSTREAM_COMPLETED,
+	CONN_OUTCOME_MIDSTREAM_RESET,
+	CONN_OUTCOME_MIDSTREAM_TIMEOUT,
+	CONN_OUTCOME_COUNT, /* not an outcome */
+};
+
+enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_SYNACK_CANDIDATES = 3, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
+
+/*
+ * One end. Sequence numbers are in host order. Invariants: snd_una <= snd_nxt (mod 2^32) once both are
+ * known; state is what sure becomes when the pending events happen in order.
+ */
+struct tcp_end {
+	/* State. */
+	uint8_t state;     /* enum tcp_state: the best estimate */
+	uint8_t sure;      /* enum tcp_state: what this end's own segments prove */
+	uint8_t certainty; /* enum tcp_certainty of state */
+	uint8_t n_pending;
+	uint8_t pending[CONN_MAX_PENDING]; /* enum tcp_event: sent to this end, receipt not shown yet, in tap order */
+	uint8_t sure_before_rst; /* enum tcp_state: to go back to when a reset turns out not to have happened */
+	uint64_t state_packet;   /* number of the packet behind the present state and certainty */
+	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
+
+	/* Sequence space. */
+	bool heard;     /* at least one segment of this end was seen */
+	bool seq_known; /* snd_nxt is valid */
+	bool una_known; /* snd_una is valid: the other end has acknowledged something */
+	bool syn_seen;  /* its SYN or SYN-ACK was seen, iss is sure */
+	bool fin_seen;  /* its FIN was seen (or must have been sent), fin_seq is valid */
+	bool rst_sent;
+	bool window_known; /* window_bytes is scaled rightly */
+	bool ts_known;
+	uint32_t iss;     /* sequence number of its SYN */
+	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
+	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
+	uint32_t fin_seq; /* sequence number of its FIN */
+	uint32_t
+		nxt_before_fin_ack; /* see tcp_conn.c: above this, its bytes were only seen with an ACK of the peer's FIN */
+	uint32_t last_ack;          /* highest acknowledgement number it sent */
+	uint32_t window_bytes;      /* its receive window as last advertised, scaled */
+	uint16_t last_window;       /* as in the header, for duplicate ACKs */
+	uint32_t ts_val;            /* highest TSval it sent */
+	uint32_t ts_ecr;            /* highest TSecr it sent */
+	uint64_t last_ns;           /* time of its last segment */
+	struct {
+		uint32_t left;
+		uint32_t right;
+		uint64_t since_ns;
+	} holes[CONN_MAX_HOLES]; /* sequence ranges passed over, oldest first */
+	uint8_t n_holes;
+
+	/* Candidates for iss while the handshake is open, newest last. */
+	uint8_t n_candidates;
+	uint32_t candidates[CONN_MAX_SYN_CANDIDATES];
+
+	/* What its SYN offered. */
+	uint8_t wscale;
+	bool wscale_ok;
+	bool sack_ok;
+	bool timestamps;
+	uint16_t mss;         /* 0 = not offered */
+	uint16_t syn_options; /* TCPOPT_* of its SYN */
+	uint32_t syn_layout;
+	uint16_t syn_window;
+
+	/* Counters. */
+	uint32_t syns; /* SYN or SYN-ACK segments, repeats included */
+	uint32_t fins;
+	uint32_t rsts;
+	uint32_t retransmissions; /* segments */
+	uint32_t out_of_order;
+	uint32_t lost_before_tap; /* segments that occupy sequence numbers */
+	uint32_t lost_after_tap;
+	uint32_t zero_windows;
+	uint32_t duplicate_acks;
+	uint64_t payload_bytes; /* each sequence number once */
+
+	/* For telling repeats of the capture from repeats of the sender. */
+	uint32_t dup_hash;
+	uint16_t dup_ip_id;
+	uint64_t dup_ns;
+};
+
+struct tcp_conn {
+	struct tcp_end end[2];  /* by enum conn_side */
+	uint8_t origin;         /* enum conn_origin */
+	bool direction_certain; /* client is known to be the client: its SYN or the server's SYN-ACK was seen */
+	bool established_once;  /* the client proved that it has the SYN-ACK */
+	bool simultaneous_open;
+	bool refused;
+	bool unreachable;  /* an ICMP error answered the SYN */
+	bool synack_reset; /* client reset after SYN-ACK, before its ACK */
+	bool closed_by_known;
+	uint8_t closed_by; /* enum conn_side: who sent the first FIN or RST */
+	bool timed_out;    /* closed by an estimate, not by a segment */
+	uint64_t first_syn_ns;
+	uint64_t last_syn_ns;
+	uint64_t first_synack_ns;
+	uint64_t third_ack_ns;
+	uint32_t rtt_client_us; /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
+	uint32_t rtt_server_us; /* SYN to SYN-ACK */
+
+	/* A SYN that might open the next incarnation while this one is not surely over. */
+	bool next_syn_held;
+	uint8_t next_syn_side; /* enum conn_side that sent it */
+	struct packet_syn {
+		uint64_t time_ns;
+		uint64_t number;
+		uint32_t seq;
+		uint16_t window;
+		uint16_t flags;
+		struct tcp_options options;
+	} next_syn;
+};
+
+struct tcp_transition {
+	uint8_t side;      /* enum conn_side */
+	uint8_t from;      /* enum tcp_state */
+	uint8_t to;        /* equal to from when only the certainty changed */
+	uint8_t certainty; /* enum tcp_certainty of to */
+	uint8_t cause;     /* enum conn_cause */
+	bool inferred;     /* happened unseen and was filled in */
+};
+
+enum { CONN_MAX_TRANSITIONS = 16 };
+
+enum conn_verdict_kind {
+	CONN_ACCEPT = 0, /* the segment counts */
+	CONN_TRACK_ONLY =
+		1, /* it counts as traffic, but says nothing of the state (implausible numbers, bad checksum) */
+	CONN_DUPLICATE = 2,       /* the same packet captured twice: counts as nothing but a duplicate */
+	CONN_NEW_INCARNATION = 3, /* this segment opens a new connection on the same tuple; nothing was changed here */
+	CONN_NEW_INCARNATION_HELD_SYN = 4, /* the held SYN (next_syn) did, and this segment belongs to the new one */
+};
+
+/* What one segment did. */
+struct tcp_verdict {
+	uint8_t kind; /* enum conn_verdict_kind */
+	uint8_t n_transitions;
+	struct tcp_transition transitions[CONN_MAX_TRANSITIONS]; /* in order */
+	struct anomaly_set anomalies;                            /* of this segment, decode anomalies included */
+	bool completed;   /* this segment completed the handshake: the client proved ESTABLISHED */
+	bool new_payload; /* brought payload not seen before */
+	bool retransmitted_payload;
+	bool gap; /* the sender's sequence numbers skipped something */
+};
+
+struct tcp_conn_config {
+	uint64_t reorder_tolerance_ns; /* a gap filled within this is out_of_order, not a loss */
+	uint64_t duplicate_window_ns;  /* an identical packet within this is a capture duplicate; 0 = off */
+	bool rst_strict;               /* RFC 5961: only an exact sequence number resets; else any in the window */
+};
+
+void tcp_conn_config_defaults(struct tcp_conn_config *config);
+
+/*
+ * Begins a connection with its first segment and applies it. Which side sent it is decided here
+ * (SYN: the client; SYN-ACK: the server; else by ports: the lower one is the server's, and
+ * direction_certain stays false) and returned. *conn need not be initialised. verdict is filled.
+ */
+enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet *packet,
+			     struct tcp_verdict *verdict);
+
+/*
+ * Begins the next incarnation with a SYN held by the old one (CONN_NEW_INCARNATION_HELD_SYN). side is the sender
+ * of that SYN, which becomes the client. *verdict gets the SYN's transitions.
+ */
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct packet_syn *syn, struct tcp_verdict *verdict);
+
+/*
+ * Applies one more segment, sent by side. *verdict is filled; for the two NEW_INCARNATION kinds *conn is unchanged
+ * but for counters of anomalies. now is packet->time_ns.
+ */
+void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+		      const struct packet *packet, struct tcp_verdict *verdict);
+
+/* Applies an ICMP error that quotes a segment sent by side. Unknown quoted numbers change nothing. */
+void tcp_conn_icmp(struct tcp_conn *conn, enum conn_side side, const struct packet *packet,
+		   struct tcp_verdict *verdict);
+
+/*
+ * Time ran out in the present state (2MSL, give-up, idle): estimates what the ends did without a segment.
+ * Transitions carry the cause "timeout" and certainty presumed.
+ */
+void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict *verdict);
+
+/*
+ * What became of the connection, as things stand. idle_timeout: the flow's timer ran out (not the
+ * end of the capture, and not an eviction).
+ */
+enum conn_outcome tcp_conn_outcome(const struct tcp_conn *conn, bool idle_timeout);
+
+/* Coarse phase, for timers and eviction; derived from both ends' states. */
+enum conn_phase {
+	CONN_PHASE_UNANSWERED = 0, /* SYN only */
+	CONN_PHASE_HALF_OPEN,      /* SYN-ACK seen, the client has not shown that it has it */
+	CONN_PHASE_MIDSTREAM,      /* picked up without a handshake, only one end heard so far */
+	CONN_PHASE_ESTABLISHED,
+	CONN_PHASE_HALF_CLOSED, /* one FIN acknowledged or seen, the other end still open */
+	CONN_PHASE_CLOSING,     /* both FINs sent, or one unanswered */
+	CONN_PHASE_TIME_WAIT,   /* an end holds TIME_WAIT */
+	CONN_PHASE_CLOSED,      /* reset, refused, unreachable */
+	CONN_PHASE_COUNT,       /* not a phase */
+};
+
+enum conn_phase tcp_conn_phase(const struct tcp_conn *conn);
+
+/*
+ * True when an end holds TIME_WAIT; *owner is that end (the client when both hold it, as its ports are the ones
+ * that run out).
+ */
+bool tcp_conn_time_wait_owner(const struct tcp_conn *conn, enum conn_side *owner);
+
+/* Names as in events. Static storage. */
+const char *conn_side_name(enum conn_side side);
+const char *conn_origin_name(enum conn_origin origin);
+const char *conn_cause_name(enum conn_cause cause);
+const char *conn_outcome_name(enum conn_outcome outcome);
