@@ -15,12 +15,14 @@ def main():
     pages = tree.files("doc", suffixes=[".1", ".5", ".8"])
     problems = []
     for page in pages:
-        # STYLE messages count too, but for a base system's own rules on references and dates.
+        # STYLE messages count too, but for those on pages that are not installed here and on our longer lines.
         result = subprocess.run(
             [mandoc, "-T", "lint", "-W", "style", str(page)], cwd=tree.ROOT, capture_output=True, text=True, check=False
         )
         problems.extend(
-            line for line in result.stdout.splitlines() if "referenced manual not found" not in line
+            line
+            for line in result.stdout.splitlines()
+            if "referenced manual not found" not in line and "line longer than 80 bytes" not in line
         )
         problems.extend(
             f"{page}: refers to {name}({section}), which does not exist"
