@@ -1,2 +1,83 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which packets belong to one connection: the two ends of RFC 9293 3.3.1 in an order that does not depend on who
+ * sends, and the domain. The domain is hashed with the secret, so that nobody can choose VLANs or tunnel networks that
+ * make two connections one.
+ */
 #include "tcpwitness/flow/flow_key.h"
+
+#include <assert.h>
+
+/* Both lists with their counts, and the network: the longest that domain_of() hashes. */
+enum { DOMAIN_MAX_BYTES = 1 + 2 * PACKET_MAX_VLANS + 1 + PACKET_MAX_TUNNELS + 4 };
+
+static size_t put_vlans(uint8_t *bytes, const struct packet *packet)
+{
+	size_t n = 0;
+
+	assert(packet->n_vlans <= PACKET_MAX_VLANS);
+	bytes[n++] = packet->n_vlans;
+	for (unsigned i = 0; i < packet->n_vlans; i++) {
+		bytes[n++] = (uint8_t)(packet->vlans[i] >> 8);
+		bytes[n++] = (uint8_t)packet->vlans[i];
+	}
+	return n;
+}
+
+static size_t put_tunnels(uint8_t *bytes, const struct packet *packet)
+{
+	size_t n = 0;
+
+	assert(packet->n_tunnels <= PACKET_MAX_TUNNELS);
+	bytes[n++] = packet->n_tunnels;
+	for (unsigned i = 0; i < packet->n_tunnels; i++)
+		bytes[n++] = packet->tunnels[i];
+	for (int shift = 24; shift >= 0; shift -= 8)
+		bytes[n++] = (uint8_t)(packet->tunnel_network >> shift);
+	return n;
+}
+
+/* A list that is not used counts as empty, so that a packet without VLANs is in domain 0 whatever its tunnels. */
+static uint64_t domain_of(const struct flow_key_config *config, const struct packet *packet)
+{
+	bool with_vlans = config->use_vlan && packet->n_vlans > 0;
+	bool with_tunnels = config->use_tunnel && packet->n_tunnels > 0;
+	uint8_t bytes[DOMAIN_MAX_BYTES];
+	size_t n = 0;
+	uint64_t domain;
+
+	if (!with_vlans && !with_tunnels)
+		return 0;
+	if (with_vlans)
+		n += put_vlans(bytes + n, packet);
+	else
+		bytes[n++] = 0;
+	if (with_tunnels)
+		n += put_tunnels(bytes + n, packet);
+	else
+		bytes[n++] = 0;
+	domain = siphash13(&config->secret, bytes, n);
+	return domain != 0 ? domain : 1; /* 0 means none */
+}
+
+unsigned flow_key_from_packet(const struct flow_key_config *config, const struct packet *packet, struct flow_key *key)
+{
+	int order = memcmp(packet->src.bytes, packet->dst.bytes, sizeof(packet->src.bytes));
+	unsigned sender;
+
+	if (order == 0)
+		order = (int)packet->src_port - (int)packet->dst_port;
+	sender = order > 0;
+	memcpy(key->addr[sender], packet->src.bytes, sizeof(key->addr[0]));
+	memcpy(key->addr[1 - sender], packet->dst.bytes, sizeof(key->addr[0]));
+	key->port[sender] = packet->src_port;
+	key->port[1 - sender] = packet->dst_port;
+	key->ip_version = packet->src.version;
+	key->domain = domain_of(config, packet);
+	return sender;
+}
+
+uint64_t flow_key_hash(const struct flow_key_config *config, const struct flow_key *key)
+{
+	return siphash13(&config->secret, key, sizeof(*key));
+}

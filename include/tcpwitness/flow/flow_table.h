@@ -30,7 +30,7 @@ void flow_table_config_defaults(struct flow_table_config *config);
 
 struct flow_table_stats {
 	uint64_t created;
-	uint64_t expired[FLOW_CLASS_COUNT];
+	uint64_t expired[FLOW_CLASS_COUNT]; /* removed as flow_table_next_expired gave them, by class */
 	uint64_t evicted[FLOW_CLASS_COUNT];
 	uint64_t refused;                  /* newcomers for whom no place could be made */
 	uint64_t in_use[FLOW_CLASS_COUNT]; /* now */

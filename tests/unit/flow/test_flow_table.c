@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One behaviour of the flow table a test; random operations against a model are in test_flow_table_model.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* Allocations of the table are counted; fail_mapping makes memory short. */
+static unsigned n_allocations;
+static size_t mapped_bytes;
+static bool fail_mapping;
+
+static void *counted_calloc(size_t n, size_t bytes)
+{
+	n_allocations++;
+	return calloc(n, bytes);
+}
+
+static void *counted_mmap(void *address, size_t bytes, int protection, int flags, int fd, long offset)
+{
+	n_allocations++;
+	mapped_bytes = bytes;
+	if (fail_mapping) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return mmap(address, bytes, protection, flags, fd, offset);
+}
+
+#define calloc counted_calloc
+#define mmap   counted_mmap
+#include "flow_sort.c"
+#include "flow_table.c"
+#undef calloc
+#undef mmap
+
+#include "flow_table_check.h"
+
+#define SECONDS(n) ((n)*NS_PER_SEC)
+
+enum { SMALL_BYTES = 64 * 1024 };
+
+static const struct flow_key_config keys = { .secret = { 3, 4 } };
+
+/* Evicted flows by id, in order. */
+struct evicted {
+	uint64_t ids[64];
+	unsigned n;
+};
+
+static void note_evicted(void *context, struct flow *flow)
+{
+	struct evicted *evicted = context;
+
+	evicted->ids[evicted->n++ % 64] = flow->id;
+}
+
+static struct flow_table *create_table(size_t memory_bytes, struct evicted *evicted)
+{
+	struct flow_table_config config;
+	struct error error;
+	struct flow_table *table;
+
+	flow_table_config_defaults(&config);
+	config.memory_bytes = memory_bytes;
+	table = flow_table_create(&config, evicted != NULL ? note_evicted : NULL, evicted, &error);
+	assert_non_null(table);
+	return table;
+}
+
+/* The n-th of many connections. */
+static struct flow_key key_number(uint32_t n)
+{
+	struct flow_key key = { .port = { 80, (uint16_t)n }, .ip_version = 4 };
+
+	memcpy(key.addr[1], &n, sizeof(n));
+	return key;
+}
+
+static struct flow *insert(struct flow_table *table, uint32_t n, enum flow_class flow_class, uint64_t now_ns)
+{
+	struct flow_key key = key_number(n);
+	struct flow *flow = flow_table_insert(table, &key, flow_key_hash(&keys, &key), flow_class, now_ns);
+
+	if (flow != NULL)
+		flow->id = n;
+	return flow;
+}
+
+static struct flow *find(struct flow_table *table, uint32_t n)
+{
+	struct flow_key key = key_number(n);
+
+	return flow_table_find(table, &key, flow_key_hash(&keys, &key));
+}
+
+static void test_finds_what_was_inserted(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow;
+
+	(void)state;
+	assert_null(find(table, 1));
+	flow = insert(table, 1, FLOW_CLASS_UNANSWERED_NEW, SECONDS(5));
+	assert_ptr_equal(find(table, 1), flow);
+	assert_null(find(table, 2));
+	assert_int_equal(flow->flow_class, FLOW_CLASS_UNANSWERED_NEW);
+	assert_int_equal(flow->touched_ns, SECONDS(5));
+	flow_table_remove(table, flow);
+	assert_null(find(table, 1));
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_reused_place_is_zeroed(void **state)
+{
+	static const struct flow zero;
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow = insert(table, 1, FLOW_CLASS_ESTABLISHED, 1);
+
+	(void)state;
+	memset(&flow->conn, 0xff, sizeof(flow->conn));
+	memset(&flow->history, 0xff, sizeof(flow->history));
+	flow->previous_id = 77;
+	flow_table_remove(table, flow);
+	assert_ptr_equal(insert(table, 2, FLOW_CLASS_CLOSED, 2), flow);
+	assert_memory_equal(&flow->conn, &zero.conn, sizeof(zero.conn));
+	assert_memory_equal(&flow->history, &zero.history, sizeof(zero.history));
+	assert_int_equal(flow->previous_id, 0);
+	flow_table_destroy(table);
+}
+
+/* Fills all places but one with established connections as far as their share goes, then the rest with others. */
+static void fill(struct flow_table *table, enum flow_class rest, uint64_t now_ns)
+{
+	uint32_t n = 1;
+
+	for (; n <= table->established_max; n++)
+		insert(table, n, FLOW_CLASS_ESTABLISHED, now_ns);
+	for (; n <= table->capacity; n++)
+		insert(table, n, rest, now_ns);
+}
+
+static void test_eviction_follows_the_stated_order(void **state)
+{
+	static const enum flow_class order[] = {
+		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,    FLOW_CLASS_UNANSWERED_NEW,
+		FLOW_CLASS_HALF_OPEN, FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_MIDSTREAM,
+		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_CLOSING,       FLOW_CLASS_HALF_CLOSED,
+	};
+	const uint32_t n_classes = sizeof(order) / sizeof(order[0]);
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
+	uint32_t n = 1000;
+
+	(void)state;
+	/* Two of each class, the one that goes first inserted last; then established ones for the rest. */
+	for (uint32_t i = n_classes; i-- > 0;) {
+		insert(table, 100 + 2 * i, order[i], SECONDS(n_classes - i));
+		insert(table, 101 + 2 * i, order[i], SECONDS(n_classes - i));
+	}
+	while (n < 1000 + table->capacity - 2 * n_classes)
+		insert(table, n++, FLOW_CLASS_ESTABLISHED, 0);
+	assert_int_equal(evicted.n, 0);
+
+	/* Newcomers that nothing displaces: half_closed is last in the order, and they are the youngest of it. */
+	for (uint32_t i = 0; i < 2 * n_classes; i++) {
+		assert_non_null(insert(table, n++, FLOW_CLASS_HALF_CLOSED, SECONDS(20)));
+		assert_int_equal(evicted.n, i + 1);
+		assert_int_equal(evicted.ids[i], 100 + i);
+		assert_null(find(table, 100 + i));
+		assert_int_equal(table->stats.evicted[order[i / 2]], i % 2 + 1);
+		check_flow_table(table);
+	}
+	assert_int_equal(table->stats.evicted[FLOW_CLASS_ESTABLISHED], 0);
+	flow_table_destroy(table);
+}
+
+static void test_longest_untouched_of_a_class_goes_first(void **state)
+{
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
+
+	(void)state;
+	for (uint32_t n = 1; n <= table->capacity; n++)
+		insert(table, n, FLOW_CLASS_UNANSWERED, n);
+	flow_table_touch(table, find(table, 1), FLOW_CLASS_UNANSWERED, table->capacity + 1);
+	insert(table, 500, FLOW_CLASS_UNANSWERED, table->capacity + 2);
+	assert_int_equal(evicted.ids[0], 2);
+	assert_non_null(find(table, 1));
+	flow_table_destroy(table);
+}
+
+static void test_established_share_is_15_of_16(void **state)
+{
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
+	uint32_t share = table->capacity * 15 / 16;
+	struct flow *flow;
+
+	(void)state;
+	assert_true(share < table->capacity);
+	for (uint32_t n = 1; n <= share; n++)
+		insert(table, n, FLOW_CLASS_ESTABLISHED, n);
+	flow = insert(table, 100, FLOW_CLASS_HALF_OPEN_NEW, 100);
+	assert_int_equal(evicted.n, 0);
+
+	/* One of them speaks: no newcomer to the share, nobody goes. */
+	flow_table_touch(table, find(table, 1), FLOW_CLASS_ESTABLISHED, 101);
+	assert_int_equal(evicted.n, 0);
+
+	/* A handshake completes: the longest silent goes, although there are free places. */
+	flow_table_touch(table, flow, FLOW_CLASS_ESTABLISHED, 102);
+	assert_int_equal(evicted.n, 1);
+	assert_int_equal(evicted.ids[0], 2);
+	assert_ptr_equal(find(table, 100), flow);
+	assert_int_equal(table->stats.in_use[FLOW_CLASS_ESTABLISHED], share);
+
+	/* The same for one that is established from the first. */
+	insert(table, 101, FLOW_CLASS_ESTABLISHED, 103);
+	assert_int_equal(evicted.n, 2);
+	assert_int_equal(evicted.ids[1], 3);
+	assert_int_equal(table->stats.evicted[FLOW_CLASS_ESTABLISHED], 2);
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_flood_of_syns_evicts_no_established_connection(void **state)
+{
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(1024 * 1024, &evicted);
+	uint32_t n_established = table->established_max;
+
+	(void)state;
+	fill(table, FLOW_CLASS_HALF_OPEN_NEW, SECONDS(1));
+	for (uint32_t i = 0; i < 1000000; i++) {
+		struct flow *flow = insert(table, 10000000 + i, FLOW_CLASS_UNANSWERED_NEW, SECONDS(1) + i * 1000);
+		assert_non_null(flow);
+		if (i % 4 == 3) /* some are answered */
+			flow_table_touch(table, flow, FLOW_CLASS_HALF_OPEN_NEW, SECONDS(1) + i * 1000);
+	}
+	assert_int_equal(table->stats.in_use[FLOW_CLASS_ESTABLISHED], n_established);
+	assert_int_equal(table->stats.evicted[FLOW_CLASS_ESTABLISHED], 0);
+	assert_int_equal(evicted.n, 1000000);
+	assert_int_equal(table->stats.refused, 0);
+	for (uint32_t n = 1; n <= n_established; n++)
+		assert_non_null(find(table, n));
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_newcomer_is_refused_and_counted_when_none_may_go(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+
+	(void)state;
+	/* The share of established connections leaves a place for others, so this needs a broken share. */
+	table->established_max = table->capacity;
+	fill(table, FLOW_CLASS_CLOSED, 1);
+	assert_null(insert(table, 1000, FLOW_CLASS_UNANSWERED_NEW, 2));
+	assert_int_equal(table->stats.refused, 1);
+	assert_int_equal(table->stats.created, table->capacity);
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_expires_at_the_timeout_of_the_class(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow = insert(table, 1, FLOW_CLASS_TIME_WAIT, SECONDS(10));
+
+	(void)state;
+	assert_int_equal(flow_table_due_ns(table, flow), SECONDS(70));
+	assert_null(flow_table_next_expired(table, SECONDS(70) - 1));
+	assert_ptr_equal(flow_table_next_expired(table, SECONDS(70)), flow);
+	flow_table_touch(table, flow, FLOW_CLASS_TIME_WAIT, SECONDS(70));
+	assert_null(flow_table_next_expired(table, SECONDS(129)));
+	assert_ptr_equal(flow_table_next_expired(table, SECONDS(130)), flow);
+	assert_int_equal(table->stats.expired[FLOW_CLASS_TIME_WAIT], 0);
+	flow_table_remove(table, flow);
+	assert_int_equal(table->stats.expired[FLOW_CLASS_TIME_WAIT], 1);
+	assert_null(flow_table_next_expired(table, UINT64_MAX));
+	flow_table_destroy(table);
+}
+
+static void test_removal_before_the_timeout_is_no_expiry(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow = insert(table, 1, FLOW_CLASS_CLOSED, SECONDS(1));
+	struct flow *other = insert(table, 2, FLOW_CLASS_CLOSED, SECONDS(1));
+
+	(void)state;
+	assert_ptr_equal(flow_table_next_expired(table, SECONDS(10)), flow);
+	flow_table_remove(table, other); /* not the one that was given */
+	assert_int_equal(table->stats.expired[FLOW_CLASS_CLOSED], 0);
+	flow_table_touch(table, flow, FLOW_CLASS_CLOSED, SECONDS(10)); /* lives on, so this is no expiry either */
+	flow_table_remove(table, flow);
+	assert_int_equal(table->stats.expired[FLOW_CLASS_CLOSED], 0);
+	flow_table_destroy(table);
+}
+
+static void test_evicted_flow_does_not_count_as_expired(void **state)
+{
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
+
+	(void)state;
+	fill(table, FLOW_CLASS_CLOSED, SECONDS(1));
+	assert_non_null(flow_table_next_expired(table, SECONDS(6)));
+	insert(table, 1000, FLOW_CLASS_UNANSWERED, SECONDS(6));
+	assert_int_equal(evicted.n, 1);
+	assert_int_equal(table->stats.evicted[FLOW_CLASS_CLOSED], 1);
+	assert_int_equal(table->stats.expired[FLOW_CLASS_CLOSED], 0);
+	flow_table_destroy(table);
+}
+
+static void test_first_due_of_all_classes_comes_first(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow;
+	static const uint32_t expected[] = { 4, 2, 5, 3, 1 };
+
+	(void)state;
+	insert(table, 1, FLOW_CLASS_ESTABLISHED, SECONDS(0)); /* due at 7860 */
+	insert(table, 2, FLOW_CLASS_TIME_WAIT, SECONDS(1));   /* 61, as 5, but the lower class number */
+	insert(table, 3, FLOW_CLASS_UNANSWERED, SECONDS(2));  /* 136 */
+	insert(table, 4, FLOW_CLASS_CLOSED, SECONDS(3));      /* 8 */
+	insert(table, 5, FLOW_CLASS_CLOSED, SECONDS(56));     /* 61 */
+	for (unsigned i = 0; i < 5; i++) {
+		flow = flow_table_next_expired(table, SECONDS(10000));
+		assert_non_null(flow);
+		assert_int_equal(flow->id, expected[i]);
+		flow_table_remove(table, flow);
+	}
+	assert_null(flow_table_next_expired(table, SECONDS(10000)));
+	flow_table_destroy(table);
+}
+
+static void test_clock_never_goes_back(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *first = insert(table, 1, FLOW_CLASS_CLOSED, SECONDS(100));
+	struct flow *second = insert(table, 2, FLOW_CLASS_CLOSED, SECONDS(50));
+
+	(void)state;
+	assert_int_equal(second->touched_ns, SECONDS(100));
+	flow_table_touch(table, first, FLOW_CLASS_CLOSED, SECONDS(1));
+	assert_int_equal(first->touched_ns, SECONDS(100));
+	check_flow_table(table);
+	assert_null(flow_table_next_expired(table, SECONDS(104)));
+	/* Seen at 105 in between, so 105 it stays. */
+	assert_ptr_equal(flow_table_next_expired(table, SECONDS(105)), second);
+	assert_ptr_equal(flow_table_next_expired(table, SECONDS(20)), second);
+	assert_int_equal(insert(table, 3, FLOW_CLASS_CLOSED, SECONDS(30))->touched_ns, SECONDS(105));
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_end_of_time_does_not_wrap(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *flow = insert(table, 1, FLOW_CLASS_ESTABLISHED, UINT64_MAX - 1);
+
+	(void)state;
+	assert_int_equal(flow_table_due_ns(table, flow), UINT64_MAX);
+	assert_null(flow_table_next_expired(table, UINT64_MAX - 1));
+	flow_table_destroy(table);
+}
+
+static void test_syn_lives_135_seconds_from_its_last_repeat(void **state)
+{
+	struct flow_table_config config;
+
+	(void)state;
+	flow_table_config_defaults(&config);
+	assert_int_equal(config.timeout_ns[FLOW_CLASS_UNANSWERED_NEW] + config.timeout_ns[FLOW_CLASS_UNANSWERED],
+			 SECONDS(135));
+	assert_true(config.timeout_ns[FLOW_CLASS_ESTABLISHED] > SECONDS(2 * 3600));
+	for (unsigned i = FLOW_CLASS_FREE + 1; i < FLOW_CLASS_COUNT; i++)
+		assert_in_range(config.timeout_ns[i], SECONDS(1), SECONDS(3 * 3600));
+}
+
+static void test_drain_gives_all_by_id(void **state)
+{
+	struct flow_table *table = create_table(1024 * 1024, NULL);
+	uint64_t n = 0;
+
+	(void)state;
+	/* A step that is prime to the modulus gives each id once, in no order, over all classes. */
+	for (uint32_t i = 0; i < 900; i++)
+		insert(table, 1 + i * 367 % 900, (enum flow_class)(1 + i % (FLOW_CLASS_COUNT - 1)), i);
+	for (uint32_t id = 3; id <= 900; id += 3) /* free places in between */
+		flow_table_remove(table, find(table, id));
+	for (struct flow *flow; (flow = flow_table_first(table)) != NULL; n++) {
+		assert_int_equal(flow->id, 1 + n / 2 * 3 + n % 2);
+		flow_table_remove(table, flow);
+	}
+	assert_int_equal(n, 600);
+	check_flow_table(table);
+
+	/* Empty again, it may be used again. */
+	insert(table, 5, FLOW_CLASS_CLOSED, SECONDS(1));
+	assert_int_equal(flow_table_next_expired(table, SECONDS(6))->id, 5);
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_drain_lets_any_flow_be_removed(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow *middle;
+	struct flow *last;
+
+	(void)state;
+	assert_null(flow_table_first(table));
+	insert(table, 1, FLOW_CLASS_ESTABLISHED, 1);
+	middle = insert(table, 2, FLOW_CLASS_CLOSED, 2);
+	last = insert(table, 3, FLOW_CLASS_ESTABLISHED, 3);
+	assert_int_equal(flow_table_first(table)->id, 1);
+	flow_table_remove(table, middle);
+	flow_table_remove(table, last);
+	assert_int_equal(flow_table_first(table)->id, 1);
+	flow_table_remove(table, flow_table_first(table));
+	assert_null(flow_table_first(table));
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_memory_stays_within_the_budget(void **state)
+{
+	static const size_t budgets[] = { SMALL_BYTES, 65537, 100000, 1 << 20, (1 << 20) + 4095, 64 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(budgets) / sizeof(budgets[0]); i++) {
+		struct flow_table *table = create_table(budgets[i], NULL);
+		uint64_t flows = table->stats.capacity;
+
+		assert_true(mapped_bytes <= budgets[i]);
+		assert_int_equal(table->stats.memory_bytes, mapped_bytes);
+		assert_true(table->chain_mask + 1 >= flows); /* load factor */
+		/* Index and slab lie within the mapping, and little of the budget is lost. */
+		assert_true((char *)&table->slab[flows + 1] <= (char *)table->memory + mapped_bytes);
+		assert_true((flows + 3) * sizeof(struct flow) + (table->chain_mask + 1) * 4 + 4096 > budgets[i]);
+		flow_table_destroy(table);
+	}
+}
+
+static void test_allocates_nothing_after_create(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	unsigned before = n_allocations;
+	struct flow *flow;
+
+	(void)state;
+	assert_int_equal(table->first_fresh, 1); /* and create linked no free list */
+	fill(table, FLOW_CLASS_UNANSWERED, 1);
+	for (uint32_t n = 1000; n < 2000; n++)
+		insert(table, n, FLOW_CLASS_UNANSWERED, n);
+	while ((flow = flow_table_next_expired(table, SECONDS(1000))) != NULL)
+		flow_table_remove(table, flow);
+	while ((flow = flow_table_first(table)) != NULL)
+		flow_table_remove(table, flow);
+	assert_int_equal(n_allocations, before);
+	flow_table_destroy(table);
+}
+
+static void test_bad_config_is_refused_with_a_reason(void **state)
+{
+	struct flow_table_config config;
+	struct error error;
+
+	(void)state;
+	flow_table_config_defaults(&config);
+	config.memory_bytes = SMALL_BYTES - 1;
+	assert_null(flow_table_create(&config, NULL, NULL, &error));
+	assert_non_null(strstr(error.text, "64K"));
+	config.memory_bytes = SIZE_MAX;
+	assert_null(flow_table_create(&config, NULL, NULL, &error));
+	assert_non_null(strstr(error.text, "or less"));
+	config.memory_bytes = SMALL_BYTES;
+	config.timeout_ns[FLOW_CLASS_CLOSING] = 0;
+	assert_null(flow_table_create(&config, NULL, NULL, &error));
+	assert_non_null(strstr(error.text, "closing"));
+}
+
+static void test_short_memory_is_refused_with_a_reason(void **state)
+{
+	struct flow_table_config config;
+	struct error error;
+
+	(void)state;
+	flow_table_config_defaults(&config);
+	fail_mapping = true;
+	assert_null(flow_table_create(&config, NULL, NULL, &error));
+	fail_mapping = false;
+	assert_non_null(strstr(error.text, "--memory"));
+	flow_table_destroy(NULL);
+}
+
+/* As many keys as wanted whose hash, under keys.secret, falls into chain 0. */
+static void collide(struct flow_table *table, uint32_t *numbers, unsigned wanted)
+{
+	unsigned found = 0;
+
+	for (uint32_t n = 1; found < wanted; n++) {
+		struct flow_key key = key_number(n);
+		if ((flow_key_hash(&keys, &key) & table->chain_mask) == 0)
+			numbers[found++] = n;
+	}
+}
+
+static void test_chosen_keys_collide_only_under_the_known_secret(void **state)
+{
+	const struct flow_key_config other = { .secret = { 5, 6 } };
+	struct flow_table *table = create_table(1024 * 1024, NULL);
+	uint32_t numbers[200];
+
+	(void)state;
+	collide(table, numbers, 200);
+	for (unsigned i = 0; i < 200; i++)
+		insert(table, numbers[i], FLOW_CLASS_UNANSWERED, 1);
+	assert_int_equal(find(table, numbers[0])->id, numbers[0]); /* at the end of the chain */
+	assert_int_equal(table->stats.longest_chain, 200);
+	/* From the middle and both ends. */
+	flow_table_remove(table, find(table, numbers[100]));
+	flow_table_remove(table, find(table, numbers[0]));
+	flow_table_remove(table, find(table, numbers[199]));
+	assert_null(find(table, numbers[100]));
+	assert_int_equal(find(table, numbers[99])->id, numbers[99]);
+	check_flow_table(table);
+	flow_table_destroy(table);
+
+	table = create_table(1024 * 1024, NULL);
+	for (unsigned i = 0; i < 200; i++) {
+		struct flow_key key = key_number(numbers[i]);
+		flow_table_insert(table, &key, flow_key_hash(&other, &key), FLOW_CLASS_UNANSWERED, 1);
+		assert_non_null(flow_table_find(table, &key, flow_key_hash(&other, &key)));
+	}
+	assert_true(table->stats.longest_chain <= 6);
+	flow_table_destroy(table);
+}
+
+static void test_same_hash_is_not_the_same_key(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	struct flow_key one = key_number(1);
+	struct flow_key two = key_number(2);
+	struct flow *first = flow_table_insert(table, &one, 42, FLOW_CLASS_CLOSED, 1);
+	struct flow *second = flow_table_insert(table, &two, 42, FLOW_CLASS_CLOSED, 1);
+
+	(void)state;
+	assert_ptr_equal(flow_table_find(table, &one, 42), first);
+	assert_ptr_equal(flow_table_find(table, &two, 42), second);
+	flow_table_destroy(table);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < FLOW_CLASS_COUNT; i++)
+		assert_non_null(flow_class_name((enum flow_class)i));
+	assert_string_equal(flow_class_name(FLOW_CLASS_HALF_OPEN_NEW), "half_open_new");
+	assert_string_equal(flow_end_reason_name(FLOW_END_EVICTED), "forced");
+	assert_string_equal(flow_end_reason_name(FLOW_END_REUSED), "tcp_reuse");
+	assert_string_equal(flow_end_reason_name(FLOW_END_SHUTDOWN), "shutdown");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_finds_what_was_inserted),
+		cmocka_unit_test(test_reused_place_is_zeroed),
+		cmocka_unit_test(test_eviction_follows_the_stated_order),
+		cmocka_unit_test(test_longest_untouched_of_a_class_goes_first),
+		cmocka_unit_test(test_established_share_is_15_of_16),
+		cmocka_unit_test(test_flood_of_syns_evicts_no_established_connection),
+		cmocka_unit_test(test_newcomer_is_refused_and_counted_when_none_may_go),
+		cmocka_unit_test(test_expires_at_the_timeout_of_the_class),
+		cmocka_unit_test(test_removal_before_the_timeout_is_no_expiry),
+		cmocka_unit_test(test_evicted_flow_does_not_count_as_expired),
+		cmocka_unit_test(test_first_due_of_all_classes_comes_first),
+		cmocka_unit_test(test_clock_never_goes_back),
+		cmocka_unit_test(test_end_of_time_does_not_wrap),
+		cmocka_unit_test(test_syn_lives_135_seconds_from_its_last_repeat),
+		cmocka_unit_test(test_drain_gives_all_by_id),
+		cmocka_unit_test(test_drain_lets_any_flow_be_removed),
+		cmocka_unit_test(test_memory_stays_within_the_budget),
+		cmocka_unit_test(test_allocates_nothing_after_create),
+		cmocka_unit_test(test_bad_config_is_refused_with_a_reason),
+		cmocka_unit_test(test_short_memory_is_refused_with_a_reason),
+		cmocka_unit_test(test_chosen_keys_collide_only_under_the_known_secret),
+		cmocka_unit_test(test_same_hash_is_not_the_same_key),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
