@@ -23,6 +23,7 @@ enum { CONFIG_MAX_PATHS = 256 };
 
 struct config {
 	enum config_command command;
+	const char *config_path; /* null = built-in defaults */
 	const char *read_paths[CONFIG_MAX_PATHS];
 	size_t n_read_paths;
 	const char *rules_paths[CONFIG_MAX_PATHS];
@@ -32,13 +33,17 @@ struct config {
 	struct capture_live_config live; /* live.interface null = files */
 	char *bpf_filter;                /* owned; trailing arguments joined; null = none */
 	sensor_event_mask events;
-	bool seed_given; /* hash.seed was set */
+	bool seed_given;  /* hash.seed was set to a number */
+	bool seed_random; /* hash.seed was set to "random" */
 	uint64_t seed;
+	unsigned threads;      /* 1 .. 64; the output is the same for every number, and one pipeline serves */
 	uint64_t memory_bytes; /* the whole budget of tracking state: flows and detectors */
+	double detect_share;   /* part of it that the detectors get, 0 .. 1 */
 	const char *user;      /* to become after the interface is open; null = stay */
 	int verbosity;         /* -1 quiet, 0, 1, 2 */
 	unsigned queue_events; /* capacity of the event queue */
 	struct pipeline_config pipeline;
+	char *mistakes; /* owned; all mistakes of the configuration file, one a line; null = none */
 	struct string_pool *strings; /* owns what the pointers above refer to */
 };
 
@@ -50,7 +55,8 @@ enum config_result {
 
 /*
  * Reads the command line and the file it names. *config is filled also when it fails, and must be freed with
- * config_free. *error holds one line on failure. argv is borrowed for the life of *config.
+ * config_free. *error holds one line on failure; mistakes holds more of them when the file is to blame. argv is
+ * borrowed for the life of *config.
  */
 enum config_result config_load(struct config *config, int argc, char **argv, struct error *error);
 void config_free(struct config *config);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdio.h>
+
+#include "tcpwitness/base/error.h"
+
+/*
+ * Collects the mistakes found in one text: all go to report, the first one also into *error. Reading goes on after
+ * a mistake, so that a person can mend a file in one go.
+ */
+struct mistakes {
+	const char *name;    /* of the file, for the messages; borrowed */
+	FILE *report;        /* null = nobody wants them all */
+	struct error *error; /* null is legal */
+	unsigned n;          /* so far */
+};
+
+/* Adds "name:line:column: text". Lines and columns count from 1; line 0 leaves the position out. */
+void mistakes_add(struct mistakes *mistakes, unsigned line, unsigned column, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
