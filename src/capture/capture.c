@@ -1,2 +1,187 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The capture layer's face: numbers and counts frames, whether they come from files or an interface, and carries
+ * the request to stop. The rest is in capture_merge.c (several files), capture_file.c (one), capture_live.c.
+ */
 #include "tcpwitness/capture/capture.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "break_request.h"
+#include "capture_live.h"
+#include "capture_merge.h"
+
+struct capture {
+	struct break_request request;
+	struct capture_merge *files; /* one of these two is null */
+	struct capture_live *live;
+	char **names; /* of the sources; n_sources of them */
+	size_t n_sources;
+	uint64_t last_ns;
+	/* Written by the capture thread alone. */
+	_Atomic uint64_t frames;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t time_backwards;
+};
+
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* One writer, so that a load and a store do what a locked addition would. */
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, load(counter) + n, memory_order_relaxed);
+}
+
+/* A capture without a source yet. Null with *error filled. */
+static struct capture *create(const char *const *names, size_t n_names, struct error *error)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+
+	if (capture == NULL)
+		goto no_memory;
+	capture->request.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (capture->request.event_fd < 0) {
+		error_set(error, "no descriptor for stopping: %s; raise the limit (ulimit -n)", strerror(errno));
+		goto fail;
+	}
+	/* One more, because an empty list is refused later and calloc(0) may give null. */
+	capture->names = calloc(n_names + 1, sizeof(char *));
+	if (capture->names == NULL)
+		goto no_memory;
+	for (; capture->n_sources < n_names; capture->n_sources++) {
+		capture->names[capture->n_sources] = strdup(names[capture->n_sources]);
+		if (capture->names[capture->n_sources] == NULL)
+			goto no_memory;
+	}
+	return capture;
+no_memory:
+	error_set(error, "not enough memory to open a capture");
+fail:
+	capture_close(capture);
+	return NULL;
+}
+
+struct capture *capture_open_files(const char *const *paths, size_t n_paths, const char *bpf_filter,
+				   struct error *error)
+{
+	struct capture *capture = create(paths, n_paths, error);
+
+	if (capture == NULL)
+		return NULL;
+	/* Its own copies of the paths, which live as long as it does. */
+	capture->files =
+		capture_merge_open((const char *const *)capture->names, n_paths, bpf_filter, &capture->request, error);
+	if (capture->files == NULL) {
+		capture_close(capture);
+		return NULL;
+	}
+	return capture;
+}
+
+struct capture *capture_open_live(const struct capture_live_config *config, struct error *error)
+{
+	const char *name = config->interface != NULL ? config->interface : "";
+	struct capture *capture = create(&name, 1, error);
+
+	if (capture == NULL)
+		return NULL;
+	capture->live = capture_live_open(config, &capture->request, error);
+	if (capture->live == NULL) {
+		capture_close(capture);
+		return NULL;
+	}
+	return capture;
+}
+
+void capture_close(struct capture *capture)
+{
+	if (capture == NULL)
+		return;
+	capture_merge_close(capture->files);
+	capture_live_close(capture->live);
+	if (capture->request.event_fd >= 0)
+		close(capture->request.event_fd);
+	for (size_t i = 0; i < capture->n_sources; i++)
+		free(capture->names[i]);
+	free(capture->names);
+	free(capture);
+}
+
+static void count_frame(struct capture *capture, struct frame *frame)
+{
+	add(&capture->frames, 1);
+	add(&capture->bytes, frame->wire_bytes);
+	if (frame->time_ns < capture->last_ns)
+		add(&capture->time_backwards, 1);
+	capture->last_ns = frame->time_ns;
+	frame->number = load(&capture->frames);
+}
+
+enum capture_result capture_next(struct capture *capture, struct frame *frame, struct error *error)
+{
+	enum capture_result result;
+
+	if (break_requested(&capture->request))
+		return CAPTURE_BROKEN;
+	if (capture->live != NULL)
+		result = capture_live_next(capture->live, frame, error);
+	else
+		result = capture_merge_next(capture->files, frame);
+	if (result == CAPTURE_FRAME)
+		count_frame(capture, frame);
+	else if (result == CAPTURE_END && error != NULL)
+		*error = *capture_merge_damage(capture->files);
+	return result;
+}
+
+void capture_break(struct capture *capture)
+{
+	const uint64_t one = 1;
+	int saved_errno = errno;
+
+	atomic_store_explicit(&capture->request.requested, true, memory_order_relaxed);
+	/* It fails only when the counter is full, and then the descriptor is readable already. */
+	ssize_t written = write(capture->request.event_fd, &one, sizeof(one));
+	(void)written;
+	if (capture->live != NULL)
+		capture_live_break(capture->live);
+	errno = saved_errno;
+}
+
+void capture_get_stats(struct capture *capture, struct capture_stats *stats)
+{
+	*stats = (struct capture_stats){
+		.frames = load(&capture->frames),
+		.bytes = load(&capture->bytes),
+		.time_backwards = load(&capture->time_backwards),
+	};
+	if (capture->live != NULL) {
+		capture_live_get_drops(capture->live, stats);
+	} else {
+		stats->input_bytes_read = capture_merge_bytes_read(capture->files);
+		stats->input_bytes_total = capture_merge_bytes_total(capture->files);
+		stats->truncated = capture_merge_truncated(capture->files);
+	}
+}
+
+size_t capture_n_sources(const struct capture *capture)
+{
+	return capture->n_sources;
+}
+
+const char *capture_source_name(const struct capture *capture, size_t source)
+{
+	return capture->names[source];
+}
+
+bool capture_is_live(const struct capture *capture)
+{
+	return capture->live != NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One interface by libpcap, which on Linux means a TPACKET_V3 ring: the kernel fills blocks and hands one over when
+ * it is full or timeout_ms old. The handle is non-blocking and the waiting is ours, together with the break's
+ * descriptor, so that a stop takes effect at once and quiet is told from traffic.
+ */
+#include "capture_live.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tcpwitness/base/log.h"
+#include "tcpwitness/base/units.h"
+
+#include "pcap_source.h"
+
+enum {
+	SNAPLEN_MAX_BYTES = 262144,
+	TIMEOUT_MAX_MS = 1000,
+};
+
+/* A 64-bit count over one of libpcap's 32-bit ones. */
+struct wide_count {
+	uint64_t total;
+	uint32_t last;
+};
+
+struct capture_live {
+	const struct break_request *request; /* borrowed */
+	char *name;
+	pcap_t *handle;
+	int fd;
+	uint32_t timeout_ms;
+	uint32_t tick_ns;
+	uint16_t link_type;
+	struct wide_count received;
+	struct wide_count dropped;
+	struct wide_count interface_dropped;
+};
+
+static int check_config(const struct capture_live_config *config, struct error *error)
+{
+	if (config->interface == NULL || config->interface[0] == '\0')
+		return error_set(error, "no interface is named; give one with -i");
+	if (config->snaplen_bytes == 0 || config->snaplen_bytes > SNAPLEN_MAX_BYTES)
+		return error_set(error, "interface %s: snapshot length %u is not within 1 to %d bytes",
+				 config->interface, config->snaplen_bytes, SNAPLEN_MAX_BYTES);
+	if (config->timeout_ms == 0 || config->timeout_ms > TIMEOUT_MAX_MS)
+		return error_set(error, "interface %s: batch timeout %u is not within 1 to %d ms", config->interface,
+				 config->timeout_ms, TIMEOUT_MAX_MS);
+	if (config->buffer_bytes > INT32_MAX)
+		return error_set(error, "interface %s: buffer of %u bytes is above the limit of 2 GiB",
+				 config->interface, config->buffer_bytes);
+	return 0;
+}
+
+/* Says why pcap_activate failed. Returns -1. */
+static int refuse(const struct capture_live *live, int status, struct error *error)
+{
+	const char *detail = pcap_geterr(live->handle);
+
+	switch (status) {
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		return error_set(error, "interface %s: does not exist; 'ip link' lists those that do", live->name);
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		return error_set(error, "interface %s: no permission to capture; run as root or with CAP_NET_RAW (%s)",
+				 live->name, detail);
+	case PCAP_ERROR_IFACE_NOT_UP:
+		return error_set(error, "interface %s: is down; 'ip link set %s up'", live->name, live->name);
+	default:
+		return error_set(error, "interface %s: cannot capture: %s%s%s", live->name, pcap_statustostr(status),
+				 detail[0] != '\0' ? ": " : "", detail);
+	}
+}
+
+static int activate(struct capture_live *live, const struct capture_live_config *config, struct error *error)
+{
+	int status = 0;
+
+	status |= pcap_set_snaplen(live->handle, (int)config->snaplen_bytes);
+	status |= pcap_set_promisc(live->handle, config->promiscuous);
+	status |= pcap_set_timeout(live->handle, (int)config->timeout_ms);
+	if (config->buffer_bytes != 0)
+		status |= pcap_set_buffer_size(live->handle, (int)config->buffer_bytes);
+	if (status != 0)
+		return error_set(error, "interface %s: libpcap refuses the settings", live->name);
+	/* Not every source has nanoseconds; pcap_source_tick_ns asks what came of it. */
+	(void)pcap_set_tstamp_precision(live->handle, PCAP_TSTAMP_PRECISION_NANO);
+	status = pcap_activate(live->handle);
+	if (status < 0)
+		return refuse(live, status, error);
+	if (status > 0)
+		log_warning("interface %s: %s: %s", live->name, pcap_statustostr(status), pcap_geterr(live->handle));
+	return 0;
+}
+
+static int open_handle(struct capture_live *live, const struct capture_live_config *config, struct error *error)
+{
+	char reason[PCAP_ERRBUF_SIZE] = "";
+
+	live->handle = pcap_create(live->name, reason);
+	if (live->handle == NULL)
+		return error_set(error, "interface %s: cannot be opened: %s", live->name, reason);
+	if (activate(live, config, error) < 0)
+		return -1;
+	if (pcap_setnonblock(live->handle, 1, reason) != 0)
+		return error_set(error, "interface %s: cannot be made non-blocking: %s", live->name, reason);
+	live->fd = pcap_get_selectable_fd(live->handle);
+	if (live->fd < 0)
+		return error_set(error, "interface %s: cannot be waited for with poll(2); this kind is not supported",
+				 live->name);
+	int link_type = pcap_source_link_type(live->handle, live->name, error);
+	if (link_type < 0)
+		return -1;
+	live->link_type = (uint16_t)link_type;
+	live->tick_ns = pcap_source_tick_ns(live->handle);
+	return pcap_source_set_filter(live->handle, config->bpf_filter, live->name, error);
+}
+
+struct capture_live *capture_live_open(const struct capture_live_config *config, const struct break_request *request,
+				       struct error *error)
+{
+	struct capture_live *live;
+
+	if (check_config(config, error) < 0)
+		return NULL;
+	live = calloc(1, sizeof(*live));
+	if (live != NULL)
+		live->name = strdup(config->interface);
+	if (live == NULL || live->name == NULL) {
+		error_set(error, "interface %s: not enough memory to open it", config->interface);
+		goto fail;
+	}
+	live->request = request;
+	live->timeout_ms = config->timeout_ms;
+	if (open_handle(live, config, error) < 0)
+		goto fail;
+	return live;
+fail:
+	capture_live_close(live);
+	return NULL;
+}
+
+void capture_live_close(struct capture_live *live)
+{
+	if (live == NULL)
+		return;
+	if (live->handle != NULL)
+		pcap_close(live->handle);
+	free(live->name);
+	free(live);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Waits for frames, the break or the deadline. Errors of the interface are left to libpcap, which clears them
+ * and knows which are fatal.
+ */
+static void wait_until(const struct capture_live *live, uint64_t deadline_ns)
+{
+	struct pollfd fds[] = {
+		{ .fd = live->fd, .events = POLLIN },
+		{ .fd = live->request->event_fd, .events = POLLIN },
+	};
+	uint64_t wait_ns = ns_since(deadline_ns, monotonic_ns());
+	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_SEC), .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
+
+	(void)ppoll(fds, 2, &wait, NULL);
+}
+
+enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error)
+{
+	uint64_t deadline_ns = 0;
+
+	for (;;) {
+		struct pcap_pkthdr *header;
+		const uint8_t *data;
+		int status = pcap_next_ex(live->handle, &header, &data);
+		if (status == 1) {
+			pcap_source_fill_frame(header, data, live->tick_ns, frame);
+			frame->link_type = live->link_type;
+			frame->source = 0;
+			return CAPTURE_FRAME;
+		}
+		if (break_requested(live->request))
+			return CAPTURE_BROKEN;
+		if (status < 0) {
+			error_set(error, "interface %s: capture ended: %s", live->name, pcap_geterr(live->handle));
+			return CAPTURE_FAILED;
+		}
+		/* The clock is read only when nothing is there. */
+		uint64_t now_ns = monotonic_ns();
+		if (deadline_ns == 0)
+			deadline_ns = now_ns + live->timeout_ms * NS_PER_MS;
+		else if (now_ns >= deadline_ns)
+			return CAPTURE_IDLE;
+		wait_until(live, deadline_ns);
+	}
+}
+
+void capture_live_break(struct capture_live *live)
+{
+	pcap_breakloop(live->handle);
+}
+
+/*
+ * Adds what was counted since the last call. libpcap's counts wrap at 2^32; a step of more than half of that is taken for a
+ * step back (an interface that was replaced) and only re-bases the count.
+ */
+static void widen(struct wide_count *count, uint32_t now)
+{
+	uint32_t step = now - count->last;
+
+	if (step <= INT32_MAX)
+		count->total += step;
+	count->last = now;
+}
+
+void capture_live_get_drops(struct capture_live *live, struct capture_stats *stats)
+{
+	struct pcap_stat now;
+
+	/* When the interface is gone, the last counts stay. */
+	if (pcap_stats(live->handle, &now) == 0) {
+		widen(&live->received, now.ps_recv);
+		widen(&live->dropped, now.ps_drop);
+		widen(&live->interface_dropped, now.ps_ifdrop);
+	}
+	stats->kernel_received = live->received.total;
+	stats->kernel_dropped = live->dropped.total;
+	stats->interface_dropped = live->interface_dropped.total;
+}

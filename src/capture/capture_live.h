@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdint.h>
+
+#include "tcpwitness/capture/capture.h"
+
+#include "break_request.h"
+
+/* One interface. */
+struct capture_live;
+
+/* As capture_open_live; request is borrowed until the close. */
+struct capture_live *capture_live_open(const struct capture_live_config *config, const struct break_request *request,
+				       struct error *error);
+void capture_live_close(struct capture_live *live);
+
+/* As capture_next, without CAPTURE_END. frame->number is left alone. */
+enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error);
+
+/* Any thread and signal handlers, after the break was requested: ends libpcap's own loop. */
+void capture_live_break(struct capture_live *live);
+
+/* Fills the three drop counters. Capture thread. */
+void capture_live_get_drops(struct capture_live *live, struct capture_stats *stats);

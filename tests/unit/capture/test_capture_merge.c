@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Several capture files as one sequence: the order of frames, their numbers and sources, and files that end early. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/capture/capture.h"
+
+#include "capture_builder.h"
+
+/* A file whose frames stand at the given seconds (0 ends the list). */
+static const char *add_file(struct folder *folder, const char *name, const uint32_t *seconds)
+{
+	struct bytes *bytes = bytes_new();
+	const struct style style = { 0 };
+
+	put_pcap_header(bytes, style, LINK_ETHERNET);
+	for (; *seconds != 0; seconds++)
+		put_pcap_frame(bytes, style, *seconds, 0, 80);
+	return folder_add(folder, name, bytes);
+}
+
+struct step {
+	uint32_t second;
+	uint16_t source;
+};
+
+/* Reads all frames and compares their times and sources with the n expected; returns the final statistics. */
+static struct capture_stats assert_order(const char *const *paths, size_t n_paths, const struct step *expected,
+					 size_t n)
+{
+	struct error error = { 0 };
+	struct capture *capture = capture_open_files(paths, n_paths, NULL, &error);
+	struct capture_stats stats;
+	struct frame frame;
+
+	assert_non_null(capture);
+	assert_int_equal(capture_n_sources(capture), n_paths);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(capture_next(capture, &frame, &error), CAPTURE_FRAME);
+		assert_int_equal(frame.time_ns, expected[i].second * NS_PER_SEC);
+		assert_int_equal(frame.source, expected[i].source);
+		assert_int_equal(frame.number, i + 1);
+		assert_int_equal(frame.captured_bytes, FRAME_BYTES);
+		assert_int_equal(frame.data[37], 80);
+	}
+	assert_int_equal(capture_next(capture, &frame, &error), CAPTURE_END);
+	capture_get_stats(capture, &stats);
+	capture_close(capture);
+	return stats;
+}
+
+static void test_earliest_first_ties_in_path_order(void **state)
+{
+	const char *const paths[] = {
+		add_file(*state, "a", (const uint32_t[]){ 10, 20, 30, 0 }),
+		add_file(*state, "b", (const uint32_t[]){ 5, 20, 40, 0 }),
+		add_file(*state, "c", (const uint32_t[]){ 20, 21, 0 }),
+	};
+	const struct step expected[] = {
+		{ 5, 1 }, { 10, 0 }, { 20, 0 }, { 20, 1 }, { 20, 2 }, { 21, 2 }, { 30, 0 }, { 40, 1 },
+	};
+	struct capture_stats stats = assert_order(paths, 3, expected, 8);
+
+	assert_int_equal(stats.frames, 8);
+	assert_int_equal(stats.time_backwards, 0);
+	assert_false(stats.truncated);
+}
+
+static void test_files_without_frames(void **state)
+{
+	const char *const paths[] = {
+		add_file(*state, "a", (const uint32_t[]){ 0 }),
+		add_file(*state, "b", (const uint32_t[]){ 7, 0 }),
+		add_file(*state, "c", (const uint32_t[]){ 0 }),
+	};
+
+	assert_order(paths, 3, (const struct step[]){ { 7, 1 } }, 1);
+	assert_order(paths, 1, NULL, 0);
+}
+
+/* A file's own order is kept when its clock steps back; the step is counted. */
+static void test_file_that_goes_backwards(void **state)
+{
+	const char *const paths[] = {
+		add_file(*state, "a", (const uint32_t[]){ 10, 3, 11, 0 }),
+		add_file(*state, "b", (const uint32_t[]){ 9, 12, 0 }),
+	};
+	const struct step expected[] = { { 9, 1 }, { 10, 0 }, { 3, 0 }, { 11, 0 }, { 12, 1 } };
+	struct capture_stats stats = assert_order(paths, 2, expected, 5);
+
+	assert_int_equal(stats.time_backwards, 1);
+}
+
+/* Twelve files, so that the heap is deep, whose frames interleave one by one. */
+static void test_many_files_interleaved(void **state)
+{
+	enum { N_FILES = 12, N_ROUNDS = 50 };
+	const char *paths[N_FILES];
+	struct step expected[N_FILES * N_ROUNDS];
+
+	for (uint16_t i = 0; i < N_FILES; i++) {
+		uint32_t seconds[N_ROUNDS + 1] = { 0 };
+		char name[8];
+		for (uint32_t round = 0; round < N_ROUNDS; round++) {
+			/* The file order turns by one in each round. */
+			uint32_t place = round * N_FILES + (i + round) % N_FILES;
+			seconds[round] = 1 + place;
+			expected[place] = (struct step){ .second = 1 + place, .source = i };
+		}
+		snprintf(name, sizeof(name), "f%u", i);
+		paths[i] = add_file(*state, name, seconds);
+	}
+	assert_order(paths, N_FILES, expected, N_FILES * N_ROUNDS);
+}
+
+/* The cut file ends, the others go on, and the end says which one it was. */
+static void test_cut_file_does_not_end_the_others(void **state)
+{
+	struct bytes *cut = pcap_with_frames(2); /* seconds 1000 and 1001 */
+	struct capture_stats stats;
+	struct error error = { 0 };
+	struct frame frame;
+	size_t n_frames = 0;
+	const char *paths[2];
+
+	cut->n -= 1;
+	paths[0] = folder_add(*state, "cut.pcap", cut);
+	paths[1] = add_file(*state, "whole.pcap", (const uint32_t[]){ 999, 1002, 1003, 0 });
+	struct capture *capture = capture_open_files(paths, 2, NULL, &error);
+	assert_non_null(capture);
+	while (capture_next(capture, &frame, &error) == CAPTURE_FRAME)
+		n_frames++;
+	assert_int_equal(n_frames, 4);
+	capture_get_stats(capture, &stats);
+	assert_true(stats.truncated);
+	assert_non_null(strstr(error.text, "cut.pcap"));
+	assert_null(strstr(error.text, "whole.pcap"));
+	capture_close(capture);
+}
+
+/* One missing file among several refuses all: a run over half of the input would mislead. */
+static void test_one_missing_file_refuses_all(void **state)
+{
+	const char *const paths[] = {
+		add_file(*state, "a", (const uint32_t[]){ 1, 0 }),
+		"/nonexistent/b.pcap",
+	};
+	struct error error = { 0 };
+
+	assert_null(capture_open_files(paths, 2, NULL, &error));
+	assert_non_null(strstr(error.text, "/nonexistent/b.pcap"));
+}
+
+#define with_folder(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_folder(test_earliest_first_ties_in_path_order), with_folder(test_files_without_frames),
+		with_folder(test_file_that_goes_backwards),          with_folder(test_many_files_interleaved),
+		with_folder(test_cut_file_does_not_end_the_others),  with_folder(test_one_missing_file_refuses_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
