@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "object_builder.h"
+#include "tcpwitness/events/sensor_event.h"
+
+/* The type's own objects, put into the event's object. One file each; event_json.c does the rest. */
+void event_json_put_flow(struct object_builder *build, json_t *object, const struct event_flow *flow);
+void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert);
+
+/*
+ * The ends that an alarm's src and dest stand for: those in the event when the detector named them, else what the target
+ * says: the server is the host it is about, or the client when it is a source; a prefix stands for nobody.
+ */
+struct event_ends event_json_alert_ends(const struct sensor_event *event);
