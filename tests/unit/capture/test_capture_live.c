@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Live capture on the loopback interface of a network namespace of its own, made and left in a child process, so
+ * that nothing but the test's own datagrams is on it. Needs root; skips otherwise.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/capture/capture.h"
+
+enum { PORT = 4711, CHILD_SKIPS = 77, ETHERNET_IPV4_UDP_BYTES = 14 + 20 + 8 };
+
+/* In the child a failed check ends the process with its place on stderr: cmocka's longjmp belongs to the parent. */
+#define CHECK(condition)                                                                         \
+	do {                                                                                     \
+		if (!(condition)) {                                                              \
+			fprintf(stderr, "%s:%d: %s is false\n", __FILE__, __LINE__, #condition); \
+			_exit(1);                                                                \
+		}                                                                                \
+	} while (0)
+
+static void set_loopback(bool up)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP | IFF_RUNNING : 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	CHECK(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0);
+	close(fd);
+}
+
+/* Runs body in a child with a namespace of its own; skips the test when that is not allowed. */
+static void in_namespace(void (*body)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (unshare(CLONE_NEWNET) != 0)
+			_exit(CHILD_SKIPS);
+		set_loopback(true);
+		alarm(30);
+		body();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS) {
+		print_message("SKIPPED: no permission for a network namespace; run as root\n");
+		skip();
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
+{
+	const struct capture_live_config config = {
+		.interface = "lo",
+		.bpf_filter = filter,
+		.snaplen_bytes = 65535,
+		.timeout_ms = timeout_ms,
+		.promiscuous = true,
+	};
+	struct error error = { 0 };
+	struct capture *capture = capture_open_live(&config, &error);
+
+	if (capture == NULL)
+		fprintf(stderr, "%s\n", error.text);
+	CHECK(capture != NULL);
+	return capture;
+}
+
+/* n datagrams to the port, each with its number, from 0 on, as payload; all filled up to n_bytes. */
+static void send_datagrams(uint16_t port, uint32_t n, size_t n_bytes)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	uint8_t payload[1400] = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	CHECK(fd >= 0 && n_bytes <= sizeof(payload));
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(payload, &i, sizeof(i));
+		/* Nobody listens: from the second one on, the send also reports the refusal of the one before. */
+		while (sendto(fd, payload, n_bytes, 0, (const struct sockaddr *)&to, sizeof(to)) < 0)
+			CHECK(errno == ECONNREFUSED);
+	}
+	close(fd);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void check_datagrams_arrive(void)
+{
+	enum { N = 100 };
+	uint64_t before_ns = clock_ns(CLOCK_REALTIME);
+	struct capture *capture = open_lo("udp dst port 4711", 20);
+	struct capture_stats stats;
+	struct error error = { 0 };
+	struct frame frame;
+
+	CHECK(capture_is_live(capture));
+	CHECK(capture_n_sources(capture) == 1 && strcmp(capture_source_name(capture, 0), "lo") == 0);
+	send_datagrams(PORT, N, 100);
+	send_datagrams(PORT + 1, N, 100); /* kept out by the filter */
+	for (uint32_t i = 0; i < N;) {
+		enum capture_result result = capture_next(capture, &frame, &error);
+		uint32_t number;
+		if (result == CAPTURE_IDLE)
+			continue;
+		CHECK(result == CAPTURE_FRAME);
+		memcpy(&number, frame.data + ETHERNET_IPV4_UDP_BYTES, sizeof(number));
+		CHECK(frame.link_type == 1 && frame.wire_bytes == ETHERNET_IPV4_UDP_BYTES + 100);
+		CHECK(frame.captured_bytes == frame.wire_bytes);
+		CHECK(frame.time_ns >= before_ns && frame.time_ns <= clock_ns(CLOCK_REALTIME));
+		CHECK(number == i++);
+	}
+	while (capture_next(capture, &frame, &error) == CAPTURE_FRAME)
+		continue;
+	capture_get_stats(capture, &stats);
+	CHECK(stats.frames >= N && stats.kernel_received >= stats.frames && stats.kernel_dropped == 0);
+	CHECK(stats.interface_dropped == 0 && !stats.truncated && stats.input_bytes_total == 0);
+	capture_close(capture);
+}
+
+static void test_datagrams_arrive(void **state)
+{
+	(void)state;
+	in_namespace(check_datagrams_arrive);
+}
+
+static void check_quiet_interface_is_idle(void)
+{
+	struct capture *capture = open_lo(NULL, 50);
+	struct frame frame;
+
+	for (int i = 0; i < 3; i++) {
+		uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+		CHECK(capture_next(capture, &frame, NULL) == CAPTURE_IDLE);
+		uint64_t waited_ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+		CHECK(waited_ns >= 50 * NS_PER_MS && waited_ns < 5 * NS_PER_SEC);
+	}
+	capture_close(capture);
+}
+
+static void test_quiet_interface_is_idle(void **state)
+{
+	(void)state;
+	in_namespace(check_quiet_interface_is_idle);
+}
+
+static void *break_later(void *capture)
+{
+	const struct timespec wait = { .tv_nsec = 50 * 1000 * 1000 };
+
+	nanosleep(&wait, NULL);
+	capture_break(capture);
+	return NULL;
+}
+
+/* With the longest timeout, so that only the break's own descriptor can be what ends the wait. */
+static void check_break_is_immediate(void)
+{
+	struct capture *capture = open_lo(NULL, 1000);
+	struct frame frame;
+	pthread_t thread;
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+
+	CHECK(pthread_create(&thread, NULL, break_later, capture) == 0);
+	CHECK(capture_next(capture, &frame, NULL) == CAPTURE_BROKEN);
+	CHECK(clock_ns(CLOCK_MONOTONIC) - start_ns < 900 * NS_PER_MS);
+	CHECK(capture_next(capture, &frame, NULL) == CAPTURE_BROKEN);
+	pthread_join(thread, NULL);
+	capture_close(capture);
+}
+
+static void test_break_is_immediate(void **state)
+{
+	(void)state;
+	in_namespace(check_break_is_immediate);
+}
+
+/* A ring too small for a burst that nobody reads: the kernel says what it dropped, and the count never falls. */
+static void check_drops_are_counted(void)
+{
+	const struct capture_live_config config = {
+		.interface = "lo",
+		.bpf_filter = "udp dst port 4711",
+		.snaplen_bytes = 1500,
+		.buffer_bytes = 256 * 1024,
+		.timeout_ms = 20,
+	};
+	struct error error = { 0 };
+	struct capture *capture = capture_open_live(&config, &error);
+	struct capture_stats first;
+	struct capture_stats second;
+	struct frame frame;
+	enum capture_result result;
+
+	CHECK(capture != NULL);
+	send_datagrams(PORT, 5000, 1400);
+	capture_get_stats(capture, &first);
+	CHECK(first.kernel_dropped > 0 && first.kernel_received >= 5000);
+	while ((result = capture_next(capture, &frame, &error)) == CAPTURE_FRAME)
+		continue;
+	CHECK(result == CAPTURE_IDLE);
+	capture_get_stats(capture, &second);
+	/* On loopback the kernel hands over each frame twice, and libpcap leaves out the outgoing copy. */
+	CHECK(second.frames > 0 && second.frames < 5000);
+	CHECK(second.frames + second.kernel_dropped <= second.kernel_received);
+	CHECK(second.kernel_dropped >= first.kernel_dropped);
+	capture_close(capture);
+}
+
+static void test_drops_are_counted(void **state)
+{
+	(void)state;
+	in_namespace(check_drops_are_counted);
+}
+
+/* After the open, all privileges can go: reading and counting go on. */
+static void check_no_privilege_after_open(void)
+{
+	struct capture *capture = open_lo("udp dst port 4711", 20);
+	struct capture_stats stats;
+	struct frame frame;
+	enum capture_result result;
+
+	CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+	send_datagrams(PORT, 1, 10);
+	while ((result = capture_next(capture, &frame, NULL)) == CAPTURE_IDLE)
+		continue;
+	CHECK(result == CAPTURE_FRAME);
+	capture_get_stats(capture, &stats);
+	CHECK(stats.kernel_received >= 1);
+	capture_close(capture);
+}
+
+static void test_no_privilege_after_open(void **state)
+{
+	(void)state;
+	in_namespace(check_no_privilege_after_open);
+}
+
+static void check_interface_goes_down(void)
+{
+	struct capture *capture = open_lo(NULL, 20);
+	struct error error = { 0 };
+	struct frame frame;
+	enum capture_result result = CAPTURE_IDLE;
+
+	set_loopback(false);
+	for (int i = 0; i < 5; i++) {
+		result = capture_next(capture, &frame, &error);
+		CHECK(result == CAPTURE_IDLE || result == CAPTURE_FAILED);
+	}
+	/* libpcap waits for an interface that is only down; frames come again when it is up. */
+	CHECK(result == CAPTURE_IDLE);
+	set_loopback(true);
+	send_datagrams(PORT, 1, 10);
+	while ((result = capture_next(capture, &frame, &error)) == CAPTURE_IDLE)
+		continue;
+	CHECK(result == CAPTURE_FRAME);
+	capture_close(capture);
+}
+
+static void test_interface_goes_down(void **state)
+{
+	(void)state;
+	in_namespace(check_interface_goes_down);
+}
+
+static void check_interface_vanishes(void)
+{
+	const struct capture_live_config config = { .interface = "tw0", .snaplen_bytes = 96, .timeout_ms = 20 };
+	struct error error = { 0 };
+	struct frame frame;
+	enum capture_result result;
+
+	if (system("ip link add tw0 type veth peer name tw1 && ip link set tw0 up && ip link set tw1 up") != 0)
+		_exit(CHILD_SKIPS);
+	struct capture *capture = capture_open_live(&config, &error);
+	CHECK(capture != NULL);
+	CHECK(system("ip link del tw0") == 0);
+	while ((result = capture_next(capture, &frame, &error)) == CAPTURE_FRAME || result == CAPTURE_IDLE)
+		continue;
+	CHECK(result == CAPTURE_FAILED);
+	CHECK(strstr(error.text, "interface tw0: capture ended") != NULL);
+	capture_close(capture);
+}
+
+static void test_interface_vanishes(void **state)
+{
+	(void)state;
+	in_namespace(check_interface_vanishes);
+}
+
+static void assert_refused(const struct capture_live_config *config, const char *expected)
+{
+	struct error error = { 0 };
+
+	assert_null(capture_open_live(config, &error));
+	if (strstr(error.text, expected) == NULL)
+		fail_msg("'%s' does not contain '%s'", error.text, expected);
+}
+
+static void test_bad_settings(void **state)
+{
+	struct capture_live_config config = { .snaplen_bytes = 96, .timeout_ms = 10 };
+
+	(void)state;
+	assert_refused(&config, "no interface is named");
+	config.interface = "lo";
+	config.snaplen_bytes = 0;
+	assert_refused(&config, "snapshot length 0");
+	config.snaplen_bytes = 262145;
+	assert_refused(&config, "snapshot length 262145");
+	config.snaplen_bytes = 96;
+	config.timeout_ms = 1001;
+	assert_refused(&config, "batch timeout 1001");
+}
+
+static void check_refusals(void)
+{
+	struct capture_live_config config = { .interface = "nosuch0", .snaplen_bytes = 96, .timeout_ms = 10 };
+	struct error error = { 0 };
+
+	CHECK(capture_open_live(&config, &error) == NULL);
+	CHECK(strstr(error.text, "interface nosuch0: does not exist") != NULL);
+	config.interface = "lo";
+	config.bpf_filter = "tcp prot 80";
+	CHECK(capture_open_live(&config, &error) == NULL);
+	CHECK(strstr(error.text, "filter 'tcp prot 80' does not fit lo") != NULL);
+	CHECK(setresuid(65534, 65534, 65534) == 0);
+	config.bpf_filter = NULL;
+	CHECK(capture_open_live(&config, &error) == NULL);
+	CHECK(strstr(error.text, "interface lo: no permission to capture") != NULL);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	in_namespace(check_refusals);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad_settings),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_datagrams_arrive),
+		cmocka_unit_test(test_quiet_interface_is_idle),
+		cmocka_unit_test(test_break_is_immediate),
+		cmocka_unit_test(test_drops_are_counted),
+		cmocka_unit_test(test_no_privilege_after_open),
+		cmocka_unit_test(test_interface_goes_down),
+		cmocka_unit_test(test_interface_vanishes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
