@@ -1,2 +1,232 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcpwitness/pipeline/pipeline.h"
+/*
+ * The capture thread: a frame is read, decoded, tracked and judged before the next one is read. What it
+ * has to say goes into the event queue; the main thread does the rest.
+ */
+#include "pipeline_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tcpwitness/base/units.h"
+
+/* How often the figures for the main thread are renewed, in frames. */
+enum { PROGRESS_FRAMES = 1024 };
+
+static void share_progress(struct pipeline *pipeline)
+{
+	struct shared_progress *to = &pipeline->progress;
+	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
+	const struct detect_stats *detect = detect_engine_get_stats(pipeline->engine);
+	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
+	uint64_t refused = 0;
+
+	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++)
+		refused += decoder->results[i];
+	atomic_store_explicit(&to->packets, pipeline->frames, memory_order_relaxed);
+	atomic_store_explicit(&to->bytes, pipeline->bytes, memory_order_relaxed);
+	atomic_store_explicit(&to->tcp_segments, tracker->segments, memory_order_relaxed);
+	atomic_store_explicit(&to->connections, tracker->connections, memory_order_relaxed);
+	atomic_store_explicit(&to->alarms_raised, detect->alarms_raised, memory_order_relaxed);
+	atomic_store_explicit(&to->alarms_open, detect->alarms_open, memory_order_relaxed);
+	atomic_store_explicit(&to->decode_refused, refused, memory_order_relaxed);
+	atomic_store_explicit(&to->input_bytes_read, pipeline->capture_stats.input_bytes_read, memory_order_relaxed);
+	atomic_store_explicit(&to->input_bytes_total, pipeline->capture_stats.input_bytes_total, memory_order_relaxed);
+	atomic_store_explicit(&to->kernel_dropped, pipeline->capture_stats.kernel_dropped, memory_order_relaxed);
+	atomic_store_explicit(&to->first_ns, pipeline->first_ns, memory_order_relaxed);
+	atomic_store_explicit(&to->last_ns, pipeline->now_ns, memory_order_relaxed);
+}
+
+/* Moves packet time on: what is due happens before the packet at hand counts. */
+static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet_number)
+{
+	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
+	struct detect_visibility visibility = {
+		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
+		.flows_refused = table->refused,
+	};
+
+	for (unsigned i = 0; i < FLOW_CLASS_COUNT; i++)
+		visibility.flows_evicted += table->evicted[i];
+	if (time_ns > pipeline->now_ns)
+		pipeline->now_ns = time_ns;
+	if (pipeline->first_ns == 0)
+		pipeline->first_ns = time_ns;
+	detect_engine_advance(pipeline->engine, pipeline->now_ns, packet_number, &visibility);
+	if (pipeline->config.stats_interval_ns == 0)
+		return;
+	if (pipeline->next_stats_ns == 0)
+		pipeline->next_stats_ns = pipeline->now_ns + pipeline->config.stats_interval_ns;
+	if (pipeline->now_ns >= pipeline->next_stats_ns) {
+		pipeline->next_stats_ns = pipeline->now_ns + pipeline->config.stats_interval_ns;
+		capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+		pipeline_write_stats(pipeline);
+	}
+}
+
+static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
+{
+	struct packet packet;
+
+	pipeline->frames++;
+	pipeline->bytes += frame->wire_bytes;
+	enum decode_result result = decoder_decode(pipeline->decoder, frame, &packet);
+	advance(pipeline, frame->time_ns, frame->number);
+	switch (result) {
+	case DECODE_TCP:
+		tracker_packet(pipeline->tracker, &packet, false);
+		break;
+	case DECODE_ICMP_QUOTE:
+		tracker_packet(pipeline->tracker, &packet, true);
+		break;
+	default:
+		tracker_advance(pipeline->tracker, frame->time_ns, frame->number);
+		if (decode_result_is_refusal(result))
+			tracker_orphan_anomalies(pipeline->tracker, &packet);
+		break;
+	}
+}
+
+/* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */
+static void idle_tick(struct pipeline *pipeline)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t now_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+	advance(pipeline, now_ns, 0);
+	tracker_advance(pipeline->tracker, now_ns, 0);
+	share_progress(pipeline);
+}
+
+static void *capture_thread(void *argument)
+{
+	struct pipeline *pipeline = argument;
+	enum capture_result result;
+	struct frame frame;
+
+	while ((result = capture_next(pipeline->capture, &frame, &pipeline->error)) <= CAPTURE_IDLE) {
+		if (result == CAPTURE_IDLE) {
+			idle_tick(pipeline);
+			continue;
+		}
+		handle_frame(pipeline, &frame);
+		if (pipeline->frames % PROGRESS_FRAMES == 0)
+			share_progress(pipeline);
+	}
+	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
+	tracker_finish(pipeline->tracker);
+	share_progress(pipeline);
+	if (pipeline->config.stats_interval_ns != 0)
+		pipeline_write_stats(pipeline);
+	if (pipeline->config.summary)
+		pipeline_write_summary(pipeline);
+	event_queue_finish(pipeline->queue);
+	return NULL;
+}
+
+static const char **names_of(const struct capture *capture)
+{
+	size_t n = capture_n_sources(capture);
+	const char **names = calloc(n, sizeof(*names));
+
+	for (size_t i = 0; names != NULL && i < n; i++)
+		names[i] = capture_source_name(capture, i);
+	return names;
+}
+
+struct pipeline *pipeline_create(const struct pipeline_config *config, struct capture *capture,
+				 const struct ruleset *ruleset, struct event_queue *queue, struct error *error)
+{
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+	if (pipeline == NULL) {
+		error_set(error, "out of memory: no room for the pipeline");
+		return NULL;
+	}
+	pipeline->config = *config;
+	pipeline->capture = capture;
+	pipeline->queue = queue;
+	pipeline_name_refusals(pipeline);
+	pipeline->writer = event_queue_writer(queue);
+	pipeline->source_names = names_of(capture);
+	if (pipeline->source_names == NULL) {
+		error_set(error, "out of memory: no room for the names of the sources");
+		goto fail;
+	}
+	pipeline->decoder = decoder_create(&config->decoder, error);
+	if (pipeline->decoder == NULL)
+		goto fail;
+	pipeline->engine = detect_engine_create(ruleset, &config->detect, &pipeline->writer, error);
+	if (pipeline->engine == NULL)
+		goto fail;
+	pipeline->tracker =
+		tracker_create(&config->tracker, pipeline->engine, &pipeline->writer, pipeline->source_names, error);
+	if (pipeline->tracker == NULL)
+		goto fail;
+	return pipeline;
+fail:
+	pipeline_destroy(pipeline);
+	return NULL;
+}
+
+void pipeline_destroy(struct pipeline *pipeline)
+{
+	if (pipeline == NULL)
+		return;
+	tracker_destroy(pipeline->tracker);
+	detect_engine_destroy(pipeline->engine);
+	decoder_destroy(pipeline->decoder);
+	free(pipeline->source_names);
+	free(pipeline);
+}
+
+int pipeline_start(struct pipeline *pipeline, struct error *error)
+{
+	int result = pthread_create(&pipeline->thread, NULL, capture_thread, pipeline);
+
+	if (result != 0)
+		return error_set(error, "cannot start the capture thread: %s", strerror(result));
+	pipeline->started = true;
+	return 0;
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	capture_break(pipeline->capture);
+}
+
+enum pipeline_end pipeline_join(struct pipeline *pipeline)
+{
+	if (pipeline->started)
+		pthread_join(pipeline->thread, NULL);
+	pipeline->started = false;
+	return pipeline->end;
+}
+
+const struct error *pipeline_error(const struct pipeline *pipeline)
+{
+	return &pipeline->error;
+}
+
+void pipeline_get_progress(const struct pipeline *pipeline, struct pipeline_progress *progress)
+{
+	const struct shared_progress *from = &pipeline->progress;
+
+	*progress = (struct pipeline_progress){
+		.packets = atomic_load_explicit(&from->packets, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&from->bytes, memory_order_relaxed),
+		.tcp_segments = atomic_load_explicit(&from->tcp_segments, memory_order_relaxed),
+		.connections = atomic_load_explicit(&from->connections, memory_order_relaxed),
+		.alarms_raised = atomic_load_explicit(&from->alarms_raised, memory_order_relaxed),
+		.alarms_open = atomic_load_explicit(&from->alarms_open, memory_order_relaxed),
+		.decode_refused = atomic_load_explicit(&from->decode_refused, memory_order_relaxed),
+		.input_bytes_read = atomic_load_explicit(&from->input_bytes_read, memory_order_relaxed),
+		.input_bytes_total = atomic_load_explicit(&from->input_bytes_total, memory_order_relaxed),
+		.kernel_dropped = atomic_load_explicit(&from->kernel_dropped, memory_order_relaxed),
+		.first_ns = atomic_load_explicit(&from->first_ns, memory_order_relaxed),
+		.last_ns = atomic_load_explicit(&from->last_ns, memory_order_relaxed),
+	};
+}

@@ -1,2 +1,376 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcpwitness/pipeline/tracker.h"
+/*
+ * A decoded segment on its way: time first (what is due expires before the segment counts), then its flow,
+ * the machine, the counters, the events and signals that follow, and the flow's place in the table.
+ */
+#include "tracker_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void tracker_config_defaults(struct tracker_config *config)
+{
+	*config = (struct tracker_config){ .key = { .use_vlan = true, .use_tunnel = true } };
+	flow_table_config_defaults(&config->table);
+	tcp_conn_config_defaults(&config->conn);
+}
+
+/* --- the end of a flow --- */
+
+static void end_flow(struct tracker *tracker, struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
+{
+	tracker_signal_end(tracker, flow, reason == FLOW_END_REUSED);
+	tracker_write_flow(tracker, flow, time_ns, reason);
+	flow_table_remove(tracker->table, flow);
+}
+
+/* The table takes the place away by itself afterwards. */
+static void on_evict(void *context, struct flow *flow)
+{
+	struct tracker *tracker = context;
+
+	tracker_signal_end(tracker, flow, false);
+	tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_EVICTED);
+}
+
+static void expire(struct tracker *tracker, struct flow *flow)
+{
+	uint64_t due_ns = flow_table_due_ns(tracker->table, flow);
+	enum flow_class class = (enum flow_class)flow->flow_class;
+	struct tcp_verdict verdict;
+
+	if (class == FLOW_CLASS_UNANSWERED_NEW) {
+		tracker_signal_overdue(tracker, flow, SIGNAL_UNANSWERED);
+		flow_table_touch(tracker->table, flow, FLOW_CLASS_UNANSWERED, tracker->now_ns);
+		return;
+	}
+	if (class == FLOW_CLASS_HALF_OPEN_NEW) {
+		tracker_signal_overdue(tracker, flow, SIGNAL_STILL_HALF_OPEN);
+		flow_table_touch(tracker->table, flow, FLOW_CLASS_HALF_OPEN, tracker->now_ns);
+		return;
+	}
+	tcp_conn_expire(&flow->conn, due_ns, &verdict);
+	tracker_write_transitions(tracker, flow, due_ns, &verdict);
+	bool over = class == FLOW_CLASS_TIME_WAIT || class == FLOW_CLASS_CLOSED;
+	end_flow(tracker, flow, due_ns, over ? FLOW_END_CLOSED : FLOW_END_TIMEOUT);
+}
+
+void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
+{
+	struct flow *flow;
+
+	if (now_ns > tracker->now_ns)
+		tracker->now_ns = now_ns;
+	tracker->packet_number = packet_number;
+	while ((flow = flow_table_next_expired(tracker->table, tracker->now_ns)) != NULL)
+		expire(tracker, flow);
+}
+
+/* --- a segment and its flow --- */
+
+/* The timer and the rank that follow from the phase. The first second of an attempt has a class of its own. */
+static enum flow_class class_of(const struct flow *flow)
+{
+	switch (tcp_conn_phase(&flow->conn)) {
+	case CONN_PHASE_UNANSWERED:
+		return flow->flow_class == FLOW_CLASS_UNANSWERED ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
+	case CONN_PHASE_HALF_OPEN:
+		return flow->flow_class == FLOW_CLASS_HALF_OPEN ? FLOW_CLASS_HALF_OPEN : FLOW_CLASS_HALF_OPEN_NEW;
+	case CONN_PHASE_MIDSTREAM:
+		return FLOW_CLASS_MIDSTREAM;
+	case CONN_PHASE_ESTABLISHED:
+		return FLOW_CLASS_ESTABLISHED;
+	case CONN_PHASE_HALF_CLOSED:
+		return FLOW_CLASS_HALF_CLOSED;
+	case CONN_PHASE_CLOSING:
+		return FLOW_CLASS_CLOSING;
+	case CONN_PHASE_TIME_WAIT:
+		return FLOW_CLASS_TIME_WAIT;
+	case CONN_PHASE_CLOSED:
+	case CONN_PHASE_COUNT:
+		break;
+	}
+	return FLOW_CLASS_CLOSED;
+}
+
+/*
+ * Which segments restart a timer. Repeats of a SYN do not (they cannot hold an entry for ever), SYN-ACKs do once the
+ * answer is overdue; 2MSL restarts with a repeated FIN (RFC 9293 3.10.7.8); a closed flow only waits for stragglers.
+ */
+static bool restarts_timer(enum flow_class class, const struct tcp_verdict *verdict)
+{
+	switch (class) {
+	case FLOW_CLASS_UNANSWERED_NEW:
+	case FLOW_CLASS_UNANSWERED:
+	case FLOW_CLASS_HALF_OPEN_NEW:
+	case FLOW_CLASS_CLOSED:
+	case FLOW_CLASS_FREE:
+	case FLOW_CLASS_COUNT:
+		return false;
+	case FLOW_CLASS_HALF_OPEN:
+		return anomaly_set_has(&verdict->anomalies, ANOMALY_SYNACK_RETRANSMIT);
+	case FLOW_CLASS_TIME_WAIT:
+		return anomaly_set_has(&verdict->anomalies, ANOMALY_FIN_RETRANSMIT);
+	case FLOW_CLASS_MIDSTREAM:
+	case FLOW_CLASS_ESTABLISHED:
+	case FLOW_CLASS_HALF_CLOSED:
+	case FLOW_CLASS_CLOSING:
+		break;
+	}
+	return true;
+}
+
+static void place(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
+{
+	enum flow_class class = class_of(flow);
+
+	if (class != (enum flow_class)flow->flow_class || restarts_timer(class, verdict))
+		flow_table_touch(tracker->table, flow, class, tracker->now_ns);
+}
+
+static void count(struct flow *flow, enum conn_side side, const struct packet *packet)
+{
+	struct flow_direction *direction = &flow->direction[side];
+
+	if (direction->packets == 0 || packet->ttl < direction->ttl_min)
+		direction->ttl_min = packet->ttl;
+	if (packet->ttl > direction->ttl_max)
+		direction->ttl_max = packet->ttl;
+	direction->packets++;
+	direction->bytes += packet->ip_bytes;
+	direction->flags |= packet->flags;
+	if (packet->time_ns > flow->last_ns)
+		flow->last_ns = packet->time_ns;
+	flow->last_packet = packet->number;
+}
+
+/* Everything that one segment of a known flow brings about, once the machine has spoken. */
+static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+		     const struct tcp_verdict *verdict)
+{
+	count(flow, side, packet);
+	conn_history_segment(&flow->history, side, packet, verdict);
+	tracker_fold_anomalies(tracker, flow, packet, &verdict->anomalies);
+	tracker_write_transitions(tracker, flow, packet->time_ns, verdict);
+	tracker_signal_segment(tracker, flow, verdict);
+	place(tracker, flow, verdict);
+}
+
+/* A lone reset, or flags that no receiver accepts, begin nothing (RFC 9293 3.10.7.1). */
+static bool begins_flow(const struct packet *packet)
+{
+	if (packet->flags & SEG_RST)
+		return false;
+	if (packet->flags & SEG_SYN)
+		return (packet->flags & SEG_FIN) == 0;
+	return (packet->flags & SEG_ACK) != 0;
+}
+
+static struct flow *insert(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+			   const struct packet *packet)
+{
+	struct flow *flow = flow_table_insert(tracker->table, key, hash, FLOW_CLASS_UNANSWERED_NEW, tracker->now_ns);
+
+	if (flow == NULL) {
+		tracker->stats.untracked++;
+		return NULL;
+	}
+	tracker->stats.connections++;
+	flow->id = packet->number;
+	flow->first_ns = packet->time_ns;
+	flow->last_ns = packet->time_ns;
+	flow->source = packet->source;
+	flow->n_vlans = packet->n_vlans;
+	flow->n_tunnels = packet->n_tunnels;
+	memcpy(flow->vlans, packet->vlans, sizeof(flow->vlans));
+	memcpy(flow->tunnels, packet->tunnels, sizeof(flow->tunnels));
+	conn_history_init(&flow->history);
+	return flow;
+}
+
+static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
+		       const struct packet *packet, uint64_t previous_id)
+{
+	struct flow *flow = insert(tracker, key, hash, packet);
+	struct tcp_verdict verdict;
+
+	if (flow == NULL)
+		return;
+	flow->previous_id = previous_id;
+	enum conn_side side = tcp_conn_init(&flow->conn, &tracker->config.conn, packet, &verdict);
+	flow->client_index = (uint8_t)(side == SIDE_CLIENT ? sender_index : 1 - sender_index);
+	conclude(tracker, flow, side, packet, &verdict);
+}
+
+/*
+ * The SYN that the old flow held opened this connection; the segment at hand is its first answer. The SYN's own packet was
+ * counted in the old record, so the new one begins with its time and number.
+ */
+static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow *old, unsigned sender_index,
+				     const struct packet *packet)
+{
+	const struct packet_syn syn = old->conn.next_syn;
+	const struct flow_key key = old->key;
+	uint64_t hash = old->hash;
+	uint64_t old_id = old->id;
+	enum conn_side opener = (enum conn_side)old->conn.next_syn_side;
+	unsigned opener_index = opener == SIDE_CLIENT ? old->client_index : 1u - old->client_index;
+	struct tcp_verdict verdict;
+
+	end_flow(tracker, flow_table_find(tracker->table, &key, hash), packet->time_ns, FLOW_END_REUSED);
+	struct flow *flow = insert(tracker, &key, hash, packet);
+	if (flow == NULL)
+		return;
+	flow->id = syn.number;
+	flow->previous_id = old_id;
+	flow->first_ns = syn.time_ns;
+	flow->client_index = (uint8_t)opener_index;
+	tcp_conn_init_from_syn(&flow->conn, &syn, &verdict);
+	tracker_write_transitions(tracker, flow, syn.time_ns, &verdict);
+	tracker_signal_segment(tracker, flow, &verdict);
+	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
+	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
+	conclude(tracker, flow, side, packet, &verdict);
+}
+
+static void known_flow(struct tracker *tracker, struct flow *flow, unsigned sender_index, const struct packet *packet)
+{
+	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
+	struct tcp_verdict verdict;
+
+	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
+	switch ((enum conn_verdict_kind)verdict.kind) {
+	case CONN_DUPLICATE:
+		tracker->stats.duplicates++;
+		tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+		return;
+	case CONN_NEW_INCARNATION: {
+		const struct flow_key key = flow->key;
+		uint64_t hash = flow->hash;
+		uint64_t old_id = flow->id;
+		tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+		end_flow(tracker, flow, packet->time_ns, FLOW_END_REUSED);
+		begin_flow(tracker, &key, hash, sender_index, packet, old_id);
+		return;
+	}
+	case CONN_NEW_INCARNATION_HELD_SYN:
+		tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+		begin_flow_from_held_syn(tracker, flow, sender_index, packet);
+		return;
+	case CONN_ACCEPT:
+	case CONN_TRACK_ONLY:
+		break;
+	}
+	conclude(tracker, flow, side, packet, &verdict);
+}
+
+/* It is counted and shown, and moves nothing: no receiver would take it (RFC 9293 3.1). */
+static void bad_checksum(struct tracker *tracker, struct flow *flow, unsigned sender_index, const struct packet *packet)
+{
+	struct tcp_verdict verdict = { .kind = CONN_TRACK_ONLY, .anomalies = packet->anomalies };
+
+	tracker->stats.bad_checksum++;
+	if (flow == NULL) {
+		tracker_orphan_anomalies(tracker, packet);
+		return;
+	}
+	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
+	count(flow, side, packet);
+	conn_history_segment(&flow->history, side, packet, &verdict);
+	tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+}
+
+static void icmp_error(struct tracker *tracker, struct flow *flow, unsigned sender_index, const struct packet *packet)
+{
+	struct tcp_verdict verdict;
+
+	if (flow == NULL) {
+		tracker->stats.icmp_unmatched++;
+		return;
+	}
+	tracker->stats.icmp_matched++;
+	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
+	tcp_conn_icmp(&flow->conn, side, packet, &verdict);
+	tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+	tracker_write_transitions(tracker, flow, packet->time_ns, &verdict);
+	tracker_signal_segment(tracker, flow, &verdict);
+	place(tracker, flow, &verdict);
+}
+
+void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
+{
+	struct flow_key key;
+
+	tracker_advance(tracker, packet->time_ns, packet->number);
+	unsigned sender_index = flow_key_from_packet(&tracker->config.key, packet, &key);
+	uint64_t hash = flow_key_hash(&tracker->config.key, &key);
+	struct flow *flow = flow_table_find(tracker->table, &key, hash);
+
+	if (is_icmp_quote) {
+		icmp_error(tracker, flow, sender_index, packet);
+		return;
+	}
+	tracker->stats.segments++;
+	tracker->stats.payload_bytes += packet->payload_bytes;
+	if (packet->checksum == CHECKSUM_BAD && !tracker->config.track_bad_checksums) {
+		bad_checksum(tracker, flow, sender_index, packet);
+	} else if (flow != NULL) {
+		known_flow(tracker, flow, sender_index, packet);
+	} else if (begins_flow(packet)) {
+		begin_flow(tracker, &key, hash, sender_index, packet, 0);
+	} else {
+		tracker->stats.out_of_state++;
+		tracker_orphan_anomalies(tracker, packet);
+	}
+}
+
+/* --- life cycle --- */
+
+struct tracker *tracker_create(const struct tracker_config *config, struct detect_engine *engine,
+			       const struct event_writer *writer, const char *const *source_names, struct error *error)
+{
+	struct tracker *tracker = calloc(1, sizeof(*tracker));
+
+	if (tracker == NULL) {
+		error_set(error, "out of memory: no room for the tracker");
+		return NULL;
+	}
+	tracker->config = *config;
+	tracker->engine = engine;
+	tracker->writer = *writer;
+	tracker->source_names = source_names;
+	tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
+	if (tracker->table == NULL) {
+		free(tracker);
+		return NULL;
+	}
+	return tracker;
+}
+
+void tracker_destroy(struct tracker *tracker)
+{
+	if (tracker == NULL)
+		return;
+	flow_table_destroy(tracker->table);
+	free(tracker);
+}
+
+void tracker_finish(struct tracker *tracker)
+{
+	struct flow *flow;
+
+	while ((flow = flow_table_first(tracker->table)) != NULL) {
+		tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_SHUTDOWN);
+		flow_table_remove(tracker->table, flow);
+	}
+}
+
+const struct tracker_stats *tracker_get_stats(const struct tracker *tracker)
+{
+	return &tracker->stats;
+}
+
+const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker)
+{
+	return flow_table_get_stats(tracker->table);
+}

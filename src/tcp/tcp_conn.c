@@ -1,2 +1,283 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcpwitness/tcp/tcp_conn.h"
+/*
+ * One segment through the machine, in the order of RFC 9293 3.10.7.4 as an observer can follow it:
+ * duplicates of the capture, which connection, plausible numbers, RST, SYN, what its sender proves by it,
+ * what its receiver will know if it arrives. The steps are in the other files of this folder.
+ */
+#include "tcp_internal.h"
+
+#include <string.h>
+
+void tcp_conn_config_defaults(struct tcp_conn_config *config)
+{
+	*config = (struct tcp_conn_config){
+		.reorder_tolerance_ns = 3 * NS_PER_MS,
+		.duplicate_window_ns = 2 * NS_PER_MS,
+		.rst_strict = true,
+	};
+}
+
+static enum conn_cause cause_of(const struct packet *packet)
+{
+	if (packet->flags & SEG_RST)
+		return CONN_CAUSE_RST;
+	if (packet->flags & SEG_SYN)
+		return (packet->flags & SEG_ACK) ? CONN_CAUSE_SYNACK : CONN_CAUSE_SYN;
+	if (packet->flags & SEG_FIN)
+		return CONN_CAUSE_FIN;
+	return packet->payload_bytes > 0 ? CONN_CAUSE_DATA : CONN_CAUSE_ACK;
+}
+
+static struct segment segment_of(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+				 const struct packet *packet, struct tcp_verdict *verdict)
+{
+	uint32_t occupied =
+		packet->payload_bytes + ((packet->flags & SEG_SYN) ? 1u : 0u) + ((packet->flags & SEG_FIN) ? 1u : 0u);
+
+	return (struct segment){
+		.conn = conn,
+		.config = config,
+		.packet = packet,
+		.verdict = verdict,
+		.sender = &conn->end[side],
+		.receiver = &conn->end[conn_side_other(side)],
+		.sender_side = (uint8_t)side,
+		.cause = (uint8_t)cause_of(packet),
+		.now_ns = packet->time_ns,
+		.number = packet->number,
+		.end = packet->seq + occupied,
+	};
+}
+
+static void verdict_init(struct tcp_verdict *verdict, const struct packet *packet)
+{
+	verdict->kind = CONN_ACCEPT;
+	verdict->n_transitions = 0;
+	verdict->anomalies = packet->anomalies;
+	verdict->completed = false;
+	verdict->new_payload = false;
+	verdict->retransmitted_payload = false;
+	verdict->gap = false;
+}
+
+/*
+ * A mirror port may deliver one packet twice. The same header and payload within a moment, and the same IPv4
+ * identification, is that; a repeat by the sender differs at least in its identification or comes later. Bare
+ * ACKs without an identification are left alone: stacks do send the same one twice.
+ */
+static bool is_capture_duplicate(const struct segment *seg)
+{
+	const struct packet *packet = seg->packet;
+	const struct tcp_end *sender = seg->sender;
+	bool telling = packet->ip_id != 0 || segment_occupies(seg) || segment_has(seg, SEG_RST);
+
+	return sender->heard && telling && packet->payload_hash != 0 && packet->payload_hash == sender->dup_hash &&
+	       packet->ip_id == sender->dup_ip_id &&
+	       ns_since(seg->now_ns, sender->dup_ns) <= seg->config->duplicate_window_ns &&
+	       seg->config->duplicate_window_ns > 0;
+}
+
+static void note_heard(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	const struct tcp_options *options = &seg->packet->options;
+
+	sender->heard = true;
+	sender->dup_hash = seg->packet->payload_hash;
+	sender->dup_ip_id = seg->packet->ip_id;
+	sender->dup_ns = seg->now_ns;
+	if ((options->present & TCPOPT_TIMESTAMP) == 0)
+		return;
+	if (!sender->ts_known || seq_gt(options->ts_val, sender->ts_val))
+		sender->ts_val = options->ts_val;
+	if (!sender->ts_known || seq_gt(options->ts_ecr, sender->ts_ecr))
+		sender->ts_ecr = options->ts_ecr;
+	sender->ts_known = true;
+}
+
+/*
+ * The flow was picked up in its middle, so neither end's state is sure: one may have sent a FIN before. New
+ * payload from both shows that neither had (RFC 9293 3.6). After an unseen byte that could have been a FIN, new
+ * payload from that end shows that it was not.
+ */
+static void drop_assumptions(struct segment *seg)
+{
+	struct tcp_end *ends = seg->conn->end;
+
+	if (!ends[0].assumed && !ends[1].assumed)
+		return;
+	if (seg->conn->origin == CONN_ORIGIN_SYN) {
+		for (unsigned i = 0; i < 2; i++)
+			ends[i].assumed = ends[i].assumed && !ends[i].sent_new;
+	} else if (ends[0].sent_new && ends[1].sent_new) {
+		ends[0].assumed = false;
+		ends[1].assumed = false;
+	}
+}
+
+static void apply(struct segment *seg)
+{
+	if (segment_has(seg, SEG_RST)) {
+		reset_segment(seg);
+		return;
+	}
+	reset_contradicted(seg);
+	if (segment_has(seg, SEG_SYN)) {
+		if (segment_has(seg, SEG_FIN)) {
+			seg->verdict->kind = CONN_TRACK_ONLY; /* no stack accepts it (RFC 9293 3.10.7.2) */
+		} else if (segment_has(seg, SEG_ACK)) {
+			handshake_synack(seg);
+		} else {
+			handshake_syn(seg);
+		}
+		return;
+	}
+	if (!segment_has(seg, SEG_ACK)) {
+		/* RFC 9293 3.10.7.4: dropped by every receiver in a synchronised state. */
+		seg->verdict->kind = CONN_TRACK_ONLY;
+		return;
+	}
+	if (!sequence_plausible(seg) || !handshake_ack(seg))
+		return;
+	sequence_advance(seg);
+	acknowledgement_advance(seg);
+	close_segment(seg);
+	drop_assumptions(seg);
+}
+
+static void finish(struct segment *seg)
+{
+	ends_settle(seg);
+	if (seg->now_ns > seg->sender->last_ns)
+		seg->sender->last_ns = seg->now_ns;
+}
+
+void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+		      const struct packet *packet, struct tcp_verdict *verdict)
+{
+	struct segment seg = segment_of(conn, config, side, packet, verdict);
+
+	verdict_init(verdict, packet);
+	if (is_capture_duplicate(&seg)) {
+		verdict->kind = CONN_DUPLICATE;
+		segment_anomaly(&seg, ANOMALY_CAPTURE_DUPLICATE);
+		return;
+	}
+	enum conn_verdict_kind kind = incarnation_judge(&seg);
+	if (kind == CONN_NEW_INCARNATION || kind == CONN_NEW_INCARNATION_HELD_SYN) {
+		verdict->kind = (uint8_t)kind;
+		return;
+	}
+	note_heard(&seg);
+	if (kind == CONN_ACCEPT)
+		apply(&seg);
+	finish(&seg);
+}
+
+/* --- beginnings --- */
+
+static void ends_begin(struct tcp_conn *conn)
+{
+	memset(conn, 0, sizeof(*conn));
+	conn->rtt_client_us = UINT32_MAX;
+	conn->rtt_server_us = UINT32_MAX;
+	conn->end[SIDE_CLIENT].certainty = TCP_PRESUMED;
+	conn->end[SIDE_SERVER].sure = TCPS_LISTEN;
+	conn->end[SIDE_SERVER].state = TCPS_LISTEN;
+	conn->end[SIDE_SERVER].certainty = TCP_PRESUMED;
+}
+
+/* Services have the lower port; below 1024 nearly always (RFC 6335 section 6). */
+static enum conn_side guess_sender(const struct packet *packet)
+{
+	return packet->src_port < packet->dst_port ? SIDE_SERVER : SIDE_CLIENT;
+}
+
+enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet *packet,
+			     struct tcp_verdict *verdict)
+{
+	bool syn = (packet->flags & SEG_SYN) != 0 && (packet->flags & SEG_FIN) == 0;
+	bool ack = (packet->flags & SEG_ACK) != 0;
+	enum conn_side side = syn ? (ack ? SIDE_SERVER : SIDE_CLIENT) : guess_sender(packet);
+
+	ends_begin(conn);
+	verdict_init(verdict, packet);
+	struct segment seg = segment_of(conn, config, side, packet, verdict);
+	note_heard(&seg);
+	conn->direction_certain = syn;
+	if (syn) {
+		conn->origin = ack ? CONN_ORIGIN_SYNACK : CONN_ORIGIN_SYN;
+		if (ack)
+			segment_anomaly(&seg, ANOMALY_SYNACK_UNSOLICITED);
+	} else {
+		bool closing = (packet->flags & (SEG_FIN | SEG_RST)) != 0;
+		conn->origin = closing ? CONN_ORIGIN_CLOSING : CONN_ORIGIN_MIDSTREAM;
+		segment_anomaly(&seg, ANOMALY_NO_SESSION_SEGMENT);
+		handshake_infer_opened(&seg);
+	}
+	apply(&seg);
+	finish(&seg);
+	return side;
+}
+
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct packet_syn *syn, struct tcp_verdict *verdict)
+{
+	struct tcp_conn_config config;
+	struct packet packet = {
+		.time_ns = syn->time_ns,
+		.number = syn->number,
+		.seq = syn->seq,
+		.flags = syn->flags,
+		.window = syn->window,
+		.options = syn->options,
+	};
+
+	tcp_conn_config_defaults(&config);
+	tcp_conn_init(conn, &config, &packet, verdict);
+}
+
+/* --- what is not a segment --- */
+
+void tcp_conn_icmp(struct tcp_conn *conn, enum conn_side side, const struct packet *packet, struct tcp_verdict *verdict)
+{
+	struct tcp_conn_config config;
+	tcp_conn_config_defaults(&config);
+	struct segment seg = segment_of(conn, &config, side, packet, verdict);
+	bool fatal = packet->icmp_error == ICMP_ERROR_HARD_UNREACHABLE ||
+		     packet->icmp_error == ICMP_ERROR_SOFT_UNREACHABLE || packet->icmp_error == ICMP_ERROR_PROHIBITED;
+
+	verdict_init(verdict, packet);
+	seg.cause = CONN_CAUSE_ICMP;
+	/* RFC 5927 section 4: believed only if it quotes something that this end could have in flight. */
+	if (!seg.sender->seq_known || seq_gt(packet->seq, seg.sender->snd_nxt) ||
+	    (seg.sender->una_known && seq_lt(packet->seq, seg.sender->snd_una))) {
+		verdict->kind = CONN_TRACK_ONLY;
+		return;
+	}
+	segment_anomaly(&seg, ANOMALY_ICMP_ERROR);
+	/* RFC 1122 4.2.3.9 lets only some of them end an attempt; the stacks in use end it on all of these. */
+	if (fatal && seg.sender->sure == TCPS_SYN_SENT && !seg.receiver->heard) {
+		conn->unreachable = true;
+		end_presume(&seg, side, TCPE_RCV_RST);
+	}
+	ends_settle(&seg);
+}
+
+void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict *verdict)
+{
+	const struct packet nothing = { .time_ns = now_ns };
+	struct tcp_conn_config config;
+	tcp_conn_config_defaults(&config);
+	struct segment seg = segment_of(conn, &config, SIDE_CLIENT, &nothing, verdict);
+
+	verdict_init(verdict, &nothing);
+	seg.cause = CONN_CAUSE_TIMEOUT;
+	conn->timed_out = true;
+	for (unsigned i = 0; i < 2; i++) {
+		/* The SYN-ACK was repeated to the end and never acknowledged: the client cannot have it. */
+		if (!conn->established_once)
+			end_contradict(&seg, (enum conn_side)i, TCPE_RCV_SYNACK);
+		end_presume(&seg, (enum conn_side)i, TCPE_TIMEOUT);
+	}
+	ends_settle(&seg);
+}

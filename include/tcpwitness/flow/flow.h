@@ -64,9 +64,9 @@ struct flow {
 	uint8_t n_tunnels;
 	uint16_t vlans[PACKET_MAX_VLANS];
 	uint8_t tunnels[PACKET_MAX_TUNNELS];
-	uint16_t source; /* index of file or interface of its first packet */
-	bool alerted;    /* an alarm named it */
-	bool decode_noted;
+	uint16_t source;     /* index of file or interface of its first packet */
+	bool alerted;        /* an alarm named it */
+	uint32_t signals;    /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
 	uint64_t touched_ns; /* when it last took its place in its class's queue; never goes backwards */
 	uint64_t first_ns;
 	uint64_t last_ns;

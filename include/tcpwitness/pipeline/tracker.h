@@ -54,6 +54,12 @@ void tracker_destroy(struct tracker *tracker);
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote);
 
 /*
+ * A frame that was refused, or a segment that belongs to no connection: its decode anomalies become events, the first of a
+ * kind and then at each power of ten.
+ */
+void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet);
+
+/*
  * Packet time is now_ns: expires flows. tracker_packet does it by itself; this is for packets that are not TCP, and for
  * the tick of a live capture that is idle. packet_number is 0 for a tick.
  */

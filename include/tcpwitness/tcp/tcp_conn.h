@@ -83,15 +83,21 @@ struct tcp_end {
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
 
 	/* Sequence space. */
-	bool heard;     /* at least one segment of this end was seen */
-	bool seq_known; /* snd_nxt is valid */
-	bool una_known; /* snd_una is valid: the other end has acknowledged something */
-	bool syn_seen;  /* its SYN or SYN-ACK was seen, iss is sure */
-	bool fin_seen;  /* its FIN was seen (or must have been sent), fin_seq is valid */
+	bool heard;   /* at least one segment of this end was seen */
+	bool assumed; /* sure rests on an assumption: the flow was picked up in its middle, or a FIN may be unseen */
+	bool active_open;            /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+	bool sent_new;               /* sent payload after the flow was picked up */
+	bool seq_known;              /* snd_nxt is valid */
+	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
+	bool acked_any;              /* last_ack is valid */
+	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
+	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
+	bool fin_seen;               /* its FIN was seen (or must have been sent), fin_seq is valid */
 	bool rst_sent;
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
 	uint32_t iss;     /* sequence number of its SYN */
+	uint32_t syn_end; /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
 	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
 	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
 	uint32_t fin_seq; /* sequence number of its FIN */

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the tracker writes: a state that changed, an anomaly seen for the first time in its flow, a flow's
+ * record at its end.
+ */
+#include "tracker_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void fill_header(const struct tracker *tracker, struct sensor_event *event, const struct flow *flow,
+			uint64_t time_ns)
+{
+	event->time_ns = time_ns;
+	event->packet_number = tracker->packet_number;
+	event->flow_id = flow->id;
+	event->in_iface = tracker->source_names == NULL ? NULL : tracker->source_names[flow->source];
+	event->ends.client = flow_addr(flow, SIDE_CLIENT);
+	event->ends.server = flow_addr(flow, SIDE_SERVER);
+	event->ends.client_port = flow_port(flow, SIDE_CLIENT);
+	event->ends.server_port = flow_port(flow, SIDE_SERVER);
+	event->ends.has_ports = true;
+	event->ends.n_vlans = flow->n_vlans;
+	event->ends.n_tunnels = flow->n_tunnels;
+	memcpy(event->ends.vlans, flow->vlans, sizeof(event->ends.vlans));
+	memcpy(event->ends.tunnels, flow->tunnels, sizeof(event->ends.tunnels));
+}
+
+static struct sensor_event *begin(struct tracker *tracker, enum sensor_event_type type)
+{
+	return tracker->writer.begin(tracker->writer.context, type);
+}
+
+static void end(struct tracker *tracker, struct sensor_event *event)
+{
+	tracker->writer.end(tracker->writer.context, event);
+}
+
+void tracker_write_transitions(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
+			       const struct tcp_verdict *verdict)
+{
+	for (unsigned i = 0; i < verdict->n_transitions; i++) {
+		struct sensor_event *event = begin(tracker, EVENT_TCP_STATE);
+		if (event == NULL)
+			return;
+		fill_header(tracker, event, flow, time_ns);
+		event->tcp_state.transition = verdict->transitions[i];
+		end(tracker, event);
+	}
+}
+
+static void write_anomaly(struct tracker *tracker, const struct flow *flow, const struct packet *packet,
+			  enum anomaly anomaly, uint64_t count)
+{
+	struct sensor_event *event = begin(tracker, EVENT_ANOMALY);
+
+	if (event == NULL)
+		return;
+	if (flow != NULL) {
+		fill_header(tracker, event, flow, packet->time_ns);
+	} else {
+		event->time_ns = packet->time_ns;
+		event->packet_number = packet->number;
+		event->in_iface = tracker->source_names == NULL ? NULL : tracker->source_names[packet->source];
+		event->ends.client = packet->src;
+		event->ends.server = packet->dst;
+		event->ends.client_port = packet->src_port;
+		event->ends.server_port = packet->dst_port;
+		event->ends.has_ports = packet->src_port != 0 || packet->dst_port != 0;
+		event->ends.n_vlans = packet->n_vlans;
+		event->ends.n_tunnels = packet->n_tunnels;
+		memcpy(event->ends.vlans, packet->vlans, sizeof(event->ends.vlans));
+		memcpy(event->ends.tunnels, packet->tunnels, sizeof(event->ends.tunnels));
+	}
+	event->anomaly.anomaly = anomaly;
+	event->anomaly.count = count;
+	end(tracker, event);
+}
+
+/* Takes the lowest anomaly out of the set; the set must not be empty. */
+static enum anomaly pop_lowest(struct anomaly_set *set)
+{
+	unsigned word = set->bits[0] != 0 ? 0 : 1;
+	unsigned bit = (unsigned)__builtin_ctzll(set->bits[word]);
+
+	set->bits[word] &= set->bits[word] - 1;
+	return (enum anomaly)(word * 64 + bit);
+}
+
+void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const struct packet *packet,
+			    const struct anomaly_set *anomalies)
+{
+	struct anomaly_set left = *anomalies;
+
+	while (!anomaly_set_empty(&left)) {
+		enum anomaly anomaly = pop_lowest(&left);
+		tracker->stats.anomalies[anomaly]++;
+		if (flow->anomalies[anomaly] == UINT16_MAX)
+			continue;
+		flow->anomalies[anomaly]++;
+		if (flow->anomalies[anomaly] == 1 && !anomaly_info(anomaly)->is_noise)
+			write_anomaly(tracker, flow, packet, anomaly, 1);
+	}
+}
+
+static bool is_power_of_ten(uint64_t n)
+{
+	while (n >= 10 && n % 10 == 0)
+		n /= 10;
+	return n == 1;
+}
+
+void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet)
+{
+	struct anomaly_set left = packet->anomalies;
+
+	while (!anomaly_set_empty(&left)) {
+		enum anomaly anomaly = pop_lowest(&left);
+		uint64_t count = ++tracker->orphan_anomalies[anomaly];
+		tracker->stats.anomalies[anomaly]++;
+		if (!anomaly_info(anomaly)->is_noise && is_power_of_ten(count))
+			write_anomaly(tracker, NULL, packet, anomaly, count);
+	}
+}
+
+static void fill_end(struct event_flow_end *to, const struct flow *flow, enum conn_side side)
+{
+	const struct tcp_end *from = &flow->conn.end[side];
+	const struct flow_direction *direction = &flow->direction[side];
+
+	*to = (struct event_flow_end){
+		.state = from->state,
+		.certainty = from->certainty,
+		.heard = from->heard,
+		.isn_known = from->syn_seen,
+		.sack_ok = from->sack_ok,
+		.timestamps = from->timestamps,
+		.wscale_ok = from->wscale_ok,
+		.wscale = from->wscale,
+		.mss = from->mss,
+		.isn = from->iss,
+		.state_packet = from->state_packet,
+		.payload_bytes = from->payload_bytes,
+		.syns = from->syns,
+		.fins = from->fins,
+		.rsts = from->rsts,
+		.retransmissions = from->retransmissions,
+		.out_of_order = from->out_of_order,
+		.lost_before_tap = from->lost_before_tap,
+		.lost_after_tap = from->lost_after_tap,
+		.zero_windows = from->zero_windows,
+		.duplicate_acks = from->duplicate_acks,
+		.packets = direction->packets,
+		.bytes = direction->bytes,
+		.flags = direction->flags,
+	};
+}
+
+void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
+{
+	bool idle_timeout = reason == FLOW_END_TIMEOUT || reason == FLOW_END_CLOSED;
+	enum conn_outcome outcome = tcp_conn_outcome(&flow->conn, idle_timeout);
+
+	tracker->stats.outcomes[outcome]++;
+	tracker->stats.flow_records++;
+	struct sensor_event *event = begin(tracker, EVENT_FLOW);
+	if (event == NULL)
+		return;
+	fill_header(tracker, event, flow, time_ns);
+	/* The record is about the connection, not about the packet that happened to end it. */
+	event->packet_number = 0;
+	struct event_flow *to = &event->flow;
+	to->start_ns = flow->first_ns;
+	to->end_ns = flow->last_ns;
+	to->reason = (uint8_t)reason;
+	to->phase = (uint8_t)tcp_conn_phase(&flow->conn);
+	to->outcome = (uint8_t)outcome;
+	to->origin = flow->conn.origin;
+	to->direction_certain = flow->conn.direction_certain;
+	to->closed_by_known = flow->conn.closed_by_known;
+	to->closed_by = flow->conn.closed_by;
+	to->alerted = flow->alerted;
+	to->established_once = flow->conn.established_once;
+	to->previous_flow_id = flow->previous_id;
+	to->rtt_client_us = flow->conn.rtt_client_us;
+	to->rtt_server_us = flow->conn.rtt_server_us;
+	fill_end(&to->end[SIDE_CLIENT], flow, SIDE_CLIENT);
+	fill_end(&to->end[SIDE_SERVER], flow, SIDE_SERVER);
+	snprintf(to->conn_state, sizeof(to->conn_state), "%s", conn_history_state(&flow->history));
+	memcpy(to->history, flow->history.text, sizeof(to->history));
+	memcpy(to->anomalies, flow->anomalies, sizeof(to->anomalies));
+	end(tracker, event);
+}

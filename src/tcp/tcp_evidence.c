@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of an end, and how surely. A segment at the tap proves what its sender did and
+ * knew; it does not prove that its receiver got it. So an end has a state that its own segments
+ * prove (sure), an ordered list of events that happened to it if the segments seen going to it arrived
+ * (pending), and the state that follows from both. Evidence moves events from pending to sure; a
+ * contradiction throws them away. Every change of state in the program goes through here.
+ */
+#include "tcp_internal.h"
+
+#include <string.h>
+
+static void note(struct segment *seg, enum conn_side side, uint8_t from, uint8_t to, bool inferred)
+{
+	struct tcp_verdict *verdict = seg->verdict;
+
+	if (verdict->n_transitions == CONN_MAX_TRANSITIONS)
+		return;
+	verdict->transitions[verdict->n_transitions++] = (struct tcp_transition){
+		.side = (uint8_t)side,
+		.from = from,
+		.to = to,
+		.certainty = seg->conn->end[side].certainty,
+		.cause = seg->cause,
+		.inferred = inferred,
+	};
+}
+
+/* A passive open that is reset listens again (RFC 9293 3.10.7.4); an end that opened actively is closed. */
+static uint8_t next_state(const struct tcp_end *end, uint8_t state, enum tcp_event event)
+{
+	enum tcp_state next = tcp_state_next((enum tcp_state)state, event);
+
+	if (event == TCPE_RCV_RST && next == TCPS_LISTEN && end->active_open)
+		next = TCPS_CLOSED;
+	return (uint8_t)next;
+}
+
+static uint8_t state_with_pending(const struct tcp_end *end)
+{
+	uint8_t state = end->sure;
+
+	for (unsigned i = 0; i < end->n_pending; i++)
+		state = next_state(end, state, (enum tcp_event)end->pending[i]);
+	return state;
+}
+
+/* An unheard end is never more than presumed, whatever its peer's segments say of it (design 1.1). */
+static enum tcp_certainty certainty_of(const struct tcp_end *end)
+{
+	if (end->state != end->sure || !end->heard || end->assumed)
+		return TCP_PRESUMED;
+	return TCP_PROVED;
+}
+
+static void update(struct segment *seg, enum conn_side side, bool contradicted, bool inferred)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+	uint8_t from = end->state;
+
+	end->state = state_with_pending(end);
+	if (end->state == from)
+		return;
+	end->certainty = contradicted ? TCP_CONTRADICTED : (uint8_t)certainty_of(end);
+	end->state_packet = seg->number;
+	end->state_since_ns = seg->now_ns;
+	note(seg, side, from, end->state, inferred);
+}
+
+bool end_is_pending(const struct tcp_end *end, enum tcp_event event)
+{
+	return memchr(end->pending, event, end->n_pending) != NULL;
+}
+
+static void drop_pending(struct tcp_end *end, enum tcp_event event)
+{
+	uint8_t *place = memchr(end->pending, event, end->n_pending);
+
+	if (place == NULL)
+		return;
+	size_t behind = (size_t)(end->pending + end->n_pending - (place + 1));
+	memmove(place, place + 1, behind);
+	end->n_pending--;
+}
+
+/*
+ * Some events can only happen to an end that is established: a FIN is read, and with every stack in
+ * use also sent, after the handshake. So they prove its completion too.
+ */
+static void prove_established_first(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+	bool needs = event == TCPE_RCV_FIN || event == TCPE_SND_FIN || event == TCPE_RCV_ACK_OF_FIN;
+
+	if (needs && end->sure == TCPS_SYN_RCVD)
+		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, !end_is_pending(end, TCPE_RCV_ACK_OF_SYN));
+	if (needs && end->sure == TCPS_SYN_SENT)
+		end_prove(seg, side, TCPE_RCV_SYNACK, !end_is_pending(end, TCPE_RCV_SYNACK));
+}
+
+void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, bool inferred)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+
+	prove_established_first(seg, side, event);
+	if (event == TCPE_SND_RST && end->sure != TCPS_CLOSED)
+		end->sure_before_rst = end->sure;
+	drop_pending(end, event);
+	if (event == TCPE_RCV_SYNACK)
+		drop_pending(end, TCPE_RCV_SYN);
+	end->sure = next_state(end, end->sure, event);
+	if (event == TCPE_SND_RST)
+		end->n_pending = 0;
+	update(seg, side, false, inferred);
+}
+
+void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+
+	if (end_is_pending(end, event) || end->n_pending == CONN_MAX_PENDING)
+		return;
+	if (next_state(end, end->state, event) == end->state)
+		return;
+	end->pending[end->n_pending++] = (uint8_t)event;
+	update(seg, side, false, false);
+}
+
+bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+	uint8_t *place = memchr(end->pending, event, end->n_pending);
+
+	if (place == NULL)
+		return false;
+	end->n_pending = (uint8_t)(place - end->pending);
+	update(seg, side, true, false);
+	return true;
+}
+
+void end_revive(struct segment *seg, enum conn_side side)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+
+	end->sure = end->sure_before_rst;
+	update(seg, side, true, false);
+}
+
+static bool moved_in_this_segment(const struct tcp_verdict *verdict, enum conn_side side)
+{
+	for (unsigned i = 0; i < verdict->n_transitions; i++) {
+		if (verdict->transitions[i].side == side)
+			return true;
+	}
+	return false;
+}
+
+void ends_settle(struct segment *seg)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		enum conn_side side = (enum conn_side)i;
+		struct tcp_end *end = &seg->conn->end[side];
+		enum tcp_certainty certainty = certainty_of(end);
+
+		/* What was rolled back stays so until the state moves on: it says why the state is what it is. */
+		if (end->certainty == TCP_CONTRADICTED && certainty == TCP_PROVED)
+			continue;
+		if (certainty == (enum tcp_certainty)end->certainty)
+			continue;
+		bool moved = moved_in_this_segment(seg->verdict, side);
+		end->certainty = (uint8_t)certainty;
+		end->state_packet = seg->number;
+		if (!moved && end->heard)
+			note(seg, side, end->state, end->state, false);
+	}
+}

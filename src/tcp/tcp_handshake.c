@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening (RFC 9293 3.5, 3.10.7.2 and 3.10.7.3): SYN, SYN-ACK and what completes them, with candidates
+ * where several were seen, simultaneous opens, and openings that the tap missed.
+ */
+#include "tcp_internal.h"
+
+#include <string.h>
+
+static void candidate_add(struct tcp_end *end, uint32_t iss)
+{
+	for (unsigned i = 0; i < end->n_candidates; i++) {
+		if (end->candidates[i] == iss)
+			return;
+	}
+	if (end->n_candidates == CONN_MAX_SYN_CANDIDATES) {
+		memmove(&end->candidates[0], &end->candidates[1],
+			sizeof(end->candidates[0]) * (CONN_MAX_SYN_CANDIDATES - 1));
+		end->n_candidates--;
+	}
+	end->candidates[end->n_candidates++] = iss;
+}
+
+static bool candidate_has(const struct tcp_end *end, uint32_t iss)
+{
+	for (unsigned i = 0; i < end->n_candidates; i++) {
+		if (end->candidates[i] == iss)
+			return true;
+	}
+	return false;
+}
+
+/* Several SYNs (or SYN-ACKs) were seen and this one turned out to be the one that counts. */
+static void candidate_choose(struct tcp_end *end, uint32_t iss)
+{
+	if (end->iss == iss)
+		return;
+	candidate_add(end, end->iss);
+	end->iss = iss;
+	end->syn_end = iss + 1;
+	end->snd_nxt = iss + 1;
+}
+
+void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window)
+{
+	enum { MAX_WSCALE = 14 }; /* RFC 7323 2.3 */
+
+	end->syn_options = options->present;
+	end->syn_layout = options->layout;
+	end->syn_window = window;
+	end->mss = (options->present & TCPOPT_MSS) ? options->mss : 0;
+	end->wscale_ok = (options->present & TCPOPT_WSCALE) != 0;
+	end->wscale = options->wscale > MAX_WSCALE ? MAX_WSCALE : options->wscale;
+	end->sack_ok = (options->present & TCPOPT_SACK_PERMITTED) != 0;
+	end->timestamps = (options->present & TCPOPT_TIMESTAMP) != 0;
+}
+
+static void note_syn_of(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	sender->syns++;
+	sender->syn_seen = true;
+	sender->seq_known = true;
+	sender->iss = seg->packet->seq;
+	sender->snd_nxt = seg->end;
+	sender->window_bytes = seg->packet->window;
+	sender->window_known = true;
+	sender->last_window = seg->packet->window;
+	handshake_note_syn_options(sender, &seg->packet->options, seg->packet->window);
+	candidate_add(sender, seg->packet->seq);
+}
+
+static void note_fast_open(struct segment *seg)
+{
+	const struct packet *packet = seg->packet;
+
+	if ((packet->options.present & TCPOPT_FASTOPEN) == 0) {
+		if (packet->payload_bytes > 0)
+			segment_anomaly(seg, ANOMALY_SYN_WITH_DATA);
+		return;
+	}
+	if (packet->options.fastopen_cookie_bytes == 0)
+		segment_anomaly(seg, ANOMALY_TFO_COOKIE_REQUEST);
+	else if (packet->payload_bytes > 0)
+		segment_anomaly(seg, ANOMALY_TFO_DATA);
+}
+
+static void first_syn(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+
+	note_syn_of(seg);
+	note_fast_open(seg);
+	seg->sender->active_open = true;
+	seg->sender->syn_end = seg->end;
+	seg->sender->payload_bytes += seg->packet->payload_bytes;
+	seg->verdict->new_payload = seg->packet->payload_bytes > 0;
+	if (conn->first_syn_ns == 0)
+		conn->first_syn_ns = seg->now_ns;
+	conn->last_syn_ns = seg->now_ns;
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYN, false);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYN);
+	if (seg->receiver->sure == TCPS_SYN_SENT) {
+		conn->simultaneous_open = true;
+		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_OPEN);
+		/* The receiver's own SYN passed the tap before: it is on its way to this end. */
+		end_presume(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN);
+	}
+}
+
+void handshake_syn(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	struct tcp_conn *conn = seg->conn;
+
+	if (!sender->syn_seen) {
+		first_syn(seg);
+		return;
+	}
+	sender->syns++;
+	conn->last_syn_ns = seg->now_ns;
+	if (candidate_has(sender, seg->packet->seq)) {
+		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+		/* It would not ask again had it been answered (RFC 9293 3.8.1). */
+		end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
+		end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
+		return;
+	}
+	segment_anomaly(seg, ANOMALY_SYN_DIFFERENT_ISN);
+	candidate_add(sender, seg->packet->seq);
+	if (!seg->receiver->syn_seen)
+		candidate_choose(sender, seg->packet->seq);
+}
+
+/* Which of the receiver's SYNs does this acknowledgement answer? RFC 7413: it may cover data on the SYN too. */
+static bool acknowledges_syn(const struct tcp_end *end, uint32_t ack, uint32_t *iss)
+{
+	if (!end->syn_seen)
+		return false;
+	if (seq_gt(ack, end->iss) && seq_leq(ack, end->snd_nxt)) {
+		*iss = end->iss;
+		return true;
+	}
+	*iss = ack - 1;
+	return candidate_has(end, ack - 1);
+}
+
+static void first_synack(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+
+	note_syn_of(seg);
+	conn->first_synack_ns = seg->now_ns;
+	if (conn->last_syn_ns != 0 && seg->receiver->syns == 1)
+		conn->rtt_server_us = (uint32_t)(ns_since(seg->now_ns, conn->last_syn_ns) / NS_PER_US);
+	if (seg->receiver->syn_end - seg->receiver->iss > 1 && seg->packet->ack == seg->receiver->iss + 1)
+		segment_anomaly(seg, ANOMALY_TFO_DATA_IGNORED);
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, false);
+}
+
+static void repeated_synack(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	sender->syns++;
+	if (!candidate_has(sender, seg->packet->seq)) {
+		segment_anomaly(seg, ANOMALY_SYNACK_DIFFERENT_ISN);
+		candidate_add(sender, seg->packet->seq);
+		if (seg->receiver->sure == TCPS_SYN_SENT)
+			candidate_choose(sender, seg->packet->seq);
+		return;
+	}
+	/* RFC 9293 3.8.1: it would not repeat its SYN had it been acknowledged. */
+	bool third_ack_lost = end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_ACK_OF_SYN);
+	if (third_ack_lost || seg->receiver->sure != TCPS_SYN_SENT)
+		segment_anomaly(seg, ANOMALY_SYNACK_AFTER_ESTABLISHED);
+	else
+		segment_anomaly(seg, ANOMALY_SYNACK_RETRANSMIT);
+}
+
+/* A SYN-ACK whose SYN was not seen proves that one was sent. */
+static void infer_syn(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+
+	receiver->active_open = true;
+	receiver->syn_seen = true;
+	receiver->seq_known = true;
+	receiver->iss = seg->packet->ack - 1;
+	receiver->syn_end = seg->packet->ack;
+	receiver->snd_nxt = seg->packet->ack;
+	candidate_add(receiver, receiver->iss);
+	end_prove(seg, segment_receiver_side(seg), TCPE_SND_SYN, true);
+}
+
+bool handshake_synack(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t iss;
+
+	if (!receiver->heard && !receiver->syn_seen && !seg->sender->syn_seen)
+		infer_syn(seg);
+	if (!acknowledges_syn(receiver, seg->packet->ack, &iss)) {
+		segment_anomaly(seg, ANOMALY_SYNACK_WRONG_ACK);
+		seg->verdict->kind = CONN_TRACK_ONLY;
+		return false;
+	}
+	if (receiver->sure == TCPS_SYN_SENT)
+		candidate_choose(receiver, iss);
+	if (seg->sender->syn_seen && seg->sender->sure != TCPS_SYN_SENT)
+		repeated_synack(seg);
+	else
+		first_synack(seg);
+	acknowledgement_advance(seg);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
+	return true;
+}
+
+/* --- the third segment, and every later one, as evidence of the opening --- */
+
+static void complete(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+
+	if (conn->established_once)
+		return;
+	conn->established_once = true;
+	conn->third_ack_ns = seg->now_ns;
+	seg->verdict->completed = true;
+	if (conn->first_synack_ns != 0 && seg->receiver->syns == 1)
+		conn->rtt_client_us = (uint32_t)(ns_since(seg->now_ns, conn->first_synack_ns) / NS_PER_US);
+	/* Now that it is answered, what was repeated on the way here was lost, not ignored. */
+	if (seg->sender->syns > 1)
+		seg->sender->lost_after_tap += seg->sender->syns - 1;
+	if (seg->receiver->syns > 1)
+		seg->receiver->lost_after_tap += seg->receiver->syns - 1;
+}
+
+/* The sender acknowledges a SYN-ACK that the tap missed: it was sent, and it arrived. */
+static bool infer_synack(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	struct tcp_end *receiver = seg->receiver;
+
+	if (seg->packet->seq != sender->iss + 1 && seg->packet->seq != sender->snd_nxt)
+		return false;
+	receiver->iss = seg->packet->ack - 1;
+	receiver->seq_known = true;
+	receiver->snd_nxt = seg->packet->ack;
+	end_prove(seg, segment_receiver_side(seg), TCPE_SND_SYNACK, true);
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, true);
+	complete(seg);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+	return true;
+}
+
+static bool reject_third_ack(struct segment *seg, enum anomaly anomaly)
+{
+	segment_anomaly(seg, anomaly);
+	seg->verdict->kind = CONN_TRACK_ONLY;
+	return false;
+}
+
+/* The sender is in SYN_SENT as far as proved, and this is its first segment that is no SYN. */
+static bool leaves_syn_sent(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t iss;
+
+	if (!receiver->syn_seen && receiver->sure == TCPS_LISTEN)
+		return infer_synack(seg);
+	if (!receiver->syn_seen) {
+		end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, false);
+		complete(seg);
+		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+		return true;
+	}
+	if (!acknowledges_syn(receiver, seg->packet->ack, &iss) && seq_leq(seg->packet->ack, receiver->iss))
+		return reject_third_ack(seg, ANOMALY_THIRD_ACK_WRONG_ACK);
+	if (seq_leq(seg->packet->ack, receiver->snd_nxt))
+		candidate_choose(receiver, iss);
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, false);
+	complete(seg);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+	return true;
+}
+
+/*
+ * In SYN_RCVD only something that needs the third segment proves that it came: data of its own (unless a fast open lets it
+ * speak early, RFC 7413 4.2), or the acknowledgement of more than the SYN. A bare ACK may be a challenge.
+ */
+static bool proves_ack_of_syn(const struct segment *seg)
+{
+	const struct tcp_end *receiver = seg->receiver;
+	bool data_on_syn = receiver->syn_seen && receiver->syn_end != receiver->iss + 1;
+
+	if (segment_has(seg, SEG_FIN) || (seg->packet->payload_bytes > 0 && !data_on_syn))
+		return true;
+	return receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end);
+}
+
+/* The server speaks, and only the client's SYN was seen of the opening. */
+static bool server_without_synack(struct segment *seg)
+{
+	uint32_t iss;
+
+	if (!acknowledges_syn(seg->receiver, seg->packet->ack, &iss) &&
+	    !(seg->receiver->syn_seen && seq_gt(seg->packet->ack, seg->receiver->iss) &&
+	      seq_diff(seg->packet->ack, seg->receiver->snd_nxt) < (1 << 20))) {
+		/* Not about this SYN: it holds an older connection (RFC 9293 figure 9, RFC 5961 section 4). */
+		return reject_third_ack(seg, ANOMALY_CHALLENGE_ACK);
+	}
+	seg->sender->iss = seg->packet->seq - 1;
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, true);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
+	return true;
+}
+
+bool handshake_ack(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	struct tcp_end *receiver = seg->receiver;
+	enum conn_side side = (enum conn_side)seg->sender_side;
+
+	if (sender->sure == TCPS_SYN_SENT && !leaves_syn_sent(seg))
+		return false;
+	if ((sender->sure == TCPS_LISTEN || sender->sure == TCPS_CLOSED) && !sender->syn_seen && !sender->rst_sent &&
+	    !server_without_synack(seg))
+		return false;
+	if (sender->sure == TCPS_SYN_RCVD && proves_ack_of_syn(seg)) {
+		bool unseen = !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
+		if (unseen)
+			segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
+		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
+		if (unseen && receiver->sure == TCPS_SYN_SENT)
+			end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
+	}
+	/* A simultaneous open: both are in SYN_RCVD, and this acknowledges the receiver's SYN. */
+	if (receiver->sure == TCPS_SYN_RCVD && receiver->syn_seen && seq_gt(seg->packet->ack, receiver->iss))
+		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+	return true;
+}
+
+void handshake_infer_opened(struct segment *seg)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct tcp_end *end = &seg->conn->end[i];
+		end->sure = TCPS_ESTABLISHED;
+		end->state = TCPS_ESTABLISHED;
+		end->certainty = TCP_PRESUMED;
+		end->assumed = true;
+		end->state_packet = seg->number;
+		end->state_since_ns = seg->now_ns;
+	}
+	seg->conn->established_once = true;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When a tuple is used again: does this segment begin the next connection (RFC 9293 3.6.1, RFC 6191),
+ * or does it belong to the one that is known? A SYN on a connection that may be alive is held until
+ * the other end's answer tells (RFC 9293 3.5.1 figures 9 and 10, RFC 5961 section 4).
+ */
+#include "tcp_internal.h"
+
+/* A new connection attempt, not an old duplicate: stacks repeat a SYN with the same number (RFC 9293 3.8.1). */
+#define NEW_ATTEMPT_AFTER_NS NS_PER_SEC
+
+static bool is_over(const struct tcp_end *end)
+{
+	return end->state == TCPS_CLOSED || end->state == TCPS_TIME_WAIT || end->state == TCPS_LISTEN;
+}
+
+static void hold_syn(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+	const struct packet *packet = seg->packet;
+
+	conn->next_syn_held = true;
+	conn->next_syn_side = seg->sender_side;
+	conn->next_syn = (struct packet_syn){
+		.time_ns = packet->time_ns,
+		.number = packet->number,
+		.seq = packet->seq,
+		.window = packet->window,
+		.flags = packet->flags,
+		.options = packet->options,
+	};
+	seg->verdict->kind = CONN_TRACK_ONLY;
+}
+
+/* RFC 6191 section 2: may a SYN open a new connection at an end that is in TIME_WAIT? */
+static bool time_wait_accepts(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_options *options = &seg->packet->options;
+
+	if ((options->present & TCPOPT_TIMESTAMP) != 0 && sender->ts_known) {
+		if (seq_gt(options->ts_val, sender->ts_val))
+			return true;
+		if (options->ts_val != sender->ts_val)
+			return false;
+	}
+	return seq_gt(seg->packet->seq, sender->snd_nxt);
+}
+
+static enum conn_verdict_kind judge_syn_after_close(struct segment *seg)
+{
+	if (seg->receiver->state != TCPS_TIME_WAIT)
+		return CONN_NEW_INCARNATION;
+	if (time_wait_accepts(seg)) {
+		segment_anomaly(seg, ANOMALY_TIME_WAIT_REUSE_OK);
+		return CONN_NEW_INCARNATION;
+	}
+	hold_syn(seg);
+	return CONN_TRACK_ONLY;
+}
+
+/* While the handshake is open: repeats and candidates are part of it, a later attempt with a new number is not. */
+static enum conn_verdict_kind judge_syn_in_handshake(struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	if (!sender->syn_seen || seg->packet->seq == sender->iss)
+		return CONN_ACCEPT;
+	for (unsigned i = 0; i < sender->n_candidates; i++) {
+		if (sender->candidates[i] == seg->packet->seq)
+			return CONN_ACCEPT;
+	}
+	if (ns_since(seg->now_ns, seg->conn->last_syn_ns) >= NEW_ATTEMPT_AFTER_NS)
+		return CONN_NEW_INCARNATION;
+	return CONN_ACCEPT;
+}
+
+static enum conn_verdict_kind judge_syn(struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_conn *conn = seg->conn;
+	bool same_syn = sender->syn_seen && seg->packet->seq == sender->iss;
+
+	if (conn->origin == CONN_ORIGIN_SYN && !conn->established_once && !conn->refused && !sender->rst_sent &&
+	    sender->state != TCPS_CLOSED)
+		return judge_syn_in_handshake(seg);
+	if (is_over(sender) && is_over(seg->receiver) && !same_syn)
+		return judge_syn_after_close(seg);
+	if (same_syn) {
+		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
+		if (conn->refused || conn->synack_reset)
+			return CONN_NEW_INCARNATION;
+		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+		seg->verdict->kind = CONN_TRACK_ONLY;
+		return CONN_TRACK_ONLY;
+	}
+	segment_anomaly(seg, ANOMALY_SYN_IN_SYNCHRONIZED);
+	hold_syn(seg);
+	return CONN_TRACK_ONLY;
+}
+
+/* A SYN is held: what does the next segment say of it? */
+static enum conn_verdict_kind judge_answer(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+	const struct packet *packet = seg->packet;
+	bool from_opener = conn->next_syn_side == seg->sender_side;
+
+	if (!from_opener && segment_has(seg, SEG_SYN) && segment_has(seg, SEG_ACK) &&
+	    packet->ack == conn->next_syn.seq + 1) {
+		segment_anomaly(seg, ANOMALY_TUPLE_REUSE_LIVE);
+		return CONN_NEW_INCARNATION_HELD_SYN;
+	}
+	if (from_opener && !segment_has(seg, SEG_SYN | SEG_RST) && packet->seq == conn->next_syn.seq + 1 &&
+	    packet->seq != seg->sender->snd_nxt)
+		return CONN_NEW_INCARNATION_HELD_SYN;
+	if (from_opener && segment_has(seg, SEG_RST)) {
+		/* The opener has no such connection: the old one is over, its SYN will be repeated. */
+		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
+		return CONN_ACCEPT;
+	}
+	if (!from_opener && segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_RST | SEG_SYN) &&
+	    packet->payload_bytes == 0) {
+		bool time_wait = seg->sender->state == TCPS_TIME_WAIT;
+		segment_anomaly(seg, time_wait ? ANOMALY_TIME_WAIT_REUSE_REFUSED : ANOMALY_CHALLENGE_ACK);
+	}
+	return CONN_ACCEPT;
+}
+
+enum conn_verdict_kind incarnation_judge(struct segment *seg)
+{
+	bool opens = segment_has(seg, SEG_SYN) && !segment_has(seg, SEG_ACK | SEG_RST | SEG_FIN);
+
+	if (opens)
+		return judge_syn(seg);
+	if (seg->conn->next_syn_held)
+		return judge_answer(seg);
+	return CONN_ACCEPT;
+}

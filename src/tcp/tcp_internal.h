@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/tcp/tcp_conn.h"
+#include "tcpwitness/tcp/tcp_seq.h"
+
+/*
+ * One segment on its way through the machine: what the files of this folder hand to one another.
+ * sender and receiver are picked once; no rule below asks which of them is the client, but where
+ * the RFC does.
+ */
+struct segment {
+	struct tcp_conn *conn;
+	const struct tcp_conn_config *config;
+	const struct packet *packet;
+	struct tcp_verdict *verdict;
+	struct tcp_end *sender;
+	struct tcp_end *receiver;
+	uint8_t sender_side; /* enum conn_side */
+	uint8_t cause;       /* enum conn_cause */
+	uint64_t now_ns;
+	uint64_t number; /* of the packet */
+	uint32_t end;    /* one past its last sequence number, SYN and FIN counted */
+};
+
+static inline bool segment_has(const struct segment *seg, uint16_t flag)
+{
+	return (seg->packet->flags & flag) != 0;
+}
+
+/* It occupies sequence numbers. */
+static inline bool segment_occupies(const struct segment *seg)
+{
+	return seg->end != seg->packet->seq;
+}
+
+static inline void segment_anomaly(struct segment *seg, enum anomaly anomaly)
+{
+	anomaly_set_add(&seg->verdict->anomalies, anomaly);
+}
+
+static inline enum conn_side segment_receiver_side(const struct segment *seg)
+{
+	return conn_side_other((enum conn_side)seg->sender_side);
+}
+
+/* tcp_evidence.c: the only file that changes a state. */
+
+/*
+ * A later segment of this end, or this one, shows that event happened to it. Transitions are noted; inferred says that
+ * the event itself was not seen.
+ */
+void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, bool inferred);
+
+/* The segment seen going to this end means event, if it arrives. Kept until proved or contradicted. */
+void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event);
+
+/*
+ * This end acted as if event had not happened: event, and what was presumed after it, is taken back. Returns
+ * true when it had been presumed.
+ */
+bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event event);
+
+/* A reset turned out not to have ended the sender: back to where it was. */
+void end_revive(struct segment *seg, enum conn_side side);
+
+/* At the end of a segment: works out both ends' certainties, and notes those that changed alone. */
+void ends_settle(struct segment *seg);
+
+/* True when event waits among the end's pending ones. */
+bool end_is_pending(const struct tcp_end *end, enum tcp_event event);
+
+/* tcp_sequence.c: where a segment stands in its sender's and receiver's sequence space. */
+
+/* False: its numbers are implausible, nothing may follow from it (verdict kind and anomalies are set). */
+bool sequence_plausible(struct segment *seg);
+
+/* Applies its sequence numbers to the sender: new, repeated, out of order, a gap, a probe. */
+void sequence_advance(struct segment *seg);
+
+/* Applies its acknowledgement and window. */
+void acknowledgement_advance(struct segment *seg);
+
+/* True when something the sender sent before sequence number limit was never seen. */
+bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit);
+
+/* tcp_handshake.c */
+void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
+void handshake_syn(struct segment *seg);          /* SYN without ACK, not a new incarnation */
+bool handshake_synack(struct segment *seg);       /* false: answers no SYN of ours; nothing may follow from it */
+bool handshake_ack(struct segment *seg);          /* any other segment with ACK; false as above */
+void handshake_infer_opened(struct segment *seg); /* segments of an open connection whose opening was not seen */
+
+/* tcp_close.c */
+void close_segment(struct segment *seg);      /* FIN and its acknowledgements */
+void reset_segment(struct segment *seg);      /* RST */
+void reset_contradicted(struct segment *seg); /* a segment that is no RST after one */
+
+/* tcp_incarnation.c: does this segment begin the next connection on the tuple? */
+enum conn_verdict_kind incarnation_judge(struct segment *seg);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where a segment stands in its sender's and its receiver's sequence space (RFC 9293 3.4, 3.10.7.4),
+ * as far as an observer can tell: new, repeated, out of order, a probe; what it acknowledges. Windows
+ * are used to judge what is plausible, never to reject evidence: the tap may have missed the segment that
+ * opened a window.
+ */
+#include "tcp_internal.h"
+
+#include <string.h>
+
+enum {
+	/* A window that is unknown, or smaller, still lets this much pass: unscaled maximum. */
+	LEAST_WINDOW_BYTES = 65535,
+	/* What a sender may be ahead of the last thing the tap saw of it, when the tap misses segments. */
+	UNSEEN_MARGIN_BYTES = 1 << 20,
+	/* Far enough below a sequence number to be below every hole, near enough to compare (2^31). */
+	LONGEST_LOOK_BACK = 1 << 30,
+};
+
+static uint32_t window_or_more(const struct tcp_end *end)
+{
+	return end->window_known && end->window_bytes > LEAST_WINDOW_BYTES ? end->window_bytes : LEAST_WINDOW_BYTES;
+}
+
+static bool reject(struct segment *seg, enum anomaly anomaly)
+{
+	segment_anomaly(seg, anomaly);
+	seg->verdict->kind = CONN_TRACK_ONLY;
+	return false;
+}
+
+bool sequence_plausible(struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	int64_t reach = (int64_t)window_or_more(receiver) + UNSEEN_MARGIN_BYTES;
+
+	if (sender->seq_known) {
+		int64_t ahead = seq_diff(seg->packet->seq, sender->snd_nxt);
+		if (ahead > reach || ahead < -2 * reach)
+			return reject(seg, ANOMALY_SEQ_OUT_OF_WINDOW);
+	}
+	if (segment_has(seg, SEG_ACK) && receiver->seq_known) {
+		int64_t ahead = seq_diff(seg->packet->ack, receiver->snd_nxt);
+		int64_t ack_reach = (int64_t)window_or_more(sender) + UNSEEN_MARGIN_BYTES;
+		if (ahead > ack_reach || ahead < -2 * ack_reach)
+			return reject(seg, ANOMALY_INVALID_ACK);
+	}
+	return true;
+}
+
+/* --- what the sender sent --- */
+
+static void hole_open(struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t now_ns)
+{
+	if (sender->n_holes == CONN_MAX_HOLES) {
+		memmove(&sender->holes[0], &sender->holes[1], sizeof(sender->holes[0]) * (CONN_MAX_HOLES - 1));
+		sender->n_holes--;
+	}
+	sender->holes[sender->n_holes].left = left;
+	sender->holes[sender->n_holes].right = right;
+	sender->holes[sender->n_holes].since_ns = now_ns;
+	sender->n_holes++;
+}
+
+static void hole_remove(struct tcp_end *sender, unsigned index)
+{
+	memmove(&sender->holes[index], &sender->holes[index + 1],
+		sizeof(sender->holes[0]) * (sender->n_holes - index - 1u));
+	sender->n_holes--;
+}
+
+/*
+ * Takes [left, right) out of the sender's holes. Returns the number of bytes that were missing, and when the hole was
+ * passed over in *since_ns. A piece cut out of a hole's middle leaves its left part: the right one is
+ * given up, as the table of holes is small.
+ */
+static uint32_t hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t *since_ns)
+{
+	uint32_t filled = 0;
+
+	for (unsigned i = 0; i < sender->n_holes;) {
+		uint32_t from = seq_max(left, sender->holes[i].left);
+		uint32_t to = seq_lt(right, sender->holes[i].right) ? right : sender->holes[i].right;
+		if (seq_geq(from, to)) {
+			i++;
+			continue;
+		}
+		filled += to - from;
+		*since_ns = sender->holes[i].since_ns;
+		if (from == sender->holes[i].left)
+			sender->holes[i].left = to;
+		else
+			sender->holes[i].right = from;
+		if (seq_geq(sender->holes[i].left, sender->holes[i].right))
+			hole_remove(sender, i);
+		else
+			i++;
+	}
+	return filled;
+}
+
+bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
+{
+	for (unsigned i = 0; i < sender->n_holes; i++) {
+		if (seq_lt(sender->holes[i].left, limit))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9293 3.8.4 and 3.8.6.1: a probe sits just below what is next, where everything is acknowledged. */
+static bool is_probe(const struct segment *seg)
+{
+	const struct packet *packet = seg->packet;
+	const struct tcp_end *sender = seg->sender;
+
+	return segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_FIN | SEG_RST) &&
+	       packet->payload_bytes <= 1 && packet->seq == sender->snd_nxt - 1 && sender->una_known &&
+	       sender->snd_una == sender->snd_nxt;
+}
+
+static void note_probe(struct segment *seg)
+{
+	bool closed_window = seg->receiver->window_known && seg->receiver->window_bytes == 0;
+
+	segment_anomaly(seg, closed_window ? ANOMALY_ZERO_WINDOW_PROBE : ANOMALY_KEEPALIVE);
+}
+
+static void count_payload(struct segment *seg, uint32_t bytes)
+{
+	if (bytes == 0)
+		return;
+	seg->sender->payload_bytes += bytes;
+	seg->verdict->new_payload = true;
+}
+
+/* A segment all of whose sequence numbers were passed before: the gap it fills was a loss or a late arrival. */
+static void note_late(struct segment *seg, uint32_t filled, uint64_t hole_since_ns)
+{
+	struct tcp_end *sender = seg->sender;
+
+	if (filled > 0 && seg->now_ns - hole_since_ns <= seg->config->reorder_tolerance_ns) {
+		sender->out_of_order++;
+		segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
+		return;
+	}
+	sender->retransmissions++;
+	seg->verdict->retransmitted_payload = seg->packet->payload_bytes > 0;
+	if (filled > 0) {
+		sender->lost_before_tap++;
+		segment_anomaly(seg, ANOMALY_RETRANSMISSION);
+	} else if (sender->una_known && seq_leq(seg->end, sender->snd_una)) {
+		segment_anomaly(seg, ANOMALY_SPURIOUS_RETRANSMISSION);
+	} else {
+		sender->lost_after_tap++;
+		segment_anomaly(seg, ANOMALY_RETRANSMISSION);
+	}
+}
+
+static uint32_t payload_of(const struct segment *seg, uint32_t sequence_numbers)
+{
+	uint32_t payload = seg->packet->payload_bytes;
+
+	return sequence_numbers < payload ? sequence_numbers : payload;
+}
+
+void sequence_advance(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	uint32_t seq = seg->packet->seq;
+
+	if (!sender->seq_known) {
+		sender->seq_known = true;
+		sender->snd_nxt = seg->end;
+		count_payload(seg, seg->packet->payload_bytes);
+		return;
+	}
+	if (is_probe(seg)) {
+		note_probe(seg);
+		return;
+	}
+	if (seq_gt(seq, sender->snd_nxt)) {
+		hole_open(sender, sender->snd_nxt, seq, seg->now_ns);
+		segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
+		seg->verdict->gap = true;
+		sender->snd_nxt = seq;
+	}
+	if (seq == sender->snd_nxt) {
+		if (seg->packet->payload_bytes > 0)
+			sender->sent_new = true;
+		sender->snd_nxt = seg->end;
+		count_payload(seg, seg->packet->payload_bytes);
+		return;
+	}
+	if (!segment_occupies(seg))
+		return;
+
+	uint64_t hole_since_ns = 0;
+	uint32_t filled = hole_fill(sender, seq, seg->end, &hole_since_ns);
+	if (seq_gt(seg->end, sender->snd_nxt)) {
+		filled += seg->end - sender->snd_nxt;
+		hole_since_ns = hole_since_ns == 0 ? seg->now_ns : hole_since_ns;
+		sender->snd_nxt = seg->end;
+	}
+	count_payload(seg, payload_of(seg, filled));
+	note_late(seg, filled, hole_since_ns);
+}
+
+/* --- what the receiver is told --- */
+
+static void window_advance(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	uint16_t window = seg->packet->window;
+	bool is_syn = segment_has(seg, SEG_SYN);
+
+	if (is_syn) {
+		sender->window_bytes = window; /* RFC 7323 2.2: never scaled on a SYN */
+		sender->window_known = true;
+	} else if (sender->syn_seen && seg->receiver->syn_seen) {
+		bool scaled = sender->wscale_ok && seg->receiver->wscale_ok;
+		sender->window_bytes = (uint32_t)window << (scaled ? sender->wscale : 0);
+		sender->window_known = true;
+	} else {
+		sender->window_bytes = window;
+		sender->window_known = window == 0; /* zero is zero, whatever the scale */
+	}
+	if (window == 0 && !segment_has(seg, SEG_FIN | SEG_SYN)) {
+		if (sender->last_window != 0 || sender->zero_windows == 0)
+			sender->zero_windows++;
+		segment_anomaly(seg, ANOMALY_ZERO_WINDOW);
+	}
+}
+
+/* RFC 5681 section 2: the same acknowledgement again, with data outstanding and nothing else said. */
+static bool is_duplicate_ack(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+
+	return seg->packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && receiver->una_known &&
+	       seg->packet->ack == receiver->snd_una && seg->packet->ack == sender->last_ack &&
+	       seg->packet->window == sender->last_window && seq_lt(receiver->snd_una, receiver->snd_nxt) &&
+	       seg->packet->seq == sender->snd_nxt;
+}
+
+static void note_unseen(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t unseen = seg->packet->ack - receiver->snd_nxt;
+
+	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
+	/* One unseen sequence number is a byte, or a FIN (field note: they look alike until the end goes on). */
+	if (unseen == 1 && !receiver->fin_seen) {
+		receiver->assumed = true;
+		receiver->sent_new = false;
+	}
+	receiver->snd_nxt = seg->packet->ack;
+}
+
+void acknowledgement_advance(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t ack = seg->packet->ack;
+	uint64_t ignored_ns;
+
+	if (!segment_has(seg, SEG_ACK))
+		return;
+	if (!receiver->seq_known) {
+		receiver->seq_known = true;
+		receiver->snd_nxt = ack;
+	} else if (seq_gt(ack, receiver->snd_nxt)) {
+		note_unseen(seg);
+	}
+	if (is_duplicate_ack(seg)) {
+		sender->duplicate_acks++;
+		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);
+	}
+	if (receiver->fin_seen && seq_gt(ack, receiver->fin_seq + 1))
+		segment_anomaly(seg, ANOMALY_ACK_BEYOND_FIN);
+	if (!receiver->una_known || seq_gt(ack, receiver->snd_una)) {
+		receiver->una_known = true;
+		receiver->snd_una = ack;
+		/* The other end has those bytes: they were not lost, the tap missed them. */
+		hole_fill(receiver, ack - LONGEST_LOOK_BACK, ack, &ignored_ns);
+	} else if (seq_lt(ack, receiver->snd_una)) {
+		segment_anomaly(seg, ANOMALY_OUTDATED_ACK);
+	}
+	if (!sender->acked_any || seq_gt(ack, sender->last_ack))
+		sender->last_ack = ack;
+	sender->acked_any = true;
+	window_advance(seg);
+	sender->last_window = seg->packet->window;
+}
