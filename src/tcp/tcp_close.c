@@ -27,19 +27,20 @@ static void note_closer(struct segment *seg)
 
 /*
  * An end shows that its FIN was acknowledged only by acknowledging something that the other end sent
- * with or after that acknowledgement. nxt_before_fin_ack is the highest sequence number that the other end was
- * ever seen to send in a segment that did not acknowledge the FIN: whoever has more, has the acknowledgement.
+ * with or after that acknowledgement. nxt_before_fin_ack is the highest sequence number that the other end can have
+ * sent in a segment that did not acknowledge the FIN, seen or not: whoever has more, has the acknowledgement.
  */
 static void track_fin_ack_boundary(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
+	bool acknowledges = segment_has(seg, SEG_ACK) && covers_fin(seg->receiver, seg->packet->ack);
+	uint32_t boundary = acknowledges ? seg->packet->seq : seg->end;
 
-	if (covers_fin(seg->receiver, seg->packet->ack) && segment_has(seg, SEG_ACK))
+	if (acknowledges && sender->fin_ack_sent)
 		return;
-	if (!segment_occupies(seg))
-		return;
-	if (!sender->fin_ack_boundary_known || seq_gt(seg->end, sender->nxt_before_fin_ack))
-		sender->nxt_before_fin_ack = seg->end;
+	sender->fin_ack_sent = acknowledges;
+	if (!sender->fin_ack_boundary_known || seq_gt(boundary, sender->nxt_before_fin_ack))
+		sender->nxt_before_fin_ack = boundary;
 	sender->fin_ack_boundary_known = true;
 }
 
@@ -48,8 +49,7 @@ static bool proves_own_fin_acked(const struct segment *seg)
 	const struct tcp_end *sender = seg->sender;
 	const struct tcp_end *receiver = seg->receiver;
 
-	return sender->fin_seen && receiver->acked_any && covers_fin(sender, receiver->last_ack) &&
-	       receiver->fin_ack_boundary_known && segment_has(seg, SEG_ACK) &&
+	return sender->fin_seen && receiver->fin_ack_sent && segment_has(seg, SEG_ACK) &&
 	       seq_gt(seg->packet->ack, receiver->nxt_before_fin_ack);
 }
 

@@ -121,6 +121,9 @@ static void apply(struct segment *seg)
 		reset_segment(seg);
 		return;
 	}
+	/* It answers another SYN than the one it was reset for (RFC 9293 figure 8): it listened again. */
+	if (segment_has(seg, SEG_SYN) && !seg->sender->syn_seen)
+		end_prove_if_pending(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
 	reset_contradicted(seg);
 	if (segment_has(seg, SEG_SYN)) {
 		if (segment_has(seg, SEG_FIN)) {

@@ -45,10 +45,13 @@ static uint8_t state_with_pending(const struct tcp_end *end)
 	return state;
 }
 
-/* An unheard end is never more than presumed, whatever its peer's segments say of it (design 1.1). */
+/*
+ * An unheard end is never more than presumed, whatever its peer's segments say of it; and no segment shows that somebody
+ * listens.
+ */
 static enum tcp_certainty certainty_of(const struct tcp_end *end)
 {
-	if (end->state != end->sure || !end->heard || end->assumed)
+	if (end->state != end->sure || !end->heard || end->assumed || end->state == TCPS_LISTEN)
 		return TCP_PRESUMED;
 	return TCP_PROVED;
 }
@@ -112,6 +115,12 @@ void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, b
 	if (event == TCPE_SND_RST)
 		end->n_pending = 0;
 	update(seg, side, false, inferred);
+}
+
+void end_prove_if_pending(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	if (end_is_pending(&seg->conn->end[side], event))
+		end_prove(seg, side, event, false);
 }
 
 void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)

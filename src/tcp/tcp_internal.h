@@ -56,6 +56,9 @@ static inline enum conn_side segment_receiver_side(const struct segment *seg)
  */
 void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, bool inferred);
 
+/* The same, but only for an event that waits. */
+void end_prove_if_pending(struct segment *seg, enum conn_side side, enum tcp_event event);
+
 /* The segment seen going to this end means event, if it arrives. Kept until proved or contradicted. */
 void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event);
 

@@ -91,6 +91,7 @@ struct tcp_end {
 	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
 	bool acked_any;              /* last_ack is valid */
 	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
+	bool fin_ack_sent;           /* it acknowledged the other end's FIN */
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
 	bool fin_seen;               /* its FIN was seen (or must have been sent), fin_seq is valid */
 	bool rst_sent;
