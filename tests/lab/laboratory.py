@@ -88,6 +88,7 @@ class Lab:
         self.random = random.Random(spec.number)
         self.notes = []
         self.moments = []
+        self.facts = {}
         self.final = None
         self.tap = PcapWriter(spec.link, spec.snaplen, spec.nanoseconds)
         self._parts = contextlib.ExitStack()
@@ -204,8 +205,13 @@ class Lab:
 
     def mark(self, label):
         """Writes down the states of both ends now."""
-        self.moments.append({"label": label, "packets": len(self.tap.frames),
-                             "client": listing(self.client), "server": listing(self.server)})
+        listed = (lambda host: count_states(host.states())) if self.spec.many else listing
+        self.moments.append({"label": label, "packets": len(self.tap.frames), "client": listed(self.client),
+                             "server": listed(self.server)})
+
+    def fact(self, name, value):
+        """Truth about the scenario as a whole, such as where an attack begins."""
+        self.facts[name] = value
 
     def finish(self, quiet_s=0.3, timeout=30):
         """The end of the recording: once all is quiet, the kernel's final word is taken."""
@@ -219,6 +225,8 @@ class Lab:
 
     def truth(self):
         found = {"sockets_at_end": self.final}
+        if self.facts:
+            found["facts"] = self.facts
         if self.moments:
             found["moments"] = self.moments
         if self.trace:

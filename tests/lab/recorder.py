@@ -61,7 +61,7 @@ def record_derived(spec):
     tap = PcapWriter(spec.link, spec.snaplen, spec.nanoseconds)
     tap.frames = list(spec.run(frames))
     check(spec, [Segment(raw, from_client, when) for when, raw, from_client in tap.frames])
-    save(spec, tap, provenance["truth"], provenance["notes"] + [f"made from {source.name}{source.suffix}"])
+    save(spec, tap, provenance["truth"], provenance["notes"])
 
 
 def raw_frames(spec):
@@ -87,6 +87,8 @@ def save(spec, tap, truth, notes):
                   "link": spec.link, "snaplen": spec.snaplen, "packets": len(tap.frames),
                   "kernel": f"Linux {os.uname().release}", "recorded": time.strftime("%Y-%m-%d", time.gmtime()),
                   "notes": notes, "truth": truth}
+    if spec.source:
+        provenance["derived_from"] = spec.source
     with open(os.path.join(PCAPS, spec.name + ".json"), "w") as file:
         file.write(compact_json(provenance) + "\n")
 
