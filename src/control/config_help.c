@@ -31,3 +31,8 @@ void config_print_help(FILE *out)
 	      "The manual page tcpwitness(1) has the keys of the configuration and examples.\n",
 	      out);
 }
+
+void config_print_version(FILE *out)
+{
+	fprintf(out, "tcpwitness %s\n", TCPWITNESS_VERSION);
+}

@@ -43,7 +43,7 @@ struct config {
 	int verbosity;         /* -1 quiet, 0, 1, 2 */
 	unsigned queue_events; /* capacity of the event queue */
 	struct pipeline_config pipeline;
-	char *mistakes; /* owned; all mistakes of the configuration file, one a line; null = none */
+	char *mistakes;              /* owned; all mistakes of the configuration file, one a line; null = none */
 	struct string_pool *strings; /* owns what the pointers above refer to */
 };
 
@@ -63,6 +63,12 @@ void config_free(struct config *config);
 
 /* --help, from the option table: at most 80 columns and one screen. */
 void config_print_help(FILE *out);
+
+/* --version: one line. */
+void config_print_version(FILE *out);
+
+/* Main thread, at start: the level of messages, and the form that systemd's journal reads when standard error is it. */
+void config_set_up_log(const struct config *config);
 
 /* "512M", "1G", "65536": bytes, powers of 1024. False when it is no size. */
 bool config_parse_size(const char *text, uint64_t *bytes);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The main thread of a run: opens everything in the order that privileges and error messages need, then waits for events, signals
+ * and time in one loop, and takes everything down again. Decides how the program ends (design section 2).
+ */
+#include "tcpwitness/control/run.h"
+
+#include <event2/event.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tcpwitness/base/log.h"
+#include "tcpwitness/base/units.h"
+#include "feed.h"
+#include "privileges.h"
+#include "progress.h"
+#include "rules_choose.h"
+
+enum {
+	TICK_MS = 200,
+	PROGRESS_AFTER_TICKS = 5, /* shorter runs need no bar */
+	STATUS_EVERY_TICKS = 25,  /* for systemctl status */
+	LIVE_FLUSH_MS = 5000,     /* a reader that hangs must not hold up the end of a service */
+	SUMMARY_TEXT_BYTES = 8192,
+};
+
+enum run_signal { ON_INTERRUPT = 0, ON_TERMINATE, ON_HANGUP, N_SIGNALS };
+
+struct run {
+	const struct config *config;
+	bool is_live;
+	bool shows_progress;
+	unsigned n_ticks;
+	uint64_t started_ns; /* on the machine's monotonic clock: for people only */
+	struct event_base *base;
+	struct capture *capture;
+	struct ruleset *ruleset;
+	struct event_queue *queue;
+	struct feed *feed;
+	struct pipeline *pipeline;
+	struct event *signals[N_SIGNALS];
+	struct event *tick;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void clear_progress(const struct run *run)
+{
+	if (run->shows_progress && run->n_ticks >= PROGRESS_AFTER_TICKS)
+		fputs("\r\033[K", stderr);
+}
+
+/* Signal handler: a second request to stop, while the first one is being obeyed. */
+static void exit_at_once(int signal_number)
+{
+	static const char text[] = "\ntcpwitness: interrupted again: events that were not yet written are lost\n";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signal_number;
+	(void)ignored;
+	_exit(EXIT_OUTPUT);
+}
+
+/* From here on only the end is waited for, and whoever does not want to wait may say so. */
+static void let_signals_kill(struct run *run)
+{
+	struct sigaction action = { .sa_handler = exit_at_once };
+
+	event_del(run->signals[ON_INTERRUPT]);
+	event_del(run->signals[ON_TERMINATE]);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_stop(evutil_socket_t signal_number, short what, void *context)
+{
+	struct run *run = context;
+
+	(void)signal_number;
+	(void)what;
+	sd_notify(0, "STOPPING=1");
+	let_signals_kill(run);
+	pipeline_stop(run->pipeline);
+}
+
+static void on_hangup(evutil_socket_t signal_number, short what, void *context)
+{
+	struct run *run = context;
+
+	(void)signal_number;
+	(void)what;
+	feed_reopen(run->feed);
+}
+
+static void on_feed_ended(void *context)
+{
+	struct run *run = context;
+
+	event_base_loopbreak(run->base);
+}
+
+static void notify_status(const struct run *run)
+{
+	struct pipeline_progress progress;
+
+	pipeline_get_progress(run->pipeline, &progress);
+	sd_notifyf(0,
+		   "WATCHDOG=1\nSTATUS=%llu packets, %llu connections, %llu alarms open, %llu packets dropped by the "
+		   "kernel",
+		   (unsigned long long)progress.packets, (unsigned long long)progress.connections,
+		   (unsigned long long)progress.alarms_open, (unsigned long long)progress.kernel_dropped);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	struct run *run = context;
+	struct pipeline_progress progress;
+	char text[PROGRESS_TEXT_BYTES];
+
+	(void)fd;
+	(void)what;
+	run->n_ticks++;
+	feed_check(run->feed);
+	if (run->is_live && run->n_ticks % STATUS_EVERY_TICKS == 0)
+		notify_status(run);
+	if (!run->shows_progress || run->n_ticks < PROGRESS_AFTER_TICKS)
+		return;
+	pipeline_get_progress(run->pipeline, &progress);
+	progress_format(&progress, ns_to_seconds(ns_since(monotonic_ns(), run->started_ns)), text);
+	fprintf(stderr, "\r%s\033[K", text);
+}
+
+static int watch_signals_and_time(struct run *run, struct error *error)
+{
+	const struct timeval interval = { .tv_usec = TICK_MS * 1000 };
+
+	run->signals[ON_INTERRUPT] = evsignal_new(run->base, SIGINT, on_stop, run);
+	run->signals[ON_TERMINATE] = evsignal_new(run->base, SIGTERM, on_stop, run);
+	run->signals[ON_HANGUP] = evsignal_new(run->base, SIGHUP, on_hangup, run);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		if (run->signals[i] == NULL || event_add(run->signals[i], NULL) != 0)
+			return error_set(error, "signals cannot be watched (is memory short?)");
+	}
+	run->tick = event_new(run->base, -1, EV_PERSIST, on_tick, run);
+	if (run->tick == NULL || event_add(run->tick, &interval) != 0)
+		return error_set(error, "timers cannot be watched (is memory short?)");
+	return 0;
+}
+
+/* The main thread gets all signals: a capture thread that is woken by one only loses time. */
+static int start_pipeline(struct run *run, struct error *error)
+{
+	sigset_t all;
+	sigset_t before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pipeline_start(run->pipeline, error);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
+static int open_input(struct run *run, struct error *error)
+{
+	const struct config *config = run->config;
+
+	if (run->is_live)
+		run->capture = capture_open_live(&config->live, error);
+	else
+		run->capture = capture_open_files(config->read_paths, config->n_read_paths, config->bpf_filter, error);
+	return run->capture != NULL ? 0 : -1;
+}
+
+/*
+ * As root without capture.user, outputs are opened before capabilities go, as they may lie where only root with
+ * capabilities can write. With it, after: what the user cannot open now, it could not reopen on SIGHUP either.
+ */
+static enum exit_code open_output(struct run *run, struct error *error)
+{
+	const struct config *config = run->config;
+	struct feed_config feed = {
+		.outputs = config->outputs,
+		.n_outputs = config->n_outputs,
+		.lossless = !run->is_live,
+		.ended = on_feed_ended,
+		.context = run,
+	};
+
+	if (privileges_become(config->user, error) != 0)
+		return EXIT_INPUT;
+	run->feed = feed_create(&feed, run->base, run->queue, error);
+	if (run->feed == NULL)
+		return EXIT_OUTPUT;
+	if ((run->is_live || config->user != NULL) && privileges_give_up(error) != 0)
+		return EXIT_INPUT;
+	return EXIT_DONE;
+}
+
+static enum exit_code open_all(struct run *run, struct error *error)
+{
+	const struct config *config = run->config;
+	enum exit_code code;
+
+	run->ruleset = rules_choose(config, NULL, error);
+	if (run->ruleset == NULL)
+		return EXIT_INPUT;
+	run->base = event_base_new();
+	if (run->base == NULL) {
+		error_set(error, "the event loop cannot be created (is memory short?)");
+		return EXIT_INPUT;
+	}
+	if (open_input(run, error) != 0)
+		return EXIT_INPUT;
+	run->queue = event_queue_create(config->queue_events, !run->is_live, config->events, error);
+	if (run->queue == NULL)
+		return EXIT_INPUT;
+	code = open_output(run, error);
+	if (code != EXIT_DONE)
+		return code;
+	run->pipeline = pipeline_create(&config->pipeline, run->capture, run->ruleset, run->queue, error);
+	if (run->pipeline == NULL || watch_signals_and_time(run, error) != 0 || start_pipeline(run, error) != 0)
+		return EXIT_INPUT;
+	return EXIT_DONE;
+}
+
+/* Events written to the terminal would run into the bar. */
+static bool wants_progress(const struct run *run)
+{
+	if (run->is_live || run->config->verbosity < 0 || isatty(STDERR_FILENO) == 0)
+		return false;
+	for (size_t i = 0; i < run->config->n_outputs; i++) {
+		const char *output = run->config->outputs[i];
+		bool is_stdout = strcmp(output, "-") == 0 || strcmp(output, "stdout") == 0;
+
+		if (is_stdout && isatty(STDOUT_FILENO) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void print_summary(const struct run *run)
+{
+	double wall_seconds = ns_to_seconds(ns_since(monotonic_ns(), run->started_ns));
+	char text[SUMMARY_TEXT_BYTES];
+
+	if (run->config->verbosity < 0)
+		return;
+	pipeline_summary_text(run->pipeline, wall_seconds, text, sizeof(text));
+	fputs(text, stderr);
+}
+
+static void report_drops(const struct run *run)
+{
+	uint64_t events = event_queue_dropped(run->queue);
+	uint64_t lines = feed_dropped(run->feed);
+
+	if (events + lines > 0)
+		log_warning(
+			"%llu events were dropped because the output was slow (raise queue.events, or write to a file)",
+			(unsigned long long)(events + lines));
+}
+
+/* What the capture thread has to say, after its end. */
+static enum exit_code report_input(const struct run *run, enum pipeline_end pipeline_end)
+{
+	const struct error *error = pipeline_error(run->pipeline);
+	struct pipeline_progress progress;
+	bool is_failure;
+
+	if (error->text[0] == '\0')
+		return EXIT_DONE;
+	pipeline_get_progress(run->pipeline, &progress);
+	/* A capture that is cut short is read up to the cut; only when nothing was read is that a failure. */
+	is_failure = pipeline_end == PIPELINE_FAILED || progress.packets == 0;
+	if (is_failure)
+		log_error("%s", error->text);
+	else
+		log_warning("%s", error->text);
+	return is_failure ? EXIT_INPUT : EXIT_DONE;
+}
+
+/* The loop has ended: all events are with the sinks, or a sink failed. */
+static enum exit_code finish(struct run *run)
+{
+	struct error error = { .text = "" };
+	enum pipeline_end pipeline_end;
+	enum exit_code code;
+	bool output_failed = feed_failed(run->feed, &error);
+
+	clear_progress(run);
+	let_signals_kill(run);
+	if (output_failed) {
+		event_queue_abandon(run->queue);
+		pipeline_stop(run->pipeline);
+	}
+	pipeline_end = pipeline_join(run->pipeline);
+	if (!output_failed) {
+		report_drops(run);
+		output_failed = !feed_flush(run->feed, run->is_live ? LIVE_FLUSH_MS : UINT_MAX, &error);
+	}
+	code = report_input(run, pipeline_end);
+	if (!output_failed) {
+		print_summary(run);
+		return code;
+	}
+	log_error("%s", error.text);
+	return EXIT_OUTPUT;
+}
+
+static void close_all(struct run *run)
+{
+	pipeline_destroy(run->pipeline);
+	feed_destroy(run->feed);
+	event_queue_destroy(run->queue);
+	capture_close(run->capture);
+	ruleset_destroy(run->ruleset);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		if (run->signals[i] != NULL)
+			event_free(run->signals[i]);
+	}
+	if (run->tick != NULL)
+		event_free(run->tick);
+	if (run->base != NULL)
+		event_base_free(run->base);
+}
+
+enum exit_code run_execute(const struct config *config)
+{
+	struct run run = { .config = config, .is_live = config->live.interface != NULL, .started_ns = monotonic_ns() };
+	struct error error = { .text = "" };
+	enum exit_code code;
+
+	run.shows_progress = wants_progress(&run);
+	code = open_all(&run, &error);
+	if (code == EXIT_DONE) {
+		sd_notify(0, "READY=1");
+		log_info("%s", run.is_live ? "watching" : "reading");
+		event_base_dispatch(run.base);
+		code = finish(&run);
+	} else {
+		log_error("%s", error.text);
+	}
+	close_all(&run);
+	return code;
+}
