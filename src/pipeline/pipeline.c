@@ -74,19 +74,13 @@ static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
 	pipeline->bytes += frame->wire_bytes;
 	enum decode_result result = decoder_decode(pipeline->decoder, frame, &packet);
 	advance(pipeline, frame->time_ns, frame->number);
-	switch (result) {
-	case DECODE_TCP:
-		tracker_packet(pipeline->tracker, &packet, false);
-		break;
-	case DECODE_ICMP_QUOTE:
-		tracker_packet(pipeline->tracker, &packet, true);
-		break;
-	default:
-		tracker_advance(pipeline->tracker, frame->time_ns, frame->number);
-		if (decode_result_is_refusal(result))
-			tracker_orphan_anomalies(pipeline->tracker, &packet);
-		break;
+	if (result == DECODE_TCP || result == DECODE_ICMP_QUOTE) {
+		tracker_packet(pipeline->tracker, &packet, result == DECODE_ICMP_QUOTE);
+		return;
 	}
+	tracker_advance(pipeline->tracker, frame->time_ns, frame->number);
+	if (decode_result_is_refusal(result))
+		tracker_orphan_anomalies(pipeline->tracker, &packet);
 }
 
 /* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */

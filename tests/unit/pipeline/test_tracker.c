@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Packets in, flows and events out: what the tracker adds to the table and the machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/pipeline/tracker.h"
+
+enum { MAX_EVENTS = 256 };
+
+struct recorder {
+	struct sensor_event events[MAX_EVENTS];
+	size_t n;
+};
+
+struct fixture {
+	struct recorder recorder;
+	struct tracker *tracker;
+	uint64_t number;
+};
+
+static struct sensor_event *record_begin(void *context, enum sensor_event_type type)
+{
+	struct recorder *recorder = context;
+
+	assert_true(recorder->n < MAX_EVENTS);
+	struct sensor_event *event = &recorder->events[recorder->n];
+	memset(event, 0, sizeof(*event));
+	event->type = type;
+	return event;
+}
+
+static void record_end(void *context, struct sensor_event *event)
+{
+	struct recorder *recorder = context;
+
+	(void)event;
+	recorder->n++;
+}
+
+static const char *const source_names[] = { "test" };
+
+static struct fixture *begin_with(size_t memory_bytes)
+{
+	static struct fixture fixture;
+	struct event_writer writer = { &fixture.recorder, record_begin, record_end };
+	struct tracker_config config;
+	struct error error;
+
+	memset(&fixture, 0, sizeof(fixture));
+	tracker_config_defaults(&config);
+	config.table.memory_bytes = memory_bytes;
+	config.key.secret = siphash_key_from_seed(1);
+	fixture.tracker = tracker_create(&config, NULL, &writer, source_names, &error);
+	assert_non_null(fixture.tracker);
+	return &fixture;
+}
+
+static struct fixture *begin(void)
+{
+	return begin_with(1 << 20);
+}
+
+static void finish(struct fixture *f)
+{
+	tracker_destroy(f->tracker);
+}
+
+enum { CLIENT_ISN = 1000, SERVER_ISN = 9000 };
+
+/* One segment between 192.0.2.1:port and 192.0.2.2:80; seq and ack relative to the first numbers. */
+static void send(struct fixture *f, double seconds, bool from_client, uint16_t port, uint16_t flags, uint32_t seq,
+		 uint32_t ack, uint32_t payload_bytes)
+{
+	struct packet packet = {
+		.time_ns = (uint64_t)((seconds + 1000) * 1e9),
+		.number = ++f->number,
+		.wire_bytes = 60,
+		.ip_bytes = (uint16_t)(40 + payload_bytes),
+		.src = { .version = 4, .bytes = { 192, 0, 2, from_client ? 1 : 2 } },
+		.dst = { .version = 4, .bytes = { 192, 0, 2, from_client ? 2 : 1 } },
+		.src_port = from_client ? port : 80,
+		.dst_port = from_client ? 80 : port,
+		.ttl = 64,
+		.ip_id = (uint16_t)f->number,
+		.seq = seq + (from_client ? CLIENT_ISN : SERVER_ISN),
+		.ack = (flags & SEG_ACK) ? ack + (from_client ? SERVER_ISN : CLIENT_ISN) : 0,
+		.flags = flags,
+		.window = 65535,
+		.payload_bytes = payload_bytes,
+		.options_complete = true,
+	};
+
+	tracker_packet(f->tracker, &packet, false);
+}
+
+static void handshake(struct fixture *f, double at, uint16_t port)
+{
+	send(f, at, true, port, SEG_SYN, 0, 0, 0);
+	send(f, at + 0.01, false, port, SEG_SYN | SEG_ACK, 0, 1, 0);
+	send(f, at + 0.02, true, port, SEG_ACK, 1, 1, 0);
+}
+
+static void close_by_client(struct fixture *f, double at, uint16_t port)
+{
+	send(f, at, true, port, SEG_FIN | SEG_ACK, 1, 1, 0);
+	send(f, at + 0.01, false, port, SEG_FIN | SEG_ACK, 1, 2, 0);
+	send(f, at + 0.02, true, port, SEG_ACK, 2, 2, 0);
+}
+
+static const struct sensor_event *only_flow(const struct fixture *f)
+{
+	const struct sensor_event *found = NULL;
+
+	for (size_t i = 0; i < f->recorder.n; i++) {
+		if (f->recorder.events[i].type != EVENT_FLOW)
+			continue;
+		assert_null(found);
+		found = &f->recorder.events[i];
+	}
+	assert_non_null(found);
+	return found;
+}
+
+static size_t count_type(const struct fixture *f, enum sensor_event_type type)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->recorder.n; i++)
+		n += f->recorder.events[i].type == type;
+	return n;
+}
+
+static void a_closed_connection_is_recorded_when_time_wait_ends(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	close_by_client(f, 1, 40000);
+	tracker_advance(f->tracker, 1060 * NS_PER_SEC, 0);
+	assert_int_equal(count_type(f, EVENT_FLOW), 0);
+	tracker_advance(f->tracker, 1062 * NS_PER_SEC, 0);
+	const struct sensor_event *record = only_flow(f);
+	assert_int_equal(record->flow_id, 1);
+	assert_int_equal(record->flow.outcome, CONN_OUTCOME_COMPLETED_NORMAL);
+	assert_int_equal(record->flow.reason, FLOW_END_CLOSED);
+	assert_int_equal(record->flow.end[SIDE_CLIENT].packets, 4);
+	assert_int_equal(record->flow.end[SIDE_SERVER].packets, 2);
+	assert_int_equal(record->flow.end[SIDE_CLIENT].state, TCPS_CLOSED);
+	assert_string_equal(record->flow.conn_state, "SF");
+	/* The record carries the time at which 2MSL passed, not the time of the packet that showed it. */
+	assert_true(record->time_ns < 1062 * NS_PER_SEC);
+	finish(f);
+}
+
+static void syn_repeats_are_one_attempt_that_ends_after_135_seconds(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	for (double at = 0; at < 100; at = at * 2 + 1)
+		send(f, at, true, 40000, SEG_SYN, 0, 0, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 1);
+	tracker_advance(f->tracker, 1134 * NS_PER_SEC, 0);
+	assert_int_equal(count_type(f, EVENT_FLOW), 0);
+	tracker_advance(f->tracker, 1137 * NS_PER_SEC, 0);
+	assert_int_equal(only_flow(f)->flow.outcome, CONN_OUTCOME_NEVER_ANSWERED);
+	assert_int_equal(only_flow(f)->flow.end[SIDE_CLIENT].syns, 7);
+	finish(f);
+}
+
+static void a_lone_reset_begins_nothing(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	send(f, 0, false, 40000, SEG_RST | SEG_ACK, 5, 5, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->out_of_state, 1);
+	tracker_finish(f->tracker);
+	assert_int_equal(f->recorder.n, 0);
+	finish(f);
+}
+
+static void late_segments_after_a_close_belong_to_the_closed_connection(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	send(f, 1, true, 40000, SEG_RST, 1, 0, 0);
+	send(f, 1.5, false, 40000, SEG_ACK, 1, 1, 0);
+	send(f, 1.6, true, 40000, SEG_RST, 1, 0, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 1);
+	finish(f);
+}
+
+static void a_reused_tuple_is_a_new_record_linked_to_the_old_one(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	close_by_client(f, 1, 40000);
+	send(f, 3, true, 40000, SEG_SYN, 500000, 0, 0);
+	assert_int_equal(only_flow(f)->flow.reason, FLOW_END_REUSED);
+	tracker_finish(f->tracker);
+	const struct sensor_event *second = &f->recorder.events[f->recorder.n - 1];
+	assert_int_equal(second->flow_id, 7);
+	assert_int_equal(second->flow.previous_flow_id, 1);
+	finish(f);
+}
+
+static void a_held_syn_begins_its_connection_when_it_is_answered(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	send(f, 50, true, 40000, SEG_SYN, 700000, 0, 0); /* packet 4 */
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 1);
+	send(f, 50.01, false, 40000, SEG_SYN | SEG_ACK, 33000, 700001, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 2);
+	send(f, 50.02, true, 40000, SEG_ACK, 700001, 33001, 0);
+	tracker_finish(f->tracker);
+	const struct sensor_event *second = &f->recorder.events[f->recorder.n - 1];
+	assert_int_equal(second->flow_id, 4);
+	assert_int_equal(second->flow.previous_flow_id, 1);
+	assert_int_equal(second->flow.end[SIDE_CLIENT].state, TCPS_ESTABLISHED);
+	assert_int_equal(second->flow.end[SIDE_CLIENT].certainty, TCP_PROVED);
+	finish(f);
+}
+
+static void a_bad_checksum_moves_no_state(void **context)
+{
+	struct fixture *f = begin();
+	struct packet reset = {
+		.time_ns = 1001 * NS_PER_SEC,
+		.number = 4,
+		.src = { .version = 4, .bytes = { 192, 0, 2, 1 } },
+		.dst = { .version = 4, .bytes = { 192, 0, 2, 2 } },
+		.src_port = 40000,
+		.dst_port = 80,
+		.seq = CLIENT_ISN + 1,
+		.flags = SEG_RST,
+		.checksum = CHECKSUM_BAD,
+	};
+
+	(void)context;
+	anomaly_set_add(&reset.anomalies, ANOMALY_BAD_TCP_CHECKSUM);
+	handshake(f, 0, 40000);
+	tracker_packet(f->tracker, &reset, false);
+	assert_int_equal(tracker_get_stats(f->tracker)->bad_checksum, 1);
+	tracker_finish(f->tracker);
+	assert_int_equal(only_flow(f)->flow.end[SIDE_CLIENT].state, TCPS_ESTABLISHED);
+	assert_int_equal(only_flow(f)->flow.anomalies[ANOMALY_BAD_TCP_CHECKSUM], 1);
+	finish(f);
+}
+
+static void an_anomaly_is_one_event_a_flow_and_counted_after_that(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	for (unsigned i = 0; i < 5; i++)
+		send(f, 1 + i, false, 40000, SEG_SYN | SEG_ACK, 0, 1, 0);
+	assert_int_equal(count_type(f, EVENT_ANOMALY), 1);
+	tracker_finish(f->tracker);
+	assert_int_equal(only_flow(f)->flow.anomalies[ANOMALY_SYNACK_AFTER_ESTABLISHED], 5);
+	finish(f);
+}
+
+static void a_flood_evicts_no_established_connection(void **context)
+{
+	struct fixture *f = begin_with(1 << 18);
+
+	(void)context;
+	handshake(f, 0, 40000);
+	f->recorder.n = 0;
+	for (unsigned i = 0; i < 20000; i++) {
+		f->recorder.n = 0;
+		send(f, 1 + i * 1e-5, true, (uint16_t)(1024 + i % 30000), SEG_SYN, 0, 0, 0);
+	}
+	f->recorder.n = 0;
+	send(f, 2, true, 40000, SEG_ACK | SEG_PSH, 1, 1, 10);
+	send(f, 2, false, 40000, SEG_ACK, 1, 11, 0);
+	const struct flow_table_stats *table = tracker_get_table_stats(f->tracker);
+	assert_int_equal(table->in_use[FLOW_CLASS_ESTABLISHED], 1);
+	assert_true(table->evicted[FLOW_CLASS_UNANSWERED_NEW] > 0);
+	finish(f);
+}
+
+static void packet_time_that_steps_back_does_no_harm(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	send(f, 100, true, 40000, SEG_SYN, 0, 0, 0);
+	send(f, 10, false, 40000, SEG_SYN | SEG_ACK, 0, 1, 0);
+	send(f, 100.1, true, 40000, SEG_ACK, 1, 1, 0);
+	tracker_finish(f->tracker);
+	assert_int_equal(only_flow(f)->flow.end[SIDE_CLIENT].state, TCPS_ESTABLISHED);
+	assert_true(only_flow(f)->flow.end_ns >= only_flow(f)->flow.start_ns);
+	finish(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_closed_connection_is_recorded_when_time_wait_ends),
+		cmocka_unit_test(syn_repeats_are_one_attempt_that_ends_after_135_seconds),
+		cmocka_unit_test(a_lone_reset_begins_nothing),
+		cmocka_unit_test(late_segments_after_a_close_belong_to_the_closed_connection),
+		cmocka_unit_test(a_reused_tuple_is_a_new_record_linked_to_the_old_one),
+		cmocka_unit_test(a_held_syn_begins_its_connection_when_it_is_answered),
+		cmocka_unit_test(a_bad_checksum_moves_no_state),
+		cmocka_unit_test(an_anomaly_is_one_event_a_flow_and_counted_after_that),
+		cmocka_unit_test(a_flood_evicts_no_established_connection),
+		cmocka_unit_test(packet_time_that_steps_back_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
