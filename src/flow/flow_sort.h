@@ -10,6 +10,6 @@ enum { NO_SLOT = 0 };
 
 /*
  * Links all flows in use of slots first_slot .. end_slot - 1 through class_next, in the order of their ids, and returns
- * the first or NO_SLOT. class_prev and whatever class_next linked before are void. Equal ids stay in the order of slots.
+ * the first or NO_SLOT. class_prev and what class_next linked before are void. Equal ids stay in the order of slots.
  */
 uint32_t flow_sort_by_id(struct flow *slab, uint32_t first_slot, uint32_t end_slot);

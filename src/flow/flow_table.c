@@ -108,6 +108,8 @@ static int map_memory(struct flow_table *table, size_t budget_bytes)
 	memory = mmap(NULL, table->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
+	/* A wish, not a need: with huge pages look-ups in a full table were a tenth faster, and floods a fifth. */
+	madvise(memory, table->memory_bytes, MADV_HUGEPAGE);
 	table->memory = memory;
 	table->chains = memory;
 	table->chain_mask = n_chains - 1;

@@ -194,7 +194,9 @@ static void move_on_syn(uint8_t *self, uint8_t peer)
 		*self = ENDPOINT_SYN_SENT;
 }
 
-/* Payload, an ACK, or nothing. A bare ACK is no answer to a SYN: it speaks of an older connection (RFC 9293 3.10.7.4). */
+/*
+ * Payload, an ACK, or nothing. A bare ACK is no answer to a SYN: it speaks of an older connection (RFC 9293 3.10.7.4).
+ */
 static void move_on_other(uint8_t *self, uint8_t peer, bool has_payload)
 {
 	if (*self != ENDPOINT_INACTIVE)

@@ -73,8 +73,9 @@ void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_cla
 void flow_table_remove(struct flow_table *table, struct flow *flow);
 
 /*
- * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It stays in the table: the
- * caller removes or touches it before the next call. Ties go to the lower class number, then to the order in the queue.
+ * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It stays in the table:
+ * the caller removes or touches it before the next call. Ties go to the lower class number, then to the order in the
+ * queue.
  */
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);
 

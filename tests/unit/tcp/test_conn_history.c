@@ -234,6 +234,18 @@ static void test_troubles_come_again_at_powers_of_ten(void **state)
 	CHECK(examples);
 }
 
+static void test_trouble_counter_stops_at_its_end(void **state)
+{
+	struct conn_history history;
+
+	(void)state;
+	conn_history_init(&history);
+	play(&history, ">S");
+	history.repeats[SIDE_CLIENT][LETTER_RETRANSMISSION - FIRST_REPEATED_LETTER] = UINT32_MAX;
+	play(&history, ">Dt*3"); /* would be the first again */
+	assert_string_equal(history.text, "SD");
+}
+
 static void test_bad_checksum_says_nothing_else(void **state)
 {
 	static const struct example examples[] = {
@@ -292,6 +304,7 @@ static void test_resets(void **state)
 		/* Between them it does, until the other FIN comes. */
 		{ ">S <SA >A >FA >R", "RSTO", "ShAFR" },
 		{ ">S <SA >A >FA >R <FA", "SF", "ShAFRf" },
+		{ ">S <SA >A >FA >R >R <FA", "SF", "ShAFRf" },
 		{ ">S <SA >A >R <FA", "RSTO", "ShARf" },
 		{ ">S <SA >A >R >FA <FA", "RSTO", "ShARFf" },
 		{ ">S <SA >A >R >R", "RSTO", "ShAR" },
@@ -301,6 +314,7 @@ static void test_resets(void **state)
 		/* RSTOS0 is for a SYN first, and nothing but payload before the reset. */
 		{ ">S >S#1 >R", "RSTOS0", "SSR" },
 		{ ">S >D >R", "RSTOS0", "SDR" },
+		{ "<. >S >R", "RSTOS0", "^SR" },
 		{ ">S >A >R", "OTH", "SAR" },
 		{ ">R", "OTH", "R" },
 		{ ">D >R", "OTH", "DR" },
@@ -354,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_one_letter_of_flags_a_segment),
 		cmocka_unit_test(test_odd_flags),
 		cmocka_unit_test(test_troubles_come_again_at_powers_of_ten),
+		cmocka_unit_test(test_trouble_counter_stops_at_its_end),
 		cmocka_unit_test(test_bad_checksum_says_nothing_else),
 		cmocka_unit_test(test_doubted_segment_gives_its_letter_but_no_state),
 		cmocka_unit_test(test_opening),
