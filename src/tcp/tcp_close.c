@@ -62,6 +62,19 @@ static void fin_repeated(struct segment *seg)
 		end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
 }
 
+/* A FIN that does not acknowledge the other one crossed it: it was sent before that one arrived (figure 13). */
+static void first_fin(struct segment *seg)
+{
+	bool crossed = seg->receiver->fin_seen && !covers_fin(seg->receiver, seg->packet->ack);
+	bool presumed = crossed && end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
+
+	if (crossed)
+		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_CLOSE);
+	end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
+	if (presumed)
+		end_presume(seg, sender_side(seg), TCPE_RCV_FIN);
+}
+
 static void fin_sent(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -72,9 +85,7 @@ static void fin_sent(struct segment *seg)
 	if (!sender->fin_seen) {
 		sender->fin_seen = true;
 		sender->fin_seq = fin_seq;
-		if (seg->receiver->fin_seen && !covers_fin(seg->receiver, seg->packet->ack))
-			segment_anomaly(seg, ANOMALY_SIMULTANEOUS_CLOSE);
-		end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
+		first_fin(seg);
 		return;
 	}
 	if (fin_seq == sender->fin_seq) {
