@@ -4,7 +4,8 @@
 Runs the examples of the documents and compares what they print with what the documents show.
 
 Markdown: fenced blocks whose info string is "sh test". Manual pages: literal displays after a line '.\\" test'.
-A line "$ command" is run by the shell in a folder that holds a copy of pcaps/; the lines up to the next command are
+Displays after '.\\" test rules' or '.\\" test config' are files that "tcpwitness check" must accept.
+A line "$ command" is run by the shell in a folder that holds copies of the captures; the lines up to the next command are
 its expected output (standard output and standard error), where a line "..." stands for any number of lines and "[...]"
 inside a line for any text. A command without output lines need only end well, or with the code that follows "# exit ".
 """
@@ -21,6 +22,7 @@ import tree
 
 MARKDOWN = re.compile(r"^```sh test\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MANUAL = re.compile(r"^\.\\\" test\n\.Bd -literal.*?\n(.*?)^\.Ed", re.MULTILINE | re.DOTALL)
+FILES = re.compile(r"^\.\\\" test (rules|config)\n\.Bd -literal.*?\n(.*?)^\.Ed", re.MULTILINE | re.DOTALL)
 TIME_LIMIT_S = 60
 
 
@@ -35,6 +37,15 @@ def blocks():
         for match in MANUAL.finditer(source):
             text = match.group(1).replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\").replace("\\&", "")
             yield f"{path}:{source.count(chr(10), 0, match.start(1)) + 1}", text
+
+
+def files():
+    """(where, option, text) of each example of a rule or configuration file"""
+    for path in tree.files("doc", suffixes=[".1", ".5", ".8"]):
+        source = tree.text(path)
+        for match in FILES.finditer(source):
+            where = f"{path}:{source.count(chr(10), 0, match.start(2)) + 1}"
+            yield where, "--rules" if match.group(1) == "rules" else "-c", match.group(2)
 
 
 def commands(block):
@@ -89,9 +100,17 @@ def main():
     for where, block in blocks():
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(tree.ROOT / "pcaps", folder, dirs_exist_ok=True)
-            (pathlib.Path(folder) / "rules").symlink_to(tree.ROOT / "rules")
+            for name in ("rules", "scripts"):
+                (pathlib.Path(folder) / name).symlink_to(tree.ROOT / name)
             n_commands += len(commands(block))
             problems.extend(run(where, block, folder, environment))
+    for where, option, content in files():
+        n_commands += 1
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(content)
+            file.flush()
+            block = f"$ tcpwitness check {option} {file.name}"
+            problems.extend(run(where, block, tempfile.gettempdir(), environment))
     tree.finish("examples in documents", problems, n_commands)
 
 

@@ -14,7 +14,7 @@ except ImportError:
 
 
 def main():
-    schemas = [p for p in tree.files(suffixes=[".schema.json"]) if not str(p).startswith("tests/")]
+    schemas = [path for path in tree.files(suffixes=[".json"]) if '"$schema"' in tree.text(path)]
     problems = []
     for path in schemas:
         try:
