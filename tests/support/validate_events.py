@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+Validates tcpwitness's events: validate_events.py FILE... ("-" is standard input). Every line is held against
+doc/events.schema.json and against what a schema cannot say: sums, order, references between lines.
+Ends with 0, with 1 and "FILE:LINE: reason" lines, or with 77 when python3-jsonschema is not installed.
+"""
+
+import base64
+import datetime
+import hashlib
+import ipaddress
+import json
+import pathlib
+import re
+import sys
+
+try:
+    import jsonschema
+except ImportError:
+    print("SKIPPED: python3-jsonschema is not installed (scripts/setup installs it)")
+    raise SystemExit(77) from None
+
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "doc" / "events.schema.json"
+MAX_PROBLEMS = 20
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+FLAGS = {"fin": 0x01, "syn": 0x02, "rst": 0x04, "psh": 0x08, "ack": 0x10, "urg": 0x20, "ecn": 0x40, "cwr": 0x80}
+CLOCK = slice(0, 26)  # of a timestamp: all but the zone, which is always the same, so that texts compare as times do
+
+
+def inlined(node, schema):
+    """The schema with every $ref replaced by what it names: validation is several times faster without looking them up."""
+    if isinstance(node, list):
+        return [inlined(item, schema) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return inlined(schema["$defs"][node["$ref"].rsplit("/", 1)[1]], schema)
+    return {key: inlined(value, schema) for key, value in node.items() if key != "$defs"}
+
+
+def make_validators():
+    """event_type -> validator of that type alone"""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return {
+        name: jsonschema.Draft202012Validator(inlined(schema["$defs"][name + "_event"], schema))
+        for name in schema["properties"]["event_type"]["enum"]
+    }
+
+
+def unique_keys(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def community_id(event):
+    """Version 1, seed 0, computed from the specification."""
+    ends = sorted((ipaddress.ip_address(event[f"{end}_ip"]).packed, event[f"{end}_port"]) for end in ("src", "dest"))
+    (low, low_port), (high, high_port) = ends
+    ports = low_port.to_bytes(2, "big") + high_port.to_bytes(2, "big")
+    digest = hashlib.sha1(b"\0\0" + low + high + b"\x06\0" + ports).digest()
+    return "1:" + base64.b64encode(digest).decode()
+
+
+def addresses(node):
+    """Every address in an event, wherever it stands."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("src_ip", "dest_ip", "ip") or (key == "client" and isinstance(value, str)):
+                yield value
+            else:
+                yield from addresses(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from addresses(item)
+
+
+def check_ends(event):
+    for text in addresses(event):
+        if str(ipaddress.ip_address(text)) != text and "." not in text:
+            yield f"{text} is not the form of RFC 5952"
+    for key in ("src_ip", "dest_ip"):
+        if key in event and ipaddress.ip_address(event[key]).version != event["ip_v"]:
+            yield f"ip_v is {event['ip_v']}, but {key} is {event[key]}"
+    if "src_port" in event and "dest_port" in event:
+        if event.get("community_id") != community_id(event):
+            yield f"community_id is {event.get('community_id')}, but must be {community_id(event)}"
+    if "tunnel" in event and event["tunnel"]["depth"] < len(event["tunnel"]["kinds"]):
+        yield "tunnel.kinds has more entries than tunnel.depth says"
+
+
+def whole_seconds(start, end):
+    """From one timestamp to another, rounded down."""
+    difference = datetime.datetime.fromisoformat(end[CLOCK]) - datetime.datetime.fromisoformat(start[CLOCK])
+    return difference.days * 86400 + difference.seconds
+
+
+def check_flow_counts(flow, tcp):
+    if flow["end"] < flow["start"]:
+        yield "flow.end is before flow.start"
+    elif flow["age"] - whole_seconds(flow["start"], flow["end"]) not in (0, 1):  # nanoseconds may carry
+        yield f"flow.age is {flow['age']}, but start and end say {whole_seconds(flow['start'], flow['end'])}"
+    for side in ("toserver", "toclient"):
+        if flow[f"bytes_{side}"] < 40 * flow[f"pkts_{side}"]:
+            yield f"flow.bytes_{side} is less than the headers of flow.pkts_{side}"
+    flags, to_server, to_client = (int(tcp[key], 16) for key in ("tcp_flags", "tcp_flags_ts", "tcp_flags_tc"))
+    if flags != to_server | to_client:
+        yield "tcp.tcp_flags is not what tcp_flags_ts and tcp_flags_tc give"
+    for name, bit in FLAGS.items():
+        if (name in tcp) != bool(flags & bit):
+            yield f"tcp.{name} contradicts tcp.tcp_flags"
+
+
+def check_flow(event):
+    flow, tcp, witness = event["flow"], event["tcp"], event["witness"]
+    yield from check_flow_counts(flow, tcp)
+    heard = [side for side in ("client", "server") if witness[side]["heard"]]
+    if witness["visibility"] != ("both" if len(heard) == 2 else f"{heard[0]}_only" if heard else None):
+        yield f"witness.visibility is {witness['visibility']}, but heard were: {' '.join(heard) or 'none'}"
+    if witness.get("previous_flow_id", 0) >= event["flow_id"]:
+        yield "witness.previous_flow_id is not before flow_id"
+    if witness["outcome"] in ("never_answered", "unreachable") and witness["server"]["payload_bytes"]:
+        yield f"witness.outcome is {witness['outcome']}, but the server sent data"
+
+
+def check_detection(event):
+    detection = event["detection"]
+    if detection["updated"] < detection["started"]:
+        yield "detection.updated is before detection.started"
+    if (detection["ended"] is not None) != (detection["phase"] == "cleared"):
+        yield f"detection.ended is {detection['ended']} in the phase {detection['phase']}"
+    if detection["ended"] is not None and detection["ended"] < detection["started"]:
+        yield "detection.ended is before detection.started"
+    if detection["peak"] < detection["rate"]:
+        yield "detection.peak is below detection.rate"
+    if sum(source["share"] for source in detection["sources"]["top"]) > 1.001:
+        yield "the shares of detection.sources.top are more than a whole"
+    if "prefix" in detection["target"]:
+        ipaddress.ip_network(detection["target"]["prefix"])  # host bits set: ValueError
+
+
+class Run:
+    """What lines of one run say of one another."""
+
+    def __init__(self):
+        self.alarms = {}  # alert_id -> (phase, what stays the same for its whole life)
+        self.ends = {}  # (flow_id, endpoint) -> (state, certainty)
+        self.recorded = set()  # flow_id of flow events
+        self.n_raised = 0
+        self.ended = False
+
+    def check_alarm(self, detection):
+        key, phase = detection["alert_id"], detection["phase"]
+        life = (detection["detector"], detection["target"], detection["started"])
+        before, life_before = self.alarms.get(key, (None, life))
+        self.alarms[key] = (phase, life)
+        self.n_raised += phase == "raised"
+        if (before is None) != (phase == "raised"):
+            yield f"alarm {key} is {phase} " + ("and was never raised" if before is None else f"after {before}")
+        if before == "cleared":
+            yield f"alarm {key} goes on after it was cleared"
+        if life != life_before:
+            yield f"alarm {key} changed its detector, target or start"
+
+    def check_transition(self, flow_id, change):
+        key = (flow_id, change["endpoint"])
+        state, certainty = self.ends.get(key, (change["from"], None))
+        self.ends[key] = (change["to"], change["certainty"])
+        if change["from"] != state:
+            yield f"the {change['endpoint']} of flow {flow_id} leaves {change['from']}, but was in {state}"
+        elif change["from"] == change["to"] and change["certainty"] == certainty:
+            yield f"the {change['endpoint']} of flow {flow_id} changes neither its state nor its certainty"
+
+    def check_record(self, event):
+        if event["flow_id"] in self.recorded:
+            yield f"flow {event['flow_id']} has a second record"
+        self.recorded.add(event["flow_id"])
+        for side in ("client", "server"):
+            end = event["witness"][side]
+            state, certainty = self.ends.pop((event["flow_id"], side), (None, None))
+            if state is not None and (state, certainty) != (end["state"], end["certainty"]):
+                yield f"the record says {side} {end['state']} {end['certainty']}, its last change {state} {certainty}"
+
+    def check_summary(self, summary):
+        self.ended = True
+        if self.alarms and summary["alerts"]["raised"] != self.n_raised:
+            yield f"summary.alerts.raised is {summary['alerts']['raised']}, but {self.n_raised} were raised"
+        n_open = sum(phase != "cleared" for phase, _ in self.alarms.values())
+        if self.alarms and summary["alerts"]["open"] != n_open:
+            yield f"summary.alerts.open is {summary['alerts']['open']}, but {n_open} were not cleared"
+
+    def check(self, event):
+        kind = event["event_type"]
+        if self.ended:
+            yield "an event after the summary"
+        if kind == "alert":
+            yield from check_detection(event)
+            yield from self.check_alarm(event["detection"])
+        elif kind == "flow":
+            yield from check_flow(event)
+            yield from self.check_record(event)
+        elif kind == "tcp_state":
+            yield from self.check_transition(event["flow_id"], event["tcp_state"])
+        elif kind == "summary":
+            yield from self.check_summary(event["summary"])
+        yield from check_ends(event)
+
+
+def check_line(line, validators, run):
+    if not line.endswith(b"\n"):
+        yield "the line has no end"
+    text = line.rstrip(b"\n").decode("utf-8")
+    if CONTROL.search(text):
+        yield "a raw control character"
+    event = json.loads(text, object_pairs_hook=unique_keys)
+    validator = validators.get(event.get("event_type")) if isinstance(event, dict) else None
+    if validator is None:
+        yield "no event_type that is known"
+        return
+    errors = sorted(validator.iter_errors(event), key=lambda error: list(map(str, error.absolute_path)))
+    for error in errors:
+        yield f"{'.'.join(map(str, error.absolute_path)) or 'event'}: {error.message}"
+    if not errors:
+        yield from run.check(event)
+
+
+def check_file(name, file, validators):
+    run = Run()
+    for number, line in enumerate(file, 1):
+        try:
+            for problem in check_line(line, validators, run):
+                yield f"{name}:{number}: {problem}"
+        except ValueError as error:  # of JSON, of UTF-8, of an address
+            yield f"{name}:{number}: {error}"
+
+
+def main(names):
+    if not names:
+        raise SystemExit(__doc__)
+    validators = make_validators()
+    n_problems = 0
+    for name in names:
+        file = sys.stdin.buffer if name == "-" else open(name, "rb")
+        with file:
+            for problem in check_file(name, file, validators):
+                print(problem)
+                n_problems += 1
+                if n_problems == MAX_PROBLEMS:
+                    print("more was not looked at")
+                    raise SystemExit(1)
+    raise SystemExit(1 if n_problems else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
