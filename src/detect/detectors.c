@@ -1,2 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcpwitness/detect/detector.h"
+/*
+ * All detectors there are. A new one is its file, its line here and in detect_internal.h, and its rule file in rules/.
+ */
+#include "detect_internal.h"
+
+const struct detector *const detectors[] = {
+	&detector_syn_flood,
+	&detector_half_open_surge,
+	&detector_time_wait_exhaustion,
+	NULL,
+};

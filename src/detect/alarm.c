@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When an alarm may speak (design 1.6, detection science section 6): updates are rare and say something new, clearing takes
+ * patience, and trouble that comes back soon is the same incident.
+ */
+#include "alarm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tcpwitness/base/siphash.h"
+#include "tcpwitness/base/units.h"
+
+#define SAME_INCIDENT_NS (300 * NS_PER_SEC)
+#define FIRST_MINUTE_NS  (60 * NS_PER_SEC)
+#define UPDATE_EARLY_NS  (10 * NS_PER_SEC)
+#define UPDATE_LATE_NS   (60 * NS_PER_SEC)
+#define UPDATE_GROWTH    2.0
+#define UPDATE_CHANGE    0.2
+
+struct alarm_set {
+	size_t n_alarms;
+	size_t max_open;
+	size_t n_open;
+	struct alarm alarms[];
+};
+
+struct alarm_set *alarm_set_create(size_t memory_bytes, size_t max_open)
+{
+	size_t n = memory_bytes > sizeof(struct alarm_set)
+			   ? (memory_bytes - sizeof(struct alarm_set)) / sizeof(struct alarm)
+			   : 0;
+	if (n > 2 * max_open)
+		n = 2 * max_open;
+	if (n < 2)
+		return NULL;
+
+	struct alarm_set *set = calloc(1, sizeof(*set) + n * sizeof(struct alarm));
+	if (set == NULL)
+		return NULL;
+	set->n_alarms = n;
+	set->max_open = n / 2;
+	return set;
+}
+
+void alarm_set_destroy(struct alarm_set *set)
+{
+	free(set);
+}
+
+size_t alarm_set_max_open(const struct alarm_set *set)
+{
+	return set->max_open;
+}
+
+size_t alarm_set_open(const struct alarm_set *set)
+{
+	return set->n_open;
+}
+
+static bool same_target(const struct alert_target *a, const struct alert_target *b)
+{
+	return ip_addr_equal(&a->ip, &b->ip) && a->prefix_bits == b->prefix_bits && a->has_port == b->has_port &&
+	       a->port == b->port && a->is_source == b->is_source && ip_addr_equal(&a->client, &b->client);
+}
+
+/* Not from the sensor's secret: the same capture gives the same ids on every machine. */
+static uint64_t alert_id(const char *detector, const struct alert_target *target, uint64_t started_ns)
+{
+	static const struct siphash_key key = { UINT64_C(0x7463707769746e65), UINT64_C(0x616c6572745f6964) };
+	unsigned char bytes[96] = { 0 };
+	size_t name_length = strnlen(detector, 32);
+
+	memcpy(bytes, detector, name_length);
+	memcpy(bytes + 32, &target->ip, sizeof(target->ip));
+	memcpy(bytes + 52, &target->client, sizeof(target->client));
+	bytes[72] = target->prefix_bits;
+	bytes[73] = target->has_port;
+	bytes[74] = (unsigned char)(target->port >> 8);
+	bytes[75] = (unsigned char)target->port;
+	bytes[76] = target->is_source;
+	for (size_t i = 0; i < 8; i++)
+		bytes[80 + i] = (unsigned char)(started_ns >> (8 * i));
+	return siphash13(&key, bytes, sizeof(bytes));
+}
+
+/* A place for a new alarm: never used, or else the one that ended first. */
+static struct alarm *free_place(struct alarm_set *set)
+{
+	struct alarm *best = NULL;
+
+	for (size_t i = 0; i < set->n_alarms; i++) {
+		struct alarm *alarm = &set->alarms[i];
+		if (!alarm->is_used)
+			return alarm;
+		if (!alarm->is_open && (best == NULL || alarm->ended_ns < best->ended_ns))
+			best = alarm;
+	}
+	return best;
+}
+
+static struct alarm *remembered(struct alarm_set *set, const struct alert_target *target, uint64_t now_ns)
+{
+	for (size_t i = 0; i < set->n_alarms; i++) {
+		struct alarm *alarm = &set->alarms[i];
+		if (alarm->is_used && !alarm->is_open && same_target(&alarm->target, target))
+			return ns_since(now_ns, alarm->ended_ns) <= SAME_INCIDENT_NS ? alarm : NULL;
+	}
+	return NULL;
+}
+
+struct alarm *alarm_open(struct alarm_set *set, const char *detector, const struct alert_target *target,
+			 uint64_t started_ns, uint64_t now_ns)
+{
+	struct alarm *alarm;
+
+	if (set->n_open == set->max_open)
+		return NULL;
+	alarm = remembered(set, target, now_ns);
+	if (alarm == NULL) {
+		alarm = free_place(set);
+		*alarm = (struct alarm){
+			.is_used = true,
+			.target = *target,
+			.alert_id = alert_id(detector, target, started_ns),
+			.started_ns = started_ns,
+		};
+	}
+	alarm->is_open = true;
+	alarm->raised_ns = now_ns;
+	alarm->written_ns = now_ns;
+	alarm->hot_ns = now_ns;
+	alarm->ended_ns = 0;
+	set->n_open++;
+	return alarm;
+}
+
+static bool is_news(const struct alarm *alarm, const struct alarm_reading *reading)
+{
+	const struct alarm_reading *written = &alarm->written;
+	/* Below the threshold changes are noise. */
+	double scale = fmax(written->level, alarm->threshold);
+
+	return fabs(reading->level - written->level) > UPDATE_CHANGE * scale ||
+	       reading->extent > UPDATE_GROWTH * written->extent || reading->severity != written->severity;
+}
+
+enum alarm_due alarm_review(struct alarm *alarm, const struct alarm_reading *reading, uint64_t clear_after_ns,
+			    uint64_t now_ns)
+{
+	uint64_t written_ago_ns = ns_since(now_ns, alarm->written_ns);
+	bool is_young = ns_since(now_ns, alarm->raised_ns) < FIRST_MINUTE_NS;
+
+	alarm->peak = fmax(alarm->peak, reading->level);
+	if (reading->is_hot)
+		alarm->hot_ns = now_ns;
+	if (ns_since(now_ns, alarm->hot_ns) >= clear_after_ns)
+		return ALARM_CLEAR_DUE;
+	if (reading->severity < alarm->written.severity)
+		return ALARM_UPDATE_DUE;
+	if (reading->stage != alarm->written.stage && written_ago_ns >= UPDATE_EARLY_NS)
+		return ALARM_UPDATE_DUE;
+	if (written_ago_ns < (is_young ? UPDATE_EARLY_NS : UPDATE_LATE_NS))
+		return ALARM_NOTHING_DUE;
+	return is_news(alarm, reading) ? ALARM_UPDATE_DUE : ALARM_NOTHING_DUE;
+}
+
+void alarm_written(struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
+{
+	alarm->written = *reading;
+	alarm->written_ns = now_ns;
+	alarm->peak = fmax(alarm->peak, reading->level);
+}
+
+void alarm_close(struct alarm_set *set, struct alarm *alarm, uint64_t now_ns)
+{
+	alarm->is_open = false;
+	alarm->ended_ns = now_ns;
+	set->n_open--;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is usual, after "detection science" section 6: half-life, cold start, and the cap on growth.
+ */
+#include "baseline.h"
+
+#include <math.h>
+
+#include "tcpwitness/base/units.h"
+
+#define HALF_LIFE_S 300.0
+
+/* Until then the plain mean of all samples counts. */
+#define READY_NS (60 * NS_PER_SEC)
+
+/* Of the mean, per minute; and a little in absolute terms, or a mean of zero could never grow. */
+#define GROWTH_PER_MINUTE       0.05
+#define GROWTH_FLOOR_PER_MINUTE 0.2
+
+/* A sample speaks for the time since the one before it, but for no more than this. */
+#define MAX_SAMPLE_NS NS_PER_SEC
+
+void baseline_begin(struct baseline *baseline, uint64_t now_ns)
+{
+	*baseline = (struct baseline){ .updated_ns = now_ns };
+}
+
+void baseline_rest(struct baseline *baseline, uint64_t now_ns)
+{
+	uint64_t silent_ns = ns_since(now_ns, baseline->updated_ns);
+	double kept = exp2(-ns_to_seconds(silent_ns) / HALF_LIFE_S);
+
+	baseline->mean *= kept;
+	baseline->deviation *= kept;
+	baseline->learned_ns += silent_ns;
+	baseline->updated_ns = now_ns;
+}
+
+void baseline_learn(struct baseline *baseline, double value, uint64_t now_ns)
+{
+	bool was_ready = baseline_ready(baseline);
+
+	if (ns_since(now_ns, baseline->updated_ns) > MAX_SAMPLE_NS)
+		baseline_rest(baseline, now_ns - MAX_SAMPLE_NS);
+
+	uint64_t elapsed_ns = ns_since(now_ns, baseline->updated_ns);
+	if (elapsed_ns == 0)
+		return;
+	baseline->updated_ns = now_ns;
+	baseline->learned_ns += elapsed_ns;
+
+	double moving_weight = 1.0 - exp2(-ns_to_seconds(elapsed_ns) / HALF_LIFE_S);
+	double plain_weight = (double)elapsed_ns / (double)baseline->learned_ns;
+	double weight = fmax(moving_weight, plain_weight);
+	double mean = baseline->mean + weight * (value - baseline->mean);
+	if (was_ready) {
+		double minutes = ns_to_seconds(elapsed_ns) / 60.0;
+		double most = baseline->mean * (1.0 + GROWTH_PER_MINUTE * minutes) + GROWTH_FLOOR_PER_MINUTE * minutes;
+		mean = fmin(mean, most);
+	}
+	baseline->deviation += weight * (fabs(value - mean) - baseline->deviation);
+	baseline->mean = mean;
+}
+
+void baseline_skip(struct baseline *baseline, uint64_t now_ns)
+{
+	baseline->updated_ns = now_ns;
+}
+
+bool baseline_ready(const struct baseline *baseline)
+{
+	return baseline->learned_ns >= READY_NS;
+}

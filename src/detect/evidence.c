@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an alarm about a target can show: counts, sources, and how likely these are spoofed (detection science, sections 5 and 6).
+ */
+#include "evidence.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Fewer connections say nothing about the crowd. */
+enum { MIN_CROWD = 30 };
+
+/* A source that sent less is not worth naming. */
+#define MIN_TOP_SHARE 0.01
+
+/* One that sent so much stands for the event. */
+#define MAIN_SOURCE_SHARE 0.9
+
+struct alert_target evidence_target(const struct target *target)
+{
+	return (struct alert_target){
+		.ip = target->key.ip,
+		.has_port = target->key.is_service,
+		.port = target->key.port,
+	};
+}
+
+const char *evidence_name(const struct alert_target *target, char text[static EVIDENCE_NAME_BYTES])
+{
+	char ip[IP_ADDR_TEXT_BYTES];
+
+	ip_addr_format(&target->ip, ip);
+	if (!target->has_port)
+		snprintf(text, EVIDENCE_NAME_BYTES, "%s", ip);
+	else if (target->ip.version == 6)
+		snprintf(text, EVIDENCE_NAME_BYTES, "[%s]:%u", ip, target->port);
+	else
+		snprintf(text, EVIDENCE_NAME_BYTES, "%s:%u", ip, target->port);
+	return text;
+}
+
+const char *evidence_number(double value, char text[static EVIDENCE_NUMBER_BYTES])
+{
+	if (value < 100)
+		snprintf(text, EVIDENCE_NUMBER_BYTES, "%.0f", value);
+	else if (value < 9950)
+		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.0f", round(value / 10) * 10);
+	else if (value < 999500)
+		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.0fk", value / 1e3);
+	else
+		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.1fM", fmin(value / 1e6, 1e6));
+	return text;
+}
+
+const struct target_crowd *evidence_crowd(const struct target *target)
+{
+	const struct target_summary *summary = &target->summary;
+
+	return summary->failing.connections >= MIN_CROWD ? &summary->failing : &summary->trying;
+}
+
+static double clamp_unit(double value)
+{
+	return fmin(fmax(value, 0), 1);
+}
+
+/*
+ * Two signs, each enough for a suspicion: sources that are all different while their SYNs are all alike (measured floods: 1 bit of
+ * fingerprints, 15 of sources; flash crowds have both), and answers that nobody reacts to, neither by ACK nor by RST. Who sends
+ * his SYN again is a real client, or imitates one.
+ */
+double evidence_spoofed(const struct target *target, const struct target_crowd *crowd)
+{
+	if (crowd->connections < MIN_CROWD)
+		return -1;
+
+	const uint64_t *totals = target->summary.totals;
+	double connections = (double)crowd->connections;
+	double once = clamp_unit((hyperloglog_estimate(&crowd->sources) / connections - 0.2) / 0.6);
+	double alike = 1 - clamp_unit((target_crowd_entropy(crowd) - 1.5) / 2.0);
+	double failed = (double)totals[TARGET_UNANSWERED] + (double)totals[TARGET_STILL_HALF_OPEN] + 1;
+	double ignored = clamp_unit((double)totals[TARGET_STILL_HALF_OPEN] / failed);
+	double retried = clamp_unit(target->syn_flood.retried_share);
+	double doubt = (1 - once * (0.3 + 0.7 * alike)) * (1 - 0.5 * ignored * alike);
+
+	return clamp_unit((1 - doubt) * (1 - retried));
+}
+
+bool evidence_one_way(const struct target *target)
+{
+	const uint64_t *totals = target->summary.totals;
+
+	return totals[TARGET_ATTEMPTS] > 0 && totals[TARGET_ANSWERED] == 0 && totals[TARGET_REFUSED] == 0;
+}
+
+static void fill_sources(struct sensor_event *event, const struct target *target)
+{
+	struct event_alert *alert = &event->alert;
+	const struct target_crowd *crowd = evidence_crowd(target);
+	struct top_source_share top[ALERT_TOP_SOURCES];
+
+	alert->sources_distinct = (uint64_t)llround(hyperloglog_estimate(&crowd->sources));
+	alert->spoofed_likelihood = evidence_spoofed(target, crowd);
+	if (crowd != &target->summary.failing)
+		return;
+	alert->n_top_sources = (uint8_t)top_sources_list(&target->top_failing, MIN_TOP_SHARE, top, ALERT_TOP_SOURCES);
+	for (unsigned i = 0; i < alert->n_top_sources; i++) {
+		alert->top_sources[i].ip = top[i].ip;
+		alert->top_sources[i].share = top[i].share;
+	}
+	if (alert->n_top_sources > 0 && top[0].share >= MAIN_SOURCE_SHARE)
+		event->ends.client = top[0].ip;
+}
+
+void evidence_fill(struct sensor_event *event, const struct target *target,
+		   const uint64_t before[static TARGET_OUTCOMES])
+{
+	struct event_alert *alert = &event->alert;
+	const uint64_t *totals = target->summary.totals;
+
+	alert->counts.syn = totals[TARGET_ATTEMPTS] - before[TARGET_ATTEMPTS];
+	alert->counts.synack = totals[TARGET_ANSWERED] - before[TARGET_ANSWERED];
+	alert->counts.completed = totals[TARGET_COMPLETED] - before[TARGET_COMPLETED];
+	alert->counts.unanswered = totals[TARGET_UNANSWERED] - before[TARGET_UNANSWERED];
+	alert->counts.refused = totals[TARGET_REFUSED] - before[TARGET_REFUSED];
+	alert->counts.half_open = target_summary_half_open(&target->summary);
+	alert->visibility.one_way = evidence_one_way(target);
+	fill_sources(event, target);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007): how many distinct values were seen, in 1 KiB. The relative standard
+ * error is 1.04 / sqrt(1024) = 3.25 %; small numbers are counted by the empty registers and are nearly exact.
+ */
+enum { HYPERLOGLOG_BITS = 10, HYPERLOGLOG_REGISTERS = 1 << HYPERLOGLOG_BITS };
+
+struct hyperloglog {
+	uint8_t registers[HYPERLOGLOG_REGISTERS]; /* longest run of zeros seen, plus one; 0 = nothing seen */
+};
+
+void hyperloglog_clear(struct hyperloglog *sketch);
+
+/* hash: 64 well mixed bits of the value. The same value must give the same hash in all sketches that are merged. */
+void hyperloglog_add(struct hyperloglog *sketch, uint64_t hash);
+
+/* The sketch of the union. Associative, commutative and idempotent. */
+void hyperloglog_merge(struct hyperloglog *into, const struct hyperloglog *from);
+
+double hyperloglog_estimate(const struct hyperloglog *sketch);

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * syn_flood by example: what it must find, how soon, what it says, and what it must leave alone.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "simulation.h"
+
+static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
+
+static int setup(void **state)
+{
+	static struct sim sim;
+
+	sim_init(&sim);
+	sim.only = "syn_flood";
+	*state = &sim;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	sim_fini(*state);
+	return 0;
+}
+
+static double raised_after(const struct sim *sim, double start)
+{
+	const struct sensor_event *event = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+
+	sim_print(sim);
+	assert_non_null(event);
+	return sim_seconds(event->time_ns) - start;
+}
+
+static void assert_silent(const struct sim *sim)
+{
+	sim_print(sim);
+	assert_int_equal(sim->n_alerts, 0);
+}
+
+static void test_strong_flood_is_found_within_a_second(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 110, 100, web);
+	sim_spoofed_flood(sim, 90, 100, 1000, web, SIM_ANSWERS);
+	sim_run(sim, 96);
+	assert_true(raised_after(sim, 90) <= 1.0);
+}
+
+static void test_very_strong_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 100, 100, web);
+	sim_spoofed_flood(sim, 90, 94, 5000, web, SIM_IGNORES);
+	sim_run(sim, 94);
+	assert_true(raised_after(sim, 90) <= 0.7);
+}
+
+static void test_moderate_flood_over_background(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 130, 100, web);
+	sim_spoofed_flood(sim, 90, 130, 50, web, SIM_ANSWERS);
+	sim_run(sim, 130);
+	assert_true(raised_after(sim, 90) <= 4.0);
+}
+
+static void test_flood_at_the_floor_takes_a_window(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 130, 20, web);
+	sim_spoofed_flood(sim, 90, 130, 22, web, SIM_IGNORES);
+	sim_run(sim, 130);
+	double delay = raised_after(sim, 90);
+	assert_true(delay > 5.0 && delay <= 13.0);
+}
+
+static void test_flood_below_the_floor_is_no_alarm(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 150, 20, web);
+	sim_spoofed_flood(sim, 90, 150, 5, web, SIM_IGNORES);
+	sim_run(sim, 150);
+	assert_silent(sim);
+}
+
+static void test_flood_from_the_first_packet_on(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 0, 10, 500, web, SIM_ANSWERS);
+	sim_run(sim, 10);
+	assert_true(raised_after(sim, 0) <= 1.8);
+}
+
+static void test_evidence_of_a_spoofed_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 130, 100, web);
+	sim_spoofed_flood(sim, 90, 130, 800, web, SIM_ANSWERS);
+	sim_run(sim, 130);
+	raised_after(sim, 90);
+
+	const struct sensor_event *last = sim_alert(sim, "syn_flood", ALERT_UPDATE, 0);
+	assert_non_null(last);
+	const struct event_alert *alert = &last->alert;
+	double elapsed = sim_seconds(last->time_ns) - 90;
+	assert_true(alert->rate > 750 && alert->rate < 850);
+	assert_true((double)alert->sources_distinct > 0.9 * 800 * (elapsed - 1.2));
+	assert_true((double)alert->sources_distinct < 1.1 * 800 * elapsed);
+	assert_true(alert->spoofed_likelihood >= 0.8);
+	assert_int_equal(alert->n_top_sources, 0);
+	assert_true((double)alert->counts.syn >= 900 * (elapsed - 0.5));
+	assert_true(alert->counts.synack > 0 && alert->counts.completed > 0);
+	assert_true((double)alert->counts.half_open > 790 * (elapsed - 0.1));
+	assert_false(alert->visibility.one_way);
+	assert_true(alert->baseline < 5);
+	assert_non_null(strstr(alert->explanation, "203.0.113.5:443 gets "));
+	assert_non_null(strstr(alert->explanation, "spoofed SYN flood"));
+	assert_true(alert->target.has_port && alert->target.port == 443);
+	assert_int_equal(last->ends.client.version, 0);
+	assert_int_equal(alert->signature_id, 1000001);
+	assert_string_equal(alert->mitre_technique, "T1499.001");
+}
+
+static void test_direct_flood_of_one_source_names_it(void **state)
+{
+	struct sim *sim = *state;
+	struct ip_addr source = sim_ip("198.51.100.7");
+
+	sim_background(sim, 0, 110, 50, web);
+	for (int i = 0; i < 2000; i++) {
+		struct sim_conn conn = sim_attempt(sim, 90 + i * 0.01, source, (uint16_t)(1024 + i), web);
+		sim_raw_stack(&conn);
+		sim_is_ignored(sim, conn, 0);
+	}
+	sim_run(sim, 106);
+	assert_true(raised_after(sim, 90) <= 3.0);
+	const struct sensor_event *event = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	assert_true(event->alert.n_top_sources >= 1);
+	assert_true(ip_addr_equal(&event->alert.top_sources[0].ip, &source));
+	assert_true(event->alert.top_sources[0].share > 0.9);
+	assert_true(ip_addr_equal(&event->ends.client, &source));
+	assert_true(event->alert.spoofed_likelihood < 0.3);
+	assert_non_null(strstr(event->alert.explanation, "198.51.100.7"));
+}
+
+static void test_life_of_an_alarm(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 400, 20, web);
+	sim_spoofed_flood(sim, 90, 150, 200, web, SIM_ANSWERS);
+	sim_spoofed_flood(sim, 250, 270, 200, web, SIM_ANSWERS);
+	sim_run(sim, 400);
+	sim_print(sim);
+
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 2);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_CLEARED), 2);
+	const struct sensor_event *raised = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	const struct sensor_event *cleared = sim_alert(sim, "syn_flood", ALERT_CLEARED, 0);
+	const struct sensor_event *again = sim_alert(sim, "syn_flood", ALERT_RAISED, 1);
+	double over = sim_seconds(cleared->time_ns) - 150;
+	assert_true(over > 30 && over <= 35);
+	assert_int_equal(cleared->alert.ended_ns, cleared->time_ns);
+	assert_int_equal(raised->alert.ended_ns, 0);
+	assert_true(cleared->alert.counts.syn >= 60 * 200);
+	assert_true(cleared->alert.peak >= 195);
+	assert_true(sim_seconds(raised->alert.started_ns) >= 89.5 && sim_seconds(raised->alert.started_ns) <= 90.5);
+	assert_non_null(strstr(cleared->alert.explanation, "over"));
+	/* Less than five minutes later it is the same incident. */
+	assert_int_equal(raised->alert.alert_id, cleared->alert.alert_id);
+	assert_int_equal(raised->alert.alert_id, again->alert.alert_id);
+	assert_int_equal(raised->alert.started_ns, again->alert.started_ns);
+	assert_int_equal(detect_engine_get_stats(sim->engine)->alarms_open, 0);
+	assert_int_equal(detect_engine_get_stats(sim->engine)->alarms_raised, 2);
+}
+
+static void test_a_steady_flood_is_not_repeated(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 10, 200, 100, web, SIM_IGNORES);
+	sim_run(sim, 200);
+	sim_print(sim);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 1);
+	/* Only the number of sources grows; it is said when it has doubled, and not every 10 s. */
+	unsigned updates = sim_count(sim, "syn_flood", ALERT_UPDATE);
+	assert_true(updates >= 1 && updates <= 6);
+}
+
+static void test_pulses_are_one_incident(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 400, 20, web);
+	for (int i = 0; i < 5; i++)
+		sim_spoofed_flood(sim, 90 + 60 * i, 100 + 60 * i, 300, web, SIM_IGNORES);
+	sim_run(sim, 400);
+	sim_print(sim);
+	const struct sensor_event *first = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	assert_non_null(first);
+	for (size_t i = 0; i < sim->n_alerts; i++)
+		assert_int_equal(sim->alerts[i].alert.alert_id, first->alert.alert_id);
+}
+
+/* Decisions use nothing later: the capture cut right after the packet that raised the alarm gives the same alarm. */
+static void test_cut_after_the_alarm(void **state)
+{
+	struct sim *sim = *state;
+	struct sim cut;
+
+	sim_init(&cut);
+	cut.only = "syn_flood";
+	sim_background(sim, 0, 130, 100, web);
+	sim_spoofed_flood(sim, 90, 130, 60, web, SIM_ANSWERS);
+	sim_background(&cut, 0, 130, 100, web);
+	sim_spoofed_flood(&cut, 90, 130, 60, web, SIM_ANSWERS);
+	sim_run(sim, 130);
+	const struct sensor_event *whole = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	assert_non_null(whole);
+	cut.last_packet = whole->packet_number;
+	sim_run(&cut, 130);
+	assert_int_equal(cut.n_alerts, 1);
+	assert_int_equal(cut.alerts[0].time_ns, whole->time_ns);
+	assert_int_equal(cut.alerts[0].packet_number, whole->packet_number);
+	assert_int_equal(cut.alerts[0].alert.alert_id, whole->alert.alert_id);
+	assert_string_equal(cut.alerts[0].alert.explanation, whole->alert.explanation);
+	sim_fini(&cut);
+}
+
+static void test_flash_crowd(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 90, 50, web);
+	sim_background(sim, 90, 110, 1000, web);
+	sim_run(sim, 130);
+	assert_silent(sim);
+}
+
+/* A crowd that the sensor has never seen before, on a slow path: handshakes of 300 ms. */
+static void test_flash_crowd_from_nowhere(void **state)
+{
+	struct sim *sim = *state;
+
+	for (int i = 0; i < 20000; i++) {
+		struct ip_addr client = sim_ip4(0x0a000000 + (uint32_t)(sim_random(sim) % 60000));
+		struct sim_conn conn = sim_attempt(sim, 10 + i / 2000.0, client, (uint16_t)(1024 + i % 60000), web);
+		sim_real_stack(sim, &conn);
+		sim_completes(sim, conn, 0.3, 1);
+	}
+	sim_run(sim, 40);
+	assert_silent(sim);
+}
+
+/* Clients open one connection after the other to a service that no longer answers; their stacks repeat the SYNs. */
+static void test_dead_service_with_many_clients(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 90, 100, web);
+	for (int i = 0; i < 6000; i++) {
+		struct ip_addr client = sim_ip4(0x0a010000 + (uint32_t)(sim_random(sim) % 200));
+		struct sim_conn conn = sim_attempt(sim, 90 + i / 100.0, client, (uint16_t)(1024 + i), web);
+		sim_real_stack(sim, &conn);
+		sim_is_ignored(sim, conn, 5);
+	}
+	sim_run(sim, 150);
+	assert_silent(sim);
+}
+
+static void test_dead_service_seen_from_the_start(void **state)
+{
+	struct sim *sim = *state;
+
+	for (int i = 0; i < 6000; i++) {
+		struct ip_addr client = sim_ip4(0x0a010000 + (uint32_t)(sim_random(sim) % 200));
+		struct sim_conn conn = sim_attempt(sim, 5 + i / 150.0, client, (uint16_t)(1024 + i), web);
+		sim_real_stack(sim, &conn);
+		sim_is_ignored(sim, conn, 5);
+	}
+	sim_run(sim, 60);
+	assert_silent(sim);
+}
+
+static void test_lone_client_of_a_dead_service(void **state)
+{
+	struct sim *sim = *state;
+	struct ip_addr client = sim_ip("10.0.0.5");
+
+	for (int i = 0; i < 18000; i++) {
+		struct sim_conn conn = sim_attempt(sim, 5 + i / 300.0, client, (uint16_t)(32768 + i), web);
+		conn.signal.ttl = 64;
+		conn.signal.window = 64240;
+		sim_is_ignored(sim, conn, 5);
+	}
+	sim_run(sim, 70);
+	assert_silent(sim);
+}
+
+static void test_service_that_refuses(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 90, 100, web);
+	for (int i = 0; i < 6000; i++) {
+		struct ip_addr client = sim_ip4(0x0a010000 + (uint32_t)(sim_random(sim) % 200));
+		struct sim_conn conn = sim_attempt(sim, 90 + i / 100.0, client, (uint16_t)(1024 + i), web);
+		sim_real_stack(sim, &conn);
+		sim_is_refused(sim, conn);
+	}
+	sim_run(sim, 150);
+	assert_silent(sim);
+}
+
+static void test_spoofed_flood_of_a_closed_port(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 10, 30, 500, web, SIM_REFUSES);
+	sim_run(sim, 30);
+	assert_true(raised_after(sim, 10) <= 5.0);
+}
+
+static void test_port_scan_of_one_source(void **state)
+{
+	struct sim *sim = *state;
+	struct ip_addr scanner = sim_ip("198.51.100.9");
+
+	sim_background(sim, 0, 60, 20, web);
+	for (int i = 0; i < 20000; i++) {
+		struct sim_host port = { .ip = web.ip, .port = (uint16_t)(1 + i) };
+		struct sim_conn conn = sim_attempt(sim, 20 + i / 1000.0, scanner, 54321, port);
+		sim_raw_stack(&conn);
+		if (i % 3 == 0)
+			sim_is_ignored(sim, conn, 0);
+		else
+			sim_is_refused(sim, conn);
+	}
+	sim_run(sim, 60);
+	assert_silent(sim);
+}
+
+static void test_flood_over_all_ports_is_one_alarm_of_the_host(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 120, 50, web);
+	for (int i = 0; i < 15000; i++) {
+		struct sim_host port = { .ip = web.ip, .port = (uint16_t)(sim_random(sim) % 65536) };
+		struct sim_conn conn =
+			sim_attempt(sim, 90 + i / 500.0, sim_ip4((uint32_t)sim_random(sim) | 1), 999, port);
+		sim_raw_stack(&conn);
+		sim_is_ignored(sim, conn, 0);
+	}
+	sim_run(sim, 120);
+	assert_true(raised_after(sim, 90) <= 3.0);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 1);
+	const struct event_alert *alert = &sim_alert(sim, "syn_flood", ALERT_RAISED, 0)->alert;
+	assert_false(alert->target.has_port);
+	assert_true(ip_addr_equal(&alert->target.ip, &web.ip));
+}
+
+static void test_flood_of_one_service_is_no_alarm_of_the_host(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 20, 60, 300, web, SIM_IGNORES);
+	sim_run(sim, 60);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 1);
+	assert_true(sim->alerts[0].alert.target.has_port);
+}
+
+/* A chronic share of failures is usual for the target after a while; the same share of more attempts is no news. */
+static void test_what_is_usual_is_learned(void **state)
+{
+	struct sim *sim = *state;
+
+	for (int i = 0; i < 24000; i++) {
+		double at = i < 12000 ? i / 100.0 : 120 + (i - 12000) / 400.0;
+		struct ip_addr client = sim_ip4(0x0a010000 + (uint32_t)(sim_random(sim) % 200));
+		struct sim_conn conn = sim_attempt(sim, at, client, (uint16_t)(1024 + i % 60000), web);
+		sim_real_stack(sim, &conn);
+		if (i % 12 == 0)
+			sim_is_ignored(sim, conn, 0);
+		else
+			sim_completes(sim, conn, 0.02, 0.1);
+	}
+	sim_run(sim, 150);
+	assert_silent(sim);
+}
+
+static void test_answers_that_do_not_pass_the_sensor(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 10, 30, 100, web, SIM_IGNORES);
+	sim_run(sim, 30);
+	raised_after(sim, 10);
+	assert_true(sim->alerts[0].alert.visibility.one_way);
+	assert_non_null(strstr(sim->alerts[0].alert.explanation, "No answer of it was ever seen"));
+}
+
+static void test_ipv6(void **state)
+{
+	struct sim *sim = *state;
+	struct sim_host server = { .ip = sim_ip("2001:db8::5"), .port = 22 };
+
+	for (int i = 0; i < 5000; i++) {
+		struct ip_addr source = sim_ip("2001:db8:1::");
+		for (int k = 8; k < 16; k++)
+			source.bytes[k] = (uint8_t)sim_random(sim);
+		struct sim_conn conn = sim_attempt(sim, 10 + i / 250.0, source, 1000, server);
+		sim_raw_stack(&conn);
+		sim_is_ignored(sim, conn, 0);
+	}
+	sim_run(sim, 30);
+	raised_after(sim, 10);
+	assert_non_null(strstr(sim->alerts[0].alert.explanation, "[2001:db8::5]:22 gets "));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_strong_flood_is_found_within_a_second),
+		TEST(test_very_strong_flood),
+		TEST(test_moderate_flood_over_background),
+		TEST(test_flood_at_the_floor_takes_a_window),
+		TEST(test_flood_below_the_floor_is_no_alarm),
+		TEST(test_flood_from_the_first_packet_on),
+		TEST(test_evidence_of_a_spoofed_flood),
+		TEST(test_direct_flood_of_one_source_names_it),
+		TEST(test_life_of_an_alarm),
+		TEST(test_a_steady_flood_is_not_repeated),
+		TEST(test_pulses_are_one_incident),
+		TEST(test_cut_after_the_alarm),
+		TEST(test_flash_crowd),
+		TEST(test_flash_crowd_from_nowhere),
+		TEST(test_dead_service_with_many_clients),
+		TEST(test_dead_service_seen_from_the_start),
+		TEST(test_lone_client_of_a_dead_service),
+		TEST(test_service_that_refuses),
+		TEST(test_spoofed_flood_of_a_closed_port),
+		TEST(test_port_scan_of_one_source),
+		TEST(test_flood_over_all_ports_is_one_alarm_of_the_host),
+		TEST(test_flood_of_one_service_is_no_alarm_of_the_host),
+		TEST(test_what_is_usual_is_learned),
+		TEST(test_answers_that_do_not_pass_the_sensor),
+		TEST(test_ipv6),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
