@@ -3,13 +3,14 @@
  * The way of events from one capture thread to the main thread. The ring carries the records; this file decides who
  * sleeps and who wakes whom.
  *
- * Each side announces its sleep with an atomic exchange on a flag (reader_waiting, writer_waiting) and looks at the ring
- * once more after it; the other side changes the ring first and exchanges the flag back after that. All
+ * Each side announces its sleep with an atomic exchange on a flag (reader_waiting, writer_waiting) and looks at the
+ * ring once more after it; the other side changes the ring first and exchanges the flag back after that. All
  * exchanges of one flag are in one order: either the announcement comes first, and the other side sees it and
- * wakes, or it comes second and, reading the other side's exchange, also sees the change of the ring. So no wake-up is lost,
- * and the descriptor is written only when the reader may sleep, not for each event.
+ * wakes, or it comes second and, reading the other side's exchange, also sees the change of the ring. So no wake-up
+ * is lost, and the descriptor is written only when the reader may sleep, not for each event.
  *
- * A lossless writer that met a full ring sleeps until the ring is half empty: a wake-up for half a ring, not for a record.
+ * A lossless writer that met a full ring sleeps until the ring is half empty: a wake-up for half a ring, not for a
+ * record.
  */
 #include "tcpwitness/events/event_queue.h"
 

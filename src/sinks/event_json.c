@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From an event to its line of JSON (design section 3): the keys that all types share, in EVE's order, and the objects of the
- * small types. flow and alert have files of their own.
+ * From an event to its line of JSON (design section 3): the keys that all types share, in EVE's order, and the
+ * objects of the small types. flow and alert have files of their own.
  */
 #include "tcpwitness/sinks/event_json.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The flow record: EVE's flow and tcp objects as Suricata writes them, so that its readers work unchanged, and the object
- * witness with what they have no place for (design section 3).
+ * The flow record: EVE's flow and tcp objects as Suricata writes them, so that its readers work unchanged, and the
+ * object witness with what they have no place for (design section 3).
  */
 #include "event_json_internal.h"
 

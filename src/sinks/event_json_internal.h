@@ -9,7 +9,7 @@ void event_json_put_flow(struct object_builder *build, json_t *object, const str
 void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert);
 
 /*
- * The ends that an alarm's src and dest stand for: those in the event when the detector named them, else what the target
- * says: the server is the host it is about, or the client when it is a source; a prefix stands for nobody.
+ * The ends that an alarm's src and dest stand for: those in the event when the detector named them, else what the
+ * target says: the server is the host it is about, or the client when it is a source; a prefix stands for nobody.
  */
 struct event_ends event_json_alert_ends(const struct sensor_event *event);

@@ -69,14 +69,14 @@ struct sink *sink_open_with(const char *text, struct event_base *base, bool loss
 void sink_accepted(struct sink *sink, size_t n_bytes);
 
 /*
- * Output cannot be written any more: reason is "what happened (how to mend it)". Lines still in the buffer are dropped and
- * counted.
+ * Output cannot be written any more: reason is "what happened (how to mend it)". Lines still in the buffer are
+ * dropped and counted.
  */
 void sink_fail(struct sink *sink, const char *reason, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Tells the feed what sink_accepted and sink_fail found. The last thing that a callback of the event loop does: the feed
- * may close the sink in it.
+ * Tells the feed what sink_accepted and sink_fail found. The last thing that a callback of the event loop does: the
+ * feed may close the sink in it.
  */
 void sink_notify(struct sink *sink);
 

@@ -167,8 +167,8 @@ static void stream_destroy(struct sink *sink)
 }
 
 /*
- * A file that ends inside a line (the machine stopped while it was written) gets a newline, so that the cut line spoils no
- * other. Failing is no harm: the file may be one that we may write but not read.
+ * A file that ends inside a line (the machine stopped while it was written) gets a newline, so that the cut line
+ * spoils no other. Failing is no harm: the file may be one that we may write but not read.
  */
 static void end_cut_line(int fd, const char *path)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream socket of the unix domain, to which a reader on this machine listens. The reader may come late, be slow, die and
- * come back: the sink connects again, with growing pauses, and begins with the whole line that the last reader got in
- * part. What the kernel had accepted when a reader died is counted as written; whether that reader read it, nobody can know.
+ * A stream socket of the unix domain, to which a reader on this machine listens. The reader may come late, be slow,
+ * die and come back: the sink connects again, with growing pauses, and begins with the whole line that the last
+ * reader got in part. What the kernel had accepted when a reader died is counted as written; whether that reader
+ * read it, nobody can know.
  *
- * Live, a full buffer drops new lines whole. Lossless, it makes the feed wait, and a reader that stays
- * away is an error: after connect_timeout_ms when it never came, after return_timeout_ms when it went.
+ * Live, a full buffer drops new lines whole. Lossless, it makes the feed wait, and a reader that stays away is an
+ * error: after connect_timeout_ms when it never came, after return_timeout_ms when it went.
  */
 #include "sink_internal.h"
 
@@ -123,8 +124,8 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 }
 
 /*
- * The end of what a reader sends is not the end of the reader: one that only reads may have shut that direction down. Only
- * a hang-up says that both directions are gone.
+ * The end of what a reader sends is not the end of the reader: one that only reads may have shut that direction
+ * down. Only a hang-up says that both directions are gone.
  */
 static bool hung_up(int fd)
 {

@@ -14,8 +14,8 @@ static bool is_tail(uint8_t byte)
 }
 
 /*
- * Length of the well-formed sequence at bytes, 0 when there is none (RFC 3629 section 4). The text ends in a zero, which is no
- * tail byte, so no look goes beyond it.
+ * Length of the well-formed sequence at bytes, 0 when there is none (RFC 3629 section 4). The text ends in a zero,
+ * which is no tail byte, so no look goes beyond it.
  */
 static size_t sequence_length(const uint8_t *bytes)
 {

@@ -30,7 +30,10 @@ int event_queue_fd(const struct event_queue *queue);
 const struct sensor_event *event_queue_peek(struct event_queue *queue);
 void event_queue_release(struct event_queue *queue);
 
-/* Main thread: call before waiting on the descriptor; false when events came meanwhile and peek must be called again. */
+/*
+ * Main thread: call before waiting on the descriptor; false when events came meanwhile and peek must be called
+ * again.
+ */
 bool event_queue_prepare_wait(struct event_queue *queue);
 
 /* Main thread: true once finish was called and every event was released. */

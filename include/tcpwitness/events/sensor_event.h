@@ -208,8 +208,8 @@ struct sensor_event {
 };
 
 /*
- * Where the capture thread puts events. begin gives a zeroed record of the wanted type to fill in place, or null when it is not
- * wanted (masked) or there is no room (live: counted); end hands it on. One record at a time.
+ * Where the capture thread puts events. begin gives a zeroed record of the wanted type to fill in place, or null
+ * when it is not wanted (masked) or there is no room (live: counted); end hands it on. One record at a time.
  */
 struct event_writer {
 	void *context;

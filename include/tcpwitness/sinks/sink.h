@@ -49,7 +49,10 @@ enum sink_room sink_room(const struct sink *sink);
 /* Takes one whole line (copied). When there is no room: drops and counts it. */
 void sink_write(struct sink *sink, const char *line, size_t length);
 
-/* SIGHUP: files are closed and opened again at their path (logrotate); others ignore it. Returns 0 or -1 with *error filled. */
+/*
+ * SIGHUP: files are closed and opened again at their path (logrotate); others ignore it. Returns 0 or -1 with
+ * *error filled.
+ */
 int sink_reopen(struct sink *sink, struct error *error);
 
 const struct sink_stats *sink_get_stats(const struct sink *sink);

@@ -215,8 +215,8 @@ static void *produce(void *context)
 }
 
 /*
- * The reader's loop as the program runs it: drain, then sleep. slow_every: pause after that many events, so that the writer
- * meets a full ring; 0 = never.
+ * The reader's loop as the program runs it: drain, then sleep. slow_every: pause after that many events, so that
+ * the writer meets a full ring; 0 = never.
  */
 static uint64_t consume_all(struct event_queue *queue, uint64_t slow_every)
 {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the tests of sinks share: a folder of their own, a loop that runs for a while, numbered lines, and readers that check what
- * they get. Included after cmocka.h.
+ * What the tests of sinks share: a folder of their own, a loop that runs for a while, numbered lines, and readers
+ * that check what they get. Included after cmocka.h.
  */
 #include <errno.h>
 #include <fcntl.h>
