@@ -105,7 +105,10 @@ void capture_file_close(struct capture_file *file)
 	free(file);
 }
 
-/* Why reading ended. libpcap takes the end of unpacked data for the file's regular end when it falls between records. */
+/*
+ * Why reading ended. libpcap takes the end of unpacked data for the file's regular end when it falls between
+ * records.
+ */
 static enum file_result end_of_file(const struct capture_file *file, int status, struct error *reason)
 {
 	const char *text = file_stream_damage(file->stream);

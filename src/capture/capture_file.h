@@ -25,7 +25,8 @@ struct capture_file *capture_file_open(const char *path, const char *bpf_filter,
 void capture_file_close(struct capture_file *file);
 
 /*
- * The next frame that the filter lets through, valid until the next call. Not to be called again after another result than FILE_FRAME.
+ * The next frame that the filter lets through, valid until the next call. Not to be called again after another
+ * result than FILE_FRAME.
  */
 enum file_result capture_file_next(struct capture_file *file, struct frame *frame, struct error *reason);
 

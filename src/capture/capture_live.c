@@ -215,8 +215,8 @@ void capture_live_break(struct capture_live *live)
 }
 
 /*
- * Adds what was counted since the last call. libpcap's counts wrap at 2^32; a step of more than half of that is taken for a
- * step back (an interface that was replaced) and only re-bases the count.
+ * Adds what was counted since the last call. libpcap's counts wrap at 2^32; a step of more than half of that is
+ * taken for a step back (an interface that was replaced) and only re-bases the count.
  */
 static void widen(struct wide_count *count, uint32_t now)
 {

@@ -19,7 +19,10 @@
 
 enum {
 	STORED_BUFFER_BYTES = 64 * 1024,
-	/* Large enough that system calls and locks vanish beside the work on the frames, small enough for a second-level cache. */
+	/*
+	 * Large enough that system calls and locks vanish beside the work on the frames, small enough for a
+	 * second-level cache.
+	 */
 	STDIO_BUFFER_BYTES = 128 * 1024,
 	HEAD_BYTES = 4,
 };

@@ -22,8 +22,8 @@ int pcap_source_link_type(pcap_t *handle, const char *name, struct error *error)
 uint32_t pcap_source_tick_ns(pcap_t *handle);
 
 /*
- * Fills a frame's data, lengths and time. Headers come from files that may be forged: a length on the wire below the captured one is
- * raised to it, and a time before 1970 or after TIME_MAX_NS becomes that limit.
+ * Fills a frame's data, lengths and time. Headers come from files that may be forged: a length on the wire below
+ * the captured one is raised to it, and a time before 1970 or after TIME_MAX_NS becomes that limit.
  */
 void pcap_source_fill_frame(const struct pcap_pkthdr *header, const uint8_t *data, uint32_t tick_ns,
 			    struct frame *frame);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SipHash-1-3 against a second implementation, which follows the paper step by step with the rounds as parameters. That one is
- * itself held against the vectors of the paper's appendix A and of its authors, which exist for 2-4.
+ * SipHash-1-3 against a second implementation, which follows the paper step by step with the rounds as parameters.
+ * That one is itself held against the vectors of the paper's appendix A and of its authors, which exist for 2-4.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -79,7 +79,10 @@ static inline void put_pcap_record_header(struct bytes *bytes, struct style styl
 	put_int(bytes, style.big_endian, wire_bytes, 4);
 }
 
-/* IPv4 TCP over Ethernet from 10.0.0.1:1024 to 10.0.0.2:port, all else zero: enough for BPF and for telling frames apart. */
+/*
+ * IPv4 TCP over Ethernet from 10.0.0.1:1024 to 10.0.0.2:port, all else zero: enough for BPF and for telling frames
+ * apart.
+ */
 static inline void put_frame(struct bytes *bytes, uint16_t port)
 {
 	uint8_t frame[FRAME_BYTES] = {

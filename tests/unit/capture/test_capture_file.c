@@ -188,7 +188,10 @@ static void test_filter(void **state)
 	capture_close(capture);
 }
 
-/* Two files with different link types: one filter, compiled for each; and the file named whose link type cannot have it. */
+/*
+ * Two files with different link types: one filter, compiled for each; and the file named whose link type cannot
+ * have it.
+ */
 static void test_filter_is_compiled_for_each_link_type(void **state)
 {
 	const struct style style = { 0 };

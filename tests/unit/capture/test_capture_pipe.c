@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Captures that come through pipes: FIFOs and standard input, written slowly, compressed, and abandoned by capture_break. */
+/*
+ * Captures that come through pipes: FIFOs and standard input, written slowly, compressed, and abandoned by
+ * capture_break.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
