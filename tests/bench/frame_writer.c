@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Segments as Ethernet frames in a pcap file with microseconds. All checksums are right: payloads are zero bytes,
+ * so the TCP checksum does not depend on them, cut or whole.
+ */
+#include "frame_writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ETHERNET_BYTES = 14,
+	IPV4_BYTES = 20,
+	IPV6_BYTES = 40,
+	TCP_BYTES = 20,
+	SYN_OPTION_BYTES = 20,
+	TIMESTAMP_OPTION_BYTES = 12,
+	HEADERS_MAX_BYTES = ETHERNET_BYTES + IPV6_BYTES + TCP_BYTES + SYN_OPTION_BYTES,
+	PAYLOAD_MAX_BYTES = 65536,
+	MSS = 1460,
+	WINDOW_SCALE = 7,
+	IPPROTO_TCP_NUMBER = 6,
+};
+
+struct frame_writer {
+	FILE *file;
+	const char *path;
+	uint64_t n_left;
+	uint32_t cut_bytes;
+	char buffer[1 << 20];
+};
+
+static uint8_t *put_be16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+	return at + 2;
+}
+
+static uint8_t *put_be32(uint8_t *at, uint32_t value)
+{
+	return put_be16(put_be16(at, value >> 16), value & 0xffff);
+}
+
+static uint8_t *put_le32(uint8_t *at, uint32_t value)
+{
+	for (unsigned shift = 0; shift < 32; shift += 8)
+		*at++ = (uint8_t)(value >> shift);
+	return at;
+}
+
+/* The sum of RFC 1071 over an even number of bytes, not yet folded. */
+static uint32_t sum_words(const uint8_t *bytes, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i += 2)
+		sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static uint8_t *put_ethernet(uint8_t *at, const struct segment *segment)
+{
+	static const uint8_t mac[2][6] = { { 0x02, 0, 0, 0, 0, 0x01 }, { 0x02, 0, 0, 0, 0, 0x02 } };
+
+	memcpy(at, mac[segment->to_server], 6);
+	memcpy(at + 6, mac[!segment->to_server], 6);
+	return put_be16(at + 12, segment->ipv6 ? 0x86dd : 0x0800);
+}
+
+static uint8_t *put_ipv4(uint8_t *at, const struct segment *segment, uint32_t tcp_bytes)
+{
+	uint8_t *header = at;
+
+	at = put_be16(at, 0x4500);
+	at = put_be16(at, IPV4_BYTES + tcp_bytes);
+	at = put_be16(at, segment->seq & 0xffff); /* identification: any will do */
+	at = put_be16(at, 0x4000);                /* don't fragment */
+	*at++ = segment->ttl;
+	*at++ = IPPROTO_TCP_NUMBER;
+	uint8_t *checksum = at;
+	at = put_be16(at, 0);
+	memcpy(at, segment->from.addr, 4);
+	memcpy(at + 4, segment->to.addr, 4);
+	put_be16(checksum, fold(sum_words(header, IPV4_BYTES)));
+	return at + 8;
+}
+
+static uint8_t *put_ipv6(uint8_t *at, const struct segment *segment, uint32_t tcp_bytes)
+{
+	at = put_be32(at, 0x60000000);
+	at = put_be16(at, tcp_bytes);
+	*at++ = IPPROTO_TCP_NUMBER;
+	*at++ = segment->ttl;
+	memcpy(at, segment->from.addr, 16);
+	memcpy(at + 16, segment->to.addr, 16);
+	return at + 32;
+}
+
+static uint32_t option_bytes(const struct segment *segment)
+{
+	if (!segment->timestamps)
+		return 0;
+	return segment->flags & FLAG_SYN ? SYN_OPTION_BYTES : TIMESTAMP_OPTION_BYTES;
+}
+
+static uint8_t *put_options(uint8_t *at, const struct segment *segment)
+{
+	if (!segment->timestamps)
+		return at;
+	if (segment->flags & FLAG_SYN) {
+		at = put_be32(at, 0x02040000 | MSS);
+		at = put_be16(at, 0x0402); /* SACK permitted */
+	} else {
+		at = put_be16(at, 0x0101); /* two NOPs, so that the stamps are aligned */
+	}
+	at = put_be16(at, 0x080a);
+	at = put_be32(at, segment->ts_value);
+	at = put_be32(at, segment->ts_echo);
+	if (segment->flags & FLAG_SYN)
+		at = put_be32(at, 0x01030300 | WINDOW_SCALE);
+	return at;
+}
+
+static uint8_t *put_tcp(uint8_t *at, const struct segment *segment, uint32_t tcp_bytes)
+{
+	size_t addr_bytes = segment->ipv6 ? 16 : 4;
+	uint32_t header_bytes = TCP_BYTES + option_bytes(segment);
+	uint8_t *header = at;
+
+	at = put_be16(at, segment->from.port);
+	at = put_be16(at, segment->to.port);
+	at = put_be32(at, segment->seq);
+	at = put_be32(at, segment->ack);
+	*at++ = (uint8_t)(header_bytes / 4 << 4);
+	*at++ = segment->flags;
+	at = put_be16(at, segment->window);
+	uint8_t *checksum = at;
+	at = put_be32(at, 0); /* with the urgent pointer */
+	at = put_options(at, segment);
+	uint32_t sum = sum_words(header, header_bytes) + tcp_bytes + IPPROTO_TCP_NUMBER;
+	sum += sum_words(segment->from.addr, addr_bytes) + sum_words(segment->to.addr, addr_bytes);
+	put_be16(checksum, fold(sum));
+	return at;
+}
+
+static void put_record(struct frame_writer *writer, uint64_t time_ns, const uint8_t *headers, uint32_t header_bytes,
+		       uint32_t wire_bytes)
+{
+	static const uint8_t zeros[PAYLOAD_MAX_BYTES] = { 0 };
+	uint32_t stored_bytes =
+		writer->cut_bytes != 0 && writer->cut_bytes < wire_bytes ? writer->cut_bytes : wire_bytes;
+	uint32_t stored_header_bytes = stored_bytes < header_bytes ? stored_bytes : header_bytes;
+	uint8_t record[16];
+
+	put_le32(record, (uint32_t)(time_ns / 1000000000));
+	put_le32(record + 4, (uint32_t)(time_ns % 1000000000 / 1000));
+	put_le32(record + 8, stored_bytes);
+	put_le32(record + 12, wire_bytes);
+	/* A failed write is seen by ferror in frame_writer_close. */
+	fwrite(record, 1, sizeof(record), writer->file);
+	fwrite(headers, 1, stored_header_bytes, writer->file);
+	fwrite(zeros, 1, stored_bytes - stored_header_bytes, writer->file);
+}
+
+bool frame_writer_put(struct frame_writer *writer, const struct segment *segment)
+{
+	uint32_t tcp_bytes = TCP_BYTES + option_bytes(segment) + segment->payload_bytes;
+	uint8_t headers[HEADERS_MAX_BYTES];
+
+	if (writer->n_left == 0)
+		return false;
+	uint8_t *at = put_ethernet(headers, segment);
+	at = segment->ipv6 ? put_ipv6(at, segment, tcp_bytes) : put_ipv4(at, segment, tcp_bytes);
+	at = put_tcp(at, segment, tcp_bytes);
+	uint32_t header_bytes = (uint32_t)(at - headers);
+	put_record(writer, segment->time_ns, headers, header_bytes, header_bytes + segment->payload_bytes);
+	return --writer->n_left > 0;
+}
+
+struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uint32_t cut_bytes)
+{
+	uint8_t header[24] = { 0 };
+	struct frame_writer *writer = malloc(sizeof(*writer));
+
+	if (writer == NULL) {
+		fprintf(stderr, "bench_generate: not enough memory\n");
+		return NULL;
+	}
+	*writer = (struct frame_writer){ .path = path, .n_left = n_packets, .cut_bytes = cut_bytes };
+	writer->file = fopen(path, "wbe");
+	if (writer->file == NULL) {
+		fprintf(stderr, "bench_generate: %s: cannot be written: %s\n", path, strerror(errno));
+		free(writer);
+		return NULL;
+	}
+	setvbuf(writer->file, writer->buffer, _IOFBF, sizeof(writer->buffer));
+	put_le32(header, 0xa1b2c3d4);
+	put_le32(header + 4, 4 << 16 | 2); /* version 2.4, two 16-bit numbers */
+	put_le32(header + 16, cut_bytes != 0 ? cut_bytes : 262144);
+	put_le32(header + 20, 1); /* Ethernet */
+	fwrite(header, 1, sizeof(header), writer->file);
+	return writer;
+}
+
+int frame_writer_close(struct frame_writer *writer)
+{
+	bool failed = ferror(writer->file) != 0;
+
+	failed |= fclose(writer->file) != 0;
+	if (failed)
+		fprintf(stderr, "bench_generate: %s: not all could be written; is the disk full?\n", writer->path);
+	free(writer);
+	return failed ? -1 : 0;
+}
