@@ -3,11 +3,12 @@
 """
 Every capture of the developers' corpus (../shared/corpus beside the repository, or $TCPWITNESS_CORPUS) is read twice:
 the program ends with 0, or with 1 and a reason, never with a crash or a sanitizer's report; both runs write the same
-bytes; every line is an event, the last one a summary, and a sample of them is valid by the schema.
+bytes; the events are valid (tests/support/validate_events.py; of long runs their beginning), the last one is a summary.
 Usage: corpus.py BINARY
 """
 
 import concurrent.futures
+import io
 import json
 import os
 import pathlib
@@ -17,14 +18,18 @@ import time
 
 import tree
 
+sys.path.insert(0, str(tree.ROOT / "tests" / "support"))
+import validate_events  # pylint: disable=wrong-import-position
+
 TIME_LIMIT_S = 60
-SAMPLE = 2  # events of each type and capture that are held against the schema
-ARGUMENTS = ("--events", "alert,flow,anomaly,tcp_state,stats,summary", "--rules", str(tree.ROOT / "rules"))
+MAX_VALIDATED = 1500  # lines of one run
+EVENTS = "alert,flow,anomaly,tcp_state,stats,summary"
+VALIDATORS = validate_events.make_validators()
 
 
 def read(binary, capture):
     return subprocess.run(
-        [binary, "-r", capture, *ARGUMENTS],
+        [binary, "-r", capture, "--events", EVENTS],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=TIME_LIMIT_S,
@@ -32,19 +37,16 @@ def read(binary, capture):
     )
 
 
-def sample(lines):
-    """A few events of each type, and whether every line is an event."""
-    seen, chosen = {}, []
-    for line in lines:
-        event = json.loads(line)
-        kind = event["event_type"]
-        seen[kind] = seen.get(kind, 0) + 1
-        if seen[kind] <= SAMPLE:
-            chosen.append(event)
-    return chosen
+def problem_of_events(output):
+    """What is wrong with the events of a run that ended well, or None."""
+    lines = output.splitlines(keepends=True)
+    if not lines or json.loads(lines[-1])["event_type"] != "summary":
+        return "the last event is no summary"
+    beginning = io.BytesIO(b"".join(lines[:MAX_VALIDATED]))
+    return next(validate_events.check_file("events", beginning, VALIDATORS), None)
 
 
-def problem_of(binary, capture, validate):
+def problem_of(binary, capture):
     """What is wrong with one capture's runs, or None."""
     try:
         first, second = read(binary, capture), read(binary, capture)
@@ -57,46 +59,25 @@ def problem_of(binary, capture, validate):
         return "ended with 1 and said no reason"
     if (first.stdout, first.returncode) != (second.stdout, second.returncode):
         return "two runs wrote different events"
-    try:
-        lines = first.stdout.decode("utf-8").splitlines()
-        chosen = sample(lines)
-    except (ValueError, KeyError) as error:
-        return f"a line is no event: {error}"
-    if first.returncode == 0 and json.loads(lines[-1])["event_type"] != "summary":
-        return "the last event is no summary"
-    for event in chosen:
-        for error in validate(event):
-            return f"{event['event_type']} is not valid by the schema: {error.message}"
-    return None
-
-
-def find_validator():
-    import jsonschema
-
-    for path in tree.files(suffixes=[".json"]):
-        content = tree.text(path)
-        if '"$schema"' in content and '"event_type"' in content and not str(path).startswith("tests/"):
-            schema = json.loads(content)
-            return jsonschema.validators.validator_for(schema)(schema).iter_errors
-    raise SystemExit("no schema of events was found: this check is broken")
+    return problem_of_events(first.stdout) if first.returncode == 0 else None
 
 
 def main():
-    binary = pathlib.Path(sys.argv[1]).resolve()
+    binary = str(pathlib.Path(sys.argv[1]).resolve())
     corpus = pathlib.Path(os.environ.get("TCPWITNESS_CORPUS", tree.ROOT / "../shared/corpus"))
     if not corpus.is_dir():
         print(f"SKIPPED: there is no corpus at {os.path.relpath(corpus, tree.ROOT)} ($TCPWITNESS_CORPUS names another)")
         sys.exit(tree.SKIPPED)
-    captures = sorted(path for suffix in ("pcap", "pcapng") for path in corpus.rglob(f"*.{suffix}"))
-    validate = find_validator()
+    captures = sorted(str(path) for suffix in ("pcap", "pcapng") for path in corpus.rglob(f"*.{suffix}"))
     problems, began = [], time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {pool.submit(problem_of, binary, capture, validate): capture for capture in captures}
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        jobs = {pool.submit(problem_of, binary, capture): capture for capture in captures}
         for job in concurrent.futures.as_completed(jobs):
             if job.result():
-                problems.append(f"{jobs[job].relative_to(corpus)}: {job.result()}")
+                problems.append(f"{os.path.relpath(jobs[job], corpus)}: {job.result()}")
     print(f"{len(captures)} captures in {time.monotonic() - began:.0f} s")
     tree.finish("real captures", sorted(problems), len(captures))
 
 
-main()
+if __name__ == "__main__":
+    main()
