@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decides what the words of the command line mean, from the option table. Options end at the first other word, so that a BPF
- * filter may hold anything, minus signs too.
+ * Decides what the words of the command line mean, from the option table. Options end at the first other word, so
+ * that a BPF filter may hold anything, minus signs too.
  */
 #include "command_line.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decides what a run does, from the defaults, the configuration file and the command line, each overriding the one before
- * it (design section 2), and how the memory budget is divided.
+ * Decides what a run does, from the defaults, the configuration file and the command line, each overriding the one
+ * before it (tcpwitness(1)), and how the memory budget is divided.
  */
 #include "tcpwitness/control/config.h"
 
@@ -170,13 +170,13 @@ static enum config_result load(struct config *config, const struct command_line 
 		file_result = read_file(config, error);
 	}
 	if (!command_line_apply(line, config, &later)) {
-		*error = later;
+		error_set(error, "%s", later.text);
 		return CONFIG_WRONG_USAGE;
 	}
 	result = finish(config, line, &later);
 	if (result == CONFIG_WRONG_USAGE || file_result == CONFIG_OK) {
 		if (result != CONFIG_OK)
-			*error = later;
+			error_set(error, "%s", later.text);
 		return result;
 	}
 	return file_result;

@@ -7,8 +7,8 @@
 #include "mistakes.h"
 
 /*
- * Puts the values of a configuration file into *config. Keys may be written in full ("flow.timeout.closed: 5s") or nested. All
- * mistakes are added; right values are stored even so.
+ * Puts the values of a configuration file into *config. Keys may be written in full ("flow.timeout.closed: 5s") or
+ * nested. All mistakes are added; right values are stored even so.
  */
 void config_yaml_read_file(struct config *config, struct mistakes *mistakes);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decides what can be configured, with which names, ranges and defaults (design section 2). Defaults of what a
+ * Decides what can be configured, with which names, ranges and defaults (tcpwitness(1)). Defaults of what a
  * layer obeys are the layer's own: such rows have no default here, and show what the layer filled in.
  */
 #include "option_table.h"
@@ -100,7 +100,7 @@ const struct config_option config_options[] = {
 	TIMEOUT("established", FLOW_CLASS_ESTABLISHED, "silence after which an established connection is given up"),
 	TIMEOUT("unanswered_new", FLOW_CLASS_UNANSWERED_NEW, "a SYN without answer counts as unanswered after this"),
 	TIMEOUT("unanswered", FLOW_CLASS_UNANSWERED, "and is forgotten after this much more"),
-	TIMEOUT("half_open_new", FLOW_CLASS_HALF_OPEN_NEW, "a SYN-ACK without third ACK counts as half open after this"),
+	TIMEOUT("half_open_new", FLOW_CLASS_HALF_OPEN_NEW, "a SYN-ACK without its ACK counts as half open after this"),
 	TIMEOUT("half_open", FLOW_CLASS_HALF_OPEN, "and is forgotten after this much more"),
 	TIMEOUT("midstream", FLOW_CLASS_MIDSTREAM, "silence after which a connection without handshake is given up"),
 	TIMEOUT("half_closed", FLOW_CLASS_HALF_CLOSED, "silence while one end has sent its FIN and the other has not"),
@@ -147,7 +147,7 @@ bool option_is_group(const char *group)
 	return false;
 }
 
-/* Offers the key, its groups ("flow.timout" is near "flow.timeout") and its last part ("snaplen" is enough). */
+/* Offers the key, its groups ("flow.timeeout" is near "flow.timeout") and its last part ("snaplen" is enough). */
 static void offer_key(struct suggestion *suggestion, const char *key)
 {
 	const char *last_dot = strrchr(key, '.');

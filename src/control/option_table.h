@@ -8,8 +8,8 @@
 #include "value.h"
 
 /*
- * Everything that can be configured, one row each. The command line, --set, the configuration file, --help, the manual page
- * and the range checks all come from this table.
+ * Everything that can be configured, one row each. The command line, --set, the configuration file, --help, the
+ * manual page and the range checks all come from this table.
  */
 enum option_type {
 	OPTION_FLAG = VALUE_FLAG,

@@ -24,7 +24,7 @@ const char *progress_format_number(double number, char *text, size_t text_bytes)
 	return text;
 }
 
-/* "[#####...............]  25%  12 s left": nothing is left out of the input's size but what the kernel has read ahead. */
+/* "[#####...............]  25%  12 s left  " */
 static size_t format_bar(const struct pipeline_progress *progress, double elapsed_seconds, char *text, size_t bytes)
 {
 	double share = (double)progress->input_bytes_read / (double)progress->input_bytes_total;

@@ -7,7 +7,7 @@
 #include "tcpwitness/detect/ruleset.h"
 
 /*
- * The built-in defaults, changed by the files and folders of config->rules_paths, or by the installed rules when there are
- * none. Owned by the caller; null with *error and, when it is not null, all mistakes in report.
+ * The built-in defaults, changed by the files and folders of config->rules_paths, or by the installed rules when
+ * there are none. Owned by the caller; null with *error and, when it is not null, all mistakes in report.
  */
 struct ruleset *rules_choose(const struct config *config, FILE *report, struct error *error);

@@ -6,8 +6,6 @@
 #include "tcpwitness/detect/detector.h"
 #include "rule_param.h"
 
-enum { VALUE_COLUMNS = 36 };
-
 /* In double quotes; the texts come from the program and hold no control characters. */
 static void print_text(FILE *out, const char *key, const char *text)
 {
@@ -24,12 +22,10 @@ static void print_param(FILE *out, const struct rule_param *param, const void *p
 {
 	char value[VALUE_TEXT_BYTES];
 	char range[2 * VALUE_TEXT_BYTES];
-	char line[VALUE_TEXT_BYTES + 64];
 
-	snprintf(line, sizeof(line), "  %s: %s", param->name, rule_param_format(param, params, value));
 	rule_param_range(param, range);
-	fprintf(out, "%-*s # %s%s%s%s\n", VALUE_COLUMNS, line, param->text, range[0] != '\0' ? " (" : "", range,
-		range[0] != '\0' ? ")" : "");
+	fprintf(out, "  # %s%s%s%s\n", param->text, range[0] != '\0' ? " (" : "", range, range[0] != '\0' ? ")" : "");
+	fprintf(out, "  %s: %s\n", param->name, rule_param_format(param, params, value));
 }
 
 static void print_rule(FILE *out, const struct detector *detector, const struct rule *rule)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The main thread of a run: opens everything in the order that privileges and error messages need, then waits for events, signals
- * and time in one loop, and takes everything down again. Decides how the program ends (design section 2).
+ * The main thread of a run: opens everything in the order that privileges and error messages need, then waits for
+ * events, signals and time in one loop, and takes everything down again. Decides how the program ends (tcpwitness(1)).
  */
 #include "tcpwitness/control/run.h"
 
@@ -64,7 +64,8 @@ static void clear_progress(const struct run *run)
 /* Signal handler: a second request to stop, while the first one is being obeyed. */
 static void exit_at_once(int signal_number)
 {
-	static const char text[] = "\ntcpwitness: interrupted again: events that were not yet written are lost\n";
+	static const char text[] =
+		"\ntcpwitness: interrupted while writing: events that were not yet written are lost\n";
 	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)signal_number;
@@ -141,6 +142,10 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	fprintf(stderr, "\r%s\033[K", text);
 }
 
+/*
+ * Not before the input is open, which may wait for the writer of a pipe and must be interruptible. What happens from
+ * now on is obeyed once the loop runs.
+ */
 static int watch_signals_and_time(struct run *run, struct error *error)
 {
 	const struct timeval interval = { .tv_usec = TICK_MS * 1000 };
@@ -226,11 +231,13 @@ static enum exit_code open_all(struct run *run, struct error *error)
 	run->queue = event_queue_create(config->queue_events, !run->is_live, config->events, error);
 	if (run->queue == NULL)
 		return EXIT_INPUT;
+	if (watch_signals_and_time(run, error) != 0)
+		return EXIT_INPUT;
 	code = open_output(run, error);
 	if (code != EXIT_DONE)
 		return code;
 	run->pipeline = pipeline_create(&config->pipeline, run->capture, run->ruleset, run->queue, error);
-	if (run->pipeline == NULL || watch_signals_and_time(run, error) != 0 || start_pipeline(run, error) != 0)
+	if (run->pipeline == NULL || start_pipeline(run, error) != 0)
 		return EXIT_INPUT;
 	return EXIT_DONE;
 }

@@ -13,8 +13,8 @@ struct suggestion {
 void suggestion_init(struct suggestion *suggestion, const char *word);
 
 /*
- * Offers the first length characters of candidate; when they are the nearest so far (ties: the first offered wins), meant
- * is remembered. Both are borrowed.
+ * Offers the first length characters of candidate; when they are the nearest so far (ties: the first offered wins),
+ * meant is remembered. Both are borrowed.
  */
 void suggestion_offer_part(struct suggestion *suggestion, const char *candidate, size_t length, const char *meant);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decides what is a number, a size, a duration and a flag in everything that people write for the program. Strict: no sign,
- * no exponent, no space, no missing unit, so that a slip of the pen is an error and never another value.
+ * Decides what is a number, a size, a duration and a flag in everything that people write for the program. Strict: no
+ * sign, no exponent, no space, no missing unit, so that a slip of the pen is an error and never another value.
  */
 #include "value.h"
 

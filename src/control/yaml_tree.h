@@ -42,8 +42,9 @@ struct yaml_tree {
 };
 
 /*
- * Reads length bytes. A key given twice in one mapping is a mistake, and its first value stays. After any other mistake,
- * which ends the reading, the tree holds the documents before it. Null only when memory is short (a mistake, too).
+ * Reads length bytes. A key given twice in one mapping is a mistake, and its first value stays. After any other
+ * mistake, which ends the reading, the tree holds the documents before it. Null only when memory is short (a mistake,
+ * too).
  */
 struct yaml_tree *yaml_tree_parse(const char *text, size_t length, struct mistakes *mistakes);
 void yaml_tree_destroy(struct yaml_tree *tree);

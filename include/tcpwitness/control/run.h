@@ -3,7 +3,7 @@
 
 #include "tcpwitness/control/config.h"
 
-/* How the program ends (design section 2). */
+/* How the program ends (tcpwitness(1)). */
 enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_INPUT = 1, /* a file or interface could not be read, or configuration or rules are invalid */
@@ -12,7 +12,7 @@ enum exit_code {
 };
 
 /*
- * Opens the input, starts the pipeline, feeds the sinks until the end of the input or a signal, and says on standard error what
- * went wrong and what was seen. Main thread.
+ * Opens the input, starts the pipeline, feeds the sinks until the end of the input or a signal, and says on standard
+ * error what went wrong and what was seen. Main thread.
  */
 enum exit_code run_execute(const struct config *config);

@@ -166,14 +166,14 @@ static void mistakes_have_a_place_and_a_remedy(void **state)
 		{ "detector: syn_flood\nsignature: [a]\n", "t:2:12: signature: a list instead of a value" },
 		{ "detector: syn_flood\nmitre: { technique: X1 }\n",
 		  "t:2:21: technique: 'X1' is no ATT&CK technique (use e.g. T1499 or T1499.001)" },
-		{ "detector: syn_flood\nmitre: { tecnique: T1 }\n",
-		  "t:2:10: unknown key 'tecnique' (did you mean 'technique'?)" },
+		{ "detector: syn_flood\nmitre: { tecchnique: T1 }\n",
+		  "t:2:10: unknown key 'tecchnique' (did you mean 'technique'?)" },
 		{ "detector: syn_flood\nmitre: T1499\n",
 		  "t:2:8: mitre: a value instead of keys (write 'key: value' below it, indented)" },
 		{ "detector: syn_flood\nmitre: { technique: T1499.0012345678901 }\n",
 		  "t:2:21: technique: longer than 15 bytes (shorten it)" },
-		{ "detector: syn_flood\nparameters: { flor: 1 }\n",
-		  "t:2:15: detector 'syn_flood' has no parameter 'flor' (did you mean 'floor'?)" },
+		{ "detector: syn_flood\nparameters: { flloor: 1 }\n",
+		  "t:2:15: detector 'syn_flood' has no parameter 'flloor' (did you mean 'floor'?)" },
 		{ "detector: port_scan\nparameters: { floor: 1 }\n",
 		  "t:2:15: detector 'port_scan' has no parameter 'floor'" },
 		{ "detector: syn_flood\nparameters: { window: 10 }\n",
@@ -271,7 +271,7 @@ static void the_printed_defaults_are_the_defaults(void **state)
 	rules_print_defaults(out);
 	fclose(out);
 	assert_non_null(strstr(text, "\n# connection attempts that nobody completes\ndetector: syn_flood\n"));
-	assert_non_null(strstr(text, "  window: 10s                        # time counted (100ms to 1h)\n"));
+	assert_non_null(strstr(text, "\n  # time counted (100ms to 1h)\n  window: 10s\n"));
 	ruleset = load_good(text);
 	for (size_t i = 0; i < defaults->n_rules; i++) {
 		const struct rule *a = &defaults->rules[i];
