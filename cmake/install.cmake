@@ -1,2 +1,15 @@
+set(TCPWITNESS_SYSTEMD_UNIT_DIR lib/systemd/system CACHE STRING "Where the unit goes, below the prefix or absolute")
+set(TCPWITNESS_SYSUSERS_DIR lib/sysusers.d CACHE STRING "Where the unit's user is declared, below the prefix or absolute")
+
 install(TARGETS tcpwitness RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY rules/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tcpwitness/rules FILES_MATCHING PATTERN "*.yaml")
+install(DIRECTORY doc/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tcpwitness FILES_MATCHING PATTERN "*.schema.json")
+install(FILES doc/tcpwitness.yaml.example systemd/tcpwitness.logrotate DESTINATION ${CMAKE_INSTALL_DOCDIR})
+foreach(section 1 5)
+    file(GLOB manual_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/doc/*.${section})
+    install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+
+configure_file(systemd/tcpwitness@.service.in systemd/tcpwitness@.service @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/systemd/tcpwitness@.service DESTINATION ${TCPWITNESS_SYSTEMD_UNIT_DIR})
+install(FILES systemd/tcpwitness.sysusers DESTINATION ${TCPWITNESS_SYSUSERS_DIR} RENAME tcpwitness.conf)

@@ -13,7 +13,14 @@ import tempfile
 
 import tree
 
-FILES = ("bin/tcpwitness", "share/man/man1/tcpwitness.1", "share/man/man5/tcpwitness-rules.5")
+FILES = (
+    "bin/tcpwitness",
+    "share/doc/tcpwitness/tcpwitness.yaml.example",
+    "share/man/man1/tcpwitness.1",
+    "share/man/man5/tcpwitness-events.5",
+    "share/man/man5/tcpwitness-rules.5",
+    "share/tcpwitness/events.schema.json",
+)
 
 
 def main():
@@ -31,7 +38,8 @@ def main():
                 command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
             )
 
-        for arguments in (["--version"], ["--help"], ["check"]):
+        example = str(prefix / "share/doc/tcpwitness/tcpwitness.yaml.example")
+        for arguments in (["--version"], ["--help"], ["check"], ["check", "-c", example]):
             result = run(*arguments)
             if result.returncode != 0:
                 problems.append(f"{arguments} ended with {result.returncode}: {result.stderr}")

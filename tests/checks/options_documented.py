@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every option and configuration key of the option table is in tcpwitness(1), with the default that --help or the table gives."""
+"""
+Every option and configuration key of the option table is in tcpwitness(1), with the default that stands in
+doc/tcpwitness.yaml.example; a unit test holds that file against what the program does.
+"""
 
 import re
 
@@ -10,6 +13,18 @@ ROW = re.compile(r'\{ \.(?:name|key) = "|^\tTIMEOUT\("', re.MULTILINE)
 FIELD = re.compile(r'\.(name|key|letter|default_text) = (?:"([^"]*)"|\'(.)\')')
 TIMEOUT = re.compile(r'^\tTIMEOUT\("(\w+)"', re.MULTILINE)
 DEFAULT_TIMEOUT = re.compile(r"\[FLOW_CLASS_(\w+)\]\s*=\s*(\d+)")
+
+
+def example_defaults():
+    """key with dots -> value, of the example file"""
+    defaults, path = {}, []
+    for line in tree.text("doc/tcpwitness.yaml.example").splitlines():
+        match = re.match(r"( *)(\w+):\s*([^#]*?)\s*(?:#.*)?$", line)
+        if match:
+            path = [*path[: len(match.group(1)) // 2], match.group(2)]
+            if match.group(3):
+                defaults[".".join(path)] = match.group(3)
+    return defaults
 
 
 def rows(table):
@@ -22,6 +37,7 @@ def main():
     table = tree.text("src/control/option_table.c")
     table = table[table.index("config_options[]") : table.index(".name = NULL")]
     manual = tree.text("doc/tcpwitness.1")
+    defaults = example_defaults()
     problems, n_options = [], 0
     for row in rows(table):
         if "name" in row:
@@ -31,7 +47,7 @@ def main():
                 problems.append(f"doc/tcpwitness.1: no entry '.It {option}'")
         elif "key" in row:
             n_options += 1
-            default = f" : No {row['default_text']}\n" if "default_text" in row else ""
+            default = f" : No {defaults[row['key']]}\n" if row["key"] in defaults else "\n"
             if f".It Cm {row['key']}{default}" not in manual:
                 problems.append(f"doc/tcpwitness.1: no entry '.It Cm {row['key']}{default.rstrip()}'")
     seconds = {name.lower(): value for name, value in DEFAULT_TIMEOUT.findall(tree.text("src/flow/flow_table.c"))}
