@@ -326,6 +326,9 @@ static inline struct sensor_event sample_stats(void)
 		{ "detect.targets_evicted", 0 },
 		{ "detect.memory_bytes", 16777216 },
 		{ "events.dropped", 0 },
+		{ "output.events_dropped", 0 },
+		{ "output.lines_dropped", 0 },
+		{ "output.reconnects", 1 },
 	};
 
 	event.stats.uptime_s = 60;

@@ -169,14 +169,21 @@ static inline struct lines_read reader_lines(const struct line_reader *reader)
 
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		unsigned number;
+		unsigned number = 0;
 
 		if (newline == NULL) {
 			lines.cut = true;
 			break;
 		}
-		assert_int_equal(sscanf(at, "%8u ", &number), 1);
-		assert_true(strspn(at + 9, "x") == (size_t)(newline - at) - 9);
+		assert_true(newline - at > 9 && at[8] == ' ');
+		for (unsigned i = 0; i < 8; i++) {
+			assert_in_range(at[i], '0', '9');
+			number = 10 * number + (unsigned)(at[i] - '0');
+		}
+		for (const char *padding = at + 9; padding < newline; padding++) {
+			if (*padding != 'x')
+				fail_msg("line %u is damaged", number);
+		}
 		assert_true(lines.n == 0 || number > lines.last);
 		if (lines.n++ == 0)
 			lines.first = number;

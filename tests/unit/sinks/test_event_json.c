@@ -154,7 +154,7 @@ static const char LINE_STATS[] =
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
 	"'evicted':{'closed':17}},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
 	"'alarms_open':1,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'events':{"
-	"'dropped':0}}}";
+	"'dropped':0},'output':{'events_dropped':0,'lines_dropped':0,'reconnects':1}}}";
 
 static const char LINE_SUMMARY[] =
 	"{'timestamp':'2026-11-20T02:33:20.000000+0000','event_type':'summary',"
