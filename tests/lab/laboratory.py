@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The laboratory of one scenario: two hosts, the path with its tap, the kernel's word; and the register of scenarios."""
+"""The laboratory of one scenario: two hosts, the path with its tap, the kernel's word; and the register of
+scenarios."""
 
 import contextlib
 import os
@@ -216,6 +217,7 @@ class Lab:
     def finish(self, quiet_s=0.3, timeout=30):
         """The end of the recording: once all is quiet, the kernel's final word is taken."""
         self.path.settle(quiet_s, timeout)
+        self.path.stop_tap()
         self.final = {"client": count_states(self.client.states()), "server": count_states(self.server.states())}
         if self.samplers:
             for sampler in self.samplers:
@@ -251,13 +253,13 @@ def kill_quietly(made):
 
 
 def listing(host):
-    return sorted(f"{local} {remote} {remote_port} {state}"
-                  for (local, remote, remote_port), state in host.states().items() if remote_port != 0)
+    return sorted(f"{local} {local_port} {remote} {remote_port} {state}"
+                  for (local, local_port, remote, remote_port), state in host.states().items() if remote_port != 0)
 
 
 def shape_of(segments):
-    """A recording in one line: > is from the client, < from the server; S, S., F., R., P. (data) and . are flags as tcpdump
-    writes them."""
+    """A recording in one line: > is from the client, < from the server; S, S., F., R., P. (data) and . are flags as
+    tcpdump writes them."""
     return " ".join((">" if s.from_client else "<") + s.text for s in segments)
 
 

@@ -113,8 +113,8 @@ class Host:
         return accepted
 
     def states(self):
-        """{(local port, remote address, remote port): state name} of every TCP socket, as the kernel lists them
-        (embryonic requests and TIME_WAIT included). Listeners have the remote port 0."""
+        """{(local address, local port, remote address, remote port): state name} of every TCP socket, as the kernel
+        lists them (embryonic requests and TIME_WAIT included). Listeners have the remote port 0."""
         return self.run(_read_states)
 
     def close(self):
@@ -169,9 +169,9 @@ def _read_states():
             next(table)
             for line in table:
                 fields = line.split()
-                _, local_port = fields[1].split(":")
+                local, local_port = fields[1].split(":")
                 remote, remote_port = fields[2].split(":")
-                key = (int(local_port, 16), _address(remote), int(remote_port, 16))
+                key = (_address(local), int(local_port, 16), _address(remote), int(remote_port, 16))
                 found[key] = SOCK_STATES[int(fields[3], 16)]
     return found
 

@@ -3,8 +3,8 @@
 
     client --near delay--> tap --far delay--> server        (and back, with the delays in reverse)
 
-A rule decides what becomes of a segment when it reaches the tap: whether the tap sees it and whether it goes on. Rules are
-tried in order, the first that matches decides; a segment that no rule matches is seen and delivered."""
+A rule decides what becomes of a segment when it reaches the tap: whether the tap sees it and whether it goes on. Rules
+are tried in order, the first that matches decides; a segment that no rule matches is seen and delivered."""
 
 import heapq
 import os
@@ -37,7 +37,8 @@ DUPLICATE_BEHIND = Fate(delivered=2)
 
 
 class Rule:
-    """Applies fate to the segments that match, as often as times says (None: always). skip: how many to let go first."""
+    """Applies fate to the segments that match, as often as times says (None: always). skip: how many to let go
+    first."""
 
     def __init__(self, matches, fate, times=None, skip=0):
         self.matches = matches
@@ -59,7 +60,8 @@ class Rule:
 
 
 class Path:
-    """Runs in a thread of its own from start() to close(). tap.add(time_ns, raw, from_client) gets what the tap sees."""
+    """Runs in a thread of its own from start() to close(). tap.add(time_ns, raw, from_client) gets what the tap
+    sees."""
 
     def __init__(self, client_tun, server_tun, tap, near_s=0.001, far_s=0.005):
         self._tun = {True: client_tun, False: server_tun}  # by "from client"
@@ -72,6 +74,7 @@ class Path:
         self._last_ns = 0
         self._last_activity = time.monotonic()
         self._closing = False
+        self._recording = True
         self._wake_read, self._wake_write = os.pipe()
         self.rules = []
         self.seen = []  # Segments, as recorded
@@ -88,6 +91,15 @@ class Path:
         self._thread.join()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+    def set_tap(self, tap):
+        with self._lock:
+            self._tap = tap
+
+    def stop_tap(self):
+        """From now on the tap sees nothing; the path goes on."""
+        with self._lock:
+            self._recording = False
 
     def add_rule(self, rule):
         with self._lock:
@@ -193,7 +205,7 @@ class Path:
             self._at_tap_locked(segment, fate)
 
     def _at_tap_locked(self, segment, fate):
-        for _ in range(fate.seen):
+        for _ in range(fate.seen if self._recording else 0):
             now_ns = max(time.time_ns(), self._last_ns + 1000)
             self._last_ns = now_ns
             segment.time = now_ns

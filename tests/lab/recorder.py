@@ -102,8 +102,7 @@ def record_one(name):
 def compact_json(value):
     """Indented, with the innermost lists and objects on one line each."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]"),
-                  text)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: "[" + re.sub(r"\s*\n\s*", " ", found[0][1:-1]).strip() + "]", text)
 
 
 def run_one(name):
@@ -133,7 +132,8 @@ def write_readme():
     path = os.path.join(PCAPS, "README.md")
     with open(path) as file:
         head = file.read().split(README_MARK)[0]
-    rows = ["| capture | what | packets | bytes | link | kernel | recorded |", "| --- | --- | --: | --: | --- | --- | --- |"]
+    rows = ["| capture | what | packets | bytes | link | kernel | recorded |",
+            "| --- | --- | --: | --: | --- | --- | --- |"]
     for name in sorted(SCENARIOS):
         try:
             with open(os.path.join(PCAPS, name + ".json")) as file:
@@ -150,8 +150,9 @@ def write_readme():
 def main(argv=None):
     scenarios = load_scenarios()
     longest = max(spec.seconds for spec in scenarios.values())
-    parser = argparse.ArgumentParser(description="Records the captures of pcaps/ from real Linux sockets in namespaces. "
-                                     f"Needs root. All of them together take about {longest + 30:.0f} seconds.")
+    parser = argparse.ArgumentParser(description="Records the captures of pcaps/ from real Linux sockets in "
+                                     "namespaces. Needs root. All of them together take about "
+                                     f"{longest + 30:.0f} seconds.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios to record (default: all)")
     parser.add_argument("--list", action="store_true", help="list the scenarios and how long each takes")
     parser.add_argument("--readme", action="store_true", help="only write the table of pcaps/README.md anew")

@@ -43,7 +43,8 @@ def check_stream(parts, repeated):
 
 @scenario(80, check=check_stream(11, 1))
 def data_lost_behind_tap(lab):
-    """One data segment of ten is lost behind the tap, which therefore sees it twice; selective acknowledgements tell the client."""
+    """One data segment of ten is lost behind the tap, which therefore sees it twice; selective acknowledgements tell
+    the client."""
     stream(lab, Fate(delivered=0))
 
 
@@ -53,9 +54,14 @@ def data_lost_before_tap(lab):
     stream(lab, Fate(seen=0, delivered=0))
 
 
-@scenario(82, check=check_stream(11, 0))
+def check_out_of_order(seen):
+    data = [s.seq for s in seen.where(data_of_client)]
+    assert len(set(data)) == 11 and data != sorted(data), seen.shape
+
+
+@scenario(82, check=check_out_of_order)
 def data_out_of_order(lab):
-    """One data segment of ten is overtaken by the next before the tap."""
+    """One data segment of ten is overtaken by the next ones before the tap."""
     stream(lab, Fate(late_before=0.0035))
 
 
@@ -67,8 +73,8 @@ def check_reordered(seen):
 
 @scenario(83, check=check_reordered)
 def data_reordered_behind_tap(lab):
-    """One data segment of ten is overtaken by the next ones behind the tap: in order on the recording, duplicate ACKs follow and
-    with them perhaps a repetition that was not needed."""
+    """One data segment of ten is overtaken by the next ones behind the tap: in order on the recording, duplicate ACKs
+    follow and with them perhaps a repetition that was not needed."""
     stream(lab, Fate(late_behind=0.0035))
 
 
@@ -122,8 +128,8 @@ def check_fin_after_hole(seen):
 
 @scenario(90, check=check_fin_after_hole)
 def fin_after_hole(lab):
-    """The client's last data are lost behind the tap, its FIN arrives: the server stays ESTABLISHED until the data come. The
-    recording ends before."""
+    """The client's last data are lost behind the tap, its FIN arrives: the server stays ESTABLISHED until the data
+    come. The recording ends before."""
     client, server = talk(lab)
     lab.lose_behind(data_of_client)
     client.sendall(PART)
@@ -169,8 +175,8 @@ def fill_window(lab):
 
 @scenario(92, check=check_zero_window, seconds=6)
 def zero_window(lab):
-    """The server does not read (receive buffer 4096 bytes): its window closes, the client probes it; then the server reads all, the
-    window opens and the connection ends in order."""
+    """The server does not read (receive buffer 4096 bytes): its window closes, the client probes it; then the server
+    reads all, the window opens and the connection ends in order."""
     client, server, sent = fill_window(lab)
     receive(server, sent)
     lab.path.settle()

@@ -96,8 +96,9 @@ def check_flood(least_syns, least_answers):
 
 @scenario(100, many=True, snaplen=HEADERS, suffix=".pcap.zst", seconds=14, check=check_flood(4000, 4000))
 def syn_flood(lab):
-    """SYN flood with spoofed sources (198.18.0.0/15) on a listening server, 500 SYN/s for 8 seconds, between honest connections four
-    times a second before, during and after it. The backlog of 256 is soon full, the server answers with SYN cookies."""
+    """SYN flood with spoofed sources (198.18.0.0/15) on a listening server, 500 SYN/s for 8 seconds, between honest
+    connections four times a second before, during and after it. The backlog of 256 is soon full, the server answers
+    with SYN cookies."""
     listener = lab.listen(backlog=256)
     with HonestClients(lab, listener):
         time.sleep(2)
@@ -108,8 +109,8 @@ def syn_flood(lab):
 
 @scenario(101, many=True, snaplen=HEADERS, suffix=".pcap.zst", seconds=14, check=check_flood(4000, 300))
 def syn_flood_no_cookies(lab):
-    """As syn_flood, but tcp_syncookies 0: with three quarters of tcp_max_syn_backlog (128) in use the server does not answer most
-    SYNs, those of honest clients among them."""
+    """As syn_flood, but tcp_syncookies 0: with three quarters of tcp_max_syn_backlog (128) in use the server does not
+    answer most SYNs, those of honest clients among them."""
     lab.server.sysctl("net.ipv4.tcp_syncookies", 0)
     lab.server.sysctl("net.ipv4.tcp_no_metrics_save", 1)
     lab.note("server: tcp_syncookies 0; tcp_no_metrics_save 1, or Linux would favour clients that it knows")
@@ -154,8 +155,8 @@ def check_fan_out(seen):
 
 @scenario(103, many=True, port=445, snaplen=HEADERS, suffix=".pcap.gz", seconds=9, check=check_fan_out)
 def worm_fan_out(lab):
-    """A worm's fan-out: one host connects to 300 addresses of a silent network and one port within 4 seconds; all are SYN_SENT and
-    repeat their SYN."""
+    """A worm's fan-out: one host connects to 300 addresses of a silent network and one port within 4 seconds; all are
+    SYN_SENT and repeat their SYN."""
     lab.note("nobody has the addresses 10.8.0.0/23")
     for address in range(1, 301):
         made = lab.client.socket()
@@ -174,8 +175,8 @@ def check_exhaustion(seen):
 
 @scenario(104, many=True, snaplen=HEADERS, suffix=".pcap.zst", seconds=36, check=check_exhaustion)
 def time_wait_exhaustion(lab):
-    """A client with 1,000 ephemeral ports (20000-20999) opens and closes connections to one server port, closing first, until every
-    port is in TIME_WAIT and connect() fails with EADDRNOTAVAIL."""
+    """A client with 1,000 ephemeral ports (20000-20999) opens and closes connections to one server port, closing first,
+    until every port is in TIME_WAIT and connect() fails with EADDRNOTAVAIL."""
     lab.client.sysctl("net.ipv4.ip_local_port_range", "20000 20999")
     lab.note("client: ip_local_port_range 20000 20999")
     listener = lab.listen(backlog=1024)
@@ -238,8 +239,8 @@ def check_crowd(seen):
 
 @scenario(107, many=True, snaplen=HEADERS, suffix=".pcap.zst", seconds=10, check=check_crowd)
 def crowd(lab):
-    """No attack: 600 complete connections of 40 clients within a few seconds, each with a request and an answer, closed by the
-    client."""
+    """No attack: 600 complete connections of 40 clients within a few seconds, each with a request and an answer, closed
+    by the client."""
     clients = [f"10.7.107.{100 + i}" for i in range(40)]
     for address in clients:
         lab.client.command("ip", "address", "add", f"{address}/24", "dev", "path")
@@ -308,8 +309,8 @@ def check_lost_listener(seen):
 
 @scenario(110, many=True, snaplen=HEADERS, seconds=6, check=check_lost_listener)
 def service_down(lab):
-    """A server that dies: eight connections are served, then the listener is gone and the next thirty, of ten clients, are
-    refused."""
+    """A server that dies: eight connections are served, then the listener is gone and the next thirty, of ten clients,
+    are refused."""
     clients = [f"10.7.110.{100 + i}" for i in range(10)]
     for address in clients:
         lab.client.command("ip", "address", "add", f"{address}/24", "dev", "path")

@@ -33,8 +33,8 @@ def unread_data_reset(lab):
 
 @scenario(63, shape=TALKED + ">. <R", seconds=4)
 def half_open_keepalive(lab):
-    """The server's host loses the connection (what it sends about it is lost before the tap); the client finds out by its first
-    keepalive probe, which is answered by a RST (RFC 9293 figure 10 and 3.8.4)."""
+    """The server's host loses the connection (what it sends about it is lost before the tap); the client finds out by
+    its first keepalive probe, which is answered by a RST (RFC 9293 figure 10 and 3.8.4)."""
     client, server = talk(lab, keepalive=(1, 1, 3))
     lab.vanish(server)
     lab.mark("the server has lost the connection")
@@ -57,8 +57,9 @@ def check_half_open_syn(seen):
 
 @scenario(65, check=check_half_open_syn, seconds=3)
 def half_open_syn(lab):
-    """The client's host loses the connection and opens it anew from the same port (RFC 9293 figure 9): the server, still
-    ESTABLISHED, answers the SYN with a challenge ACK, the client resets that and repeats its SYN, which is accepted."""
+    """The client's host loses the connection and opens it anew from the same port (RFC 9293 figure 9): the server,
+    still ESTABLISHED, answers the SYN with a challenge ACK, the client resets that and repeats its SYN, which is
+    accepted."""
     listener = lab.listen()
     client, _ = talk(lab, listener=listener)
     lab.vanish(client)
@@ -68,8 +69,8 @@ def half_open_syn(lab):
 
 @scenario(66, shape=TALKED + ">. >. >. >R.", seconds=6)
 def keepalive_unanswered(lab):
-    """The server's host goes dark: three keepalive probes get no answer, the client gives up and resets. No segment shows it, but the
-    server's socket lives on."""
+    """The server's host goes dark: three keepalive probes get no answer, the client gives up and resets. No segment
+    shows it, but the server's socket lives on."""
     client, _ = talk(lab, keepalive=(1, 1, 3))
     lab.lose_behind(lambda s: s.from_client)
     lab.path.wait_for(lambda s: s.is_rst)
@@ -82,7 +83,8 @@ def check_give_up(seen):
 @scenario(67, check=check_give_up, seconds=6)
 def data_give_up(lab):
     """The path behind the tap breaks: the client repeats its data and gives up after TCP_USER_TIMEOUT (3 s) without a
-    segment; the server stays ESTABLISHED. A second connection over the mended path follows, so that time is seen to pass."""
+    segment; the server stays ESTABLISHED. A second connection over the mended path follows, so that time is seen to
+    pass."""
     listener = lab.listen()
     client, _ = talk(lab, listener=listener, user_timeout_ms=3000)
     broken = lab.lose_behind(lambda s: s.from_client)
@@ -97,8 +99,8 @@ def data_give_up(lab):
 
 @scenario(68, shape=TALKED + ">R. <P. >R")
 def reset_lost_behind_tap(lab):
-    """The client's RST is lost behind the tap: the server stays ESTABLISHED and shows it by sending data, which the client's host
-    answers with another RST."""
+    """The client's RST is lost behind the tap: the server stays ESTABLISHED and shows it by sending data, which the
+    client's host answers with another RST."""
     client, server = talk(lab)
     lab.lose_behind(lambda s: s.is_rst, times=1)
     kill_quietly(client)
@@ -128,8 +130,8 @@ def numbers(lab):
 
 @scenario(70, shape=TALKED + ">R <. >P. <P. >.")
 def reset_in_window(lab):
-    """A forged RST inside the server's window, but not at the exact number: the server sends a challenge ACK (RFC 5961 3), the
-    connection lives on."""
+    """A forged RST inside the server's window, but not at the exact number: the server sends a challenge ACK (RFC 5961
+    3), the connection lives on."""
     client, server = talk(lab)
     seq, _ = numbers(lab)
     lab.inject(RST, seq=seq + 1000)
@@ -139,8 +141,8 @@ def reset_in_window(lab):
 
 @scenario(71, shape=TALKED + ">R >P. <R")
 def reset_forged(lab):
-    """A forged RST with the exact number: the server is CLOSED, the client knows nothing of it until its data are answered
-    with a RST."""
+    """A forged RST with the exact number: the server is CLOSED, the client knows nothing of it until its data are
+    answered with a RST."""
     client, _ = talk(lab)
     seq, _ = numbers(lab)
     lab.inject(RST, seq=seq)
@@ -152,8 +154,8 @@ def reset_forged(lab):
 
 @scenario(72, shape=TALKED + ">S <. >P. <P. >.")
 def syn_on_established(lab):
-    """A forged SYN on a live connection: the server sends a challenge ACK (RFC 5961 4), which the real client ignores; the connection
-    lives on."""
+    """A forged SYN on a live connection: the server sends a challenge ACK (RFC 5961 4), which the real client ignores;
+    the connection lives on."""
     client, server = talk(lab)
     lab.inject(SYN, seq=lab.random.randrange(1 << 32), options=mss_option())
     lab.path.settle()

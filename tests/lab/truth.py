@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The kernel's own word on the states of both ends.
 
-Two sources: the tracepoint sock:inet_sock_set_state gives every change of a full socket, in order; samples of the socket
-listing give what is no full socket (embryonic requests, TIME_WAIT and the FIN_WAIT_2 of an orphan)."""
+Two sources: the tracepoint sock:inet_sock_set_state gives every change of a full socket, in order; samples of the
+socket listing give what is no full socket (embryonic requests, TIME_WAIT and the FIN_WAIT_2 of an orphan)."""
 
 import os
 import re
@@ -109,16 +109,17 @@ class StateSampler:
         self._thread.join()
 
 
-def paths_of_end(trace_changes, samples, local_port, remote_port, remote_address):
-    """The lives of one end of one tuple, in order: [[state, ...], ...], one list for each incarnation."""
-    events = []  # (time, kind, value)
-    sockets = {change[1] for change in trace_changes if change[4] == local_port and change[5] == remote_port}
+def paths_of_end(trace_changes, samples, local, remote):
+    """The lives of one end of one connection's tuple, in order: [[state, ...], ...], one list for each incarnation.
+    local and remote are (address, port)."""
+    events = []  # (time, old state or None, new state)
+    sockets = {change[1] for change in trace_changes if change[4] == local[1] and change[5] == remote[1]}
     for when, socket, old, new, sport, dport in trace_changes:
         # A connecting socket has no port of its own yet when it enters SYN_SENT.
-        if socket in sockets and dport == remote_port and sport in (local_port, 0):
+        if socket in sockets and dport == remote[1] and sport in (local[1], 0):
             events.append((when, old, new))
     for when, key, state in samples:
-        if key == (local_port, remote_address, remote_port):
+        if key == (*local, *remote):
             events.append((when, None, state))
     events.sort(key=lambda event: event[0])
     return _lives(events)
@@ -129,10 +130,8 @@ def _lives(events):
     for _, old, new in events:
         if old is not None:  # a full socket changed
             if new == "SYN_SENT" or old == "LISTEN":
-                # A request became a socket, or a listener hears again: the same life. Anything else begins a new one.
-                if old == "LISTEN" and lives and lives[-1][-2:] == ["LISTEN", "SYN_RCVD"]:
-                    pass
-                elif old != "LISTEN" or not lives or lives[-1][-1] != "LISTEN":
+                # A request became a socket: the same life. Anything else begins a new one.
+                if not (old == "LISTEN" and lives and lives[-1] == ["LISTEN", "SYN_RCVD"]):
                     lives.append([old])
             full_socket = new != "CLOSED"
             if lives and lives[-1][-1] != new:
@@ -144,9 +143,7 @@ def _lives(events):
 
 def _apply_sample(lives, state):
     last = lives[-1] if lives else ["CLOSED"]
-    if state == "SYN_RCVD" and lives and last[-1] == "LISTEN":
-        last.append("SYN_RCVD")
-    elif state == "SYN_RCVD" and last[-1] in ("CLOSED", "TIME_WAIT"):
+    if state == "SYN_RCVD" and last[-1] in ("CLOSED", "LISTEN", "TIME_WAIT"):
         lives.append(["LISTEN", "SYN_RCVD"])
     elif state in ("TIME_WAIT", "FIN_WAIT_2") and lives:
         # The full socket reported CLOSED when the mini-socket took over.
@@ -154,57 +151,52 @@ def _apply_sample(lives, state):
             last.pop()
         if last[-1] != state:
             last.append(state)
-    elif state is None and last[-2:] == ["LISTEN", "SYN_RCVD"]:
+    elif state is None and last == ["LISTEN", "SYN_RCVD"]:
         last.append("LISTEN")
     elif state is None and last[-1] in ("TIME_WAIT", "FIN_WAIT_2"):
         last.append("CLOSED")
 
 
 def collect_connections(client, server, trace, client_samples, server_samples):
-    """Pairs the lives of both ends of every tuple between the two hosts."""
-    tuples = {}
-    for changes, key_of in ((client_samples.changes, lambda key: (key[0], key[2])),
-                            (server_samples.changes, lambda key: (key[2], key[0]))):
+    """Pairs the lives of both ends of every tuple, those that began first before the others."""
+    tuples = {}  # (client's end, server's end) -> when it was first heard of
+    for changes, ends_of in ((client_samples.changes, lambda key: (key[:2], key[2:])),
+                             (server_samples.changes, lambda key: (key[2:], key[:2]))):
         for when, key, _ in changes:
-            if key[2] != 0:
-                pair = key_of(key)
-                tuples[pair] = min(when, tuples.get(pair, when))
+            if key[3] != 0:
+                tuples[ends_of(key)] = min(when, tuples.get(ends_of(key), when))
+    sampled_ports = {(ends[0][1], ends[1][1]) for ends in tuples}
     for when, _, _, _, sport, dport in trace.changes:
-        if 0 in (sport, dport):
-            continue
-        listening = (dport, sport) in tuples
-        if not listening and (sport, dport) not in tuples:
-            tuples[(sport, dport)] = when
+        # A socket that came and went between two samples: it can only be between the hosts' own addresses.
+        if 0 not in (sport, dport) and not {(sport, dport), (dport, sport)} & sampled_ports:
+            tuples.setdefault(((client.address, sport), (server.address, dport)), when)
     connections = []
-    for (client_port, server_port), first_seen in tuples.items():
-        for client_ip, server_ip in zip(client.addresses, server.addresses):
-            client_lives = paths_of_end(trace.changes, client_samples.changes, client_port, server_port, server_ip)
-            server_lives = paths_of_end(trace.changes, server_samples.changes, server_port, client_port, client_ip)
-            if not client_lives and not server_lives:
-                continue
-            connections += _pair(f"{client_ip}", client_port, client_lives, f"{server_ip}", server_port, server_lives,
-                                 first_seen)
-    connections.sort(key=lambda connection: connection.pop("_order"))
+    for ends in sorted(tuples, key=tuples.get):
+        connections += _pair(ends, paths_of_end(trace.changes, client_samples.changes, *ends),
+                             paths_of_end(trace.changes, server_samples.changes, *reversed(ends)))
     return connections
 
 
-def _pair(client_ip, client_port, client_lives, server_ip, server_port, server_lives, first_seen):
+def _pair(ends, client_lives, server_lives):
+    """One connection for each incarnation. When one end had more lives (a SYN that the other end did not send), the
+    last of each belong together."""
+    count = max(len(client_lives), len(server_lives))
     paired = []
-    for i in range(max(len(client_lives), len(server_lives))):
-        ends = {"_order": (first_seen, i)}
-        for name, ip, port, lives in (("client", client_ip, client_port, client_lives),
-                                      ("server", server_ip, server_port, server_lives)):
-            ends[name] = {"ip": ip, "port": port}
-            if i < len(lives):
-                ends[name] |= {"path": lives[i], "final": lives[i][-1]}
-        paired.append(ends)
+    for i in range(count):
+        connection = {}
+        for name, end, lives in (("client", ends[0], client_lives), ("server", ends[1], server_lives)):
+            connection[name] = {"ip": end[0], "port": end[1]}
+            own = i - (count - len(lives))
+            if own >= 0:
+                connection[name] |= {"path": lives[own], "final": lives[own][-1]}
+        paired.append(connection)
     return paired
 
 
 def count_states(states):
     """How many sockets are in each state, listeners apart."""
     counts = defaultdict(int)
-    for (_, _, remote_port), state in states.items():
-        if remote_port != 0:
+    for key, state in states.items():
+        if key[3] != 0:
             counts[state] += 1
     return dict(sorted(counts.items()))
