@@ -16,8 +16,8 @@
 /* A moving maximum that halves in about 2MSL. */
 #define PEAK_KEPT 0.99
 
-/* Ports are told apart in groups of so many; a group with less than 1 % of the attempts is chance. */
-enum { GROUP_PORTS = 4096, MIN_ATTEMPTS = 2000 };
+/* Ports are told apart in groups of so many; a group with less than 1 % of the connections is chance. */
+enum { GROUP_PORTS = 4096, MIN_OPENED = 2000 };
 #define MIN_GROUP_SHARE 0.01
 
 /* 32768: start of the usual range of Linux; 49152: of the dynamic ports of RFC 6335, Windows and macOS; 61440: above Linux's. */
@@ -45,12 +45,12 @@ static void close_slot(struct port_use *use)
 {
 	/* More is in use, and what came free was taken as well. */
 	double taken = (double)in_use(use) - use->in_use_before + use->freed;
-	double reuse_share = use->attempts > 0 ? (double)use->reused / use->attempts : use->reuse_share;
+	double reuse_share = use->opened > 0 ? (double)use->reused / use->opened : use->reuse_share;
 	/* The first whole slot is all that is known. */
 	double weight = use->n_slots == 1 ? 1 : WEIGHT;
 
 	if (use->n_slots > 0) {
-		use->arrivals += weight * (use->attempts - use->arrivals);
+		use->arrivals += weight * (use->opened - use->arrivals);
 		use->taken += weight * (taken - use->taken);
 		use->reuse_share += weight * (reuse_share - use->reuse_share);
 		use->peak_arrivals = fmax(use->peak_arrivals * PEAK_KEPT, use->arrivals);
@@ -58,9 +58,9 @@ static void close_slot(struct port_use *use)
 	if (use->n_slots < UINT32_MAX)
 		use->n_slots++;
 	use->in_use_before = in_use(use);
-	use->attempts_before[1] = use->attempts_before[0];
-	use->attempts_before[0] = use->attempts;
-	use->attempts = 0;
+	use->opened_before[1] = use->opened_before[0];
+	use->opened_before[0] = use->opened;
+	use->opened = 0;
 	use->freed = 0;
 	use->reused = 0;
 	use->slot++;
@@ -78,10 +78,10 @@ void port_use_advance(struct port_use *use, uint64_t now_ns)
 		use->slot = slot;
 }
 
-void port_use_attempt(struct port_use *use, uint16_t port)
+void port_use_open(struct port_use *use, uint16_t port)
 {
 	use->active++;
-	use->attempts++;
+	use->opened++;
 	use->groups[port / GROUP_PORTS]++;
 	if (use->groups[port / GROUP_PORTS] < UINT32_MAX / 2)
 		return;
@@ -114,16 +114,16 @@ void port_use_time_wait_over(struct port_use *use, bool reused)
 
 uint32_t port_use_capacity(const struct port_use *use, uint32_t range)
 {
-	double attempts = 0;
+	double opened = 0;
 	int lowest = PORT_USE_GROUPS;
 	int highest = -1;
 
 	for (int i = 0; i < PORT_USE_GROUPS; i++)
-		attempts += use->groups[i];
-	if (attempts < MIN_ATTEMPTS)
+		opened += use->groups[i];
+	if (opened < MIN_OPENED)
 		return range;
 	for (int i = 0; i < PORT_USE_GROUPS; i++) {
-		if (use->groups[i] < MIN_GROUP_SHARE * attempts)
+		if (use->groups[i] < MIN_GROUP_SHARE * opened)
 			continue;
 		lowest = lowest < i ? lowest : i;
 		highest = i;
@@ -154,7 +154,7 @@ double port_use_rate(const struct port_use *use)
 
 bool port_use_is_silent(const struct port_use *use)
 {
-	double recent = (double)use->attempts + use->attempts_before[0] + use->attempts_before[1];
+	double recent = (double)use->opened + use->opened_before[0] + use->opened_before[1];
 
 	return use->peak_arrivals > 1 && recent < 2 * SILENT_SHARE * use->peak_arrivals;
 }
@@ -175,19 +175,22 @@ static double entered_between(const struct port_use *use, uint64_t from, uint64_
 }
 
 /*
- * Growth of the ports taken per slot, per slot. Thirds of the last 2MSL are compared, and the smaller of the two rises
- * counts: a step is over after one third, a ramp is not. What chance could do is no rise.
+ * Growth of the ports taken per slot, per slot. Quarters of the last 2MSL are compared, and the smallest of the three rises
+ * counts: a step lies in one quarter and raises two differences at most, a ramp raises all. What chance could do is no rise.
  */
 static double rise(const struct port_use *use)
 {
-	enum { THIRD = PORT_USE_SLOTS / 3 - 1 };
-	double newest = entered_between(use, THIRD, 0) / THIRD;
-	double middle = entered_between(use, 2 * THIRD, THIRD) / THIRD;
-	double oldest = entered_between(use, 3 * THIRD, 2 * THIRD) / THIRD;
-	double smaller = fmin(newest - middle, middle - oldest);
-	double chance = sqrt(2 * newest / THIRD);
+	enum { QUARTER = PORT_USE_SLOTS / 4 - 1 };
+	double newer = entered_between(use, QUARTER, 0) / QUARTER;
+	double chance = sqrt(2 * newer / QUARTER);
+	double smallest = INFINITY;
 
-	return smaller > chance ? smaller / THIRD : 0;
+	for (uint64_t quarter = 1; quarter < 4; quarter++) {
+		double older = entered_between(use, (quarter + 1) * QUARTER, quarter * QUARTER) / QUARTER;
+		smallest = fmin(smallest, newer - older);
+		newer = older;
+	}
+	return smallest > chance ? smallest / QUARTER : 0;
 }
 
 double port_use_forecast(const struct port_use *use, uint32_t capacity, double horizon_s)

@@ -11,21 +11,21 @@
 enum { PORT_USE_SLOTS = 60, PORT_USE_GROUPS = 16 };
 
 struct port_use {
-	uint64_t slot_ns;            /* 2MSL / PORT_USE_SLOTS */
-	uint64_t slot;               /* now, as packet time / slot_ns */
-	uint32_t active;             /* open or opening connections */
-	uint32_t waiting;            /* in TIME_WAIT */
-	uint32_t in_use_before;      /* when the slot began */
-	uint32_t attempts;           /* in this slot */
-	uint32_t attempts_before[2]; /* in the last slot and the one before */
-	uint32_t freed;              /* TIME_WAITs that ended in this slot */
-	uint32_t reused;             /* of these, before their time */
-	uint32_t n_slots;            /* whole slots seen */
-	double arrivals;             /* attempts per slot, moving mean */
+	uint64_t slot_ns;          /* 2MSL / PORT_USE_SLOTS */
+	uint64_t slot;             /* now, as packet time / slot_ns */
+	uint32_t active;           /* open or opening connections */
+	uint32_t waiting;          /* in TIME_WAIT */
+	uint32_t in_use_before;    /* when the slot began */
+	uint32_t opened;           /* in this slot */
+	uint32_t opened_before[2]; /* in the last slot and the one before */
+	uint32_t freed;            /* TIME_WAITs that ended in this slot */
+	uint32_t reused;           /* of these, before their time */
+	uint32_t n_slots;          /* whole slots seen */
+	double arrivals;           /* opened per slot, moving mean */
 	double peak_arrivals;
 	double taken;                     /* ports per slot that are newly taken, moving mean */
-	double reuse_share;               /* of attempts that reuse a port in TIME_WAIT, moving mean */
-	uint32_t groups[PORT_USE_GROUPS]; /* attempts by source port / 4096 */
+	double reuse_share;               /* of those opened that reuse a port in TIME_WAIT, moving mean */
+	uint32_t groups[PORT_USE_GROUPS]; /* opened by source port / 4096 */
 	uint16_t entered[PORT_USE_SLOTS]; /* TIME_WAITs that began, by slot; each comes free PORT_USE_SLOTS later */
 };
 
@@ -34,7 +34,7 @@ void port_use_init(struct port_use *use, uint64_t two_msl_ns, uint64_t now_ns);
 /* Closes the slots that are over. To be called before anything else is told of now_ns. */
 void port_use_advance(struct port_use *use, uint64_t now_ns);
 
-void port_use_attempt(struct port_use *use, uint16_t port);
+void port_use_open(struct port_use *use, uint16_t port);
 void port_use_closed(struct port_use *use);
 void port_use_time_wait(struct port_use *use);
 void port_use_time_wait_over(struct port_use *use, bool reused);
@@ -45,7 +45,7 @@ uint32_t port_use_capacity(const struct port_use *use, uint32_t range);
 /* 0 .. 1 and above. */
 double port_use_occupancy(const struct port_use *use, uint32_t capacity);
 
-/* Attempts per second. */
+/* Connections opened per second. */
 double port_use_rate(const struct port_use *use);
 
 /* It opens next to none where it opened many before. */

@@ -119,7 +119,7 @@ struct target *target_table_find(struct target_table *table, const struct target
 }
 
 static struct target *find_or_create(struct target_table *table, const struct target_key *key, bool create,
-				     uint64_t now_ns)
+				     uint64_t since_ns)
 {
 	uint64_t hash = siphash13(&table->secret, key, sizeof(*key));
 	struct target *target = bounded_table_find(table->entries, hash, key);
@@ -129,11 +129,11 @@ static struct target *find_or_create(struct target_table *table, const struct ta
 	target = bounded_table_insert(table->entries, hash, key);
 	if (target == NULL)
 		return NULL;
-	target->created_ns = now_ns;
-	target->calm_checked_ns = now_ns;
-	baseline_begin(&target->syn_flood.attempts, now_ns);
-	baseline_begin(&target->syn_flood.incomplete, now_ns);
-	baseline_begin(&target->half_open.level, now_ns);
+	target->created_ns = since_ns;
+	target->calm_checked_ns = since_ns;
+	baseline_begin(&target->syn_flood.attempts, since_ns);
+	baseline_begin(&target->syn_flood.incomplete, since_ns);
+	baseline_begin(&target->half_open.level, since_ns);
 	return target;
 }
 
@@ -262,7 +262,7 @@ static bool deserves_hot(const struct target *target, uint64_t now_ns)
 static void signal_target(struct target_table *table, const struct target_key *key, const struct flow_signal *signal,
 			  uint64_t source_hash)
 {
-	struct target *target = find_or_create(table, key, signal->kind == SIGNAL_ATTEMPT, signal->now_ns);
+	struct target *target = find_or_create(table, key, signal->kind == SIGNAL_ATTEMPT, signal->since_ns);
 
 	/* An attempt older than the record was counted in one that is forgotten: all or nothing of it counts. */
 	if (target == NULL || signal->since_ns < target->created_ns)

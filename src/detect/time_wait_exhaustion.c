@@ -161,14 +161,16 @@ static struct pair *find_pair(struct time_wait *detector, struct detect_context 
 	uint64_t hash = siphash13(context->secret, &key, sizeof(key));
 	struct pair *pair = bounded_table_find(detector->pairs, hash, &key);
 
-	if (pair != NULL || signal->kind != SIGNAL_ATTEMPT)
+	if (pair != NULL || signal->kind != SIGNAL_COMPLETED)
 		return pair;
 	bool is_full = bounded_table_count(detector->pairs) == bounded_table_capacity(detector->pairs);
 	pair = bounded_table_insert(detector->pairs, hash, &key);
 	if (pair == NULL)
 		return NULL;
 	context->stats->targets_evicted += is_full;
-	pair->created_ns = signal->now_ns;
+	pair->created_ns = signal->since_ns;
+	pair->counts.attempts = 1;
+	pair->counts.answered = signal->answered;
 	port_use_init(&pair->use, detector->params->two_msl_ns, signal->now_ns);
 	return pair;
 }
@@ -189,18 +191,22 @@ static enum bounded_keep worth(const struct pair *pair)
 	return pair->use.waiting > 0 ? KEEP_LONGER : KEEP_LEAST;
 }
 
+/*
+ * A port counts as taken when its handshake completes: what only asks may be a flood with the addresses of others, which takes
+ * no port of theirs.
+ */
 static void count_signal(struct pair *pair, const struct flow_signal *signal)
 {
 	switch (signal->kind) {
 	case SIGNAL_ATTEMPT:
 		pair->counts.attempts++;
-		port_use_attempt(&pair->use, signal->client_port);
 		break;
 	case SIGNAL_ANSWERED:
 		pair->counts.answered++;
 		break;
 	case SIGNAL_COMPLETED:
 		pair->counts.completed++;
+		port_use_open(&pair->use, signal->client_port);
 		break;
 	case SIGNAL_TIME_WAIT:
 		port_use_time_wait(&pair->use);
@@ -209,7 +215,8 @@ static void count_signal(struct pair *pair, const struct flow_signal *signal)
 		port_use_time_wait_over(&pair->use, signal->reused);
 		break;
 	case SIGNAL_CLOSED:
-		port_use_closed(&pair->use);
+		if (signal->completed)
+			port_use_closed(&pair->use);
 		break;
 	case SIGNAL_SYN_REPEATED:
 	case SIGNAL_SYNACK_REPEATED:

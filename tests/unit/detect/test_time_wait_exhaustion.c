@@ -201,6 +201,17 @@ static void test_server_that_closes_first(void **state)
 	assert_null(first_alarm(sim));
 }
 
+/* Spoofed with one client's address, or sent by a raw tool: none of its ports is taken. */
+static void test_flood_of_one_source_takes_no_ports(void **state)
+{
+	struct sim *sim = *state;
+
+	for (unsigned i = 0; i < 60000; i++)
+		sim_stays_half_open(sim, sim_attempt(sim, 10 + i / 2000.0, sim_ip("10.0.0.5"), (uint16_t)i, api), 63);
+	sim_run(sim, 60);
+	assert_null(first_alarm(sim));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -209,7 +220,7 @@ int main(void)
 		TEST(test_steady_sixty_percent_is_silent), TEST(test_ramp_is_foreseen),
 		TEST(test_cleared_after_the_load_is_gone), TEST(test_silence_of_an_exhausted_client),
 		TEST(test_client_that_reuses_ports),       TEST(test_narrow_range_is_learned),
-		TEST(test_server_that_closes_first),
+		TEST(test_server_that_closes_first),       TEST(test_flood_of_one_source_takes_no_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
