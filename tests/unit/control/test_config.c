@@ -215,15 +215,18 @@ static void wrong_usage_is_explained(void **state)
 
 static void more_files_than_there_is_room_for_are_refused(void **state)
 {
-	char *words[2 * CONFIG_MAX_PATHS + 4] = { "tcpwitness" };
+	static char program[] = "tcpwitness";
+	static char option[] = "-r";
+	static char path[] = "a";
+	char *words[2 * CONFIG_MAX_PATHS + 4] = { program };
 	int argc = 1;
 	struct config config;
 	struct error error = { .text = "" };
 
 	(void)state;
 	for (int i = 0; i <= CONFIG_MAX_PATHS; i++) {
-		words[argc++] = "-r";
-		words[argc++] = "a";
+		words[argc++] = option;
+		words[argc++] = path;
 	}
 	assert_int_equal(config_load(&config, argc, words, &error), CONFIG_WRONG_USAGE);
 	assert_string_equal(error.text, "-r: more than 256 values (use fewer)");
