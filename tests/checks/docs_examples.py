@@ -8,6 +8,8 @@ Displays after '.\\" test rules' or '.\\" test config' are files that "tcpwitnes
 A line "$ command" is run by the shell in a folder that holds copies of the captures; the lines up to the next command are
 its expected output (standard output and standard error), where a line "..." stands for any number of lines and "[...]"
 inside a line for any text. A command without output lines need only end well, or with the code that follows "# exit ".
+
+Usage: docs_examples.py BINARY [--update], which writes what Markdown's commands print now into the documents.
 """
 
 import os
@@ -72,20 +74,24 @@ def matches(expected, actual):
     return re.fullmatch(pattern, actual if actual.endswith("\n") or not actual else actual + "\n") is not None
 
 
+def execute(command, folder, environment):
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIME_LIMIT_S,
+        check=False,
+    )
+
+
 def run(where, block, folder, environment):
     """What is wrong with the commands of one block."""
     for command, code, expected in commands(block):
-        result = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-        )
+        result = execute(command, folder, environment)
         if result.returncode != code:
             yield f"{where}: '{command}' ended with {result.returncode}, not {code}:\n{result.stdout}"
         elif expected and not matches(expected, result.stdout):
@@ -93,15 +99,45 @@ def run(where, block, folder, environment):
             yield f"{where}: '{command}' printed\n{result.stdout}---- but the document shows\n{shown}\n----"
 
 
+def update(folder, environment):
+    """Puts what the commands print into Markdown, but for commands without output and output with gaps."""
+
+    def rewritten(match):
+        lines = []
+        for command, code, expected in commands(match.group(1)):
+            suffix = f"  # exit {code}" if code else ""
+            lines.append("\n> ".join(f"$ {command}".split("\n")) + suffix)
+            if expected and not any(line.strip() == "..." or "[...]" in line for line in expected):
+                expected = execute(command, folder, environment).stdout.rstrip("\n").split("\n")
+            lines.extend(line.rstrip() for line in expected)
+        return "```sh test\n" + "\n".join(lines) + "\n```"
+
+    for path in tree.files(suffixes=[".md"]):
+        before = tree.text(path)
+        after = MARKDOWN.sub(rewritten, before)
+        if after != before:
+            (tree.ROOT / path).write_text(after, encoding="utf-8")
+            print(f"{path}: updated")
+
+
+def copy_captures(folder):
+    shutil.copytree(tree.ROOT / "pcaps", folder, dirs_exist_ok=True)
+    for name in ("rules", "scripts"):
+        (pathlib.Path(folder) / name).symlink_to(tree.ROOT / name)
+
+
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
     environment = dict(os.environ, PATH=f"{binary.parent}:{os.environ['PATH']}", TZ="UTC", LC_ALL="C.UTF-8")
+    if sys.argv[2:] == ["--update"]:
+        with tempfile.TemporaryDirectory() as folder:
+            copy_captures(folder)
+            update(folder, environment)
+        return
     problems, n_commands = [], 0
     for where, block in blocks():
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(tree.ROOT / "pcaps", folder, dirs_exist_ok=True)
-            for name in ("rules", "scripts"):
-                (pathlib.Path(folder) / name).symlink_to(tree.ROOT / name)
+            copy_captures(folder)
             n_commands += len(commands(block))
             problems.extend(run(where, block, folder, environment))
     for where, option, content in files():
