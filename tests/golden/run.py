@@ -24,6 +24,7 @@ VALIDATOR = os.path.join(HERE, "..", "support", "validate_events.py")
 RULES = "../rules"  # from pcaps/, where every run starts: not those that this machine may have installed
 EVENTS = "alert,flow,anomaly,tcp_state,summary"
 DIFF_LINES = 40
+LINE_WIDTH = 300
 NO_SOCKET = ("CLOSED", "LISTEN")  # a kernel lists nothing; which of the two it is no segment can tell
 
 
@@ -71,11 +72,39 @@ def run(binary, capture, options, seed):
 
 
 def show_difference(wanted, got, wanted_name, got_name):
-    lines = difflib.unified_diff(wanted.decode().splitlines(), got.decode().splitlines(), wanted_name, got_name,
-                                 n=1, lineterm="")
-    shown = [line[:1000] for line in lines]
+    """A unified diff in which an event that changed is shown by its changed fields only."""
+    wanted, got = wanted.decode().splitlines(), got.decode().splitlines()
+    shown = [f"--- {wanted_name}", f"+++ {got_name}"]
+    for kind, i, i_end, j, j_end in difflib.SequenceMatcher(None, wanted, got, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        shown.append(f"@@ -{i + 1},{i_end - i} +{j + 1},{j_end - j} @@")
+        if i_end - i == j_end - j:
+            for number, (before, after) in enumerate(zip(wanted[i:i_end], got[j:j_end]), i + 1):
+                shown += changed_fields(number, before, after)
+        else:
+            shown += ["-" + line[:LINE_WIDTH] for line in wanted[i:i_end]]
+            shown += ["+" + line[:LINE_WIDTH] for line in got[j:j_end]]
     more = len(shown) - DIFF_LINES
     return "\n".join(shown[:DIFF_LINES] + ([f"... and {more} more lines"] if more > 0 else []))
+
+
+def changed_fields(number, before, after):
+    try:
+        before, after = flatten(json.loads(before)), flatten(json.loads(after))
+    except ValueError:
+        return ["-" + before[:LINE_WIDTH], "+" + after[:LINE_WIDTH]]
+    what = f"line {number}, {after.get('event_type')} at packet {after.get('pcap_cnt', '-')}"
+    changed = [f"  {key}: {json.dumps(before.get(key))} -> {json.dumps(after.get(key))}"
+               for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+    return [what + ":"] + (sorted(changed) or ["  only the order of fields or the white space"])
+
+
+def flatten(value, prefix=""):
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {key: leaf for name, part in value.items()
+            for key, leaf in flatten(part, f"{prefix}.{name}" if prefix else name).items()}
 
 
 # --- the kernels' word ------------------------------------------------------------------------------------------
