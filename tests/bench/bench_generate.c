@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes the captures on which throughput is measured: the same bytes for the same options, on every machine. A
+ * Writes the captures on which throughput is measured: the same bytes for the same options and C library. A
  * workload is one row of the table below and one function that puts segments into the file until it is full.
  */
 #include <errno.h>

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/capture/capture.h"
 
@@ -155,6 +158,40 @@ static void test_one_missing_file_refuses_all(void **state)
 	assert_non_null(strstr(error.text, "/nonexistent/b.pcap"));
 }
 
+static void test_too_many_files_for_the_limit(void **state)
+{
+	const char *path = add_file(*state, "a", (const uint32_t[]){ 1, 0 });
+	const char *paths[64];
+	struct rlimit saved;
+	struct error error = { 0 };
+
+	for (size_t i = 0; i < 64; i++)
+		paths[i] = path;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
+	const struct rlimit low = { .rlim_cur = 32, .rlim_max = saved.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	struct capture *capture = capture_open_files(paths, 64, NULL, &error);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
+	assert_null(capture);
+	assert_non_null(strstr(error.text, "Too many open files; raise the limit"));
+}
+
+/* Whatever was opened is closed again, after a success and after a refusal. */
+static void test_no_descriptor_is_left(void **state)
+{
+	const char *const good[] = { add_file(*state, "a", (const uint32_t[]){ 1, 0 }) };
+	const char *const bad[] = { good[0], good[0], "/nonexistent/b.pcap" };
+	int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(before);
+	capture_close(capture_open_files(good, 1, "tcp", NULL));
+	assert_null(capture_open_files(bad, 3, NULL, NULL));
+	assert_null(capture_open_files(good, 1, "no such filter", NULL));
+	int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(after);
+	assert_int_equal(after, before);
+}
+
 #define with_folder(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 
 int main(void)
@@ -163,6 +200,7 @@ int main(void)
 		with_folder(test_earliest_first_ties_in_path_order), with_folder(test_files_without_frames),
 		with_folder(test_file_that_goes_backwards),          with_folder(test_many_files_interleaved),
 		with_folder(test_cut_file_does_not_end_the_others),  with_folder(test_one_missing_file_refuses_all),
+		with_folder(test_too_many_files_for_the_limit),      with_folder(test_no_descriptor_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,6 +246,48 @@ static void test_break_wakes_a_wait_for_a_fifo(void **state)
 	free(plain);
 }
 
+static void *write_without_end(void *argument)
+{
+	const char *path = argument;
+	struct bytes *plain = pcap_with_frames(1000);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = write(fd, plain->data, PCAP_HEADER_BYTES);
+
+	/* The same frames again and again, until the reader goes away. */
+	while (n > 0)
+		n = write(fd, plain->data + PCAP_HEADER_BYTES, plain->n - PCAP_HEADER_BYTES);
+	close(fd);
+	free(plain);
+	return NULL;
+}
+
+/*
+ * A filter that lets nothing through keeps libpcap in its own loop: the break must end that, too. Meanwhile another
+ * thread asks for statistics, as the progress bar does.
+ */
+static void test_break_ends_a_fruitless_filter(void **state)
+{
+	const char *path = add_fifo(*state, "fifo");
+	struct reader reader = { 0 };
+	struct capture_stats stats = { 0 };
+	pthread_t writer;
+
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pthread_create(&writer, NULL, write_without_end, (void *)(uintptr_t)path), 0);
+	reader.capture = capture_open_files(&path, 1, "udp", NULL);
+	assert_non_null(reader.capture);
+	assert_int_equal(pthread_create(&reader.thread, NULL, reader_run, &reader), 0);
+	while (stats.input_bytes_read < 1000000)
+		capture_get_stats(reader.capture, &stats);
+	assert_int_equal(stats.frames, 0);
+	capture_break(reader.capture);
+	pthread_join(reader.thread, NULL);
+	assert_int_equal(reader.result, CAPTURE_BROKEN);
+	capture_close(reader.capture);
+	pthread_join(writer, NULL);
+	signal(SIGPIPE, SIG_DFL);
+}
+
 /* The one global of this test: a signal handler has no argument. */
 static struct capture *capture_for_handler;
 
@@ -316,10 +358,15 @@ static void test_break_in_a_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_folder(test_fifo_in_small_pieces),        with_folder(test_single_fifo_is_not_read_ahead),
-		with_folder(test_fifo_that_ends_in_a_record),  with_folder(test_fifo_without_a_byte_is_empty),
-		cmocka_unit_test(test_standard_input),         with_folder(test_break_wakes_a_wait_for_a_fifo),
-		with_folder(test_break_from_a_signal_handler), with_folder(test_break_in_a_file),
+		with_folder(test_fifo_in_small_pieces),
+		with_folder(test_single_fifo_is_not_read_ahead),
+		with_folder(test_fifo_that_ends_in_a_record),
+		with_folder(test_fifo_without_a_byte_is_empty),
+		cmocka_unit_test(test_standard_input),
+		with_folder(test_break_wakes_a_wait_for_a_fifo),
+		with_folder(test_break_ends_a_fruitless_filter),
+		with_folder(test_break_from_a_signal_handler),
+		with_folder(test_break_in_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
