@@ -45,14 +45,21 @@ static char *join(char *const *words)
 {
 	size_t bytes = 1;
 	char *text;
+	char *end;
 
 	for (char *const *word = words; *word != NULL; word++)
 		bytes += strlen(*word) + 1;
 	text = calloc(1, bytes);
-	for (char *const *word = words; text != NULL && *word != NULL; word++) {
+	if (text == NULL)
+		return NULL;
+	end = text;
+	for (char *const *word = words; *word != NULL; word++) {
+		size_t length = strlen(*word);
+
 		if (word != words)
-			strcat(text, " ");
-		strcat(text, *word);
+			*end++ = ' ';
+		memcpy(end, *word, length);
+		end += length;
 	}
 	return text;
 }

@@ -160,7 +160,7 @@ static void on_room(void *context)
 struct feed *feed_create(const struct feed_config *config, struct event_base *base, struct event_queue *queue,
 			 struct error *error)
 {
-	struct feed *feed = calloc(1, sizeof(*feed) + config->n_outputs * sizeof(feed->sinks[0]));
+	struct feed *feed = calloc(1, sizeof(*feed) + config->n_outputs * sizeof(void *));
 
 	if (feed == NULL)
 		goto no_memory;

@@ -11,10 +11,10 @@
 
 #define FIELD(member) .offset = offsetof(struct config, member), .bytes = sizeof(((struct config *)0)->member)
 #define LIST(member)  FIELD(member), .count_offset = offsetof(struct config, n_##member)
-#define TIMEOUT(name, flow_class, meaning)                                                                     \
-	{                                                                                                      \
-		.key = "flow.timeout." name, .type = OPTION_DURATION, .range = TIMEOUT_RANGE, .text = meaning, \
-		FIELD(pipeline.tracker.table.timeout_ns[flow_class])                                           \
+#define TIMEOUT(name, flow_class, meaning)                                                                       \
+	{                                                                                                        \
+		.key = "flow.timeout." name, .type = OPTION_DURATION, .range = TIMEOUT_RANGE, .text = (meaning), \
+		FIELD(pipeline.tracker.table.timeout_ns[flow_class])                                             \
 	}
 #define TIMEOUT_RANGE         \
 	{                     \

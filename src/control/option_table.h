@@ -31,10 +31,10 @@ enum option_type {
 
 struct config_option {
 	const char *name;     /* long option; null = a key only */
-	char letter;          /* short option; 0 = none */
 	const char *argument; /* what it takes, for help; null = nothing */
 	const char *key;      /* in files and --set; null = on the command line only */
 	enum option_type type;
+	char letter; /* short option; 0 = none */
 	struct value_range range;
 	const char *default_text; /* null = none, or what the layer that obeys it says */
 	size_t offset;            /* in struct config */

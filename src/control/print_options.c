@@ -28,7 +28,7 @@ static void print_keys(const struct config *config)
 	for (const struct config_option *option = config_options; option->name != NULL || option->key != NULL;
 	     option++) {
 		char value[OPTION_TEXT_BYTES];
-		char range[2 * VALUE_TEXT_BYTES] = "";
+		char range[VALUE_RANGE_BYTES] = "";
 
 		if (option->key == NULL)
 			continue;

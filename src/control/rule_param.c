@@ -83,7 +83,7 @@ const char *rule_param_format(const struct rule_param *param, const void *params
 	return value_format(value_type(param->type), &value, text);
 }
 
-const char *rule_param_range(const struct rule_param *param, char text[static 2 * VALUE_TEXT_BYTES])
+const char *rule_param_range(const struct rule_param *param, char text[static VALUE_RANGE_BYTES])
 {
 	return value_format_range(value_type(param->type), value_range(param), text);
 }

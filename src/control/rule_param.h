@@ -16,4 +16,4 @@ bool rule_param_set(const struct rule_param *param, void *params, const char *te
 const char *rule_param_format(const struct rule_param *param, const void *params, char text[static VALUE_TEXT_BYTES]);
 
 /* "1 to 100", or an empty text. Returns text. */
-const char *rule_param_range(const struct rule_param *param, char text[static 2 * VALUE_TEXT_BYTES]);
+const char *rule_param_range(const struct rule_param *param, char text[static VALUE_RANGE_BYTES]);

@@ -21,7 +21,7 @@ static void print_text(FILE *out, const char *key, const char *text)
 static void print_param(FILE *out, const struct rule_param *param, const void *params)
 {
 	char value[VALUE_TEXT_BYTES];
-	char range[2 * VALUE_TEXT_BYTES];
+	char range[VALUE_RANGE_BYTES];
 
 	rule_param_range(param, range);
 	fprintf(out, "  # %s%s%s%s\n", param->text, range[0] != '\0' ? " (" : "", range, range[0] != '\0' ? ")" : "");

@@ -148,7 +148,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
  */
 static int watch_signals_and_time(struct run *run, struct error *error)
 {
-	const struct timeval interval = { .tv_usec = TICK_MS * 1000 };
+	const struct timeval interval = { .tv_usec = TICK_MS * 1000L };
 
 	run->signals[ON_INTERRUPT] = evsignal_new(run->base, SIGINT, on_stop, run);
 	run->signals[ON_TERMINATE] = evsignal_new(run->base, SIGTERM, on_stop, run);

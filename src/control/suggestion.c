@@ -55,7 +55,7 @@ void suggestion_offer_part(struct suggestion *suggestion, const char *candidate,
 	if (word_length > MAX_WORD || length > MAX_WORD)
 		return;
 	distance = edit_distance(suggestion->word, word_length, candidate, length);
-	if (distance * CHARACTERS_PER_EDIT > word_length)
+	if ((size_t)distance * CHARACTERS_PER_EDIT > word_length)
 		return;
 	if (suggestion->best == NULL || distance < suggestion->distance) {
 		suggestion->best = meant;

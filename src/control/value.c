@@ -196,7 +196,7 @@ static double value_measure(enum value_type type, const struct value *value)
 bool value_parse(enum value_type type, struct value_range range, const char *text, struct value *value,
 		 struct error *problem)
 {
-	char range_text[2 * VALUE_TEXT_BYTES];
+	char range_text[VALUE_RANGE_BYTES];
 	double measure;
 
 	*value = (struct value){ .integer = 0 };
@@ -251,7 +251,7 @@ const char *value_format(enum value_type type, const struct value *value, char t
 	return text;
 }
 
-const char *value_format_range(enum value_type type, struct value_range range, char text[static 2 * VALUE_TEXT_BYTES])
+const char *value_format_range(enum value_type type, struct value_range range, char text[static VALUE_RANGE_BYTES])
 {
 	char min_text[VALUE_TEXT_BYTES];
 	char max_text[VALUE_TEXT_BYTES];
@@ -262,7 +262,7 @@ const char *value_format_range(enum value_type type, struct value_range range, c
 
 	text[0] = '\0';
 	if (type != VALUE_FLAG)
-		snprintf(text, 2 * VALUE_TEXT_BYTES, "%s to %s%s", value_format(type, &min, min_text),
+		snprintf(text, VALUE_RANGE_BYTES, "%s to %s%s", value_format(type, &min, min_text),
 			 value_format(type, &max, max_text), type == VALUE_RATE ? " per second" : "");
 	return text;
 }

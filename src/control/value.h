@@ -28,7 +28,8 @@ struct value_range {
 	double max;
 };
 
-#define VALUE_TEXT_BYTES 40
+#define VALUE_TEXT_BYTES  40
+#define VALUE_RANGE_BYTES 96 /* two of them and some words */
 
 /* True and *value filled, or false and *problem says in one line what is wrong and how to mend it. */
 bool value_parse(enum value_type type, struct value_range range, const char *text, struct value *value,
@@ -38,4 +39,4 @@ bool value_parse(enum value_type type, struct value_range range, const char *tex
 const char *value_format(enum value_type type, const struct value *value, char text[static VALUE_TEXT_BYTES]);
 
 /* "1s to 7d", for messages and manuals; empty for flags. Returns text. */
-const char *value_format_range(enum value_type type, struct value_range range, char text[static 2 * VALUE_TEXT_BYTES]);
+const char *value_format_range(enum value_type type, struct value_range range, char text[static VALUE_RANGE_BYTES]);
