@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When an alarm may speak (design 1.6, detection science section 6): updates are rare and say something new, clearing takes
- * patience, and trouble that comes back soon is the same incident.
+ * When an alarm may speak (design 1.6, detection science section 6): updates are rare and say something new, clearing
+ * takes patience, and trouble that comes back soon is the same incident.
  */
 #include "alarm.h"
 

@@ -17,8 +17,8 @@ struct alarm_reading {
 };
 
 /*
- * The life of the alarms of one detector: raised, updated, cleared; one per target; a bounded number. What an alarm says is the
- * detector's matter, when it may say so is decided here.
+ * The life of the alarms of one detector: raised, updated, cleared; one per target; a bounded number. What an alarm
+ * says is the detector's matter, when it may say so is decided here.
  */
 struct alarm {
 	bool is_used;
@@ -37,7 +37,9 @@ struct alarm {
 
 struct alarm_set;
 
-/* Holds as many alarms as fit, at most max_open open ones and as many that are remembered. Null when memory is short. */
+/*
+ * Holds as many alarms as fit, at most max_open open ones and as many that are remembered. Null when memory is short.
+ */
 struct alarm_set *alarm_set_create(size_t memory_bytes, size_t max_open);
 void alarm_set_destroy(struct alarm_set *set);
 
@@ -45,8 +47,8 @@ size_t alarm_set_max_open(const struct alarm_set *set);
 size_t alarm_set_open(const struct alarm_set *set);
 
 /*
- * Opens an alarm for a target that has none, at the level level. Within five minutes after its last one ended it is the same alarm
- * again: same id, same start. Null when too many are open.
+ * Opens an alarm for a target that has none, at the level level. Within five minutes after its last one ended it is
+ * the same alarm again: same id, same start. Null when too many are open.
  */
 struct alarm *alarm_open(struct alarm_set *set, const char *detector, const struct alert_target *target,
 			 uint64_t started_ns, uint64_t now_ns);

@@ -6,8 +6,9 @@
 
 /*
  * A hash table of fixed size whose entries begin with struct bounded_entry, followed at once by their key. When it is
- * full, a newcomer takes the place of the entry that was not used for longest, among those least worth keeping. What is
- * forgotten depends on the order of use only, never on hash values, so that a run gives the same events under every secret.
+ * full, a newcomer takes the place of the entry that was not used for longest, among those least worth keeping. What
+ * is forgotten depends on the order of use only, never on hash values, so that a run gives the same events under
+ * every secret.
  */
 enum bounded_keep {
 	KEEP_LEAST = 0,
@@ -31,8 +32,8 @@ struct bounded_table;
 size_t bounded_table_bytes(size_t n_entries, size_t entry_bytes);
 
 /*
- * As many entries as fit into memory_bytes, at least one. Null when memory is short or memory_bytes is too little. forget
- * is called with an entry that loses its place, and may be null.
+ * As many entries as fit into memory_bytes, at least one. Null when memory is short or memory_bytes is too little.
+ * forget is called with an entry that loses its place, and may be null.
  */
 struct bounded_table *bounded_table_create(size_t entry_bytes, size_t key_bytes, size_t memory_bytes,
 					   void (*forget)(void *context, void *entry), void *context);
@@ -41,7 +42,10 @@ void bounded_table_destroy(struct bounded_table *table);
 size_t bounded_table_capacity(const struct bounded_table *table);
 size_t bounded_table_count(const struct bounded_table *table);
 
-/* Keys are compared as bytes and must have no padding. hash: keyed with a secret, or an attacker could make long chains. */
+/*
+ * Keys are compared as bytes and must have no padding. hash: keyed with a secret, or an attacker could make long
+ * chains.
+ */
 void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void *key);
 
 /* A new zeroed entry for a key that is not in the table, or null when all others are pinned. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Owner of everything in this layer: shares the memory out, gives every signal to the target records and the detectors, lets
- * time pass in ticks, and writes the parts of alarm events that are the same for all detectors.
+ * Owner of everything in this layer: shares the memory out, gives every signal to the target records and the
+ * detectors, lets time pass in ticks, and writes the parts of alarm events that are the same for all detectors.
  */
 #include "tcpwitness/detect/detect_engine.h"
 
@@ -46,7 +46,10 @@ static size_t count_enabled(const struct ruleset *ruleset)
 	return n;
 }
 
-/* What each detector gets: an eighth of the memory is for alarms, three for tables of the detectors' own, half for targets. */
+/*
+ * What each detector gets: an eighth of the memory is for alarms, three for tables of the detectors' own, half for
+ * targets.
+ */
 static int start_detector(struct detect_engine *engine, const struct ruleset *ruleset, size_t index,
 			  size_t eighth_bytes, struct error *error)
 {
@@ -148,7 +151,10 @@ void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64
 {
 	if (now_ns < engine->next_tick_ns)
 		return;
-	/* After silence there is one tick, not one for each that fell into it: nothing happened that they could have judged. */
+	/*
+	 * After silence there is one tick, not one for each that fell into it: nothing happened that they could have
+	 * judged.
+	 */
 	engine->next_tick_ns = (now_ns / TICK_NS + 1) * TICK_NS;
 	engine->visibility = *visibility;
 	for (size_t i = 0; i < engine->n_runs; i++) {

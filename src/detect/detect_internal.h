@@ -26,15 +26,16 @@ struct detect_context {
 };
 
 /*
- * Raises an alarm for target at level above threshold, and counts it. Null when too many are open, which is counted once as
- * long as the caller keeps *suppressed. Then detect_event_begin is to be called with ALERT_RAISED.
+ * Raises an alarm for target at level above threshold, and counts it. Null when too many are open, which is counted
+ * once as long as the caller keeps *suppressed. Then detect_event_begin is to be called with ALERT_RAISED.
  */
 struct alarm *detect_raise(struct detect_context *context, const struct alert_target *target, uint64_t started_ns,
 			   double threshold, bool *suppressed);
 
 /*
- * Begins an event about the alarm with all that is not evidence: rule, ids, times, target, ends, peak, threshold, visibility. The
- * caller fills the rest and calls detect_event_end. Null when nobody wants alerts. ALERT_CLEARED closes the alarm.
+ * Begins an event about the alarm with all that is not evidence: rule, ids, times, target, ends, peak, threshold,
+ * visibility. The caller fills the rest and calls detect_event_end. Null when nobody wants alerts. ALERT_CLEARED
+ * closes the alarm.
  */
 struct sensor_event *detect_event_begin(struct detect_context *context, struct alarm *alarm, enum alert_phase phase,
 					const struct alarm_reading *reading);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an alarm about a target can show: counts, sources, and how likely these are spoofed (detection science, sections 5 and 6).
+ * What an alarm about a target can show: counts, sources, and how likely these are spoofed (detection science,
+ * sections 5 and 6).
  */
 #include "evidence.h"
 
@@ -39,16 +40,18 @@ const char *evidence_name(const struct alert_target *target, char text[static EV
 	return text;
 }
 
-const char *evidence_number(double value, char text[static EVIDENCE_NUMBER_BYTES])
+const char *evidence_sources(double n_sources, char text[static EVIDENCE_SOURCES_BYTES])
 {
-	if (value < 100)
-		snprintf(text, EVIDENCE_NUMBER_BYTES, "%.0f", value);
-	else if (value < 9950)
-		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.0f", round(value / 10) * 10);
-	else if (value < 999500)
-		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.0fk", value / 1e3);
+	if (n_sources < 1.5)
+		snprintf(text, EVIDENCE_SOURCES_BYTES, "%.0f source", n_sources);
+	else if (n_sources < 100)
+		snprintf(text, EVIDENCE_SOURCES_BYTES, "%.0f sources", n_sources);
+	else if (n_sources < 9950)
+		snprintf(text, EVIDENCE_SOURCES_BYTES, "about %.0f sources", round(n_sources / 10) * 10);
+	else if (n_sources < 999500)
+		snprintf(text, EVIDENCE_SOURCES_BYTES, "about %.0fk sources", n_sources / 1e3);
 	else
-		snprintf(text, EVIDENCE_NUMBER_BYTES, "about %.1fM", fmin(value / 1e6, 1e6));
+		snprintf(text, EVIDENCE_SOURCES_BYTES, "about %.1fM sources", fmin(n_sources / 1e6, 1e6));
 	return text;
 }
 
@@ -65,9 +68,9 @@ static double clamp_unit(double value)
 }
 
 /*
- * Two signs, each enough for a suspicion: sources that are all different while their SYNs are all alike (measured floods: 1 bit of
- * fingerprints, 15 of sources; flash crowds have both), and answers that nobody reacts to, neither by ACK nor by RST. Who sends
- * his SYN again is a real client, or imitates one.
+ * Two signs, each enough for a suspicion: sources that are all different while their SYNs are all alike (measured
+ * floods: 1 bit of fingerprints, 15 of sources; flash crowds have both), and answers that nobody reacts to, neither
+ * by ACK nor by RST. Who sends his SYN again is a real client, or imitates one.
  */
 double evidence_spoofed(const struct target *target, const struct target_crowd *crowd)
 {
@@ -81,7 +84,10 @@ double evidence_spoofed(const struct target *target, const struct target_crowd *
 	double failed = (double)totals[TARGET_UNANSWERED] + (double)totals[TARGET_STILL_HALF_OPEN] + 1;
 	double ignored = clamp_unit((double)totals[TARGET_STILL_HALF_OPEN] / failed);
 	double retried = clamp_unit(target->syn_flood.retried_share);
-	double doubt = (1 - once * (0.3 + 0.7 * alike)) * (1 - 0.5 * ignored * alike);
+	/* Once real clients would have sent their SYN again, different stacks excuse less. */
+	double without_stacks = target->syn_flood.n_incomplete >= MIN_CROWD ? 0.8 : 0.3;
+	double suspect = once * (without_stacks + (1 - without_stacks) * alike);
+	double doubt = (1 - suspect) * (1 - 0.5 * ignored * alike);
 
 	return clamp_unit((1 - doubt) * (1 - retried));
 }

@@ -6,7 +6,7 @@
 #include "target_table.h"
 
 /* Room for "[IPv6 address]:port" and for a number of sources in words. */
-enum { EVIDENCE_NAME_BYTES = IP_ADDR_TEXT_BYTES + 10, EVIDENCE_NUMBER_BYTES = 24 };
+enum { EVIDENCE_NAME_BYTES = IP_ADDR_TEXT_BYTES + 10, EVIDENCE_SOURCES_BYTES = 32 };
 
 /* The alarm target that stands for the record. */
 struct alert_target evidence_target(const struct target *target);
@@ -14,8 +14,8 @@ struct alert_target evidence_target(const struct target *target);
 /* "203.0.113.5:443", "[2001:db8::1]:443", or the host alone. Returns text. */
 const char *evidence_name(const struct alert_target *target, char text[static EVIDENCE_NAME_BYTES]);
 
-/* "7", "about 830", "about 40k", "about 2.1M". Returns text. */
-const char *evidence_number(double value, char text[static EVIDENCE_NUMBER_BYTES]);
+/* "1 source", "about 830 sources", "about 40k sources", "about 2.1M sources". Returns text. */
+const char *evidence_sources(double n_sources, char text[static EVIDENCE_SOURCES_BYTES]);
 
 /*
  * Those whose attempts failed; or, as long as too few attempts are old enough to have failed, all who try.
@@ -30,6 +30,9 @@ double evidence_spoofed(const struct target *target, const struct target_crowd *
 /* Never seen to answer, although it was asked: it is silent, or its answers do not pass the sensor. */
 bool evidence_one_way(const struct target *target);
 
-/* Fills counts (since before), sources, spoofed_likelihood, visibility.one_way, and the ends if one source stands out. */
+/*
+ * Fills counts (since before), sources, spoofed_likelihood, visibility.one_way, and the ends if one source stands
+ * out.
+ */
 void evidence_fill(struct sensor_event *event, const struct target *target,
 		   const uint64_t before[static TARGET_OUTCOMES]);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Services with too many connections in SYN_RCVD (detection science, sections 5 and 6, D2): answered, and never completed. The
- * gauge leaves out attempts younger than the hold time: connections that complete are gone by then, so that a flash crowd,
- * however large, does not raise it, and what is left has been held for that long. It finds what a rate cannot: a
- * trickle of a few SYNs per second that keeps a backlog full.
+ * Services with too many connections in SYN_RCVD (detection science, sections 5 and 6, D2): answered, and never
+ * completed. The gauge leaves out attempts younger than the hold time: connections that complete are gone by then, so
+ * that a flash crowd, however large, does not raise it, and what is left has been held for that long. It finds what a
+ * rate cannot: a trickle of a few SYNs per second that keeps a backlog full.
  */
 #include <math.h>
 #include <stdio.h>
@@ -82,7 +82,9 @@ static void learn(struct half_open_target *state, double level, double limit, ui
 		baseline_learn(&state->level, level, now_ns);
 }
 
-/* The trouble starts to build up when the level leaves what is harmless; it is an alarm when it passes the threshold. */
+/*
+ * The trouble starts to build up when the level leaves what is harmless; it is an alarm when it passes the threshold.
+ */
 static void follow(struct target *target, double level, double limit, uint64_t since_ns)
 {
 	struct half_open_target *state = &target->half_open;
@@ -107,17 +109,17 @@ static void explain(struct event_alert *alert, const struct target *target, doub
 	const struct half_open_target *state = &target->half_open;
 	const uint64_t *before = state->totals_before;
 	char name[EVIDENCE_NAME_BYTES];
-	char sources[EVIDENCE_NUMBER_BYTES];
+	char sources[EVIDENCE_SOURCES_BYTES];
 	uint64_t answered = totals[TARGET_ANSWERED] - before[TARGET_ANSWERED];
 	uint64_t repeated = totals[TARGET_SYNACK_REPEATED] - before[TARGET_SYNACK_REPEATED];
 	/* Stateful servers repeat each of these SYN-ACKs after 1 s, younger than all that count here (science, L4). */
 	bool is_cookies = answered >= 20 && (double)repeated < 0.05 * level;
 
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s holds %.0f half-open connections (usual: %.0f) from %s sources: clients leave its SYN-ACKs "
+		 "%s holds %.0f half-open connections (usual: %.0f) from %s: clients leave its SYN-ACKs "
 		 "unanswered%s; %s.%s",
 		 evidence_name(&alert->target, name), level, alert->baseline,
-		 evidence_number((double)alert->sources_distinct, sources),
+		 evidence_sources((double)alert->sources_distinct, sources),
 		 alert->spoofed_likelihood >= 0.7 ? ", likely spoofed" : "",
 		 is_cookies ? "no SYN-ACK is repeated, so SYN cookies seem to hold"
 			    : "check its backlog (ss -ltn) and SYN cookies before it fills up",

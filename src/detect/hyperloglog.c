@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many distinct sources there were, after Flajolet et al. 2007. With hashes of 64 bits no correction for large numbers is
- * needed (Heule, Nunkesser, Hall, 2013); small numbers use linear counting, as both papers do.
+ * How many distinct sources there were, after Flajolet et al. 2007. With hashes of 64 bits no correction for large
+ * numbers is needed (Heule, Nunkesser, Hall, 2013); small numbers use linear counting, as both papers do.
  */
 #include "hyperloglog.h"
 

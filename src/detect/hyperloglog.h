@@ -4,8 +4,9 @@
 #include <stdint.h>
 
 /*
- * HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007): how many distinct values were seen, in 1 KiB. The relative standard
- * error is 1.04 / sqrt(1024) = 3.25 %; small numbers are counted by the empty registers and are nearly exact.
+ * HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007): how many distinct values were seen, in 1 KiB. The relative
+ * standard error is 1.04 / sqrt(1024) = 3.25 %; small numbers are counted by the empty registers and are nearly
+ * exact.
  */
 enum { HYPERLOGLOG_BITS = 10, HYPERLOGLOG_REGISTERS = 1 << HYPERLOGLOG_BITS };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The model of detection science section 4. What comes free is known exactly, from the slots in which TIME_WAIT began; what will be
- * taken is the present rate and, if the last 2MSL show a steady rise, that rise.
+ * The model of detection science section 4. What comes free is known exactly, from the slots in which TIME_WAIT
+ * began; what will be taken is the present rate and, if the last 2MSL show a steady rise, that rise.
  */
 #include "port_use.h"
 
@@ -20,8 +20,11 @@
 enum { GROUP_PORTS = 4096, MIN_OPENED = 2000 };
 #define MIN_GROUP_SHARE 0.01
 
-/* 32768: start of the usual range of Linux; 49152: of the dynamic ports of RFC 6335, Windows and macOS; 61440: above Linux's. */
-enum { GROUP_LINUX = 8, GROUP_DYNAMIC = 12, GROUP_LAST = 15, DYNAMIC_PORTS = 16384 };
+/*
+ * 32768: start of the usual range of Linux; 49152: of the dynamic ports of RFC 6335, Windows and macOS; 61440: above
+ * Linux's.
+ */
+enum { GROUP_LINUX = 8, GROUP_DYNAMIC = 12, GROUP_LAST = 15, DYNAMIC_PORTS = 16384, WIDE_PORTS = 32768 };
 
 /* A few tuples are used again even by clients that cannot (measured: 12 of 14,000); where it is enabled, most are. */
 #define MIN_REUSE_SHARE 0.02
@@ -130,11 +133,9 @@ uint32_t port_use_capacity(const struct port_use *use, uint32_t range)
 	}
 	if (lowest >= GROUP_DYNAMIC && highest == GROUP_LAST)
 		return DYNAMIC_PORTS;
-	if (lowest < GROUP_LINUX) {
-		uint32_t span = (uint32_t)(highest - lowest + 1) * GROUP_PORTS;
-		return span > range ? span : range;
-	}
-	return range;
+	/* Groups are coarse: they show a wide range, not a narrow one that was configured. */
+	uint32_t span = (uint32_t)(highest - lowest + 1) * GROUP_PORTS;
+	return lowest < GROUP_LINUX && span > WIDE_PORTS && span > range ? span : range;
 }
 
 double port_use_occupancy(const struct port_use *use, uint32_t capacity)
@@ -175,8 +176,9 @@ static double entered_between(const struct port_use *use, uint64_t from, uint64_
 }
 
 /*
- * Growth of the ports taken per slot, per slot. Quarters of the last 2MSL are compared, and the smallest of the three rises
- * counts: a step lies in one quarter and raises two differences at most, a ramp raises all. What chance could do is no rise.
+ * Growth of the ports taken per slot, per slot. Quarters of the last 2MSL are compared, and the smallest of the three
+ * rises counts: a step lies in one quarter and raises two differences at most, a ramp raises all. What chance could
+ * do is no rise.
  */
 static double rise(const struct port_use *use)
 {

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * How one client uses up its ports towards one service (detection science, section 4): ports of open connections, ports in
- * TIME_WAIT, when those come free, and what follows from it.
+ * How one client uses up its ports towards one service (detection science, section 4): ports of open connections,
+ * ports in TIME_WAIT, when those come free, and what follows from it.
  */
 enum { PORT_USE_SLOTS = 60, PORT_USE_GROUPS = 16 };
 
@@ -39,7 +39,10 @@ void port_use_closed(struct port_use *use);
 void port_use_time_wait(struct port_use *use);
 void port_use_time_wait_over(struct port_use *use, bool reused);
 
-/* Ports that the client can use: range, unless its ports show that it has a wider or the narrower dynamic range (RFC 6335). */
+/*
+ * Ports that the client can use: range, unless its ports show that it has a wider or the narrower dynamic range (RFC
+ * 6335).
+ */
 uint32_t port_use_capacity(const struct port_use *use, uint32_t range);
 
 /* 0 .. 1 and above. */
@@ -55,6 +58,7 @@ bool port_use_is_silent(const struct port_use *use);
 bool port_use_reuses(const struct port_use *use);
 
 /*
- * Seconds until no port is left if things go on as they do, at most horizon_s; negative when that is not to be expected.
+ * Seconds until no port is left if things go on as they do, at most horizon_s; negative when that is not to be
+ * expected.
  */
 double port_use_forecast(const struct port_use *use, uint32_t capacity, double horizon_s);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * SYN floods against a service, or a host over its ports: attempts that never become connections (detection science,
- * sections 5 and 6, D1). What counts is what became of attempts, in cohorts: a cohort is judged when each of its attempts
- * had time to complete and each real client time to send its SYN again. Over the judged cohorts runs a one-sided CUSUM
- * in units of the threshold, so that a rate at the threshold is found after the window, a higher one sooner. A fast path
- * judges strong floods as soon as handshakes are overdue by the target's own standards.
+ * sections 5 and 6, D1). What counts is what became of attempts, in cohorts: a cohort is judged when each of its
+ * attempts had time to complete and each real client time to send its SYN again. Over the judged cohorts runs a one-
+ * sided CUSUM in units of the threshold, so that a rate at the threshold is found after the window, a higher one
+ * sooner. A fast path judges strong floods as soon as handshakes are overdue by the target's own standards.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,10 @@
 #include "detect_internal.h"
 #include "evidence.h"
 
-/* A cohort is judged so long after its end: the tracker's deadline, and the first retransmission of real stacks, are at 1 s. */
+/*
+ * A cohort is judged so long after its end: the tracker's deadline, and the first retransmission of real stacks, are
+ * at 1 s.
+ */
 #define MATURE_NS (1200 * NS_PER_MS)
 
 /* Rates are means over so many judged cohorts: 2 s. */
@@ -27,7 +30,9 @@ enum { FAST_SLOTS = 4 };
 /* Baselines get a sample every so many cohorts: 1 s. */
 enum { SAMPLE_SLOTS = 4 };
 
-/* The CUSUM falls where the rate is below this share of the threshold: one window at the threshold is then the limit. */
+/*
+ * The CUSUM falls where the rate is below this share of the threshold: one window at the threshold is then the limit.
+ */
 #define SLACK 0.8
 
 /* It may not grow so far that the end of a flood would not be noticed. */
@@ -167,8 +172,8 @@ static bool refused_count(const struct target *target)
 }
 
 /*
- * What is too much: a floor, a multiple of the target's usual rate, and of its usual share of all attempts, so that a flash crowd's
- * ordinary losses are not taken for a flood.
+ * What is too much: a floor, a multiple of the target's usual rate, and of its usual share of all attempts, so that a
+ * flash crowd's ordinary losses are not taken for a flood.
  */
 static double threshold(const struct syn_flood_params *p, const struct syn_flood_target *state)
 {
@@ -277,7 +282,10 @@ static bool judge_matured(struct target *target, const struct syn_flood_params *
 	if (first < oldest)
 		first = oldest;
 	bool with_refused = refused_count(target);
-	/* After a silence only the first cohorts can hold something, and only the last ones matter to what is usual now. */
+	/*
+	 * After a silence only the first cohorts can hold something, and only the last ones matter to what is usual
+	 * now.
+	 */
 	for (uint64_t slot = first; slot <= last && slot < first + TARGET_SLOTS; slot++)
 		is_over |= judge(target, p, slot, with_refused);
 	if (last >= first + TARGET_SLOTS) {
@@ -337,8 +345,8 @@ static uint64_t last_overdue(const struct target *target, uint64_t now_ns)
 }
 
 /*
- * The rate of overdue attempts in the last second if that alone is a flood, or 0. Where handshakes complete, many more attempts
- * than usual must come, for a service that has just died looks the same for a second.
+ * The rate of overdue attempts in the last second if that alone is a flood, or 0. Where handshakes complete, many
+ * more attempts than usual must come, for a service that has just died looks the same for a second.
  */
 static double fast_rate(const struct target *target, const struct syn_flood_params *p, uint64_t now_ns)
 {
@@ -417,16 +425,15 @@ static void explain(struct event_alert *alert, const struct target *target, cons
 	const struct syn_flood_target *state = &target->syn_flood;
 	const char *unseen = alert->visibility.one_way ? " No answer of it was ever seen here." : "";
 	char name[EVIDENCE_NAME_BYTES];
-	char sources[IP_ADDR_TEXT_BYTES];
-	char number[EVIDENCE_NUMBER_BYTES];
+	char sources[EVIDENCE_SOURCES_BYTES];
 	char main_source[IP_ADDR_TEXT_BYTES];
+	const char *from = evidence_sources((double)alert->sources_distinct, sources);
 
-	snprintf(sources, sizeof(sources), "%s sources", evidence_number((double)alert->sources_distinct, number));
 	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SHARE)
-		snprintf(sources, sizeof(sources), "%s", ip_addr_format(&alert->top_sources[0].ip, main_source));
+		from = ip_addr_format(&alert->top_sources[0].ip, main_source);
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "%s gets %.0f SYN/s, and %.0f %% are never completed, from %s: %s.%s",
-		 evidence_name(&alert->target, name), state->attempts_rate, 100 * (1 - state->completed_share), sources,
+		 evidence_name(&alert->target, name), state->attempts_rate, 100 * (1 - state->completed_share), from,
 		 advice(alert, state, p->max_retried), unseen);
 }
 
@@ -444,14 +451,14 @@ static void explain_pause(struct event_alert *alert, const struct target *target
 static void explain_end(struct event_alert *alert, const struct alarm *alarm)
 {
 	char name[EVIDENCE_NAME_BYTES];
-	char sources[EVIDENCE_NUMBER_BYTES];
+	char sources[EVIDENCE_SOURCES_BYTES];
 
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "The SYN flood on %s is over: within %.0f s %llu SYNs came from %s sources and %llu handshakes "
+		 "The SYN flood on %s is over: within %.0f s %llu SYNs came from %s and %llu handshakes "
 		 "completed; at most "
 		 "%.0f incomplete attempts per second.",
 		 evidence_name(&alert->target, name), ns_to_seconds(ns_since(alarm->hot_ns, alarm->started_ns)),
-		 (unsigned long long)alert->counts.syn, evidence_number((double)alert->sources_distinct, sources),
+		 (unsigned long long)alert->counts.syn, evidence_sources((double)alert->sources_distinct, sources),
 		 (unsigned long long)alert->counts.completed, alarm->peak);
 }
 

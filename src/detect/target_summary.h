@@ -10,13 +10,14 @@
 #include "hyperloglog.h"
 
 /*
- * What is known of the attempts to reach one target (design 1.7): a plain value without pointers, that merges. Summaries
- * of the same target made by several threads or sensors give, merged in any order and grouping, the same summary, byte for byte.
- * Everything in it is a sum, a maximum, or a union of sets, kept apart by numbered spans of packet time.
+ * What is known of the attempts to reach one target (design 1.7): a plain value without pointers, that merges.
+ * Summaries of the same target made by several threads or sensors give, merged in any order and grouping, the same
+ * summary, byte for byte. Everything in it is a sum, a maximum, or a union of sets, kept apart by numbered spans of
+ * packet time.
  *
- * Outcomes are counted in *cohorts*: what becomes of an attempt is credited to the slot of time in which the attempt began. So
- * the share of a slot's attempts that completed is exact however long a handshake takes, and a surge of attempts that
- * complete 300 ms later is never, not even for a moment, a surge of attempts that do not complete.
+ * Outcomes are counted in *cohorts*: what becomes of an attempt is credited to the slot of time in which the attempt
+ * began. So the share of a slot's attempts that completed is exact however long a handshake takes, and a surge of
+ * attempts that complete 300 ms later is never, not even for a moment, a surge of attempts that do not complete.
  */
 enum target_outcome {
 	TARGET_ATTEMPTS = 0,
@@ -86,7 +87,10 @@ uint64_t target_summary_half_open(const struct target_summary *summary);
 /* Those of them whose attempt began in a slot before first_young. */
 uint64_t target_summary_old_half_open(const struct target_summary *summary, uint64_t first_young);
 
-/* Attempts that came to nothing, given cohorts whose deadline has passed. Refused ones are an answer, and no part of it. */
+/*
+ * Attempts that came to nothing, given cohorts whose deadline has passed. Refused ones are an answer, and no part of
+ * it.
+ */
 uint64_t target_incomplete(const uint64_t outcomes[static TARGET_OUTCOMES]);
 
 /* Diversity of the SYNs' fingerprints in bits, 0 (all alike) .. 5. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From signals to what is known of targets: which outcome counts where, which targets are worth remembering (design 1.5)
- * and which are worth looking at, so that a tick costs what is going on, not what the table holds.
+ * From signals to what is known of targets: which outcome counts where, which targets are worth remembering (design
+ * 1.5) and which are worth looking at, so that a tick costs what is going on, not what the table holds.
  */
 #include "target_table.h"
 
@@ -15,7 +15,10 @@ enum { HOT_ATTEMPTS = 8, HOT_HALF_OPEN = 16 };
 /* How long a target is still looked at after it last deserved it: until its cohorts are judged and its alarms calm. */
 #define HOT_NS (12 * NS_PER_SEC)
 
-/* A Linux client's first retransmission of its SYN comes after 1 s, the second not before 2 s (detection science, 2.2). */
+/*
+ * A Linux client's first retransmission of its SYN comes after 1 s, the second not before 2 s (detection science,
+ * 2.2).
+ */
 #define FIRST_RETRY_NS (1900 * NS_PER_MS)
 
 /* An unfinished handshake that ends before the tracker's deadlines (1 s) was not reported as still half open. */

@@ -14,8 +14,8 @@
 #include "top_sources.h"
 
 /*
- * What is known of each target: a service (address and port), and beside it the host as a whole. All detectors that judge
- * targets share these records (detection science, section 6), so that they agree on the figures.
+ * What is known of each target: a service (address and port), and beside it the host as a whole. All detectors that
+ * judge targets share these records (detection science, section 6), so that they agree on the figures.
  */
 struct target_key {
 	struct ip_addr ip;
@@ -90,7 +90,8 @@ void target_table_signal(struct target_table *table, const struct flow_signal *s
 struct target *target_table_find(struct target_table *table, const struct target_key *key);
 
 /*
- * The targets that deserve to be looked at, longest hot first: those with some attempts, half-open connections, or an alarm.
+ * The targets that deserve to be looked at, longest hot first: those with some attempts, half-open connections, or an
+ * alarm.
  */
 struct target *target_table_first_hot(struct target_table *table);
 

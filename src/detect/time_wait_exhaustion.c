@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Clients that run out of ports towards one service (detection science, section 4): who closes first keeps the port for 2MSL, and
- * a client that opens faster than range / 2MSL ends without one. The failing connect() sends nothing, so the alarm must
- * come before: from the ports in use and from when they come free. A use that will settle below the range is no
- * alarm, however high, until it is dangerously close.
+ * Clients that run out of ports towards one service (detection science, section 4): who closes first keeps the port
+ * for 2MSL, and a client that opens faster than range / 2MSL ends without one. The failing connect() sends nothing,
+ * so the alarm must come before: from the ports in use and from when they come free. A use that will settle below the
+ * range is no alarm, however high, until it is dangerously close.
  */
 #include <math.h>
 #include <stdio.h>
@@ -192,8 +192,8 @@ static enum bounded_keep worth(const struct pair *pair)
 }
 
 /*
- * A port counts as taken when its handshake completes: what only asks may be a flood with the addresses of others, which takes
- * no port of theirs.
+ * A port counts as taken when its handshake completes: what only asks may be a flood with the addresses of others,
+ * which takes no port of theirs.
  */
 static void count_signal(struct pair *pair, const struct flow_signal *signal)
 {

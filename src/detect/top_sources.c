@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who sends most, after "Efficient Computation of Frequent and Top-k Elements in Data Streams" (2005). In a spoofed flood every source is
- * new and takes the place of another; what such a newcomer inherits is known (excess) and is never shown as its own.
+ * Who sends most, after "Efficient Computation of Frequent and Top-k Elements in Data Streams" (2005). In a spoofed
+ * flood every source is new and takes the place of another; what such a newcomer inherits is known (excess) and is
+ * never shown as its own.
  */
 #include "top_sources.h"
 

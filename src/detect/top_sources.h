@@ -31,8 +31,8 @@ void top_sources_clear(struct top_sources *top);
 void top_sources_add(struct top_sources *top, const struct ip_addr *ip, uint64_t hash);
 
 /*
- * Fills list with at most max sources, most first, whose count is certain to be at least min_share of the total. share is the
- * certain part: random sources that only pass through have none. Returns how many.
+ * Fills list with at most max sources, most first, whose count is certain to be at least min_share of the total.
+ * share is the certain part: random sources that only pass through have none. Returns how many.
  */
 struct top_source_share {
 	struct ip_addr ip;

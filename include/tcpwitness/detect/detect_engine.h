@@ -47,8 +47,8 @@ void detect_engine_destroy(struct detect_engine *engine);
 void detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal);
 
 /*
- * Packet time is now_ns (never less than before), at packet_number. Cheap when no tick is due. Called before the packet's
- * own signals. Alarms that are due are written through the writer.
+ * Packet time is now_ns (never less than before), at packet_number. Cheap when no tick is due. Called before the
+ * packet's own signals. Alarms that are due are written through the writer.
  */
 void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number,
 			   const struct detect_visibility *visibility);

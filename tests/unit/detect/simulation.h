@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Traffic for the detectors, as the tracker would report it: connections with their outcomes are planned, sorted by time, and
- * then told to an engine; the alarms that it writes are kept. Times are seconds from the start of the simulation.
+ * Traffic for the detectors, as the tracker would report it: connections with their outcomes are planned, sorted by
+ * time, and then told to an engine; the alarms that it writes are kept. Times are seconds from the start of the
+ * simulation.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -303,8 +304,8 @@ static inline void sim_start(struct sim *sim)
 }
 
 /*
- * Tells the plan to a new engine, with a packet of something else every 50 ms that lets time pass, until to. A planned signal is a packet of its
- * own; timers of the tracker thus go off at other connections' packets, as they do.
+ * Tells the plan to a new engine, with a packet of something else every 50 ms that lets time pass, until to. A
+ * planned signal is a packet of its own; timers of the tracker thus go off at other connections' packets, as they do.
  */
 static inline void sim_run(struct sim *sim, double to)
 {

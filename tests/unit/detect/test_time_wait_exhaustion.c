@@ -138,7 +138,10 @@ static void test_cleared_after_the_load_is_gone(void **state)
 	assert_non_null(first_alarm(sim));
 	const struct sensor_event *cleared = sim_alert(sim, "time_wait_exhaustion", ALERT_CLEARED, 0);
 	assert_non_null(cleared);
-	/* Of 20,000 ports, 8,707 must come free until 0.4 of the range is left: 71 s after the first. Then a minute of patience. */
+	/*
+	 * Of 20,000 ports, 8,707 must come free until 0.4 of the range is left: 71 s after the first. Then a minute
+	 * of patience.
+	 */
 	double at = sim_seconds(cleared->time_ns);
 	assert_true(at > 139 && at < 143);
 	assert_true(cleared->alert.peak > 0.65 && cleared->alert.peak < 0.75);
