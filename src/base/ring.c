@@ -27,6 +27,8 @@ struct ring *ring_create(size_t capacity, size_t record_bytes)
 	size_t rounded = 2;
 	struct ring *ring;
 
+	if (capacity > SIZE_MAX / 4 / record_bytes)
+		return NULL;
 	while (rounded < capacity)
 		rounded *= 2;
 	ring = aligned_alloc(CACHE_LINE_BYTES, sizeof(*ring));

@@ -62,6 +62,26 @@ static void fin_repeated(struct segment *seg)
 		end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
 }
 
+/*
+ * The other end closes, and all that is missing of this connection is one sequence number of the receiver, which the sender
+ * has: that was a FIN (RFC 9293 3.6). Inferred, and so only presumed.
+ */
+static void infer_unseen_fin(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	enum conn_side receiver_side = segment_receiver_side(seg);
+
+	if (!receiver->fin_suspected || receiver->fin_seen)
+		return;
+	receiver->fin_seen = true;
+	receiver->fin_seq = receiver->snd_nxt - 1;
+	seg->conn->closed_by_known = true;
+	seg->conn->closed_by = (uint8_t)receiver_side;
+	end_prove(seg, receiver_side, TCPE_SND_FIN, true);
+	end_prove(seg, sender_side(seg), TCPE_RCV_FIN, true);
+	end_presume(seg, receiver_side, TCPE_RCV_ACK_OF_FIN);
+}
+
 /* A FIN that does not acknowledge the other one crossed it: it was sent before that one arrived (figure 13). */
 static void first_fin(struct segment *seg)
 {
@@ -81,8 +101,10 @@ static void fin_sent(struct segment *seg)
 	uint32_t fin_seq = seg->end - 1;
 
 	sender->fins++;
-	note_closer(seg);
 	if (!sender->fin_seen) {
+		infer_unseen_fin(seg);
+		note_closer(seg);
+		sender->fin_may_be_unseen = false;
 		sender->fin_seen = true;
 		sender->fin_seq = fin_seq;
 		first_fin(seg);
@@ -99,7 +121,13 @@ static void fin_sent(struct segment *seg)
 static void presume_fin_read(struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
+	struct tcp_end *receiver = seg->receiver;
 
+	/* What the receiver waits for passes the tap now. */
+	if (seq_leq(seg->packet->seq, receiver->last_ack) && seq_gt(seg->end, receiver->last_ack))
+		receiver->fin_held_back = false;
+	if (receiver->fin_held_back)
+		return;
 	if (sender->fin_seen && !sequence_has_hole_before(sender, sender->fin_seq))
 		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_FIN);
 }

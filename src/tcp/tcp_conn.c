@@ -97,19 +97,13 @@ static void note_heard(struct segment *seg)
 
 /*
  * The flow was picked up in its middle, so neither end's state is sure: one may have sent a FIN before. New
- * payload from both shows that neither had (RFC 9293 3.6). After an unseen byte that could have been a FIN, new
- * payload from that end shows that it was not.
+ * payload from both shows that neither had (RFC 9293 3.6).
  */
 static void drop_assumptions(struct segment *seg)
 {
 	struct tcp_end *ends = seg->conn->end;
 
-	if (!ends[0].assumed && !ends[1].assumed)
-		return;
-	if (seg->conn->origin == CONN_ORIGIN_SYN) {
-		for (unsigned i = 0; i < 2; i++)
-			ends[i].assumed = ends[i].assumed && !ends[i].sent_new;
-	} else if (ends[0].sent_new && ends[1].sent_new) {
+	if (ends[0].sent_new && ends[1].sent_new) {
 		ends[0].assumed = false;
 		ends[1].assumed = false;
 	}

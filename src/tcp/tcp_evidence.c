@@ -46,12 +46,15 @@ static uint8_t state_with_pending(const struct tcp_end *end)
 }
 
 /*
- * An unheard end is never more than presumed, whatever its peer's segments say of it; and no segment shows that somebody
- * listens.
+ * An unheard end is never more than presumed, whatever its peer's segments say of it; no segment shows that somebody
+ * listens; and a FIN that the tap may have missed would have moved both ends.
  */
-static enum tcp_certainty certainty_of(const struct tcp_end *end)
+static enum tcp_certainty certainty_of(const struct tcp_conn *conn, enum conn_side side)
 {
-	if (end->state != end->sure || !end->heard || end->assumed || end->state == TCPS_LISTEN)
+	const struct tcp_end *end = &conn->end[side];
+	bool fin_may_be_unseen = conn->end[0].fin_may_be_unseen || conn->end[1].fin_may_be_unseen;
+
+	if (end->state != end->sure || !end->heard || end->assumed || fin_may_be_unseen || end->state == TCPS_LISTEN)
 		return TCP_PRESUMED;
 	return TCP_PROVED;
 }
@@ -64,7 +67,10 @@ static void update(struct segment *seg, enum conn_side side, bool contradicted, 
 	end->state = state_with_pending(end);
 	if (end->state == from)
 		return;
-	end->certainty = contradicted ? TCP_CONTRADICTED : (uint8_t)certainty_of(end);
+	/* What is left after a roll-back may itself be only presumed. */
+	end->certainty = (uint8_t)certainty_of(seg->conn, side);
+	if (contradicted && end->certainty == TCP_PROVED)
+		end->certainty = TCP_CONTRADICTED;
 	end->state_packet = seg->number;
 	end->state_since_ns = seg->now_ns;
 	note(seg, side, from, end->state, inferred);
@@ -72,12 +78,12 @@ static void update(struct segment *seg, enum conn_side side, bool contradicted, 
 
 bool end_is_pending(const struct tcp_end *end, enum tcp_event event)
 {
-	return memchr(end->pending, event, end->n_pending) != NULL;
+	return memchr(end->pending, (int)event, end->n_pending) != NULL;
 }
 
 static void drop_pending(struct tcp_end *end, enum tcp_event event)
 {
-	uint8_t *place = memchr(end->pending, event, end->n_pending);
+	uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
 	if (place == NULL)
 		return;
@@ -138,7 +144,7 @@ void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
 bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event event)
 {
 	struct tcp_end *end = &seg->conn->end[side];
-	uint8_t *place = memchr(end->pending, event, end->n_pending);
+	uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
 	if (place == NULL)
 		return false;
@@ -169,7 +175,7 @@ void ends_settle(struct segment *seg)
 	for (unsigned i = 0; i < 2; i++) {
 		enum conn_side side = (enum conn_side)i;
 		struct tcp_end *end = &seg->conn->end[side];
-		enum tcp_certainty certainty = certainty_of(end);
+		enum tcp_certainty certainty = certainty_of(seg->conn, side);
 
 		/* What was rolled back stays so until the state moves on: it says why the state is what it is. */
 		if (end->certainty == TCP_CONTRADICTED && certainty == TCP_PROVED)

@@ -317,25 +317,35 @@ static bool server_without_synack(struct segment *seg)
 	return true;
 }
 
+static void leaves_syn_rcvd(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	enum conn_side side = (enum conn_side)seg->sender_side;
+
+	if (end_is_pending(sender, TCPE_RCV_SYNACK)) {
+		end_prove(seg, side, TCPE_RCV_SYNACK, false);
+		return;
+	}
+	bool unseen = !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
+	if (unseen)
+		segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
+	end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
+	if (unseen && seg->receiver->sure == TCPS_SYN_SENT)
+		end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
+}
+
 bool handshake_ack(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 	struct tcp_end *receiver = seg->receiver;
-	enum conn_side side = (enum conn_side)seg->sender_side;
 
 	if (sender->sure == TCPS_SYN_SENT && !leaves_syn_sent(seg))
 		return false;
 	if ((sender->sure == TCPS_LISTEN || sender->sure == TCPS_CLOSED) && !sender->syn_seen && !sender->rst_sent &&
 	    !server_without_synack(seg))
 		return false;
-	if (sender->sure == TCPS_SYN_RCVD && proves_ack_of_syn(seg)) {
-		bool unseen = !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
-		if (unseen)
-			segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
-		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
-		if (unseen && receiver->sure == TCPS_SYN_SENT)
-			end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
-	}
+	if (sender->sure == TCPS_SYN_RCVD && proves_ack_of_syn(seg))
+		leaves_syn_rcvd(seg);
 	/* A simultaneous open: both are in SYN_RCVD, and this acknowledges the receiver's SYN. */
 	if (receiver->sure == TCPS_SYN_RCVD && receiver->syn_seen && seq_gt(seg->packet->ack, receiver->iss))
 		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);

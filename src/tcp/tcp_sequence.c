@@ -166,6 +166,18 @@ static uint32_t payload_of(const struct segment *seg, uint32_t sequence_numbers)
 	return sequence_numbers < payload ? sequence_numbers : payload;
 }
 
+/* New payload, or a FIN that was seen: no FIN was missed before. */
+static void note_goes_on(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	if (!segment_occupies(seg))
+		return;
+	sender->sent_new = sender->sent_new || seg->packet->payload_bytes > 0;
+	sender->fin_may_be_unseen = false;
+	sender->fin_suspected = false;
+}
+
 void sequence_advance(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -188,8 +200,7 @@ void sequence_advance(struct segment *seg)
 		sender->snd_nxt = seq;
 	}
 	if (seq == sender->snd_nxt) {
-		if (seg->packet->payload_bytes > 0)
-			sender->sent_new = true;
+		note_goes_on(seg);
 		sender->snd_nxt = seg->end;
 		count_payload(seg, seg->packet->payload_bytes);
 		return;
@@ -246,18 +257,38 @@ static bool is_duplicate_ack(const struct segment *seg)
 	       seg->packet->seq == sender->snd_nxt;
 }
 
+/*
+ * The sender acknowledges what the tap did not see. The last of it may have been a FIN: until the other end goes on, its
+ * state is not sure, nor is that of the end that would have read the FIN.
+ */
 static void note_unseen(struct segment *seg)
 {
 	struct tcp_end *receiver = seg->receiver;
 	uint32_t unseen = seg->packet->ack - receiver->snd_nxt;
 
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
-	/* One unseen sequence number is a byte, or a FIN (field note: they look alike until the end goes on). */
-	if (unseen == 1 && !receiver->fin_seen) {
-		receiver->assumed = true;
-		receiver->sent_new = false;
+	if (!receiver->fin_seen) {
+		receiver->fin_may_be_unseen = true;
+		receiver->fin_suspected = unseen == 1;
 	}
 	receiver->snd_nxt = seg->packet->ack;
+}
+
+/* RFC 2018: the sender has the FIN, but not all that comes before it. */
+static void note_fin_held_back(struct segment *seg)
+{
+	const struct tcp_options *options = &seg->packet->options;
+	const struct tcp_end *receiver = seg->receiver;
+
+	if (!receiver->fin_seen || (options->present & TCPOPT_SACK) == 0 || seq_gt(seg->packet->ack, receiver->fin_seq))
+		return;
+	for (unsigned i = 0; i < options->n_sack_blocks; i++) {
+		if (seq_leq(options->sack[i].left, receiver->fin_seq) &&
+		    seq_gt(options->sack[i].right, receiver->fin_seq)) {
+			seg->sender->fin_held_back = true;
+			end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_FIN);
+		}
+	}
 }
 
 void acknowledgement_advance(struct segment *seg)
@@ -275,6 +306,7 @@ void acknowledgement_advance(struct segment *seg)
 	} else if (seq_gt(ack, receiver->snd_nxt)) {
 		note_unseen(seg);
 	}
+	note_fin_held_back(seg);
 	if (is_duplicate_ack(seg)) {
 		sender->duplicate_acks++;
 		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);

@@ -130,6 +130,12 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		options->ts_val = number_of(words[1]);
 		options->ts_ecr = number_of(words[2]);
 		return 3;
+	} else if (strcmp(word, "sack") == 0 && left >= 3) {
+		options->present |= TCPOPT_SACK;
+		options->sack[0].left = s->isn[1 - sender] + number_of(words[1]);
+		options->sack[0].right = s->isn[1 - sender] + number_of(words[2]);
+		options->n_sack_blocks = 1;
+		return 3;
 	} else if (strcmp(word, "icmp") == 0) {
 		packet->icmp_error = (enum icmp_error_kind)number_of(words[1]);
 	} else {

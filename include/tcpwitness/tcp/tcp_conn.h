@@ -83,13 +83,16 @@ struct tcp_end {
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
 
 	/* Sequence space. */
-	bool heard;   /* at least one segment of this end was seen */
-	bool assumed; /* sure rests on an assumption: the flow was picked up in its middle, or a FIN may be unseen */
-	bool active_open;            /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
-	bool sent_new;               /* sent payload after the flow was picked up */
-	bool seq_known;              /* snd_nxt is valid */
-	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
-	bool acked_any;              /* last_ack is valid */
+	bool heard;             /* at least one segment of this end was seen */
+	bool assumed;           /* sure rests on an assumption: the flow was picked up in its middle */
+	bool active_open;       /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+	bool sent_new;          /* sent payload after the flow was picked up */
+	bool fin_may_be_unseen; /* the last of what it sent unseen may have been a FIN: neither end's state is sure */
+	bool fin_suspected;     /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
+	bool fin_held_back;     /* it has the other end's FIN (SACK), but not everything before it */
+	bool seq_known;         /* snd_nxt is valid */
+	bool una_known;         /* snd_una is valid: the other end has acknowledged something */
+	bool acked_any;         /* last_ack is valid */
 	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
 	bool fin_ack_sent;           /* it acknowledged the other end's FIN */
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
