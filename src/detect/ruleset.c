@@ -4,6 +4,7 @@
  */
 #include "tcpwitness/detect/ruleset.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ struct ruleset *ruleset_create_default(struct error *error)
 	size_t n = count_detectors();
 	struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
 
+	assert(n > 0);
 	if (ruleset != NULL)
 		ruleset->rules = calloc(n, sizeof(*ruleset->rules));
 	if (ruleset == NULL || ruleset->rules == NULL)
