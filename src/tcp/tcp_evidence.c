@@ -161,13 +161,14 @@ void end_revive(struct segment *seg, enum conn_side side)
 	update(seg, side, true, false);
 }
 
-static bool moved_in_this_segment(const struct tcp_verdict *verdict, enum conn_side side)
+/* The last thing that this segment did to the end's state; null when it did nothing. */
+static struct tcp_transition *last_move(struct tcp_verdict *verdict, enum conn_side side)
 {
-	for (unsigned i = 0; i < verdict->n_transitions; i++) {
-		if (verdict->transitions[i].side == side)
-			return true;
+	for (unsigned i = verdict->n_transitions; i > 0; i--) {
+		if (verdict->transitions[i - 1].side == side)
+			return &verdict->transitions[i - 1];
 	}
-	return false;
+	return NULL;
 }
 
 void ends_settle(struct segment *seg)
@@ -182,10 +183,13 @@ void ends_settle(struct segment *seg)
 			continue;
 		if (certainty == (enum tcp_certainty)end->certainty)
 			continue;
-		bool moved = moved_in_this_segment(seg->verdict, side);
+		struct tcp_transition *move = last_move(seg->verdict, side);
 		end->certainty = (uint8_t)certainty;
 		end->state_packet = seg->number;
-		if (!moved && end->heard)
+		/* The same segment may first presume a state and then prove it: that is one step. */
+		if (move != NULL)
+			move->certainty = (uint8_t)certainty;
+		else if (end->heard)
 			note(seg, side, end->state, end->state, false);
 	}
 }

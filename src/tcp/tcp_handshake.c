@@ -332,6 +332,10 @@ static void leaves_syn_rcvd(struct segment *seg)
 	end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
 	if (unseen && seg->receiver->sure == TCPS_SYN_SENT)
 		end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
+	if (!seg->conn->established_once) {
+		seg->conn->established_once = true;
+		seg->verdict->completed = true;
+	}
 }
 
 bool handshake_ack(struct segment *seg)
