@@ -34,6 +34,7 @@ struct unix_sink {
 	bool had_reader;        /* at least one so far */
 	bool armed;             /* writable is in the loop */
 	unsigned retry_ms;      /* next pause between attempts */
+	uint64_t give_up_ns;    /* lossless, without a reader: when its absence is a failure */
 	struct event *writable; /* of fd */
 	struct event *readable; /* of fd: a reader sends nothing, but this is how its end is seen */
 	struct event *retry;
@@ -68,16 +69,24 @@ static void forget_reader(struct unix_sink *unix_sink)
 	line_buffer_rewind(&unix_sink->sink.buffer);
 }
 
+static unsigned absence_limit_ms(const struct unix_sink *unix_sink)
+{
+	return unix_sink->had_reader ? unix_sink->settings.return_timeout_ms : unix_sink->settings.connect_timeout_ms;
+}
+
+static void lose_reader(struct unix_sink *unix_sink)
+{
+	forget_reader(unix_sink);
+	unix_sink->give_up_ns = sink_clock_ns() + absence_limit_ms(unix_sink) * NS_PER_MS;
+}
+
 static void wait_for_reader(struct unix_sink *unix_sink)
 {
-	const struct sink_settings *settings = &unix_sink->settings;
-
-	forget_reader(unix_sink);
-	unix_sink->retry_ms = settings->retry_min_ms;
+	lose_reader(unix_sink);
+	unix_sink->retry_ms = unix_sink->settings.retry_min_ms;
 	add_timer(unix_sink->retry, unix_sink->retry_ms);
 	if (unix_sink->sink.lossless)
-		add_timer(unix_sink->give_up,
-			  unix_sink->had_reader ? settings->return_timeout_ms : settings->connect_timeout_ms);
+		add_timer(unix_sink->give_up, absence_limit_ms(unix_sink));
 }
 
 static enum send_result send_some(struct unix_sink *unix_sink, size_t limit_bytes)
@@ -201,20 +210,26 @@ static void on_retry(evutil_socket_t fd, short what, void *context)
 	add_timer(unix_sink->retry, unix_sink->retry_ms);
 }
 
+static void give_up(struct unix_sink *unix_sink)
+{
+	double limit_s = absence_limit_ms(unix_sink) / 1000.0;
+
+	event_del(unix_sink->retry);
+	event_del(unix_sink->give_up);
+	if (unix_sink->had_reader)
+		sink_fail(&unix_sink->sink, "the reader went away and did not return within %g s (start it again)",
+			  limit_s);
+	else
+		sink_fail(&unix_sink->sink, "nobody listened within %g s (start the reader first)", limit_s);
+}
+
 static void on_give_up(evutil_socket_t fd, short what, void *context)
 {
 	struct unix_sink *unix_sink = context;
-	const struct sink_settings *settings = &unix_sink->settings;
 
 	(void)fd;
 	(void)what;
-	event_del(unix_sink->retry);
-	if (unix_sink->had_reader)
-		sink_fail(&unix_sink->sink, "the reader went away and did not return within %g s (start it again)",
-			  settings->return_timeout_ms / 1000.0);
-	else
-		sink_fail(&unix_sink->sink, "nobody listened within %g s (start the reader first)",
-			  settings->connect_timeout_ms / 1000.0);
+	give_up(unix_sink);
 	sink_notify(&unix_sink->sink);
 }
 
@@ -223,16 +238,24 @@ static void unix_written(struct sink *sink)
 	arm((struct unix_sink *)sink);
 }
 
-/* Lossless, a reader that is away gets the rest of the time to return; live, one attempt is enough. */
+/*
+ * Live, one attempt is enough. Lossless, a reader that is away gets the rest of its time to come, as it would in the
+ * loop, but not more than until the deadline.
+ */
 static bool drain_has_reader(struct unix_sink *unix_sink, uint64_t deadline_ns)
 {
-	while (unix_sink->fd < 0 && connect_once(unix_sink) != 0) {
-		int wait_ms = sink_ms_until(deadline_ns);
+	int pause_ms = (int)unix_sink->settings.retry_min_ms;
 
-		if (wait_ms == 0 || !unix_sink->sink.lossless)
+	while (unix_sink->fd < 0 && connect_once(unix_sink) != 0) {
+		int left_ms = sink_ms_until(deadline_ns);
+
+		if (left_ms == 0 || !unix_sink->sink.lossless)
 			return false;
-		poll(NULL, 0,
-		     wait_ms < (int)unix_sink->settings.retry_min_ms ? wait_ms : (int)unix_sink->settings.retry_min_ms);
+		if (sink_ms_until(unix_sink->give_up_ns) == 0) {
+			give_up(unix_sink);
+			return false;
+		}
+		poll(NULL, 0, left_ms < pause_ms ? left_ms : pause_ms);
 	}
 	return true;
 }
@@ -249,7 +272,7 @@ static void unix_drain(struct sink *sink, uint64_t deadline_ns)
 		if (result == SENT_ALL || wait_ms == 0)
 			return;
 		if (result == SENT_NO_READER)
-			forget_reader(unix_sink);
+			lose_reader(unix_sink);
 		else
 			poll(&poll_fd, 1, wait_ms);
 	}

@@ -313,6 +313,32 @@ static void close_gives_a_stalled_reader_its_time_and_then_says_what_was_lost(vo
 	close(listener.fd);
 }
 
+/* A short run has read everything before the reader's time is over; then it waits for the reader in sink_close. */
+static void close_waits_for_an_absent_reader_no_longer_than_the_loop_would(void **state)
+{
+	struct sink_world *world = *state;
+	struct sink *sink = world_open(world, "unix", true);
+	uint64_t before_ns = sink_clock_ns();
+
+	write_lines(sink, 1, 1, 100);
+	assert_false(sink_close(sink, UINT32_MAX, &world->error));
+	assert_in_range((sink_clock_ns() - before_ns) / NS_PER_MS, 150, 2000);
+	assert_non_null(strstr(world->error.text, "nobody listened within 0.2 s"));
+}
+
+static void close_sees_a_reader_die_and_not_return(void **state)
+{
+	struct sink_world *world = *state;
+	struct listener listener = { .fd = listen_at(world->path, SOCK_STREAM) };
+	struct sink *sink = world_open(world, "unix", true);
+
+	assert_true(world_run(world, 1000, has_reader, &listener));
+	listener_close(&listener);
+	write_lines(sink, 1, 1, 100);
+	assert_false(sink_close(sink, UINT32_MAX, &world->error));
+	assert_non_null(strstr(world->error.text, "the reader went away and did not return within 0.2 s"));
+}
+
 static void what_is_no_stream_socket_is_an_error_at_once(void **state)
 {
 	struct sink_world *world = *state;
@@ -366,6 +392,8 @@ int main(void)
 		world_test(lossless_a_reader_that_went_away_may_return_for_a_while),
 		world_test(close_sends_what_is_left),
 		world_test(close_gives_a_stalled_reader_its_time_and_then_says_what_was_lost),
+		world_test(close_waits_for_an_absent_reader_no_longer_than_the_loop_would),
+		world_test(close_sees_a_reader_die_and_not_return),
 		world_test(what_is_no_stream_socket_is_an_error_at_once),
 		world_test(a_sink_may_be_closed_from_the_call_that_tells_of_its_failure),
 	};
