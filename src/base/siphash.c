@@ -73,12 +73,16 @@ uint64_t siphash13(const struct siphash_key *key, const void *data, size_t lengt
 struct siphash_key siphash_key_from_seed(uint64_t seed)
 {
 	static const struct siphash_key fixed = { UINT64_C(0x7463707769746e65), UINT64_C(0x7373206669786564) };
-	const uint64_t words[2][2] = { { seed, 0 }, { seed, 1 } };
+	uint8_t bytes[9]; /* the seed, then which half */
+	struct siphash_key key;
 
-	return (struct siphash_key){
-		.k0 = siphash13(&fixed, words[0], sizeof(words[0])),
-		.k1 = siphash13(&fixed, words[1], sizeof(words[1])),
-	};
+	for (unsigned i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(seed >> (8 * i));
+	bytes[8] = 0;
+	key.k0 = siphash13(&fixed, bytes, sizeof(bytes));
+	bytes[8] = 1;
+	key.k1 = siphash13(&fixed, bytes, sizeof(bytes));
+	return key;
 }
 
 int siphash_key_random(struct siphash_key *key)

@@ -132,7 +132,20 @@ static struct detect_context *context_now(struct detector_run *run, uint64_t now
 	return &run->context;
 }
 
-void detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
+static bool is_alarmed(const struct detect_engine *engine, const struct flow_signal *signal)
+{
+	struct target_key key = { .ip = signal->server, .is_service = 1, .port = signal->server_port };
+	const struct target *service = target_table_find(engine->targets, &key);
+
+	if (service != NULL && service->n_alarms > 0)
+		return true;
+	key.is_service = 0;
+	key.port = 0;
+	const struct target *host = target_table_find(engine->targets, &key);
+	return host != NULL && host->n_alarms > 0;
+}
+
+bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
 {
 	uint64_t evicted_before = target_table_evicted(engine->targets);
 
@@ -144,6 +157,7 @@ void detect_engine_signal(struct detect_engine *engine, const struct flow_signal
 			run->context.detector->signal(run->state,
 						      context_now(run, signal->now_ns, signal->packet_number), signal);
 	}
+	return engine->stats.alarms_open > 0 && is_alarmed(engine, signal);
 }
 
 void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number,

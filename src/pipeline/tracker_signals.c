@@ -15,9 +15,7 @@ static void give(struct tracker *tracker, struct flow *flow, struct flow_signal 
 	flow->signals |= UINT32_C(1) << signal->kind;
 	if (tracker->engine == NULL)
 		return;
-	uint64_t raised = detect_engine_get_stats(tracker->engine)->alarms_raised;
-	detect_engine_signal(tracker->engine, signal);
-	if (detect_engine_get_stats(tracker->engine)->alarms_raised != raised)
+	if (detect_engine_signal(tracker->engine, signal))
 		flow->alerted = true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,8 +44,8 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 					   const struct event_writer *writer, struct error *error);
 void detect_engine_destroy(struct detect_engine *engine);
 
-/* One outcome, in packet order. */
-void detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal);
+/* One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. */
+bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal);
 
 /*
  * Packet time is now_ns (never less than before), at packet_number. Cheap when no tick is due. Called before the

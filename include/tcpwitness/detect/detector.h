@@ -30,7 +30,7 @@ struct detector {
 	/* State within memory_bytes, allocated once; null with *error filled on failure. */
 	void *(*create)(const struct rule *rule, size_t memory_bytes, struct error *error);
 	void (*destroy)(void *state);
-	/* One outcome. Any alarm that it raises is decided here or in tick. */
+	/* One outcome, or null when only the target records matter. Alarms are decided here or in tick. */
 	void (*signal)(void *state, struct detect_context *context, const struct flow_signal *signal);
 	/* Packet time passed a tick's boundary (engine: every 100 ms at most once a packet). */
 	void (*tick)(void *state, struct detect_context *context, uint64_t now_ns);

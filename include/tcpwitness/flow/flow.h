@@ -65,7 +65,7 @@ struct flow {
 	uint16_t vlans[PACKET_MAX_VLANS];
 	uint8_t tunnels[PACKET_MAX_TUNNELS];
 	uint16_t source;     /* index of file or interface of its first packet */
-	bool alerted;        /* an alarm named it */
+	bool alerted;        /* something happened to it while an alarm was open for its server */
 	uint32_t signals;    /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
 	uint64_t touched_ns; /* when it last took its place in its class's queue; never goes backwards */
 	uint64_t first_ns;
