@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Decides whether a wrong TCP checksum is the sender's fault or comes from capturing on the sending host before
+ * its interface filled the checksum in. Own rules, from what Linux, the BSDs and Windows leave in the field; no RFC
+ * speaks of it. A sensor that takes such segments for damaged ones is blind to one direction.
+ */
+#include "checksum_offload.h"
+
+#include <string.h>
+
+enum {
+	N_WRONG_TO_LEARN = 3,    /* wrong ones, and no right one, before arbitrary content is explained too */
+	N_RIGHT_TO_UNLEARN = 32, /* right ones in a row: the address has moved, or the earlier signs were forged */
+};
+
+static uint32_t hash_addr(const struct ip_addr *addr)
+{
+	uint64_t halves[2];
+	uint64_t hash;
+
+	/* Not keyed: who collides on purpose only makes this table learn again. */
+	memcpy(halves, addr->bytes, sizeof(halves));
+	hash = (halves[0] ^ addr->version) * UINT64_C(0x9e3779b97f4a7c15);
+	hash = (hash ^ hash >> 29 ^ halves[1]) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint32_t)(hash >> 32);
+}
+
+/* The entry of addr; a new one takes the place that was not used last. */
+static struct offload_host *find_host(struct checksum_offload *offload, const struct ip_addr *addr)
+{
+	uint32_t set = hash_addr(addr) % OFFLOAD_SETS;
+	struct offload_host *hosts = offload->hosts[set];
+	uint8_t way;
+
+	for (way = 0; way < OFFLOAD_WAYS; way++) {
+		if (ip_addr_equal(&hosts[way].addr, addr)) {
+			offload->recent_way[set] = way;
+			return &hosts[way];
+		}
+	}
+	way = offload->recent_way[set] == 0 ? 1 : 0;
+	offload->recent_way[set] = way;
+	hosts[way] = (struct offload_host){ .addr = *addr };
+	return &hosts[way];
+}
+
+static void saturating_increment(uint8_t *count)
+{
+	if (*count < UINT8_MAX)
+		(*count)++;
+}
+
+static void learn_right(struct offload_host *host)
+{
+	host->n_wrong = 0;
+	saturating_increment(&host->n_right);
+	saturating_increment(&host->n_right_since);
+	if (host->offloads && host->n_right_since >= N_RIGHT_TO_UNLEARN)
+		host->offloads = false;
+}
+
+bool checksum_offload_explains(struct checksum_offload *offload, const struct ip_addr *src, enum tcp_checksum checksum)
+{
+	struct offload_host *host = find_host(offload, src);
+
+	switch (checksum) {
+	case TCP_CHECKSUM_RIGHT:
+		/* Hosts with offload send some right ones too: Linux computes those of its resets in software. */
+		learn_right(host);
+		return false;
+	case TCP_CHECKSUM_PARTIAL:
+		host->offloads = true;
+		break;
+	case TCP_CHECKSUM_ZERO:
+		/* Easily forged, so it does not count against a host that was seen to fill the field in. */
+		if (host->n_right == 0)
+			host->offloads = true;
+		break;
+	case TCP_CHECKSUM_WRONG:
+		saturating_increment(&host->n_wrong);
+		if (host->n_right == 0 && host->n_wrong >= N_WRONG_TO_LEARN)
+			host->offloads = true;
+		break;
+	}
+	if (host->offloads)
+		host->n_right_since = 0;
+	return host->offloads;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/ip_addr.h"
+#include "checksum.h"
+
+enum { OFFLOAD_SETS = 512, OFFLOAD_WAYS = 2 };
+
+/* What one sending address' checksums were like. version 0 in addr: an empty place. */
+struct offload_host {
+	struct ip_addr addr;
+	uint8_t n_right;       /* right ones so far, saturated */
+	uint8_t n_wrong;       /* wrong ones in a row, saturated */
+	uint8_t n_right_since; /* right ones since the last sign of offload, saturated */
+	bool offloads;
+};
+
+/*
+ * Which hosts leave checksums to their interface. Small and of fixed size: a host that falls out is
+ * learned again. All zero is the empty table. The same segments in the same order give the same answers.
+ */
+struct checksum_offload {
+	struct offload_host hosts[OFFLOAD_SETS][OFFLOAD_WAYS];
+	uint8_t recent_way[OFFLOAD_SETS];
+};
+
+/* Learns from one segment of src and returns true when its wrong checksum is explained by offload. */
+bool checksum_offload_explains(struct checksum_offload *offload, const struct ip_addr *src, enum tcp_checksum checksum);

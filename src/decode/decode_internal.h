@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/decode/decoder.h"
+#include "checksum.h"
+#include "checksum_offload.h"
+#include "cursor.h"
+#include "decode_ip_frag.h"
+
+/* IEEE 802 numbers of what an Ethernet frame, or a header that borrows them (GRE, Geneve), carries. */
+enum ethertype {
+	ETYPE_FIRST = 0x0600, /* smaller values are the length of an IEEE 802.3 frame */
+	ETYPE_IPV4 = 0x0800,
+	ETYPE_ERSPAN_III = 0x22eb,
+	ETYPE_BRIDGED_ETHERNET = 0x6558,
+	ETYPE_VLAN = 0x8100,
+	ETYPE_IPV6 = 0x86dd,
+	ETYPE_PPP = 0x880b,
+	ETYPE_MPLS = 0x8847,
+	ETYPE_MPLS_MULTICAST = 0x8848,
+	ETYPE_PPPOE_SESSION = 0x8864,
+	ETYPE_VLAN_SERVICE = 0x88a8,
+	ETYPE_ERSPAN_II = 0x88be,
+	ETYPE_VLAN_QINQ_9100 = 0x9100,
+	ETYPE_VLAN_QINQ_9200 = 0x9200,
+};
+
+/* IANA protocol numbers that lead, or may lead, to a TCP segment. */
+enum ip_protocol {
+	IPPROTO_NR_HOP_BY_HOP = 0,
+	IPPROTO_NR_ICMP = 1,
+	IPPROTO_NR_IPV4 = 4,
+	IPPROTO_NR_TCP = 6,
+	IPPROTO_NR_UDP = 17,
+	IPPROTO_NR_IPV6 = 41,
+	IPPROTO_NR_ROUTING = 43,
+	IPPROTO_NR_FRAGMENT = 44,
+	IPPROTO_NR_GRE = 47,
+	IPPROTO_NR_AH = 51,
+	IPPROTO_NR_ICMPV6 = 58,
+	IPPROTO_NR_DESTINATION = 60,
+	IPPROTO_NR_MOBILITY = 135,
+	IPPROTO_NR_MPLS = 137,
+	IPPROTO_NR_HIP = 139,
+	IPPROTO_NR_SHIM6 = 140,
+};
+
+struct decoder {
+	struct decoder_config config;
+	struct decoder_stats stats;
+	struct checksum_offload offload;
+	struct frag_table *fragments;
+};
+
+/* What is known of the frame in hand, besides *packet. */
+struct decode_context {
+	struct decoder *decoder;
+	struct packet *packet;
+	uint8_t depth;               /* IP headers, tunnels and inner Ethernet headers entered */
+	uint8_t n_vlan_tags;         /* seen; packet->n_vlans of them are stored */
+	bool is_quote;               /* inside an ICMP error: lengths may exceed what is there */
+	bool is_reassembled;         /* reading from the fragment table: only TCP is looked for */
+	bool pseudo_header_unsure;   /* the addresses that the TCP checksum covers are not those of the packet */
+	const uint8_t *fragment_end; /* if is_reassembled: one past the first fragment's bytes */
+};
+
+/* Enters one more header of those that max_depth limits. False: there are too many. */
+__attribute__((warn_unused_result)) static inline bool decode_descend(struct decode_context *context)
+{
+	return ++context->depth <= context->decoder->config.max_depth;
+}
+
+/* Enters a tunnel and stores it if there is room. False: there are too many. */
+__attribute__((warn_unused_result)) static inline bool decode_enter_tunnel(struct decode_context *context,
+									   enum tunnel_kind kind)
+{
+	struct packet *packet = context->packet;
+
+	if (packet->n_tunnels < PACKET_MAX_TUNNELS)
+		packet->tunnels[packet->n_tunnels++] = (uint8_t)kind;
+	return decode_descend(context);
+}
+
+static inline uint16_t saturate_u16(uint32_t value)
+{
+	return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
+}
+
+/* Each of these takes the bytes from its own header on and goes on inwards until the frame is explained. */
+enum decode_result decode_link(struct decode_context *context, uint16_t link_type, struct cursor in);
+enum decode_result decode_ethernet(struct decode_context *context, struct cursor in);
+enum decode_result decode_ethertype(struct decode_context *context, uint16_t ethertype, struct cursor in);
+enum decode_result decode_mpls(struct decode_context *context, struct cursor in);
+enum decode_result decode_ppp(struct decode_context *context, struct cursor in);
+enum decode_result decode_ppp_serial(struct decode_context *context, struct cursor in);
+enum decode_result decode_cisco_hdlc(struct decode_context *context, struct cursor in);
+enum decode_result decode_pppoe(struct decode_context *context, struct cursor in);
+enum decode_result decode_ip(struct decode_context *context, struct cursor in);
+enum decode_result decode_ipv4(struct decode_context *context, struct cursor in);
+enum decode_result decode_ipv6(struct decode_context *context, struct cursor in);
+enum decode_result decode_ip_payload(struct decode_context *context, uint8_t protocol, struct cursor in);
+enum decode_result decode_gre(struct decode_context *context, struct cursor in);
+enum decode_result decode_udp(struct decode_context *context, struct cursor in);
+enum decode_result decode_icmp(struct decode_context *context, struct cursor in);
+enum decode_result decode_icmpv6(struct decode_context *context, struct cursor in);
+enum decode_result decode_tcp(struct decode_context *context, struct cursor in);
+
+/*
+ * The option bytes of a TCP header, as many as were captured. is_whole is false when the header has more.
+ * Adds to packet->options and packet->anomalies.
+ */
+void decode_tcp_options(struct packet *packet, const uint8_t *bytes, uint32_t n_bytes, bool is_whole);
+
+/*
+ * True when the bytes look like an Ethernet frame: enough of them, and a length or a known type where
+ * it should be. For headers that do not say what follows.
+ */
+bool ethernet_is_plausible(struct cursor in);

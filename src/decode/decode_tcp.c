@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TCP header (RFC 9293 3.1): its fields, what is wrong with them by themselves, the checksum, and a short hash by
+ * which a repeated capture of one segment is told from a retransmission. What a segment means for its connection
+ * is not decided here.
+ */
+#include <string.h>
+
+#include "decode_internal.h"
+
+enum {
+	TCP_HEADER_MIN_BYTES = 20,
+	TCP_PORTS_AND_SEQ_BYTES = 8, /* what every ICMP error must quote (RFC 792) */
+	TCP_UP_TO_ACK_BYTES = 12,
+	TCP_UP_TO_FLAGS_BYTES = 14,
+	TCP_UP_TO_WINDOW_BYTES = 16,
+	HASHED_BYTES_MAX = 128,
+};
+
+/*
+ * Two segments of one connection that differ only behind the first 128 bytes still differ in the checksum,
+ * which is among them.
+ */
+static uint32_t hash_segment(const uint8_t *bytes, uint32_t n_bytes)
+{
+	const uint64_t multiplier = UINT64_C(0x9fb21c651e98df25);
+	uint32_t n_left = n_bytes < HASHED_BYTES_MAX ? n_bytes : HASHED_BYTES_MAX;
+	uint64_t hash = n_bytes * multiplier;
+	uint64_t word;
+
+	while (n_left > 0) {
+		uint32_t n_word = n_left < sizeof(word) ? n_left : (uint32_t)sizeof(word);
+
+		word = 0;
+		memcpy(&word, bytes, n_word);
+		hash = (hash ^ word) * multiplier;
+		hash ^= hash >> 32;
+		bytes += n_word;
+		n_left -= n_word;
+	}
+	return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
+}
+
+/* Whatever of the fixed header was captured. */
+static void fill_from_header(struct packet *packet, const uint8_t *header, uint32_t n_bytes)
+{
+	if (n_bytes >= 2)
+		packet->src_port = load_be16(header);
+	if (n_bytes >= 4)
+		packet->dst_port = load_be16(header + 2);
+	if (n_bytes >= TCP_PORTS_AND_SEQ_BYTES)
+		packet->seq = load_be32(header + 4);
+	if (n_bytes >= TCP_UP_TO_ACK_BYTES)
+		packet->ack = load_be32(header + 8);
+	if (n_bytes >= TCP_UP_TO_FLAGS_BYTES) {
+		packet->tcp_header_bytes = (uint16_t)((header[12] >> 4) * 4);
+		packet->flags = load_be16(header + 12) & 0x01ff;
+	}
+	if (n_bytes >= TCP_UP_TO_WINDOW_BYTES)
+		packet->window = load_be16(header + 14);
+	if (n_bytes >= TCP_HEADER_MIN_BYTES)
+		packet->urgent = load_be16(header + 18);
+}
+
+/* One name for each cause: a null or Xmas segment is not also said to lack its ACK. */
+static void judge_flags(struct packet *packet)
+{
+	const uint16_t flags = packet->flags;
+	const uint16_t control = flags & (SEG_FIN | SEG_SYN | SEG_RST | SEG_PSH | SEG_ACK | SEG_URG);
+	const uint16_t xmas = SEG_FIN | SEG_PSH | SEG_URG;
+	struct anomaly_set *anomalies = &packet->anomalies;
+
+	if ((flags & SEG_SYN) && (flags & SEG_FIN))
+		anomaly_set_add(anomalies, ANOMALY_FLAGS_SYN_FIN);
+	if ((flags & SEG_SYN) && (flags & SEG_RST))
+		anomaly_set_add(anomalies, ANOMALY_FLAGS_SYN_RST);
+	if ((flags & SEG_FIN) && (flags & SEG_RST))
+		anomaly_set_add(anomalies, ANOMALY_FLAGS_FIN_RST);
+	if ((flags & SEG_SYN) && (flags & SEG_URG))
+		anomaly_set_add(anomalies, ANOMALY_SYN_URGENT);
+	if (control == 0)
+		anomaly_set_add(anomalies, ANOMALY_FLAGS_NULL);
+	else if ((control & xmas) == xmas && ((control & SEG_ACK) == 0 || ((control & SEG_SYN) && (control & SEG_RST))))
+		anomaly_set_add(anomalies, ANOMALY_FLAGS_XMAS);
+	else if ((control & (SEG_ACK | SEG_SYN | SEG_RST)) == 0)
+		anomaly_set_add(anomalies, flags & SEG_FIN ? ANOMALY_FLAGS_FIN_NO_ACK : ANOMALY_FLAGS_ACK_MISSING);
+}
+
+static bool is_multicast_or_broadcast(const struct ip_addr *addr)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	if (addr->version == 6)
+		return addr->bytes[0] == 0xff;
+	return addr->bytes[0] >> 4 == 0xe || memcmp(addr->bytes, broadcast, sizeof(broadcast)) == 0;
+}
+
+static void judge_fields(struct packet *packet)
+{
+	struct anomaly_set *anomalies = &packet->anomalies;
+
+	if ((packet->flags & SEG_ACK) == 0 && packet->ack != 0)
+		anomaly_set_add(anomalies, ANOMALY_ACK_FIELD_WITHOUT_FLAG);
+	/* RFC 6093 4: the pointer is to point into, or right behind, data that is there. */
+	if ((packet->flags & SEG_URG) && (packet->urgent == 0 || packet->urgent > packet->payload_bytes))
+		anomaly_set_add(anomalies, ANOMALY_URGENT_POINTER_BAD);
+	if (packet->src_port == 0 || packet->dst_port == 0)
+		anomaly_set_add(anomalies, ANOMALY_PORT_ZERO);
+	if (packet->src_port == packet->dst_port && ip_addr_equal(&packet->src, &packet->dst))
+		anomaly_set_add(anomalies, ANOMALY_LAND_PACKET);
+	/* RFC 9293 3.9.2.3 (MUST-57): a connection has two ends. */
+	if ((packet->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN && is_multicast_or_broadcast(&packet->dst))
+		anomaly_set_add(anomalies, ANOMALY_SYN_TO_MULTICAST);
+}
+
+static enum checksum_state judge_checksum(struct decode_context *context, const struct cursor *segment)
+{
+	struct decoder *decoder = context->decoder;
+	struct packet *packet = context->packet;
+	enum tcp_checksum checksum;
+	bool is_explained;
+
+	if (decoder->config.checksum == CHECKSUM_MODE_OFF || context->pseudo_header_unsure ||
+	    segment->captured_bytes != segment->wire_bytes) {
+		decoder->stats.checksum_unchecked++;
+		return CHECKSUM_UNCHECKED;
+	}
+	checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
+	is_explained = decoder->config.checksum == CHECKSUM_MODE_AUTO &&
+		       checksum_offload_explains(&decoder->offload, &packet->src, checksum);
+	if (checksum == TCP_CHECKSUM_RIGHT)
+		return CHECKSUM_GOOD;
+	if (is_explained) {
+		decoder->stats.checksum_offloaded++;
+		return CHECKSUM_OFFLOADED;
+	}
+	decoder->stats.checksum_bad++;
+	anomaly_set_add(&packet->anomalies, ANOMALY_BAD_TCP_CHECKSUM);
+	return CHECKSUM_BAD;
+}
+
+/* The options and the payload's length, for a header of which 20 bytes were captured. False: bad data offset. */
+static bool fill_behind_header(struct packet *packet, const struct cursor *segment)
+{
+	const uint32_t header_bytes = packet->tcp_header_bytes;
+	const uint32_t captured_bytes = segment->captured_bytes;
+	const bool options_complete = captured_bytes >= header_bytes;
+
+	if (header_bytes < TCP_HEADER_MIN_BYTES || header_bytes > segment->wire_bytes)
+		return false;
+	packet->payload_bytes = segment->wire_bytes - header_bytes;
+	packet->payload_captured_bytes = options_complete ? captured_bytes - header_bytes : 0;
+	packet->options_complete = options_complete;
+	if (header_bytes > TCP_HEADER_MIN_BYTES)
+		decode_tcp_options(packet, segment->data + TCP_HEADER_MIN_BYTES,
+				   (options_complete ? header_bytes : captured_bytes) - TCP_HEADER_MIN_BYTES,
+				   options_complete);
+	return true;
+}
+
+/* Only addresses, ports and sequence number are sure; what else was quoted is used and not judged. */
+static enum decode_result decode_quoted_tcp(struct packet *packet, const struct cursor *segment)
+{
+	fill_from_header(packet, segment->data, segment->captured_bytes);
+	if (segment->captured_bytes < TCP_PORTS_AND_SEQ_BYTES)
+		return DECODE_TRUNCATED_ICMP_QUOTE;
+	packet->payload_hash = hash_segment(segment->data, segment->captured_bytes);
+	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES && !fill_behind_header(packet, segment))
+		return DECODE_BAD_TCP_DATA_OFFSET;
+	if (segment->captured_bytes >= TCP_UP_TO_FLAGS_BYTES && packet->tcp_header_bytes <= segment->wire_bytes)
+		packet->payload_bytes = segment->wire_bytes - packet->tcp_header_bytes;
+	packet->anomalies = (struct anomaly_set){ .bits = { 0 } };
+	return DECODE_TCP;
+}
+
+enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
+{
+	struct packet *packet = context->packet;
+
+	if (context->is_quote)
+		return decode_quoted_tcp(packet, &in);
+	fill_from_header(packet, in.data, in.captured_bytes);
+	if (in.wire_bytes < TCP_HEADER_MIN_BYTES) {
+		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
+		return DECODE_SHORT_TCP_HEADER;
+	}
+	/* Cut by the capture: nothing is wrong with what was sent. */
+	if (in.captured_bytes < TCP_HEADER_MIN_BYTES)
+		return DECODE_TRUNCATED_TCP_HEADER;
+	if (!fill_behind_header(packet, &in)) {
+		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
+		return DECODE_BAD_TCP_DATA_OFFSET;
+	}
+	if (context->is_reassembled && context->fragment_end - in.data < packet->tcp_header_bytes)
+		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
+	packet->payload_hash = hash_segment(in.data, in.captured_bytes);
+	judge_flags(packet);
+	judge_fields(packet);
+	packet->checksum = judge_checksum(context, &in);
+	return DECODE_TCP;
+}
