@@ -150,6 +150,7 @@ static void on_room(void *context)
 {
 	struct feed *feed = context;
 
+	feed_check(feed);
 	if (!feed->waits_for_room || feed->has_ended)
 		return;
 	feed->waits_for_room = false;

@@ -29,7 +29,7 @@ enum { QUEUE_MAX_EVENTS = 1 << 20 };
 struct event_queue {
 	struct ring *ring;
 	int wake_fd;
-	bool lossless;
+	bool lossless; /* the writer's, once it runs */
 	sensor_event_mask wanted;
 	atomic_bool reader_waiting; /* the reader sleeps on wake_fd, or is about to */
 	atomic_bool writer_waiting; /* the writer sleeps on room, or is about to */
@@ -177,6 +177,11 @@ struct event_writer event_queue_writer(struct event_queue *queue)
 	return (struct event_writer){ .context = queue, .begin = begin_event, .end = end_event };
 }
 
+void event_queue_wait_from_now(struct event_queue *queue)
+{
+	queue->lossless = true;
+}
+
 void event_queue_finish(struct event_queue *queue)
 {
 	atomic_store(&queue->finished, true);
@@ -196,7 +201,7 @@ const struct sensor_event *event_queue_peek(struct event_queue *queue)
 void event_queue_release(struct event_queue *queue)
 {
 	ring_release(queue->ring);
-	if (queue->lossless && half_empty(queue) && atomic_exchange(&queue->writer_waiting, false))
+	if (half_empty(queue) && atomic_exchange(&queue->writer_waiting, false))
 		wake_writer(queue);
 }
 

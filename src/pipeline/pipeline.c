@@ -111,6 +111,7 @@ static void *capture_thread(void *argument)
 			share_progress(pipeline);
 	}
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
+	event_queue_wait_from_now(pipeline->queue);
 	tracker_finish(pipeline->tracker);
 	share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns != 0)

@@ -20,6 +20,12 @@ void event_queue_destroy(struct event_queue *queue);
 /* Capture thread: a writer that puts events into the queue. Valid as long as the queue. */
 struct event_writer event_queue_writer(struct event_queue *queue);
 
+/*
+ * Capture thread: from now on a full ring makes it wait. For the end of a live run, when there are no more packets that
+ * waiting could lose, and every flow is still to be recorded.
+ */
+void event_queue_wait_from_now(struct event_queue *queue);
+
 /* Capture thread: no more events will come. Wakes the reader. */
 void event_queue_finish(struct event_queue *queue);
 

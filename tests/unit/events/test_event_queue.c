@@ -198,6 +198,7 @@ static void a_queue_without_room_or_too_large_is_an_error_with_a_remedy(void **s
 struct producer {
 	struct event_queue *queue;
 	uint64_t n_events;
+	uint64_t wait_from; /* number of the event from which on it waits for room; 0 = as the queue was made */
 	atomic_ullong written;
 };
 
@@ -207,6 +208,8 @@ static void *produce(void *context)
 	struct event_writer writer = event_queue_writer(producer->queue);
 
 	for (uint64_t i = 1; i <= producer->n_events; i++) {
+		if (i == producer->wait_from)
+			event_queue_wait_from_now(producer->queue);
 		if (put_event(&writer, i))
 			atomic_fetch_add(&producer->written, 1);
 	}
@@ -279,6 +282,19 @@ static void live_nothing_is_lost_without_being_counted(void **state)
 	run_two_threads(4, false, 50000, 16);
 }
 
+static void live_at_the_end_of_a_run_nothing_more_is_lost(void **state)
+{
+	struct producer producer = { .queue = make_queue(4, false, ALL_TYPES), .n_events = 1004, .wait_from = 5 };
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, produce, &producer), 0);
+	assert_int_equal(consume_all(producer.queue, 100), 1004);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(event_queue_dropped(producer.queue), 0);
+	event_queue_destroy(producer.queue);
+}
+
 static void abandon_lets_a_waiting_writer_go_on(void **state)
 {
 	struct producer producer = { .queue = make_queue(4, true, ALL_TYPES), .n_events = 1000 };
@@ -328,6 +344,7 @@ int main(void)
 		cmocka_unit_test(lossless_every_event_arrives_in_order_through_a_small_ring),
 		cmocka_unit_test(lossless_a_slow_reader_makes_the_writer_wait),
 		cmocka_unit_test(live_nothing_is_lost_without_being_counted),
+		cmocka_unit_test(live_at_the_end_of_a_run_nothing_more_is_lost),
 		cmocka_unit_test(abandon_lets_a_waiting_writer_go_on),
 		cmocka_unit_test(a_waiting_writer_uses_no_processor_time),
 	};
