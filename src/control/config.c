@@ -86,13 +86,12 @@ static bool check_usage(const struct config *config, const struct command_line *
 	return has_files != has_interface;
 }
 
-/* hash.seed: equal runs for files, nothing to guess for an interface. */
+/* Nobody is to guess the secret; events do not depend on it. hash.seed is for tests of just that. */
 static bool choose_secrets(struct config *config, struct error *error)
 {
-	bool is_random = config->seed_random || (config->live.interface != NULL && !config->seed_given);
 	int failed;
 
-	if (!is_random) {
+	if (config->seed_given) {
 		config->pipeline.tracker.key.secret = siphash_key_from_seed(config->seed);
 		config->pipeline.detect.secret = siphash_key_from_seed(~config->seed);
 		return true;

@@ -74,7 +74,7 @@ const struct config_option config_options[] = {
 	  .default_text = "8192", FIELD(queue_events),
 	  .text = "events that may wait for the sinks; live, those beyond are dropped and counted" },
 	{ .key = "hash.seed", .type = OPTION_SEED, FIELD(seed),
-	  .text = "a number, or random; without it 0 for files (equal runs) and random for an interface" },
+	  .text = "secret of the hash tables: random (as without it), or a number, for tests" },
 	{ .key = "checksum.mode", .type = OPTION_CHECKSUM, FIELD(pipeline.decoder.checksum),
 	  .text = "auto (learns which senders leave checksums to their interface), on or off" },
 	{ .key = "checksum.track_bad", .type = OPTION_FLAG, FIELD(pipeline.tracker.track_bad_checksums),

@@ -215,7 +215,6 @@ static bool set_seed(struct config *config, const char *text, struct error *prob
 		error_set(problem, "'%.64s' is no seed (use a whole number, or random)", text);
 		return false;
 	}
-	config->seed_random = is_random;
 	config->seed_given = !is_random;
 	config->seed = value.integer;
 	return true;
@@ -311,9 +310,7 @@ const char *option_format(const struct config_option *option, const struct confi
 		snprintf(text, OPTION_TEXT_BYTES, "%s", checksum_names[config->pipeline.decoder.checksum]);
 		break;
 	case OPTION_SEED:
-		if (config->seed_random)
-			snprintf(text, OPTION_TEXT_BYTES, "random");
-		else if (config->seed_given)
+		if (config->seed_given)
 			snprintf(text, OPTION_TEXT_BYTES, "%" PRIu64, config->seed);
 		break;
 	case OPTION_LIST:
