@@ -25,10 +25,10 @@ enum decode_result decode_ppp(struct decode_context *context, struct cursor in)
 	const uint8_t *header = cursor_peek(&in, 2);
 	uint16_t protocol;
 
-	if (header != NULL && header[0] == HDLC_ADDRESS_ALL && header[1] == HDLC_CONTROL_UI) {
-		if (!cursor_skip(&in, 2))
-			return DECODE_TRUNCATED_PPP;
-	}
+	if (header == NULL)
+		return DECODE_TRUNCATED_PPP;
+	if (header[0] == HDLC_ADDRESS_ALL && header[1] == HDLC_CONTROL_UI && !cursor_skip(&in, 2))
+		return DECODE_TRUNCATED_PPP;
 	header = cursor_take(&in, 1);
 	if (header == NULL)
 		return DECODE_TRUNCATED_PPP;
