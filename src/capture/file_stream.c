@@ -37,8 +37,9 @@ struct file_stream {
 	struct byte_span stored; /* read and not yet passed on, in stored_buffer */
 	bool at_end;
 	char damage[160]; /* empty = none */
-	uint8_t head[HEAD_BYTES];
+	uint8_t head[HEAD_BYTES]; /* the first unpacked bytes; n_head of them, of which n_head_given went to the FILE */
 	size_t n_head;
+	size_t n_head_given;
 	_Atomic uint64_t bytes_read;
 	uint64_t bytes_total;
 	uint8_t stored_buffer[STORED_BUFFER_BYTES];
@@ -91,7 +92,7 @@ static void count_consumed(struct file_stream *stream, size_t n_bytes)
 	atomic_store_explicit(&stream->bytes_read, so_far + n_bytes, memory_order_relaxed);
 }
 
-static ssize_t read_plain(struct file_stream *stream, char *out, size_t out_bytes)
+static ssize_t read_plain(struct file_stream *stream, uint8_t *out, size_t out_bytes)
 {
 	size_t n_peeked = stream->stored.n_bytes < out_bytes ? stream->stored.n_bytes : out_bytes;
 	ssize_t n;
@@ -135,18 +136,25 @@ static ssize_t read_compressed(struct file_stream *stream, uint8_t *out, size_t 
 	return 0;
 }
 
+static ssize_t read_unpacked(struct file_stream *stream, uint8_t *out, size_t out_bytes)
+{
+	if (stream->decompressor != NULL)
+		return read_compressed(stream, out, out_bytes);
+	return read_plain(stream, out, out_bytes);
+}
+
 static ssize_t stream_read(void *cookie, char *out, size_t out_bytes)
 {
 	struct file_stream *stream = cookie;
-	ssize_t n;
+	size_t n_left = stream->n_head - stream->n_head_given;
 
-	if (stream->decompressor != NULL)
-		n = read_compressed(stream, (uint8_t *)out, out_bytes);
-	else
-		n = read_plain(stream, out, out_bytes);
-	for (ssize_t i = 0; i < n && stream->n_head < HEAD_BYTES; i++)
-		stream->head[stream->n_head++] = (uint8_t)out[i];
-	return n;
+	if (n_left == 0)
+		return read_unpacked(stream, (uint8_t *)out, out_bytes);
+	if (n_left > out_bytes)
+		n_left = out_bytes;
+	memcpy(out, stream->head + stream->n_head_given, n_left);
+	stream->n_head_given += n_left;
+	return (ssize_t)n_left;
 }
 
 /* Returns the descriptor, or -1 with *error filled. */
@@ -225,6 +233,20 @@ static int detect_compression(struct file_stream *stream, const char *name, stru
 	return 0;
 }
 
+/* Reads the first unpacked bytes. Returns 0, or -1 with *error filled; too few of them are no error here. */
+static int read_head(struct file_stream *stream, const char *name, struct error *error)
+{
+	while (stream->n_head < HEAD_BYTES) {
+		ssize_t n = read_unpacked(stream, stream->head + stream->n_head, HEAD_BYTES - stream->n_head);
+		if (n < 0)
+			return error_set(error, "%s: cannot be read: %s", name, strerror(errno));
+		if (n == 0)
+			break;
+		stream->n_head += (size_t)n;
+	}
+	return 0;
+}
+
 static int open_file(struct file_stream *stream, const char *name, struct error *error)
 {
 	stream->file = fopencookie(stream, "r", (cookie_io_functions_t){ .read = stream_read });
@@ -249,7 +271,8 @@ struct file_stream *file_stream_open(const char *path, const struct break_reques
 	stream->opening = true;
 	stream->fd = open_path(path, error);
 	if (stream->fd < 0 || inspect(stream, name, error) < 0 || peek(stream, name, error) < 0 ||
-	    detect_compression(stream, name, error) < 0 || open_file(stream, name, error) < 0) {
+	    detect_compression(stream, name, error) < 0 || read_head(stream, name, error) < 0 ||
+	    open_file(stream, name, error) < 0) {
 		file_stream_close(stream);
 		return NULL;
 	}

@@ -21,7 +21,7 @@ const char *file_stream_display_name(const char *path);
 
 /*
  * Opens the path ("-" is standard input), blocks for a pipe until it has a writer and its first bytes are there,
- * and finds out the compression. path and request are borrowed until the close. Null with *error filled on
+ * and finds out the compression and the first bytes behind it. path and request are borrowed until the close. Null with *error filled on
  * failure; a file of 0 bytes is one.
  */
 struct file_stream *file_stream_open(const char *path, const struct break_request *request, struct error *error);
@@ -36,7 +36,7 @@ void file_stream_handed_over(struct file_stream *stream);
 /* Closes everything but a FILE that was handed over, which must have been closed before. Null is legal. */
 void file_stream_close(struct file_stream *stream);
 
-/* The first unpacked bytes, at most 4, as far as they have been read. */
+/* The first unpacked bytes, 4 or as many as there are. The FILE begins with them all the same. */
 size_t file_stream_head(const struct file_stream *stream, uint8_t head[static 4]);
 
 /* Why the compressed data ended before their end, or null. */

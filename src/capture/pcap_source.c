@@ -5,7 +5,19 @@
  */
 #include "pcap_source.h"
 
+#include <stdio.h>
+
 #include "tcpwitness/base/units.h"
+
+int pcap_source_compile(pcap_t *handle, const char *bpf_filter, const char *name, struct bpf_program *program,
+			struct error *error)
+{
+	if (pcap_compile(handle, program, bpf_filter, 1, PCAP_NETMASK_UNKNOWN) == 0)
+		return 0;
+	const char *link_name = pcap_datalink_val_to_name(pcap_datalink(handle));
+	return error_set(error, "filter '%s' does not fit %s (link type %s): %s; see pcap-filter(7)", bpf_filter, name,
+			 link_name != NULL ? link_name : "unknown", pcap_geterr(handle));
+}
 
 int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *name, struct error *error)
 {
@@ -13,16 +25,32 @@ int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *n
 
 	if (bpf_filter == NULL || bpf_filter[0] == '\0')
 		return 0;
-	if (pcap_compile(handle, &program, bpf_filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-		const char *link_name = pcap_datalink_val_to_name(pcap_datalink(handle));
-		return error_set(error, "filter '%s' does not fit %s (link type %s): %s; see pcap-filter(7)",
-				 bpf_filter, name, link_name != NULL ? link_name : "unknown", pcap_geterr(handle));
-	}
+	if (pcap_source_compile(handle, bpf_filter, name, &program, error) < 0)
+		return -1;
 	int status = pcap_setfilter(handle, &program);
 	pcap_freecode(&program);
 	if (status != 0)
 		return error_set(error, "filter '%s' cannot be set on %s: %s", bpf_filter, name, pcap_geterr(handle));
 	return 0;
+}
+
+pcap_t *pcap_source_open_empty(uint16_t file_link_type)
+{
+	struct pcap_file_header header = {
+		.magic = 0xa1b2c3d4,
+		.version_major = PCAP_VERSION_MAJOR,
+		.version_minor = PCAP_VERSION_MINOR,
+		.linktype = file_link_type,
+	};
+	char reason[PCAP_ERRBUF_SIZE];
+	FILE *file = fmemopen(&header, sizeof(header), "rb");
+
+	if (file == NULL)
+		return NULL;
+	pcap_t *handle = pcap_fopen_offline(file, reason);
+	if (handle == NULL)
+		fclose(file);
+	return handle;
 }
 
 int pcap_source_link_type(pcap_t *handle, const char *name, struct error *error)

@@ -10,10 +10,21 @@
 /* What files and interfaces have in common once libpcap has them open. */
 
 /*
- * Compiles the filter for the handle's link type and sets it; null or empty = everything. name is for the message.
- * Returns 0, or -1 with *error filled.
+ * Compiles the filter, which is not empty, for the handle's link type. name is for the message. Returns 0, or -1 with
+ * *error filled. *program is the caller's to free (pcap_freecode).
  */
+int pcap_source_compile(pcap_t *handle, const char *bpf_filter, const char *name, struct bpf_program *program,
+			struct error *error);
+
+/* Compiles the filter and sets it; null or empty = everything. Returns 0, or -1 with *error filled. */
 int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *name, struct error *error);
+
+/*
+ * A capture without frames of the link type that a file states (LINKTYPE_). Only libpcap's reader of files knows which
+ * link type of this machine (DLT_) that is, and only for a file does it compile filters without the kernel's
+ * extensions. Null when memory is short.
+ */
+pcap_t *pcap_source_open_empty(uint16_t file_link_type);
 
 /* The handle's link type, or -1 with *error filled when it has no place in a frame. */
 int pcap_source_link_type(pcap_t *handle, const char *name, struct error *error);

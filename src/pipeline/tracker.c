@@ -203,8 +203,8 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 }
 
 /*
- * The SYN that the old flow held opened this connection; the segment at hand is its first answer. The SYN's own packet was
- * counted in the old record, so the new one begins with its time and number.
+ * The SYN that the old flow held opened this connection; the segment at hand is its first answer. The SYN's own
+ * packet was counted in the old record, so the new one begins with its time and number.
  */
 static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow *old, unsigned sender_index,
 				     const struct packet *packet)
@@ -225,7 +225,8 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 	flow->previous_id = old_id;
 	flow->first_ns = syn.time_ns;
 	flow->client_index = (uint8_t)opener_index;
-	tcp_conn_init_from_syn(&flow->conn, &syn, &verdict);
+	tcp_conn_init_from_syn(&flow->conn, &tracker->config.conn, &syn, &verdict);
+	conn_history_held_syn(&flow->history, &syn);
 	tracker_write_transitions(tracker, flow, syn.time_ns, &verdict);
 	tracker_signal_segment(tracker, flow, &verdict);
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;

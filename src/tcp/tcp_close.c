@@ -63,8 +63,8 @@ static void fin_repeated(struct segment *seg)
 }
 
 /*
- * The other end closes, and all that is missing of this connection is one sequence number of the receiver, which the sender
- * has: that was a FIN (RFC 9293 3.6). Inferred, and so only presumed.
+ * The other end closes, and all that is missing of this connection is one sequence number of the receiver, which
+ * the sender has: that was a FIN (RFC 9293 3.6). Inferred, and so only presumed.
  */
 static void infer_unseen_fin(struct segment *seg)
 {

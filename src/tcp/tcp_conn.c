@@ -217,9 +217,9 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config
 	return side;
 }
 
-void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct packet_syn *syn, struct tcp_verdict *verdict)
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet_syn *syn,
+			    struct tcp_verdict *verdict)
 {
-	struct tcp_conn_config config;
 	struct packet packet = {
 		.time_ns = syn->time_ns,
 		.number = syn->number,
@@ -229,17 +229,14 @@ void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct packet_syn *syn,
 		.options = syn->options,
 	};
 
-	tcp_conn_config_defaults(&config);
-	tcp_conn_init(conn, &config, &packet, verdict);
+	tcp_conn_init(conn, config, &packet, verdict);
 }
 
 /* --- what is not a segment --- */
 
 void tcp_conn_icmp(struct tcp_conn *conn, enum conn_side side, const struct packet *packet, struct tcp_verdict *verdict)
 {
-	struct tcp_conn_config config;
-	tcp_conn_config_defaults(&config);
-	struct segment seg = segment_of(conn, &config, side, packet, verdict);
+	struct segment seg = segment_of(conn, NULL, side, packet, verdict);
 	bool fatal = packet->icmp_error == ICMP_ERROR_HARD_UNREACHABLE ||
 		     packet->icmp_error == ICMP_ERROR_SOFT_UNREACHABLE || packet->icmp_error == ICMP_ERROR_PROHIBITED;
 
@@ -263,9 +260,7 @@ void tcp_conn_icmp(struct tcp_conn *conn, enum conn_side side, const struct pack
 void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict *verdict)
 {
 	const struct packet nothing = { .time_ns = now_ns };
-	struct tcp_conn_config config;
-	tcp_conn_config_defaults(&config);
-	struct segment seg = segment_of(conn, &config, SIDE_CLIENT, &nothing, verdict);
+	struct segment seg = segment_of(conn, NULL, SIDE_CLIENT, &nothing, verdict);
 
 	verdict_init(verdict, &nothing);
 	seg.cause = CONN_CAUSE_TIMEOUT;

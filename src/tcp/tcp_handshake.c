@@ -287,8 +287,8 @@ static bool leaves_syn_sent(struct segment *seg)
 }
 
 /*
- * In SYN_RCVD only something that needs the third segment proves that it came: data of its own (unless a fast open lets it
- * speak early, RFC 7413 4.2), or the acknowledgement of more than the SYN. A bare ACK may be a challenge.
+ * In SYN_RCVD only something that needs the third segment proves that it came: data of its own (unless a fast open
+ * lets it speak early, RFC 7413 4.2), or the acknowledgement of more than the SYN. A bare ACK may be a challenge.
  */
 static bool proves_ack_of_syn(const struct segment *seg)
 {

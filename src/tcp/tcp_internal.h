@@ -15,7 +15,7 @@
  */
 struct segment {
 	struct tcp_conn *conn;
-	const struct tcp_conn_config *config;
+	const struct tcp_conn_config *config; /* null for ICMP errors and timers: no rule of theirs asks for it */
 	const struct packet *packet;
 	struct tcp_verdict *verdict;
 	struct tcp_end *sender;

@@ -258,8 +258,8 @@ static bool is_duplicate_ack(const struct segment *seg)
 }
 
 /*
- * The sender acknowledges what the tap did not see. The last of it may have been a FIN: until the other end goes on, its
- * state is not sure, nor is that of the end that would have read the FIN.
+ * The sender acknowledges what the tap did not see. The last of it may have been a FIN: until the other end goes
+ * on, its state is not sure, nor is that of the end that would have read the FIN.
  */
 static void note_unseen(struct segment *seg)
 {

@@ -34,7 +34,7 @@ struct row {
 static const struct row table[TCPS_COUNT][TCPE_COUNT] = {
 	/* in state          on event                     goes to                     why (RFC 9293) */
 	[TCPS_CLOSED]     [TCPE_SND_SYN]         = TO(TCPS_SYN_SENT,    "3.5: active open"),
-	[TCPS_CLOSED]     [TCPE_SND_SYNACK]      = TO(TCPS_SYN_RCVD,    "3.5: answers a SYN; its LISTEN was not noticed"),
+	[TCPS_CLOSED]     [TCPE_SND_SYNACK]      = TO(TCPS_SYN_RCVD,    "3.5: answers a SYN"),
 
 	[TCPS_LISTEN]     [TCPE_SND_SYN]         = TO(TCPS_SYN_SENT,    "3.5: it opens actively itself"),
 	[TCPS_LISTEN]     [TCPE_SND_SYNACK]      = TO(TCPS_SYN_RCVD,    "3.5: answers a SYN"),
@@ -68,7 +68,7 @@ static const struct row table[TCPS_COUNT][TCPE_COUNT] = {
 	[TCPS_FIN_WAIT_2] [TCPE_RCV_FIN]         = TO(TCPS_TIME_WAIT,   "3.6: normal close of the first closer"),
 	[TCPS_FIN_WAIT_2] [TCPE_RCV_RST]         = TO(TCPS_CLOSED,      "3.10.7.4: reset"),
 	[TCPS_FIN_WAIT_2] [TCPE_SND_RST]         = TO(TCPS_CLOSED,      "3.6.1: data came after it closed both ways"),
-	[TCPS_FIN_WAIT_2] [TCPE_TIMEOUT]         = TO(TCPS_CLOSED,      "not in the RFC: stacks end an orphan's FIN_WAIT_2"),
+	[TCPS_FIN_WAIT_2] [TCPE_TIMEOUT]         = TO(TCPS_CLOSED,      "3.6, loosely: stacks end an orphan's wait"),
 
 	[TCPS_CLOSE_WAIT] [TCPE_SND_FIN]         = TO(TCPS_LAST_ACK,    "3.6: closes second"),
 	[TCPS_CLOSE_WAIT] [TCPE_RCV_RST]         = TO(TCPS_CLOSED,      "3.10.7.4: reset"),

@@ -120,7 +120,7 @@ static void run(const uint8_t *data, size_t n_records)
 			begun = false;
 		} else if (verdict.kind == CONN_NEW_INCARNATION_HELD_SYN) {
 			struct packet_syn syn = conn.next_syn;
-			tcp_conn_init_from_syn(&conn, &syn, &verdict);
+			tcp_conn_init_from_syn(&conn, &config, &syn, &verdict);
 		} else if (verdict.kind != CONN_DUPLICATE) {
 			conn_history_segment(&history, side, &packet, &verdict);
 		}

@@ -292,7 +292,7 @@ static void next_incarnation(struct scenario *s, char **words, unsigned n)
 		struct packet_syn syn = s->conn.next_syn;
 		enum conn_side opener = (enum conn_side)s->conn.next_syn_side;
 		s->client = opener == SIDE_CLIENT ? s->client : (s->client == 'A' ? 'B' : 'A');
-		tcp_conn_init_from_syn(&s->conn, &syn, &s->verdict);
+		tcp_conn_init_from_syn(&s->conn, &s->config, &syn, &s->verdict);
 	} else {
 		s->begun = false;
 	}

@@ -54,8 +54,8 @@ void tracker_destroy(struct tracker *tracker);
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote);
 
 /*
- * A frame that was refused, or a segment that belongs to no connection: its decode anomalies become events, the first of a
- * kind and then at each power of ten.
+ * A frame that was refused, or a segment that belongs to no connection: its decode anomalies become events, the first
+ * of a kind and then at each power of ten.
  */
 void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet);
 

@@ -105,14 +105,13 @@ struct tcp_end {
 	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
 	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
 	uint32_t fin_seq; /* sequence number of its FIN */
-	uint32_t
-		nxt_before_fin_ack; /* see tcp_conn.c: above this, its bytes were only seen with an ACK of the peer's FIN */
-	uint32_t last_ack;          /* highest acknowledgement number it sent */
-	uint32_t window_bytes;      /* its receive window as last advertised, scaled */
-	uint16_t last_window;       /* as in the header, for duplicate ACKs */
-	uint32_t ts_val;            /* highest TSval it sent */
-	uint32_t ts_ecr;            /* highest TSecr it sent */
-	uint64_t last_ns;           /* time of its last segment */
+	uint32_t nxt_before_fin_ack; /* see tcp_close.c: above it, all was seen with an ACK of the peer's FIN */
+	uint32_t last_ack;           /* highest acknowledgement number it sent */
+	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
+	uint16_t last_window;        /* as in the header, for duplicate ACKs */
+	uint32_t ts_val;             /* highest TSval it sent */
+	uint32_t ts_ecr;             /* highest TSecr it sent */
+	uint64_t last_ns;            /* time of its last segment */
 	struct {
 		uint32_t left;
 		uint32_t right;
@@ -236,7 +235,8 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config
  * Begins the next incarnation with a SYN held by the old one (CONN_NEW_INCARNATION_HELD_SYN). side is the sender
  * of that SYN, which becomes the client. *verdict gets the SYN's transitions.
  */
-void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct packet_syn *syn, struct tcp_verdict *verdict);
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet_syn *syn,
+			    struct tcp_verdict *verdict);
 
 /*
  * Applies one more segment, sent by side. *verdict is filled; for the two NEW_INCARNATION kinds *conn is unchanged
