@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decides whether a wrong TCP checksum is the sender's fault or comes from capturing on the sending host before
- * its interface filled the checksum in. Own rules, from what Linux, the BSDs and Windows leave in the field; no RFC
- * speaks of it. A sensor that takes such segments for damaged ones is blind to one direction.
+ * Decides whether a wrong TCP checksum is the sender's fault, or comes from capturing on the sending host before
+ * its interface filled the checksum in, or from addresses that were rewritten after the capture. Own rules, from what
+ * Linux, the BSDs and Windows leave in the field; no RFC speaks of it. A sensor that takes such segments for damaged
+ * ones is blind to one direction, or to all.
  */
 #include "checksum_offload.h"
 
@@ -67,6 +68,7 @@ bool checksum_offload_explains(struct checksum_offload *offload, const struct ip
 	case TCP_CHECKSUM_RIGHT:
 		/* Hosts with offload send some right ones too: Linux computes those of its resets in software. */
 		learn_right(host);
+		offload->any_right = true;
 		return false;
 	case TCP_CHECKSUM_PARTIAL:
 		host->offloads = true;
@@ -78,7 +80,11 @@ bool checksum_offload_explains(struct checksum_offload *offload, const struct ip
 		break;
 	case TCP_CHECKSUM_WRONG:
 		saturating_increment(&host->n_wrong);
+		saturating_increment(&offload->n_wrong);
 		if (host->n_right == 0 && host->n_wrong >= N_WRONG_TO_LEARN)
+			host->offloads = true;
+		/* In a capture whose addresses were rewritten all are wrong: not three of each host are lost then. */
+		if (!offload->any_right && offload->n_wrong >= N_WRONG_TO_LEARN)
 			host->offloads = true;
 		break;
 	}

@@ -25,6 +25,8 @@ struct offload_host {
 struct checksum_offload {
 	struct offload_host hosts[OFFLOAD_SETS][OFFLOAD_WAYS];
 	uint8_t recent_way[OFFLOAD_SETS];
+	bool any_right;  /* some host's checksum was right */
+	uint8_t n_wrong; /* wrong ones of all hosts while none was right, saturated */
 };
 
 /* Learns from one segment of src and returns true when its wrong checksum is explained by offload. */

@@ -15,7 +15,7 @@ enum {
 	QUOTE_MIN_BYTES = 8, /* of the quoted datagram's payload (RFC 792) */
 };
 
-/* The bytes of the header at the front of whole: is the checksum acceptable? */
+/* Is the header's checksum acceptable by itself? */
 static bool ipv4_checksum_is_good(const struct decode_context *context, const uint8_t *header, uint32_t header_bytes,
 				  uint16_t total_bytes)
 {
@@ -113,6 +113,7 @@ enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)
 	if (header_bytes < IPV4_HEADER_MIN_BYTES)
 		return DECODE_BAD_IPV4_HEADER_LENGTH;
 	context->pseudo_header_unsure = false;
+	context->ipv4_checksum_wrong = false;
 	fill_from_ipv4(context->packet, header);
 	total_bytes = load_be16(header + 2);
 	if (!apply_ipv4_length(context, &in, header_bytes, total_bytes))
@@ -120,8 +121,12 @@ enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)
 	context->packet->ip_bytes = saturate_u16(in.wire_bytes);
 	if (!cursor_skip(&in, header_bytes))
 		return DECODE_TRUNCATED_IPV4;
-	if (!ipv4_checksum_is_good(context, header, header_bytes, total_bytes))
-		return DECODE_BAD_IPV4_CHECKSUM;
+	if (!ipv4_checksum_is_good(context, header, header_bytes, total_bytes)) {
+		if (context->decoder->config.checksum == CHECKSUM_MODE_ON)
+			return DECODE_BAD_IPV4_CHECKSUM;
+		/* Rewritten addresses spoil both checksums, damage seldom only this one: the segment's own decides. */
+		context->ipv4_checksum_wrong = true;
+	}
 	if ((load_be16(header + 6) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0)
 		return decode_ipv4_fragment(context, header, in);
 	return decode_ip_payload(context, header[9], in);

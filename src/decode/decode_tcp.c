@@ -120,12 +120,15 @@ static enum checksum_state judge_checksum(struct decode_context *context, const 
 	enum tcp_checksum checksum;
 	bool is_explained;
 
-	if (decoder->config.checksum == CHECKSUM_MODE_OFF || context->pseudo_header_unsure ||
-	    segment->captured_bytes != segment->wire_bytes) {
+	bool is_whole = segment->captured_bytes == segment->wire_bytes && !context->pseudo_header_unsure;
+
+	if (decoder->config.checksum == CHECKSUM_MODE_OFF || (!is_whole && !context->ipv4_checksum_wrong)) {
 		decoder->stats.checksum_unchecked++;
 		return CHECKSUM_UNCHECKED;
 	}
-	checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
+	checksum = TCP_CHECKSUM_WRONG;
+	if (is_whole)
+		checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
 	is_explained = decoder->config.checksum == CHECKSUM_MODE_AUTO &&
 		       checksum_offload_explains(&decoder->offload, &packet->src, checksum);
 	if (checksum == TCP_CHECKSUM_RIGHT)
@@ -197,5 +200,7 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 	judge_flags(packet);
 	judge_fields(packet);
 	packet->checksum = judge_checksum(context, &in);
+	if (context->ipv4_checksum_wrong && packet->checksum == CHECKSUM_BAD)
+		return DECODE_BAD_IPV4_CHECKSUM;
 	return DECODE_TCP;
 }
