@@ -36,7 +36,7 @@ struct file_stream {
 	struct decompressor *decompressor;
 	struct byte_span stored; /* read and not yet passed on, in stored_buffer */
 	bool at_end;
-	char damage[160]; /* empty = none */
+	char damage[160];         /* empty = none */
 	uint8_t head[HEAD_BYTES]; /* the first unpacked bytes; n_head of them, of which n_head_given went to the FILE */
 	size_t n_head;
 	size_t n_head_given;
