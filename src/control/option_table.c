@@ -97,6 +97,8 @@ const struct config_option config_options[] = {
 	  .text = "the same addresses and ports on different VLANs are different connections" },
 	{ .key = "flow.key_tunnel", .type = OPTION_FLAG, FIELD(pipeline.tracker.key.use_tunnel),
 	  .text = "the same addresses and ports in different tunnels are different connections" },
+	{ .key = "flow.interim", .type = OPTION_DURATION, .range = { 0, 604800 }, FIELD(pipeline.tracker.interim_ns),
+	  .text = "a connection that lives on gets a record each time; 0 = only one at its end" },
 	TIMEOUT("established", FLOW_CLASS_ESTABLISHED, "silence after which an established connection is given up"),
 	TIMEOUT("unanswered_new", FLOW_CLASS_UNANSWERED_NEW, "a SYN without answer counts as unanswered after this"),
 	TIMEOUT("unanswered", FLOW_CLASS_UNANSWERED, "and is forgotten after this much more"),

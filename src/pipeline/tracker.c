@@ -8,9 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/units.h"
+
 void tracker_config_defaults(struct tracker_config *config)
 {
-	*config = (struct tracker_config){ .key = { .use_vlan = true, .use_tunnel = true } };
+	*config = (struct tracker_config){
+		.key = { .use_vlan = true, .use_tunnel = true },
+		.interim_ns = 3600 * NS_PER_SEC,
+	};
 	flow_table_config_defaults(&config->table);
 	tcp_conn_config_defaults(&config->conn);
 }
@@ -144,6 +149,18 @@ static void count(struct flow *flow, enum conn_side side, const struct packet *p
 	flow->last_packet = packet->number;
 }
 
+/* A connection that lives for days is not to be silent for days (and a sensor may be killed before its end). */
+static void write_interim(struct tracker *tracker, struct flow *flow, const struct packet *packet)
+{
+	uint64_t interval_ns = tracker->config.interim_ns;
+
+	if (interval_ns == 0 || ns_since(packet->time_ns, flow->recorded_ns) < interval_ns)
+		return;
+	flow->recorded_ns = packet->time_ns;
+	flow->n_interim++;
+	tracker_write_flow(tracker, flow, packet->time_ns, FLOW_END_INTERIM);
+}
+
 /* Everything that one segment of a known flow brings about, once the machine has spoken. */
 static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
 		     const struct tcp_verdict *verdict)
@@ -153,6 +170,7 @@ static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side 
 	tracker_fold_anomalies(tracker, flow, packet, &verdict->anomalies);
 	tracker_write_transitions(tracker, flow, packet->time_ns, verdict);
 	tracker_signal_segment(tracker, flow, verdict);
+	write_interim(tracker, flow, packet);
 	place(tracker, flow, verdict);
 }
 
@@ -178,6 +196,7 @@ static struct flow *insert(struct tracker *tracker, const struct flow_key *key, 
 	tracker->stats.connections++;
 	flow->id = packet->number;
 	flow->first_ns = packet->time_ns;
+	flow->recorded_ns = packet->time_ns;
 	flow->last_ns = packet->time_ns;
 	flow->source = packet->source;
 	flow->n_vlans = packet->n_vlans;

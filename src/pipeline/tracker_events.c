@@ -161,8 +161,10 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	bool idle_timeout = reason == FLOW_END_TIMEOUT || reason == FLOW_END_CLOSED;
 	enum conn_outcome outcome = tcp_conn_outcome(&flow->conn, idle_timeout);
 
-	tracker->stats.outcomes[outcome]++;
-	tracker->stats.flow_records++;
+	if (reason != FLOW_END_INTERIM) {
+		tracker->stats.outcomes[outcome]++;
+		tracker->stats.flow_records++;
+	}
 	struct sensor_event *event = begin(tracker, EVENT_FLOW);
 	if (event == NULL)
 		return;
@@ -181,6 +183,7 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	to->closed_by = flow->conn.closed_by;
 	to->alerted = flow->alerted;
 	to->established_once = flow->conn.established_once;
+	to->n_interim = flow->n_interim;
 	to->previous_flow_id = flow->previous_id;
 	to->rtt_client_us = flow->conn.rtt_client_us;
 	to->rtt_server_us = flow->conn.rtt_server_us;

@@ -87,6 +87,8 @@ static const char *eve_reason(enum flow_end_reason reason)
 		return "tcp_reuse";
 	case FLOW_END_SHUTDOWN:
 		return "shutdown";
+	case FLOW_END_INTERIM:
+		break; /* EVE knows no records of flows that go on */
 	}
 	return "unknown";
 }
@@ -215,6 +217,8 @@ static void put_witness(struct object_builder *build, json_t *object, const stru
 	if (flow->closed_by_known)
 		put_name(build, witness, "closed_by", conn_side_name((enum conn_side)flow->closed_by));
 	put_name(build, witness, "end_reason", flow_end_reason_name((enum flow_end_reason)flow->reason));
+	if (flow->n_interim != 0)
+		put_count(build, witness, "interim", flow->n_interim);
 	put_end(build, witness, SIDE_CLIENT, &flow->end[SIDE_CLIENT]);
 	put_end(build, witness, SIDE_SERVER, &flow->end[SIDE_SERVER]);
 	put_handshake(build, witness, flow);

@@ -33,7 +33,7 @@ struct config {
 	struct capture_live_config live; /* live.interface null = files */
 	char *bpf_filter;                /* owned; trailing arguments joined; null = none */
 	sensor_event_mask events;
-	bool seed_given;  /* hash.seed was set to a number; else the secret is random */
+	bool seed_given; /* hash.seed was set to a number; else the secret is random */
 	uint64_t seed;
 	unsigned threads;      /* 1 .. 64; the output is the same for every number, and one pipeline serves */
 	uint64_t memory_bytes; /* the whole budget of tracking state: flows and detectors */

@@ -92,6 +92,7 @@ struct event_flow {
 	uint8_t closed_by; /* enum conn_side */
 	bool alerted;
 	bool established_once;
+	uint32_t n_interim;        /* interim records of this flow, this one included */
 	uint64_t previous_flow_id; /* 0 = none */
 	uint32_t rtt_client_us;    /* UINT32_MAX = unknown */
 	uint32_t rtt_server_us;

@@ -38,6 +38,7 @@ enum flow_end_reason {
 	FLOW_END_EVICTED = 2,  /* the table was full: EVE "forced" */
 	FLOW_END_REUSED = 3,   /* EVE "tcp_reuse" */
 	FLOW_END_SHUTDOWN = 4, /* end of the capture or of the sensor */
+	FLOW_END_INTERIM = 5,  /* it goes on, and has lived long since its last record */
 };
 
 const char *flow_end_reason_name(enum flow_end_reason reason);
@@ -70,6 +71,8 @@ struct flow {
 	uint64_t touched_ns; /* when it last took its place in its class's queue; never goes backwards */
 	uint64_t first_ns;
 	uint64_t last_ns;
+	uint64_t recorded_ns;               /* time of its last interim record, or of its beginning */
+	uint32_t n_interim;                 /* interim records so far */
 	uint64_t last_packet;               /* number */
 	struct flow_direction direction[2]; /* by enum conn_side that sent */
 	uint16_t anomalies[ANOMALY_COUNT];  /* saturating counts */

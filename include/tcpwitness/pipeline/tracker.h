@@ -22,6 +22,7 @@ struct tracker_config {
 	struct flow_key_config key;
 	struct flow_table_config table;
 	struct tcp_conn_config conn;
+	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
 };
 

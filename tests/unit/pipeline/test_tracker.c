@@ -279,6 +279,27 @@ static void an_anomaly_is_one_event_a_flow_and_counted_after_that(void **context
 	finish(f);
 }
 
+static void a_connection_that_lives_long_is_recorded_on_the_way(void **context)
+{
+	struct fixture *f = begin();
+	unsigned n_interim = 0;
+
+	(void)context;
+	handshake(f, 0, 40000);
+	for (unsigned minute = 1; minute < 150; minute++)
+		send(f, minute * 60, true, 40000, SEG_ACK | SEG_PSH, 1 + minute, 1, 1);
+	tracker_finish(f->tracker);
+	for (size_t i = 0; i < f->recorder.n; i++) {
+		const struct sensor_event *event = &f->recorder.events[i];
+		if (event->type == EVENT_FLOW && event->flow.reason == FLOW_END_INTERIM)
+			assert_int_equal(event->flow.n_interim, ++n_interim);
+	}
+	assert_int_equal(n_interim, 2);
+	assert_int_equal(count_type(f, EVENT_FLOW), 3);
+	assert_int_equal(tracker_get_stats(f->tracker)->flow_records, 1);
+	finish(f);
+}
+
 static void a_flood_evicts_no_established_connection(void **context)
 {
 	struct fixture *f = begin_with(1 << 18);
@@ -324,6 +345,7 @@ int main(void)
 		cmocka_unit_test(a_held_syn_begins_its_connection_when_it_is_answered),
 		cmocka_unit_test(a_bad_checksum_moves_no_state),
 		cmocka_unit_test(an_anomaly_is_one_event_a_flow_and_counted_after_that),
+		cmocka_unit_test(a_connection_that_lives_long_is_recorded_on_the_way),
 		cmocka_unit_test(a_flood_evicts_no_established_connection),
 		cmocka_unit_test(packet_time_that_steps_back_does_no_harm),
 	};

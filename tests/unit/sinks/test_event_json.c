@@ -389,7 +389,7 @@ static void eve_reason_is_one_that_eve_knows_and_ours_is_finer(void **state)
 	} reasons[] = {
 		{ FLOW_END_TIMEOUT, "timeout", "timeout" },    { FLOW_END_CLOSED, "timeout", "closed" },
 		{ FLOW_END_EVICTED, "forced", "forced" },      { FLOW_END_REUSED, "tcp_reuse", "tcp_reuse" },
-		{ FLOW_END_SHUTDOWN, "shutdown", "shutdown" },
+		{ FLOW_END_SHUTDOWN, "shutdown", "shutdown" }, { FLOW_END_INTERIM, "unknown", "interim" },
 	};
 
 	for (unsigned i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

@@ -99,9 +99,9 @@ static void what_records_say(void **state)
 	for (unsigned i = 0; i <= CONN_ORIGIN_CLOSING; i++)
 		expect_name(*state, "origin", conn_origin_name((enum conn_origin)i));
 	expect_size(*state, "origin", CONN_ORIGIN_CLOSING + 1);
-	for (unsigned i = 0; i <= FLOW_END_SHUTDOWN; i++)
+	for (unsigned i = 0; i <= FLOW_END_INTERIM; i++)
 		expect_name(*state, "end_reason", flow_end_reason_name((enum flow_end_reason)i));
-	expect_size(*state, "end_reason", FLOW_END_SHUTDOWN + 1);
+	expect_size(*state, "end_reason", FLOW_END_INTERIM + 1);
 }
 
 static void anomalies(void **state)
