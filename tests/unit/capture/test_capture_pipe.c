@@ -18,6 +18,7 @@
 #include "tcpwitness/capture/capture.h"
 
 #include "capture_builder.h"
+#include "pcapng_builder.h"
 
 static void sleep_ms(long ms)
 {
@@ -89,13 +90,14 @@ static void test_fifo_in_small_pieces(void **state)
 	struct bytes *plain = pcap_with_frames(300);
 	struct bytes *gzip = bytes_new();
 	struct bytes *zstd = bytes_new();
-	const struct bytes *contents[] = { plain, gzip, zstd };
+	struct bytes *pcapng = pcapng_with_frames(300);
+	const struct bytes *contents[] = { plain, pcapng, gzip, zstd };
 	const char *path = add_fifo(*state, "fifo");
 
 	put_gzip(gzip, plain->data, plain->n);
-	put_zstd(zstd, plain->data, plain->n);
-	for (size_t i = 0; i < 3; i++) {
-		struct writer writer = { .path = path, .bytes = contents[i], .piece_bytes = i == 0 ? 13 : 3 };
+	put_zstd(zstd, pcapng->data, pcapng->n);
+	for (size_t i = 0; i < 4; i++) {
+		struct writer writer = { .path = path, .bytes = contents[i], .piece_bytes = i < 2 ? 13 : 3 };
 		struct error error = { 0 };
 		struct capture_stats stats;
 		writer_start(&writer, false);
@@ -110,16 +112,16 @@ static void test_fifo_in_small_pieces(void **state)
 		pthread_join(writer.thread, NULL);
 	}
 	free(plain);
+	free(pcapng);
 	free(gzip);
 	free(zstd);
 }
 
 /* A frame that was written comes out at once, although the pipe stays open: nothing is read ahead. */
-static void test_single_fifo_is_not_read_ahead(void **state)
+static void assert_not_read_ahead(struct folder *folder, struct bytes *content)
 {
-	struct bytes *plain = pcap_with_frames(3);
-	const char *path = add_fifo(*state, "fifo");
-	struct writer writer = { .path = path, .bytes = plain, .piece_bytes = plain->n };
+	const char *path = add_fifo(folder, "fifo");
+	struct writer writer = { .path = path, .bytes = content, .piece_bytes = content->n };
 	struct frame frame;
 
 	writer_start(&writer, true);
@@ -131,7 +133,34 @@ static void test_single_fifo_is_not_read_ahead(void **state)
 	assert_int_equal(capture_next(capture, &frame, NULL), CAPTURE_END);
 	capture_close(capture);
 	pthread_join(writer.thread, NULL);
-	free(plain);
+	free(content);
+}
+
+static void test_single_fifo_is_not_read_ahead(void **state)
+{
+	assert_not_read_ahead(*state, pcap_with_frames(3));
+}
+
+static void test_single_fifo_of_pcapng_is_not_read_ahead(void **state)
+{
+	assert_not_read_ahead(*state, pcapng_with_frames(3));
+}
+
+/* What a live writer of pcapng sends before the first packet is enough to open it. */
+static void test_fifo_is_open_before_its_first_frame(void **state)
+{
+	struct bytes *content = pcapng_with_frames(0);
+	const char *path = add_fifo(*state, "fifo");
+	struct writer writer = { .path = path, .bytes = content, .piece_bytes = content->n };
+
+	writer_start(&writer, true);
+	struct capture *capture = capture_open_files(&path, 1, "tcp", NULL);
+	assert_non_null(capture);
+	pthread_mutex_unlock(&writer.may_close);
+	assert_int_equal(count_frames(capture), 0);
+	capture_close(capture);
+	pthread_join(writer.thread, NULL);
+	free(content);
 }
 
 static void test_fifo_that_ends_in_a_record(void **state)
@@ -223,14 +252,13 @@ static void *reader_run(void *argument)
 }
 
 /* The writer is silent and stays so; the test hangs here when the break does not reach the wait. */
-static void test_break_wakes_a_wait_for_a_fifo(void **state)
+static void assert_break_wakes(struct folder *folder, struct bytes *content)
 {
-	struct bytes *plain = pcap_with_frames(3);
-	const char *path = add_fifo(*state, "fifo");
-	struct writer writer = { .path = path, .bytes = plain, .piece_bytes = plain->n - 5 };
+	const char *path = add_fifo(folder, "fifo");
+	struct writer writer = { .path = path, .bytes = content, .piece_bytes = content->n - 5 };
 	struct reader reader = { 0 };
 
-	plain->n -= 5;
+	content->n -= 5;
 	writer_start(&writer, true);
 	reader.capture = capture_open_files(&path, 1, NULL, NULL);
 	assert_non_null(reader.capture);
@@ -243,7 +271,17 @@ static void test_break_wakes_a_wait_for_a_fifo(void **state)
 	pthread_mutex_unlock(&writer.may_close);
 	pthread_join(writer.thread, NULL);
 	capture_close(reader.capture);
-	free(plain);
+	free(content);
+}
+
+static void test_break_wakes_a_wait_for_a_fifo(void **state)
+{
+	assert_break_wakes(*state, pcap_with_frames(3));
+}
+
+static void test_break_wakes_a_wait_for_a_fifo_of_pcapng(void **state)
+{
+	assert_break_wakes(*state, pcapng_with_frames(3));
 }
 
 static void *write_without_end(void *argument)
@@ -360,10 +398,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_folder(test_fifo_in_small_pieces),
 		with_folder(test_single_fifo_is_not_read_ahead),
+		with_folder(test_single_fifo_of_pcapng_is_not_read_ahead),
+		with_folder(test_fifo_is_open_before_its_first_frame),
 		with_folder(test_fifo_that_ends_in_a_record),
 		with_folder(test_fifo_without_a_byte_is_empty),
 		cmocka_unit_test(test_standard_input),
 		with_folder(test_break_wakes_a_wait_for_a_fifo),
+		with_folder(test_break_wakes_a_wait_for_a_fifo_of_pcapng),
 		with_folder(test_break_ends_a_fruitless_filter),
 		with_folder(test_break_from_a_signal_handler),
 		with_folder(test_break_in_a_file),
