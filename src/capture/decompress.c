@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define ZLIB_CONST /* next_in points to const */
 #include <zlib.h>
 #include <zstd.h>
 
@@ -122,8 +123,7 @@ static size_t inflate_step(struct decompressor *d, struct byte_span *input, uint
 	if (input->n_bytes == 0 && !d->part_open)
 		return 0;
 	d->part_open = true;
-	/* zlib promises not to write through next_in, whose type has no const unless ZLIB_CONST is set. */
-	d->gzip.next_in = (Bytef *)(uintptr_t)input->data;
+	d->gzip.next_in = input->data;
 	d->gzip.avail_in = (uInt)input->n_bytes;
 	d->gzip.next_out = out;
 	d->gzip.avail_out = (uInt)out_bytes;

@@ -21,8 +21,8 @@ const char *file_stream_display_name(const char *path);
 
 /*
  * Opens the path ("-" is standard input), blocks for a pipe until it has a writer and its first bytes are there,
- * and finds out the compression and the first bytes behind it. path and request are borrowed until the close. Null with *error filled on
- * failure; a file of 0 bytes is one.
+ * and finds out the compression and the first bytes behind it. path and request are borrowed until the close. Null
+ * with *error filled on failure; a file of 0 bytes is one.
  */
 struct file_stream *file_stream_open(const char *path, const struct break_request *request, struct error *error);
 

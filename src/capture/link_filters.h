@@ -28,9 +28,9 @@ int link_filters_init(struct link_filters *filters, const char *bpf_filter, uint
 void link_filters_fini(struct link_filters *filters);
 
 /*
- * The program for a link type; not for a filter that is everything. A filter that can match no frame of this link type
- * is a program that lets nothing through, but one that has no meaning there is an error: -1 with *error filled, in which
- * name says for what. *program is borrowed until the fini.
+ * The program for a link type; not for a filter that is everything. A filter that can match no frame of this link
+ * type is a program that lets nothing through, but one that has no meaning there is an error: -1 with *error
+ * filled, in which name says for what. *program is borrowed until the fini.
  */
 int link_filters_get(struct link_filters *filters, uint16_t file_link_type, const char *name,
 		     struct bpf_program *program, struct error *error);

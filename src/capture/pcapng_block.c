@@ -15,7 +15,7 @@ enum {
 	MAGIC_BYTES = 4,  /* of a section, behind its block's header */
 	TRAILER_BYTES = 4,
 	FIRST_BUFFER_BYTES = 64 * 1024,
-	/* 16 MiB and the fields of a packet block. The format has no limit; this one bounds what a forged length costs. */
+	/* 16 MiB and the fields of a packet block. The format has no limit; this bounds what a forged length costs. */
 	BLOCK_MAX_BYTES = 16 * 1024 * 1024 + 32,
 };
 

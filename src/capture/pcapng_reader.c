@@ -239,7 +239,7 @@ static int run_filter(struct pcapng_reader *reader, uint32_t at, const struct pc
 static enum pcapng_result take_packet(struct pcapng_reader *reader, const struct pcapng_block *block,
 				      struct frame *frame, bool *passes, struct error *reason)
 {
-	struct packet_fields fields;
+	struct packet_fields fields = { .captured_bytes = 0 };
 
 	if (read_packet(reader, block, &fields, reason) < 0)
 		return PCAPNG_DAMAGED;
@@ -277,7 +277,7 @@ static int take_description(struct pcapng_reader *reader, const struct pcapng_bl
 static int read_first_interface(struct pcapng_reader *reader, struct error *reason)
 {
 	struct pcapng_block block;
-	struct packet_fields fields;
+	struct packet_fields fields = { .captured_bytes = 0 };
 
 	while (reader->n_interfaces == 0) {
 		enum pcapng_block_result result = pcapng_blocks_read(&reader->blocks, &block, reason);

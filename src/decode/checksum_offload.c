@@ -31,16 +31,16 @@ static struct offload_host *find_host(struct checksum_offload *offload, const st
 {
 	uint32_t set = hash_addr(addr) % OFFLOAD_SETS;
 	struct offload_host *hosts = offload->hosts[set];
-	uint8_t way;
+	unsigned way;
 
 	for (way = 0; way < OFFLOAD_WAYS; way++) {
 		if (ip_addr_equal(&hosts[way].addr, addr)) {
-			offload->recent_way[set] = way;
+			offload->recent_way[set] = (uint8_t)way;
 			return &hosts[way];
 		}
 	}
 	way = offload->recent_way[set] == 0 ? 1 : 0;
-	offload->recent_way[set] = way;
+	offload->recent_way[set] = (uint8_t)way;
 	hosts[way] = (struct offload_host){ .addr = *addr };
 	return &hosts[way];
 }

@@ -31,8 +31,7 @@ const char *flow_end_reason_name(enum flow_end_reason reason)
 {
 	static const char *const names[] = {
 		[FLOW_END_TIMEOUT] = "timeout",  [FLOW_END_CLOSED] = "closed",     [FLOW_END_EVICTED] = "forced",
-		[FLOW_END_REUSED] = "tcp_reuse", [FLOW_END_SHUTDOWN] = "shutdown",
-		[FLOW_END_INTERIM] = "interim",
+		[FLOW_END_REUSED] = "tcp_reuse", [FLOW_END_SHUTDOWN] = "shutdown", [FLOW_END_INTERIM] = "interim",
 	};
 
 	assert((size_t)reason < sizeof(names) / sizeof(names[0]));

@@ -19,8 +19,8 @@
 static const struct sink_type *const sink_types[] = { &sink_type_stdout, &sink_type_file, &sink_type_unix };
 
 const struct sink_settings sink_settings_default = {
-	.direct_buffer_bytes = 256 * 1024,
-	.polled_buffer_bytes = 4 * 1024 * 1024,
+	.direct_buffer_bytes = 256UL * 1024,
+	.polled_buffer_bytes = 4UL * 1024 * 1024,
 	.flush_after_ms = 50,
 	.retry_min_ms = 100,
 	.retry_max_ms = 5000,

@@ -135,8 +135,9 @@ static void stream_written(struct sink *sink)
 {
 	struct stream_sink *stream = (struct stream_sink *)sink;
 
-	if (!stream->polled && line_buffer_free_bytes(&sink->buffer) < SINK_LINE_BYTES)
-		write_some(stream, SIZE_MAX);
+	/* A burst fills the buffer before the loop comes to this descriptor. */
+	if (line_buffer_free_bytes(&sink->buffer) < SINK_LINE_BYTES)
+		write_some(stream, stream->polled ? TURN_BYTES : SIZE_MAX);
 	if (stream->armed || !line_buffer_has_unsent(&sink->buffer))
 		return;
 	stream->armed = true;
@@ -216,7 +217,7 @@ static struct sink *make_stream(const struct sink_request *request, int fd, char
 	stream->is_socket = S_ISSOCK(status.st_mode);
 	stream->polled = stream->is_socket || S_ISFIFO(status.st_mode) || isatty(fd);
 	stream->is_shared = stream->polled && !stream->is_socket && path == NULL;
-	stream->flush_after.tv_usec = (suseconds_t)(settings->flush_after_ms * 1000);
+	stream->flush_after.tv_usec = (suseconds_t)settings->flush_after_ms * 1000;
 	stream->event = stream->polled ? event_new(request->base, fd, EV_WRITE | EV_PERSIST, on_event, stream)
 				       : event_new(request->base, -1, 0, on_event, stream);
 	if (stream->event == NULL ||

@@ -235,7 +235,13 @@ static void on_give_up(evutil_socket_t fd, short what, void *context)
 
 static void unix_written(struct sink *sink)
 {
-	arm((struct unix_sink *)sink);
+	struct unix_sink *unix_sink = (struct unix_sink *)sink;
+
+	/* A burst fills the buffer before the loop comes to this socket: what its reader takes now is not dropped. */
+	if (unix_sink->fd >= 0 && line_buffer_free_bytes(&sink->buffer) < SINK_LINE_BYTES &&
+	    send_some(unix_sink, TURN_BYTES) == SENT_NO_READER)
+		wait_for_reader(unix_sink);
+	arm(unix_sink);
 }
 
 /*

@@ -210,7 +210,9 @@ static inline const char *folder_name(struct folder *folder, const char *name)
 	char *path = folder->file[folder->n_files++];
 
 	assert_true(folder->n_files <= sizeof(folder->file) / sizeof(folder->file[0]));
-	snprintf(path, sizeof(folder->file[0]), "%s/%s", folder->path, name);
+	const size_t folder_bytes = strlen(folder->path);
+	memcpy(path, folder->path, folder_bytes);
+	snprintf(path + folder_bytes, sizeof(folder->file[0]) - folder_bytes, "/%s", name);
 	return path;
 }
 
