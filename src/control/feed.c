@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Decides when an event leaves the queue: offline, when every sink has room for it, so that the slowest reader sets the
- * pace; live, at once, as a reader must never slow the sensor down. The queue and the sinks know nothing of each other.
+ * pace; live, at once, as a reader must never slow the sensor down; at the end of a live run, when every sink has room
+ * or does not get any. The queue and the sinks know nothing of each other.
  */
 #include "feed.h"
 
@@ -19,7 +20,10 @@ struct feed {
 	struct event_queue *queue;
 	struct event_json *encoder;
 	struct event *readable; /* libevent: the queue has something */
+	bool is_patient;        /* a full sink makes the queue wait */
 	bool waits_for_room;    /* readable is not watched until a sink has room */
+	struct event *give_up;  /* libevent: live, such a wait was too long */
+	struct timeval patience;
 	bool has_ended;
 	struct error failure;
 	struct sensor_event *stats; /* a copy to which the sinks' counters are added */
@@ -33,6 +37,7 @@ static void end(struct feed *feed)
 		return;
 	feed->has_ended = true;
 	event_del(feed->readable);
+	event_del(feed->give_up);
 	feed->config.ended(feed->config.context);
 }
 
@@ -115,6 +120,14 @@ void feed_check(struct feed *feed)
 	end(feed);
 }
 
+static void wait_for_room(struct feed *feed)
+{
+	feed->waits_for_room = true;
+	event_del(feed->readable);
+	if (!feed->config.lossless)
+		event_add(feed->give_up, &feed->patience);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
 	struct feed *feed = context;
@@ -129,9 +142,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		} else if (event == NULL) {
 			if (event_queue_prepare_wait(feed->queue))
 				break;
-		} else if (feed->config.lossless && any_sink_full(feed)) {
-			feed->waits_for_room = true;
-			event_del(feed->readable);
+		} else if (feed->is_patient && any_sink_full(feed)) {
+			wait_for_room(feed);
 			break;
 		} else {
 			bool is_written = write_event(feed, event);
@@ -154,8 +166,25 @@ static void on_room(void *context)
 	if (!feed->waits_for_room || feed->has_ended)
 		return;
 	feed->waits_for_room = false;
+	event_del(feed->give_up);
 	event_add(feed->readable, NULL);
 	event_active(feed->readable, EV_READ, 0);
+}
+
+static void on_give_up(evutil_socket_t fd, short what, void *context)
+{
+	struct feed *feed = context;
+
+	(void)fd;
+	(void)what;
+	feed->is_patient = false;
+	on_room(feed);
+}
+
+void feed_wait_from_now(struct feed *feed, unsigned timeout_ms)
+{
+	feed->patience = (struct timeval){ .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	feed->is_patient = true;
 }
 
 struct feed *feed_create(const struct feed_config *config, struct event_base *base, struct event_queue *queue,
@@ -167,10 +196,12 @@ struct feed *feed_create(const struct feed_config *config, struct event_base *ba
 		goto no_memory;
 	feed->config = *config;
 	feed->queue = queue;
+	feed->is_patient = config->lossless;
 	feed->encoder = event_json_create();
 	feed->stats = calloc(1, sizeof(*feed->stats));
 	feed->readable = event_new(base, event_queue_fd(queue), EV_READ | EV_PERSIST, on_readable, feed);
-	if (feed->encoder == NULL || feed->stats == NULL || feed->readable == NULL ||
+	feed->give_up = event_new(base, -1, 0, on_give_up, feed);
+	if (feed->encoder == NULL || feed->stats == NULL || feed->readable == NULL || feed->give_up == NULL ||
 	    event_add(feed->readable, NULL) != 0)
 		goto no_memory;
 	for (size_t i = 0; i < config->n_outputs; i++) {
@@ -230,6 +261,8 @@ void feed_destroy(struct feed *feed)
 	feed_flush(feed, 0, &ignored);
 	if (feed->readable != NULL)
 		event_free(feed->readable);
+	if (feed->give_up != NULL)
+		event_free(feed->give_up);
 	event_json_destroy(feed->encoder);
 	free(feed->stats);
 	free(feed);

@@ -34,6 +34,12 @@ void feed_check(struct feed *feed);
 /* SIGHUP: opens files anew. Failures are said in the log, and the old file stays in use. */
 void feed_reopen(struct feed *feed);
 
+/*
+ * At the end of a live run, when waiting slows nothing down: from now on a full sink makes the queue wait, until one
+ * stays full for timeout_ms.
+ */
+void feed_wait_from_now(struct feed *feed, unsigned timeout_ms);
+
 /* Lines dropped by the sinks so far. */
 uint64_t feed_dropped(const struct feed *feed);
 
