@@ -24,7 +24,7 @@
 enum {
 	TICK_MS = 200,
 	PROGRESS_AFTER_TICKS = 5, /* shorter runs need no bar */
-	STATUS_EVERY_TICKS = 25,  /* for systemctl status */
+	STATUS_EVERY_TICKS = 25,  /* for systemctl status, and more often when the watchdog wants it */
 	LIVE_FLUSH_MS = 5000,     /* a reader that hangs must not hold up the end of a service */
 	SUMMARY_TEXT_BYTES = 8192,
 };
@@ -36,7 +36,8 @@ struct run {
 	bool is_live;
 	bool shows_progress;
 	unsigned n_ticks;
-	uint64_t started_ns; /* on the machine's monotonic clock: for people only */
+	unsigned status_ticks; /* live: between two messages to the service manager */
+	uint64_t started_ns;   /* on the machine's monotonic clock: for people only */
 	struct event_base *base;
 	struct capture *capture;
 	struct ruleset *ruleset;
@@ -92,6 +93,8 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
 	(void)what;
 	sd_notify(0, "STOPPING=1");
 	let_signals_kill(run);
+	if (run->is_live)
+		feed_wait_from_now(run->feed, LIVE_FLUSH_MS);
 	pipeline_stop(run->pipeline);
 }
 
@@ -109,6 +112,20 @@ static void on_feed_ended(void *context)
 	struct run *run = context;
 
 	event_base_loopbreak(run->base);
+}
+
+/* At least twice within the watchdog's time (sd_watchdog_enabled(3)). */
+static unsigned choose_status_ticks(void)
+{
+	uint64_t watchdog_us = 0;
+	uint64_t ticks;
+
+	if (sd_watchdog_enabled(0, &watchdog_us) <= 0)
+		return STATUS_EVERY_TICKS;
+	ticks = watchdog_us / 2 / (TICK_MS * UINT64_C(1000));
+	if (ticks > STATUS_EVERY_TICKS)
+		return STATUS_EVERY_TICKS;
+	return ticks > 0 ? (unsigned)ticks : 1;
 }
 
 static void notify_status(const struct run *run)
@@ -133,7 +150,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	run->n_ticks++;
 	feed_check(run->feed);
-	if (run->is_live && run->n_ticks % STATUS_EVERY_TICKS == 0)
+	if (run->is_live && run->n_ticks % run->status_ticks == 0)
 		notify_status(run);
 	if (!run->shows_progress || run->n_ticks < PROGRESS_AFTER_TICKS)
 		return;
@@ -349,6 +366,7 @@ enum exit_code run_execute(const struct config *config)
 	struct error error = { .text = "" };
 	enum exit_code code;
 
+	run.status_ticks = choose_status_ticks();
 	run.shows_progress = wants_progress(&run);
 	code = open_all(&run, &error);
 	if (code == EXIT_DONE) {
