@@ -59,12 +59,12 @@ struct decoder {
 struct decode_context {
 	struct decoder *decoder;
 	struct packet *packet;
-	uint8_t depth;             /* IP headers, tunnels and inner Ethernet headers entered */
-	uint8_t n_vlan_tags;       /* seen; packet->n_vlans of them are stored */
-	bool is_quote;             /* inside an ICMP error: lengths may exceed what is there */
-	bool is_reassembled;       /* reading from the fragment table: only TCP is looked for */
-	bool ipv4_checksum_wrong;  /* of the innermost IPv4 header: accepted if the TCP checksum is, or is explained */
-	bool pseudo_header_unsure; /* the addresses that the TCP checksum covers are not those of the packet */
+	uint8_t depth;               /* IP headers, tunnels and inner Ethernet headers entered */
+	uint8_t n_vlan_tags;         /* seen; packet->n_vlans of them are stored */
+	bool is_quote;               /* inside an ICMP error: lengths may exceed what is there */
+	bool is_reassembled;         /* reading from the fragment table: only TCP is looked for */
+	bool ipv4_checksum_wrong;    /* innermost IPv4 header's: accepted if TCP's is wrong too, and explained */
+	bool pseudo_header_unsure;   /* the addresses that the TCP checksum covers are not those of the packet */
 	const uint8_t *fragment_end; /* if is_reassembled: one past the first fragment's bytes */
 };
 

@@ -102,6 +102,7 @@ enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)
 	const uint8_t *header = cursor_peek(&in, IPV4_HEADER_MIN_BYTES);
 	uint32_t header_bytes;
 	uint16_t total_bytes;
+	bool is_fragment;
 
 	if (header == NULL)
 		return DECODE_TRUNCATED_IPV4;
@@ -121,13 +122,16 @@ enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)
 	context->packet->ip_bytes = saturate_u16(in.wire_bytes);
 	if (!cursor_skip(&in, header_bytes))
 		return DECODE_TRUNCATED_IPV4;
+	is_fragment = (load_be16(header + 6) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0;
 	if (!ipv4_checksum_is_good(context, header, header_bytes, total_bytes)) {
-		if (context->decoder->config.checksum == CHECKSUM_MODE_ON)
+		/* Fragments and ICMP errors have no other checksum to tell rewriting from what the receiver drops. */
+		if (context->decoder->config.checksum == CHECKSUM_MODE_ON || is_fragment ||
+		    header[9] == IPPROTO_NR_ICMP)
 			return DECODE_BAD_IPV4_CHECKSUM;
-		/* Rewritten addresses spoil both checksums, damage seldom only this one: the segment's own decides. */
+		/* Rewritten addresses spoil both checksums: the segment's own decides. */
 		context->ipv4_checksum_wrong = true;
 	}
-	if ((load_be16(header + 6) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0)
+	if (is_fragment)
 		return decode_ipv4_fragment(context, header, in);
 	return decode_ip_payload(context, header[9], in);
 }

@@ -117,16 +117,14 @@ static enum checksum_state judge_checksum(struct decode_context *context, const 
 {
 	struct decoder *decoder = context->decoder;
 	struct packet *packet = context->packet;
-	enum tcp_checksum checksum;
-	bool is_explained;
-
 	bool is_whole = segment->captured_bytes == segment->wire_bytes && !context->pseudo_header_unsure;
+	enum tcp_checksum checksum = TCP_CHECKSUM_WRONG;
+	bool is_explained;
 
 	if (decoder->config.checksum == CHECKSUM_MODE_OFF || (!is_whole && !context->ipv4_checksum_wrong)) {
 		decoder->stats.checksum_unchecked++;
 		return CHECKSUM_UNCHECKED;
 	}
-	checksum = TCP_CHECKSUM_WRONG;
 	if (is_whole)
 		checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
 	is_explained = decoder->config.checksum == CHECKSUM_MODE_AUTO &&
@@ -200,7 +198,8 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 	judge_flags(packet);
 	judge_fields(packet);
 	packet->checksum = judge_checksum(context, &in);
-	if (context->ipv4_checksum_wrong && packet->checksum == CHECKSUM_BAD)
+	/* Rewritten addresses spoil both checksums. With TCP's right, it is a packet that its receiver drops. */
+	if (context->ipv4_checksum_wrong && packet->checksum != CHECKSUM_OFFLOADED)
 		return DECODE_BAD_IPV4_CHECKSUM;
 	return DECODE_TCP;
 }

@@ -251,6 +251,8 @@ void pb_gre(struct packet_builder *pb, uint16_t flags)
 
 	for (uint16_t bit = 0x1000; bit != 0; bit = (uint16_t)(bit << 1))
 		n_bytes += (flags & bit) != 0 && bit != 0x4000 ? 4 : 0;
+	if ((flags & 0x0081) == 0x0081)
+		n_bytes += 4;
 	header = add_layer(pb, PB_GRE, n_bytes, (struct identity){ .protocol = 47 });
 	put16(header, flags);
 	if ((flags & 7) == 1)
@@ -528,7 +530,8 @@ static void finish_layer(struct packet_builder *pb, uint32_t layer)
 		break;
 	case PB_GRE:
 		if ((get16(header) & 7) == 1)
-			put16(header + 4, n_bytes - (get16(header) & 0x1000 ? 12 : 8));
+			put16(header + 4,
+			      n_bytes - 8 - (get16(header) & 0x1000 ? 4U : 0) - (get16(header) & 0x80 ? 4U : 0));
 		break;
 	case PB_UDP:
 		put16(header + 4, n_bytes);

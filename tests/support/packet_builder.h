@@ -97,7 +97,8 @@ void pb_ipv6(struct packet_builder *pb, const char *src, const char *dst);
 /* number: protocol number of the extension header; data_bytes (a multiple of 8) zero bytes behind its first 8. */
 void pb_ipv6_extension(struct packet_builder *pb, uint8_t number, uint32_t data_bytes);
 
-/* flags: the header's first word: 0x8000 checksum, 0x2000 key, 0x1000 sequence, 0x0001 PPTP. */
+/* flags: the header's first word: 0x8000 checksum, 0x2000 key, 0x1000 sequence, 0x0001 PPTP and then 0x0080
+ * acknowledgement. */
 void pb_gre(struct packet_builder *pb, uint16_t flags);
 /* type 1, 2 or 3. Adds the GRE header that it needs. */
 void pb_erspan(struct packet_builder *pb, unsigned type);
