@@ -29,16 +29,16 @@ uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t n_bytes)
 		n_bytes -= 8;
 	}
 	sum += low + high;
-	while (n_bytes > 0) {
-		uint32_t n_last = n_bytes < sizeof(word) ? n_bytes : (uint32_t)sizeof(word);
-
-		word = 0;
-		memcpy(&word, bytes, n_last);
+	if (n_bytes >= sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
 		sum += word;
-		bytes += n_last;
-		n_bytes -= n_last;
+		bytes += sizeof(word);
+		n_bytes -= (uint32_t)sizeof(word);
 	}
-	return sum;
+	word = 0;
+	for (uint32_t i = 0; i < n_bytes; i++)
+		((uint8_t *)&word)[i] = bytes[i];
+	return sum + word;
 }
 
 uint16_t checksum_fold(uint64_t sum)

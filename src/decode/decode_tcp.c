@@ -28,16 +28,18 @@ static uint32_t hash_segment(const uint8_t *bytes, uint32_t n_bytes)
 	uint64_t hash = n_bytes * multiplier;
 	uint64_t word;
 
-	while (n_left > 0) {
-		uint32_t n_word = n_left < sizeof(word) ? n_left : (uint32_t)sizeof(word);
-
-		word = 0;
-		memcpy(&word, bytes, n_word);
+	while (n_left >= sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
 		hash = (hash ^ word) * multiplier;
 		hash ^= hash >> 32;
-		bytes += n_word;
-		n_left -= n_word;
+		bytes += sizeof(word);
+		n_left -= (uint32_t)sizeof(word);
 	}
+	word = 0;
+	for (uint32_t i = 0; i < n_left; i++)
+		word = word << 8 | bytes[i];
+	hash = (hash ^ word) * multiplier;
+	hash ^= hash >> 32;
 	return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
 }
 
