@@ -178,7 +178,7 @@ static void test_quiet_interface_is_idle(void **state)
 
 static void *break_later(void *capture)
 {
-	const struct timespec wait = { .tv_nsec = 50 * 1000 * 1000 };
+	const struct timespec wait = { .tv_nsec = 50000000 };
 
 	nanosleep(&wait, NULL);
 	capture_break(capture);

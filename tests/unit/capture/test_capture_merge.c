@@ -105,19 +105,19 @@ static void test_many_files_interleaved(void **state)
 	const char *paths[N_FILES];
 	struct step expected[N_FILES * N_ROUNDS];
 
-	for (uint16_t i = 0; i < N_FILES; i++) {
+	for (unsigned i = 0; i < N_FILES; i++) {
 		uint32_t seconds[N_ROUNDS + 1] = { 0 };
 		char name[8];
 		for (uint32_t round = 0; round < N_ROUNDS; round++) {
 			/* The file order turns by one in each round. */
 			uint32_t place = round * N_FILES + (i + round) % N_FILES;
 			seconds[round] = 1 + place;
-			expected[place] = (struct step){ .second = 1 + place, .source = i };
+			expected[place] = (struct step){ .second = 1 + place, .source = (uint16_t)i };
 		}
 		snprintf(name, sizeof(name), "f%u", i);
 		paths[i] = add_file(*state, name, seconds);
 	}
-	assert_order(paths, N_FILES, expected, N_FILES * N_ROUNDS);
+	assert_order(paths, N_FILES, expected, sizeof(expected) / sizeof(expected[0]));
 }
 
 /* The cut file ends, the others go on, and the end says which one it was. */

@@ -286,9 +286,9 @@ static void test_break_wakes_a_wait_for_a_fifo_of_pcapng(void **state)
 
 static void *write_without_end(void *argument)
 {
-	const char *path = argument;
+	const struct folder *folder = argument;
 	struct bytes *plain = pcap_with_frames(1000);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(folder->file[0], O_WRONLY | O_CLOEXEC);
 	ssize_t n = write(fd, plain->data, PCAP_HEADER_BYTES);
 
 	/* The same frames again and again, until the reader goes away. */
@@ -311,7 +311,7 @@ static void test_break_ends_a_fruitless_filter(void **state)
 	pthread_t writer;
 
 	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(pthread_create(&writer, NULL, write_without_end, (void *)(uintptr_t)path), 0);
+	assert_int_equal(pthread_create(&writer, NULL, write_without_end, *state), 0);
 	reader.capture = capture_open_files(&path, 1, "udp", NULL);
 	assert_non_null(reader.capture);
 	assert_int_equal(pthread_create(&reader.thread, NULL, reader_run, &reader), 0);

@@ -60,7 +60,7 @@ static void test_times_out_of_range_become_the_limit(void **state)
 	assert_int_equal(time_of(0, INT64_MAX, 1000), TIME_MAX_NS);
 	assert_int_equal(time_of(INT64_MAX / (int64_t)NS_PER_SEC, 999999999, 1), TIME_MAX_NS);
 	/* What the tracker adds to it does not wrap. */
-	assert_true(TIME_MAX_NS + 365 * 86400 * NS_PER_SEC > TIME_MAX_NS);
+	assert_true(TIME_MAX_NS + NS_PER_SEC * 365 * 86400 > TIME_MAX_NS);
 }
 
 static void test_wire_length_is_at_least_the_captured_one(void **state)
