@@ -28,8 +28,8 @@ struct capture_file {
 /* A section's block type, the same in both byte orders. */
 static const uint8_t pcapng_magic[] = { 0x0a, 0x0d, 0x0d, 0x0a };
 
-/* Whether the bytes begin as pcap (in any of its variants and byte orders) or pcapng does. */
-static bool is_capture_magic(const uint8_t head[static 4])
+/* Whether the bytes begin as pcap does, in any of its variants and byte orders. */
+static bool is_pcap_magic(const uint8_t head[static 4])
 {
 	/* clang-format off */
 	static const uint8_t magics[][4] = {
@@ -43,7 +43,15 @@ static bool is_capture_magic(const uint8_t head[static 4])
 		if (memcmp(head, magics[i], sizeof(magics[i])) == 0)
 			return true;
 	}
-	return memcmp(head, pcapng_magic, sizeof(pcapng_magic)) == 0;
+	return false;
+}
+
+static bool is_pcapng(const struct capture_file *file)
+{
+	uint8_t head[4];
+
+	return file_stream_head(file->stream, head) == sizeof(head) &&
+	       memcmp(head, pcapng_magic, sizeof(pcapng_magic)) == 0;
 }
 
 /* Says why the file's beginning is refused; the reader's reason counts for captures only. Returns -1. */
@@ -57,7 +65,7 @@ static int refuse(const struct capture_file *file, const char *reason, struct er
 		return error_set(error, "%s: no capture can be read from it: %s", file->name, damage);
 	if (n_head == 0)
 		return error_set(error, "%s: is empty once unpacked; a capture has at least a header", file->name);
-	if (n_head == sizeof(head) && is_capture_magic(head))
+	if (is_pcapng(file) || (n_head == sizeof(head) && is_pcap_magic(head)))
 		return error_set(error, "%s: its header is cut off or damaged: %s", file->name, reason);
 	return error_set(error, "%s: is neither pcap nor pcapng (plain, gzip or zstd)", file->name);
 }
@@ -96,7 +104,6 @@ struct capture_file *capture_file_open(const char *path, const char *bpf_filter,
 				       struct error *error)
 {
 	struct capture_file *file = calloc(1, sizeof(*file));
-	uint8_t head[4];
 
 	if (file == NULL) {
 		error_set(error, "%s: not enough memory to read it", path);
@@ -107,9 +114,7 @@ struct capture_file *capture_file_open(const char *path, const char *bpf_filter,
 	file->stream = file_stream_open(path, request, error);
 	if (file->stream == NULL)
 		goto fail;
-	bool is_pcapng = file_stream_head(file->stream, head) == sizeof(head) &&
-			 memcmp(head, pcapng_magic, sizeof(pcapng_magic)) == 0;
-	if ((is_pcapng ? open_pcapng(file, bpf_filter, error) : open_pcap(file, bpf_filter, error)) < 0)
+	if ((is_pcapng(file) ? open_pcapng(file, bpf_filter, error) : open_pcap(file, bpf_filter, error)) < 0)
 		goto fail;
 	return file;
 fail:

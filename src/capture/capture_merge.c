@@ -2,7 +2,7 @@
 /*
  * The order in which frames of several files are handed out: a binary heap of the files, each with its next frame
  * at hand, the earliest at the root, ties in the order of the paths. A file is advanced only when its frame has
- * been used, so a single pipe is never read ahead, and libpcap's buffers serve without copying.
+ * been used, so a single pipe is never read ahead, and the readers' buffers serve without copying.
  */
 #include "capture_merge.h"
 

@@ -285,7 +285,7 @@ static int read_first_interface(struct pcapng_reader *reader, struct error *reas
 			return error_set(reason, "no interface is described in it");
 		if (result == PCAPNG_BLOCK_DAMAGED || take_description(reader, &block, reason) < 0)
 			return -1;
-		/* Which fails, and says why: its interface is unknown at best. */
+		/* It fails, and says why: no interface is known yet. */
 		if (is_packet(block.type) && read_packet(reader, &block, &fields, reason) < 0)
 			return -1;
 	}
