@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the seeds of fuzz_decode, one file per sample frame, and some of fragments: make_decode_seeds FOLDER. What
- * the fuzzer finds is added to that folder by hand, under names that say what was wrong.
+ * libFuzzer adds stands beside them: path-*, one small input for each branch that no seed reaches (-set_cover_merge=1
+ * -use_counters=0), and inputs that broke something under names that say what.
  */
 #include <stdio.h>
 #include <stdlib.h>
