@@ -30,7 +30,7 @@ class Sensor:
     _number = 0
 
     def __init__(self, place, host, *options, interface="wire", events="alert,flow,tcp_state,stats,summary", prefix=(),
-                 argv=None, output=None, validated=True, bpf=(), stdout=subprocess.DEVNULL, **rest):
+                 argv=None, output=None, validated=True, bpf=(), stdout=subprocess.DEVNULL, environment=None, **rest):
         Sensor._number += 1
         self.output = output or place.path(f"events-{Sensor._number}.json")
         self.validated = validated
@@ -44,7 +44,8 @@ class Sensor:
         self.argv = argv or [place.binary, "-i", interface, "--rules", str(RULES), "--events", events, "-o",
                              f"file:{self.output}", *options, *bpf]
         # A sanitizer's complaint must not look like one of the program's own exit codes.
-        environment = dict(os.environ, NOTIFY_SOCKET=str(notify_path), ASAN_OPTIONS="exitcode=99")
+        environment = {**os.environ, "NOTIFY_SOCKET": str(notify_path), "ASAN_OPTIONS": "exitcode=99",
+                       **(environment or {})}
         environment.pop("JOURNAL_STREAM", None)
         with open(self._stderr_path, "wb") as stderr:
             self.process = host.spawn(*prefix, *self.argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,

@@ -19,7 +19,7 @@ def test_a_syn_flood_raises_its_alarm_within_two_seconds(place):
     sensor = place.sensor(wire.server, events="alert,stats,summary")
     listener = wire.listen(PORT)
     wire.converse(listener, times=5)
-    with contextlib.closing(SynFlood(wire, PORT, RATE)) as flood:
+    with contextlib.closing(SynFlood(wire, SERVER, PORT, RATE)) as flood:
         alarm = wait_until(lambda: [event for event in sensor.events("alert")
                                     if event["detection"]["detector"] == "syn_flood"],
                            "an alarm", 30)[0]

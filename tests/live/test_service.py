@@ -106,6 +106,14 @@ def test_the_service_manager_hears_of_start_stop_and_life(place):
     check_equal(sensor.notified()[-1], "STOPPING=1", "the last message")
 
 
+def test_the_watchdog_hears_of_it_twice_within_its_time(place):
+    sensor = place.sensor(place.wire().server, environment={"WATCHDOG_USEC": "1000000"})
+    began = time.monotonic()
+    wait_until(lambda: sum("WATCHDOG=1" in text for text in sensor.notified()) >= 4, "4 signs of life", 30)
+    seconds = time.monotonic() - began
+    check(seconds < 3 * place.patience, f"4 signs of life in {seconds:.2f} s")
+
+
 def test_what_is_idle_costs_nothing(place):
     sensor = place.sensor(place.wire().server)
     before, began = sensor.cpu_seconds(), time.monotonic()

@@ -3,6 +3,7 @@
 """The sinks of tcpwitness under readers that come late, stall, die and return; live, when nothing may wait for them,
 and with captures, when nothing may be lost."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,8 +18,11 @@ from harness import check, check_equal, main, read_events, wait_until
 from lab.pcapfile import PcapWriter
 from lab.segment import ACK, FIN, PSH, SYN, forge
 from sensor import RULES
+from wire import NOBODY, SynFlood
 
 READ_BYTES = 1 << 16
+STALLED_STOP_SECONDS = 15
+BURST_SYNS = 10000
 BURST = 400  # connections; their events are fewer than the queue holds
 SECOND_SIGNAL_SECONDS = 2  # less than what it would wait for the reader
 
@@ -94,10 +98,10 @@ def reader(place):
     return made
 
 
-def live_sensor(place, wire, *options):
+def live_sensor(place, wire, *options, **rest):
     """Writes into a file and to the socket."""
     return place.sensor(wire.server, "-o", f"unix:{place.path('socket')}", "--set", "stats.interval=100ms", *options,
-                        events="tcp_state,stats,summary", validated=False)
+                        events="tcp_state,stats,summary", validated=False, **rest)
 
 
 def lines_of(path):
@@ -209,10 +213,35 @@ def test_a_reader_that_dies_within_a_line_gets_all_of_it_when_it_returns(place):
     check_equal(received, in_order(received, produced), "lines in the order of the file")
 
 
+def test_a_reader_that_keeps_up_gets_all_of_a_burst(place):
+    """The records of all connections at the end: more than the queue holds, and more than a sink keeps for its
+    reader."""
+    wire = place.wire()
+    keen = reader(place)
+    sensor = place.sensor(wire.server, "-o", f"unix:{place.path('socket')}", "--set", "stats.interval=100ms",
+                          events="flow,stats,summary", validated=False)
+    keen.accept().read_on()
+    with contextlib.closing(SynFlood(wire, NOBODY, PORT, rate=20000, limit=BURST_SYNS)) as flood:
+        flood.wait()
+    wait_until(lambda: n_created(sensor) == BURST_SYNS, f"{BURST_SYNS} SYNs seen", 60 * place.patience)
+    check_equal(sensor.stop()[0], 0, "exit code")
+    keen.wait_end(30 * place.patience)
+    records = sensor.output.read_bytes()
+    check_equal(records.count(b'"event_type":"flow"'), BURST_SYNS, "records in the file")
+    check_equal(keen.contents().count(b'"event_type":"flow"'), BURST_SYNS, "records at the socket")
+    check(keen.contents() == records, "the same bytes at the socket and in the file")
+
+
+def n_created(sensor):
+    told = sensor.events("stats")
+    return told[-1]["stats"]["flow"]["created"] if told else 0
+
+
 def test_a_second_signal_ends_a_flush_that_nobody_reads(place):
     wire = place.wire()
     stalled = reader(place)
-    sensor = live_sensor(place, wire)
+    # The thread that it leaves behind is on purpose.
+    sensor = live_sensor(place, wire, environment={"TSAN_OPTIONS": "report_thread_leaks=0"})
     stalled.accept()
     make_drops(place, wire, wire.listen(PORT), sensor)
     sensor.process.send_signal(signal.SIGTERM)
@@ -229,6 +258,20 @@ def test_a_pipe_whose_reader_went_away_ends_it(place):
     wire.converse(wire.listen(PORT))
     check_equal(sensor.process.wait(10 * place.patience), 3, "exit code")
     check_equal(sensor.stderr(), "tcpwitness: output -: the reader closed it before the end\n", "stderr")
+
+
+def test_a_stalled_reader_cannot_hold_up_the_end_for_ever(place):
+    """Two waits, one while records are written and one for what is left, and what it costs is said."""
+    wire = place.wire()
+    stalled = reader(place)
+    sensor = live_sensor(place, wire)
+    stalled.accept()
+    make_drops(place, wire, wire.listen(PORT), sensor)
+    code, seconds = sensor.stop()
+    check_equal(code, 3, "exit code")
+    check(seconds < STALLED_STOP_SECONDS * place.patience, f"ended after {seconds:.2f} s")
+    check("lines were not read within 5000 ms (is the reader running?)" in sensor.stderr(), "what was lost, for people")
+    check_equal(read_events(sensor.output)[-1]["event_type"], "summary", "the last event in the file")
 
 
 # --- captures ---------------------------------------------------------------------------------------------------------

@@ -136,11 +136,12 @@ class Recorder:
 
 
 class SynFlood:
-    """SYNs from addresses that are none of the client's, sent by the client's namespace at about rate a second."""
+    """SYNs from addresses that are none of the client's, sent by the client's namespace, at rate a second or as fast as
+    it can, until close() or until there were limit."""
 
-    def __init__(self, wire, port, rate):
+    def __init__(self, wire, address, port, rate, limit=None):
         self._socket = wire.client.run(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        self._port, self._rate = port, rate
+        self._address, self._port, self._rate, self._limit = address, port, rate, limit
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, daemon=True)
         self.sent = 0
@@ -149,14 +150,19 @@ class SynFlood:
 
     def _send(self):
         first = int(ipaddress.ip_address("198.18.0.1"))
-        while not self._stop.is_set():
-            while self.sent < (time.monotonic() - self.began) * self._rate:
-                source = str(ipaddress.ip_address(first + self.sent % 60000))
-                raw = forge(source, SERVER, 1024 + self.sent % 50000, self._port, SYN, self.sent * 7919,
-                            options=mss_option())
-                self._socket.sendto(raw, (SERVER, 0))
-                self.sent += 1
-            self._stop.wait(0.002)
+        while self.sent != self._limit and not self._stop.is_set():
+            if self.sent >= (time.monotonic() - self.began) * self._rate:
+                self._stop.wait(0.002)
+                continue
+            source = str(ipaddress.ip_address(first + self.sent % 60000))
+            raw = forge(source, self._address, 1024 + self.sent % 50000, self._port, SYN, self.sent * 7919,
+                        options=mss_option())
+            self._socket.sendto(raw, (self._address, 0))
+            self.sent += 1
+
+    def wait(self):
+        """Until limit SYNs were sent."""
+        self._thread.join()
 
     def close(self):
         self._stop.set()
