@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Closing: FIN and what acknowledges it (RFC 9293 3.6), and RST with the acceptance test of RFC 5961
- * section 3, from where an observer stands.
- */
+/* Closing: FIN and what acknowledges it (RFC 9293 3.6), from where an observer stands. */
 #include "tcp_internal.h"
 
 static enum conn_side sender_side(const struct segment *seg)
@@ -13,16 +10,6 @@ static enum conn_side sender_side(const struct segment *seg)
 static bool covers_fin(const struct tcp_end *fin_sender, uint32_t ack)
 {
 	return fin_sender->fin_seen && seq_gt(ack, fin_sender->fin_seq);
-}
-
-static void note_closer(struct segment *seg)
-{
-	struct tcp_conn *conn = seg->conn;
-
-	if (conn->closed_by_known)
-		return;
-	conn->closed_by_known = true;
-	conn->closed_by = seg->sender_side;
 }
 
 /*
@@ -103,8 +90,14 @@ static void fin_sent(struct segment *seg)
 	sender->fins++;
 	if (!sender->fin_seen) {
 		infer_unseen_fin(seg);
-		note_closer(seg);
-		sender->fin_may_be_unseen = false;
+		segment_note_closer(seg);
+		/*
+		 * It may repeat a FIN that the tap has not seen, which then crossed the other one: LAST_ACK is sure only
+		 * if this end acknowledged the other FIN before, where its own now stands.
+		 */
+		sender->close_order_unsure =
+			seg->receiver->fin_seen && (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);
+		sender->close_may_be_unseen = false;
 		sender->fin_seen = true;
 		sender->fin_seq = fin_seq;
 		first_fin(seg);
@@ -136,6 +129,8 @@ static void fin_acknowledged(struct segment *seg)
 {
 	enum conn_side side = sender_side(seg);
 
+	if (!segment_has(seg, SEG_FIN))
+		seg->sender->acked_fin_at = seg->end;
 	end_prove(seg, side, TCPE_RCV_FIN, !end_is_pending(seg->sender, TCPE_RCV_FIN));
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_FIN);
 }
@@ -154,157 +149,4 @@ void close_segment(struct segment *seg)
 	else if (sender->fin_seen && seg->packet->payload_bytes > 0 && seq_gt(seg->end, sender->fin_seq))
 		segment_anomaly(seg, ANOMALY_DATA_AFTER_FIN);
 	presume_fin_read(seg);
-}
-
-/* --- RST --- */
-
-enum rst_class { RST_EXACT, RST_IN_WINDOW, RST_OUT_OF_WINDOW };
-
-/*
- * RFC 5961 3.2 asks for the receiver's exact RCV.NXT. The tap knows that only within limits: at
- * least what the receiver acknowledged, at most what the sender was seen to send.
- */
-static enum rst_class classify(const struct segment *seg)
-{
-	const struct tcp_end *sender = seg->sender;
-	const struct tcp_end *receiver = seg->receiver;
-	uint32_t seq = seg->packet->seq;
-	uint32_t window = receiver->window_known ? receiver->window_bytes : 65535;
-
-	if (!receiver->acked_any)
-		return !sender->seq_known || seq == sender->snd_nxt ? RST_EXACT : RST_OUT_OF_WINDOW;
-	if (seq == receiver->last_ack || (sender->seq_known && seq == sender->snd_nxt))
-		return RST_EXACT;
-	if (sender->seq_known && seq_geq(seq, receiver->last_ack) && seq_leq(seq, sender->snd_nxt))
-		return RST_EXACT;
-	if (seq_gt(seq, receiver->last_ack) && seq_lt(seq, receiver->last_ack + window))
-		return RST_IN_WINDOW;
-	return RST_OUT_OF_WINDOW;
-}
-
-/*
- * The receiver is in SYN_SENT: acceptable when the RST acknowledges its SYN (RFC 9293 3.10.7.3). An acknowledgement of
- * the SYN without the data on it (RFC 7413) counts as well.
- */
-static void reset_of_attempt(struct segment *seg)
-{
-	struct tcp_end *receiver = seg->receiver;
-	uint32_t ack = seg->packet->ack;
-
-	if (!segment_has(seg, SEG_ACK) || !seq_gt(ack, receiver->iss) || !seq_leq(ack, receiver->snd_nxt)) {
-		segment_anomaly(seg, ANOMALY_RST_OUT_OF_WINDOW);
-		seg->verdict->kind = CONN_TRACK_ONLY;
-		return;
-	}
-	segment_anomaly(seg, ANOMALY_RST_REFUSES_SYN);
-	if (!seg->sender->syn_seen)
-		seg->conn->refused = true;
-	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
-}
-
-/*
- * An end in SYN_SENT answers what does not acknowledge its SYN with a RST and goes on (RFC 9293 3.10.7.3, figures 8 and
- * 9). Seen when the RST's number is the acknowledgement that it could not accept, and another SYN of it is still open.
- */
-static bool answers_wrong_ack(struct segment *seg)
-{
-	struct tcp_end *sender = seg->sender;
-	uint32_t other_iss = sender->iss;
-
-	if (sender->sure != TCPS_SYN_SENT)
-		return false;
-	if (!seg->receiver->syn_seen) {
-		if (seg->packet->seq == sender->iss + 1 || seg->packet->seq == sender->snd_nxt)
-			return false;
-		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
-		return true;
-	}
-	for (unsigned i = 0; i < sender->n_candidates; i++) {
-		if (sender->candidates[i] + 1 != seg->packet->seq)
-			other_iss = sender->candidates[i];
-	}
-	if (other_iss == seg->packet->seq - 1)
-		return false;
-	segment_anomaly(seg, ANOMALY_OLD_DUPLICATE_SYN);
-	sender->iss = other_iss;
-	sender->syn_end = other_iss + 1;
-	sender->snd_nxt = other_iss + 1;
-	end_contradict(seg, sender_side(seg), TCPE_RCV_SYNACK);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
-	/* The SYN-ACK to the other SYN will have another number: forget this one. */
-	seg->receiver->syn_seen = false;
-	seg->receiver->n_candidates = 0;
-	seg->receiver->seq_known = false;
-	return true;
-}
-
-static void note_reset(struct segment *seg)
-{
-	struct tcp_conn *conn = seg->conn;
-	struct tcp_end *sender = seg->sender;
-
-	if (sender->sure == TCPS_SYN_SENT && seg->receiver->sure == TCPS_SYN_RCVD)
-		conn->synack_reset = true;
-	if (sender->fin_seen)
-		segment_anomaly(seg, ANOMALY_RST_AFTER_FIN);
-	else if (conn->established_once && !seg->receiver->fin_seen)
-		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
-	if (seg->receiver->state == TCPS_TIME_WAIT)
-		segment_anomaly(seg, ANOMALY_TIME_WAIT_ASSASSINATED);
-	note_closer(seg);
-}
-
-void reset_segment(struct segment *seg)
-{
-	static const enum anomaly names[] = {
-		[RST_EXACT] = ANOMALY_RST_EXACT,
-		[RST_IN_WINDOW] = ANOMALY_RST_IN_WINDOW,
-		[RST_OUT_OF_WINDOW] = ANOMALY_RST_OUT_OF_WINDOW,
-	};
-	struct tcp_end *sender = seg->sender;
-
-	sender->rsts++;
-	if (seg->packet->payload_bytes > 0)
-		segment_anomaly(seg, ANOMALY_RST_WITH_DATA);
-	if (answers_wrong_ack(seg))
-		return;
-	if (seg->receiver->sure == TCPS_SYN_SENT && !end_is_pending(seg->receiver, TCPE_RCV_SYNACK)) {
-		reset_of_attempt(seg);
-		return;
-	}
-	enum rst_class class = classify(seg);
-	segment_anomaly(seg, names[class]);
-	if (class == RST_OUT_OF_WINDOW || (class == RST_IN_WINDOW && seg->config->rst_strict)) {
-		/* The receiver ignores or challenges it; and who knows whether its sender is the other end. */
-		seg->verdict->kind = CONN_TRACK_ONLY;
-		return;
-	}
-	note_reset(seg);
-	sender->rst_sent = true;
-	if (!sender->seq_known) {
-		sender->seq_known = true;
-		sender->snd_nxt = seg->packet->seq;
-	}
-	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
-}
-
-void reset_contradicted(struct segment *seg)
-{
-	struct tcp_end *sender = seg->sender;
-
-	/* It goes on after a RST that it was sent: the RST was lost, refused, or has not arrived yet. */
-	if (end_contradict(seg, sender_side(seg), TCPE_RCV_RST))
-		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
-	if (!sender->rst_sent)
-		return;
-	/* Its own earlier segments may overtake a RST before the tap; new ones deny it. */
-	if (seq_leq(seg->end, sender->snd_nxt) &&
-	    ns_since(seg->now_ns, sender->last_ns) <= seg->config->reorder_tolerance_ns)
-		return;
-	sender->rst_sent = false;
-	segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
-	end_revive(seg, sender_side(seg));
-	end_contradict(seg, segment_receiver_side(seg), TCPE_RCV_RST);
 }

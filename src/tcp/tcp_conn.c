@@ -96,14 +96,21 @@ static void note_heard(struct segment *seg)
 }
 
 /*
- * The flow was picked up in its middle, so neither end's state is sure: one may have sent a FIN before. New
- * payload from both shows that neither had (RFC 9293 3.6).
+ * The flow was picked up in its middle, so neither end's state is sure: one may have sent a FIN before, and only repeat
+ * what went before that. More payload from both than a window holds shows that neither had (RFC 9293 3.6).
  */
 static void drop_assumptions(struct segment *seg)
 {
+	enum {
+		WINDOW_BYTES = 65535
+	}; /* the largest without scaling: the scale of a flow without its SYN is not known */
 	struct tcp_end *ends = seg->conn->end;
 
-	if (ends[0].sent_new && ends[1].sent_new) {
+	if (seg->conn->origin <= CONN_ORIGIN_SYNACK) {
+		/* Whatever made its state doubtful: an end that goes on with its data has the connection. */
+		if (seg->verdict->new_payload)
+			seg->sender->assumed = false;
+	} else if (ends[0].new_bytes > WINDOW_BYTES && ends[1].new_bytes > WINDOW_BYTES) {
 		ends[0].assumed = false;
 		ends[1].assumed = false;
 	}

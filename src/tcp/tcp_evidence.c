@@ -26,6 +26,11 @@ static void note(struct segment *seg, enum conn_side side, uint8_t from, uint8_t
 	};
 }
 
+bool end_is_pending(const struct tcp_end *end, enum tcp_event event)
+{
+	return memchr(end->pending, (int)event, end->n_pending) != NULL;
+}
+
 /* A passive open that is reset listens again (RFC 9293 3.10.7.4); an end that opened actively is closed. */
 static uint8_t next_state(const struct tcp_end *end, uint8_t state, enum tcp_event event)
 {
@@ -46,15 +51,31 @@ static uint8_t state_with_pending(const struct tcp_end *end)
 }
 
 /*
+ * The other end's FIN was seen, behind a hole. Had this end everything but the tap not, it has read the FIN. (With SACK it
+ * says that it has not.)
+ */
+static bool may_have_read_fin(const struct tcp_conn *conn, enum conn_side side)
+{
+	const struct tcp_end *end = &conn->end[side];
+	const struct tcp_end *other = &conn->end[conn_side_other(side)];
+	bool acknowledged = end->acked_any && seq_gt(end->last_ack, other->fin_seq);
+
+	return other->fin_seen && !acknowledged && !end->fin_held_back && end->sure != TCPS_CLOSED &&
+	       sequence_has_hole_before(other, other->fin_seq);
+}
+
+/*
  * An unheard end is never more than presumed, whatever its peer's segments say of it; no segment shows that somebody
  * listens; and a FIN that the tap may have missed would have moved both ends.
  */
 static enum tcp_certainty certainty_of(const struct tcp_conn *conn, enum conn_side side)
 {
 	const struct tcp_end *end = &conn->end[side];
-	bool fin_may_be_unseen = conn->end[0].fin_may_be_unseen || conn->end[1].fin_may_be_unseen;
+	bool close_may_be_unseen = conn->end[0].close_may_be_unseen || conn->end[1].close_may_be_unseen;
 
-	if (end->state != end->sure || !end->heard || end->assumed || fin_may_be_unseen || end->state == TCPS_LISTEN)
+	if (end->state != end->sure || !end->heard || end->assumed || close_may_be_unseen || end->state == TCPS_LISTEN)
+		return TCP_PRESUMED;
+	if (end->close_order_unsure || may_have_read_fin(conn, side))
 		return TCP_PRESUMED;
 	return TCP_PROVED;
 }
@@ -67,18 +88,10 @@ static void update(struct segment *seg, enum conn_side side, bool contradicted, 
 	end->state = state_with_pending(end);
 	if (end->state == from)
 		return;
-	/* What is left after a roll-back may itself be only presumed. */
-	end->certainty = (uint8_t)certainty_of(seg->conn, side);
-	if (contradicted && end->certainty == TCP_PROVED)
-		end->certainty = TCP_CONTRADICTED;
+	end->certainty = contradicted ? TCP_CONTRADICTED : (uint8_t)certainty_of(seg->conn, side);
 	end->state_packet = seg->number;
 	end->state_since_ns = seg->now_ns;
 	note(seg, side, from, end->state, inferred);
-}
-
-bool end_is_pending(const struct tcp_end *end, enum tcp_event event)
-{
-	return memchr(end->pending, (int)event, end->n_pending) != NULL;
 }
 
 static void drop_pending(struct tcp_end *end, enum tcp_event event)
@@ -179,7 +192,7 @@ void ends_settle(struct segment *seg)
 		enum tcp_certainty certainty = certainty_of(seg->conn, side);
 
 		/* What was rolled back stays so until the state moves on: it says why the state is what it is. */
-		if (end->certainty == TCP_CONTRADICTED && certainty == TCP_PROVED)
+		if (end->certainty == TCP_CONTRADICTED)
 			continue;
 		if (certainty == (enum tcp_certainty)end->certainty)
 			continue;

@@ -94,6 +94,8 @@ static void first_syn(struct segment *seg)
 	note_fast_open(seg);
 	seg->sender->active_open = true;
 	seg->sender->syn_end = seg->end;
+	seg->sender->fast_open =
+		(seg->packet->options.present & TCPOPT_FASTOPEN) != 0 && seg->packet->options.fastopen_cookie_bytes > 0;
 	seg->sender->payload_bytes += seg->packet->payload_bytes;
 	seg->verdict->new_payload = seg->packet->payload_bytes > 0;
 	if (conn->first_syn_ns == 0)
@@ -293,9 +295,9 @@ static bool leaves_syn_sent(struct segment *seg)
 static bool proves_ack_of_syn(const struct segment *seg)
 {
 	const struct tcp_end *receiver = seg->receiver;
-	bool data_on_syn = receiver->syn_seen && receiver->syn_end != receiver->iss + 1;
+	bool may_speak_early = receiver->fast_open || (receiver->syn_seen && receiver->syn_end != receiver->iss + 1);
 
-	if (segment_has(seg, SEG_FIN) || (seg->packet->payload_bytes > 0 && !data_on_syn))
+	if (segment_has(seg, SEG_FIN) || (seg->packet->payload_bytes > 0 && !may_speak_early))
 		return true;
 	return receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end);
 }
@@ -312,6 +314,8 @@ static bool server_without_synack(struct segment *seg)
 		return reject_third_ack(seg, ANOMALY_CHALLENGE_ACK);
 	}
 	seg->sender->iss = seg->packet->seq - 1;
+	/* A bare ACK: from an end that is still in SYN_RCVD, or established since the tap missed more than the SYN-ACK. */
+	seg->sender->assumed = !segment_occupies(seg);
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, true);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
 	return true;

@@ -19,6 +19,8 @@ static void hold_syn(struct segment *seg)
 	struct tcp_conn *conn = seg->conn;
 	const struct packet *packet = seg->packet;
 
+	/* Its sender may have no other connection than the one it asks for. */
+	seg->sender->assumed = true;
 	conn->next_syn_held = true;
 	conn->next_syn_side = seg->sender_side;
 	conn->next_syn = (struct packet_syn){
@@ -75,6 +77,15 @@ static enum conn_verdict_kind judge_syn_in_handshake(struct segment *seg)
 	return CONN_ACCEPT;
 }
 
+/* Delivered twice by the network: stacks give a repeated SYN another identification. */
+static bool is_same_packet(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	return seg->packet->ip_id != 0 && seg->packet->ip_id == sender->dup_ip_id && seg->packet->payload_hash != 0 &&
+	       seg->packet->payload_hash == sender->dup_hash;
+}
+
 static enum conn_verdict_kind judge_syn(struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
@@ -82,13 +93,13 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 	bool same_syn = sender->syn_seen && seg->packet->seq == sender->iss;
 
 	if (conn->origin == CONN_ORIGIN_SYN && !conn->established_once && !conn->refused && !sender->rst_sent &&
-	    sender->state != TCPS_CLOSED)
+	    (sender->state != TCPS_CLOSED || conn->unreachable))
 		return judge_syn_in_handshake(seg);
 	if (is_over(sender) && is_over(seg->receiver) && !same_syn)
 		return judge_syn_after_close(seg);
 	if (same_syn) {
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
-		if (conn->refused || conn->synack_reset)
+		if ((conn->refused || conn->synack_reset) && !is_same_packet(seg))
 			return CONN_NEW_INCARNATION;
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
 		seg->verdict->kind = CONN_TRACK_ONLY;

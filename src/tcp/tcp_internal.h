@@ -48,6 +48,15 @@ static inline enum conn_side segment_receiver_side(const struct segment *seg)
 	return conn_side_other((enum conn_side)seg->sender_side);
 }
 
+/* Who closed first: the sender of the first FIN or RST. */
+static inline void segment_note_closer(struct segment *seg)
+{
+	if (seg->conn->closed_by_known)
+		return;
+	seg->conn->closed_by_known = true;
+	seg->conn->closed_by = seg->sender_side;
+}
+
 /* tcp_evidence.c: the only file that changes a state. */
 
 /*

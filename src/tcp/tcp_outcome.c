@@ -4,6 +4,7 @@
  * record, and the names of both.
  */
 #include "tcpwitness/tcp/tcp_conn.h"
+#include "tcpwitness/tcp/tcp_seq.h"
 
 static bool is_closed(const struct tcp_end *end)
 {
@@ -48,7 +49,7 @@ static bool closed_normally(const struct tcp_conn *conn)
 	for (unsigned side = 0; side < 2; side++) {
 		const struct tcp_end *end = &conn->end[side];
 		const struct tcp_end *other = &conn->end[1 - side];
-		if (!end->fin_seen || !other->acked_any || (int32_t)(other->last_ack - end->fin_seq) <= 0)
+		if (!end->fin_seen || !other->acked_any || seq_leq(other->last_ack, end->fin_seq))
 			return false;
 	}
 	return true;

@@ -30,22 +30,55 @@ static bool reject(struct segment *seg, enum anomaly anomaly)
 	return false;
 }
 
+/*
+ * Either the segment is not this connection's, or the tap missed a long stretch of it. Until that is known, nobody's state
+ * is sure.
+ */
+static bool reject_stray(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	sender->stray_known = true;
+	sender->stray_next = seg->end;
+	sender->close_may_be_unseen = true;
+	return reject(seg, ANOMALY_SEQ_OUT_OF_WINDOW);
+}
+
+/* The tap missed a long stretch of what end sent: it goes on from next. */
+static void resynchronise(struct segment *seg, struct tcp_end *end, uint32_t next)
+{
+	segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
+	end->stray_known = false;
+	end->n_holes = 0;
+	end->snd_nxt = next;
+	end->close_may_be_unseen = true;
+}
+
+static bool is_near(uint32_t number, const struct tcp_end *of, const struct tcp_end *window_of)
+{
+	int64_t reach = (int64_t)window_or_more(window_of) + UNSEEN_MARGIN_BYTES;
+	int64_t ahead = seq_diff(number, of->snd_nxt);
+
+	return ahead <= reach && ahead >= -2 * reach;
+}
+
 bool sequence_plausible(struct segment *seg)
 {
-	const struct tcp_end *sender = seg->sender;
-	const struct tcp_end *receiver = seg->receiver;
-	int64_t reach = (int64_t)window_or_more(receiver) + UNSEEN_MARGIN_BYTES;
+	struct tcp_end *sender = seg->sender;
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t ack = seg->packet->ack;
 
-	if (sender->seq_known) {
-		int64_t ahead = seq_diff(seg->packet->seq, sender->snd_nxt);
-		if (ahead > reach || ahead < -2 * reach)
-			return reject(seg, ANOMALY_SEQ_OUT_OF_WINDOW);
+	if (sender->seq_known && !is_near(seg->packet->seq, sender, receiver)) {
+		/* A second segment right behind the first stray one: the sender is there. */
+		if (!sender->stray_known || seg->packet->seq != sender->stray_next)
+			return reject_stray(seg);
+		resynchronise(seg, sender, seg->packet->seq);
 	}
-	if (segment_has(seg, SEG_ACK) && receiver->seq_known) {
-		int64_t ahead = seq_diff(seg->packet->ack, receiver->snd_nxt);
-		int64_t ack_reach = (int64_t)window_or_more(sender) + UNSEEN_MARGIN_BYTES;
-		if (ahead > ack_reach || ahead < -2 * ack_reach)
+	if (segment_has(seg, SEG_ACK) && receiver->seq_known && !is_near(ack, receiver, sender)) {
+		/* The other end acknowledges just what seemed astray. */
+		if (!receiver->stray_known || ack != receiver->stray_next)
 			return reject(seg, ANOMALY_INVALID_ACK);
+		resynchronise(seg, receiver, ack);
 	}
 	return true;
 }
@@ -141,7 +174,7 @@ static void note_late(struct segment *seg, uint32_t filled, uint64_t hole_since_
 {
 	struct tcp_end *sender = seg->sender;
 
-	if (filled > 0 && seg->now_ns - hole_since_ns <= seg->config->reorder_tolerance_ns) {
+	if (filled > 0 && ns_since(seg->now_ns, hole_since_ns) <= seg->config->reorder_tolerance_ns) {
 		sender->out_of_order++;
 		segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
 		return;
@@ -173,9 +206,11 @@ static void note_goes_on(struct segment *seg)
 
 	if (!segment_occupies(seg))
 		return;
-	sender->sent_new = sender->sent_new || seg->packet->payload_bytes > 0;
-	sender->fin_may_be_unseen = false;
+	if (seg->packet->payload_bytes <= UINT32_MAX - sender->new_bytes)
+		sender->new_bytes += seg->packet->payload_bytes;
+	sender->close_may_be_unseen = false;
 	sender->fin_suspected = false;
+	sender->stray_known = false;
 }
 
 void sequence_advance(struct segment *seg)
@@ -198,6 +233,9 @@ void sequence_advance(struct segment *seg)
 		segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
 		seg->verdict->gap = true;
 		sender->snd_nxt = seq;
+		/* Without payload behind it, what was passed over may end in a FIN. */
+		if (!segment_occupies(seg))
+			sender->close_may_be_unseen = true;
 	}
 	if (seq == sender->snd_nxt) {
 		note_goes_on(seg);
@@ -268,7 +306,7 @@ static void note_unseen(struct segment *seg)
 
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
 	if (!receiver->fin_seen) {
-		receiver->fin_may_be_unseen = true;
+		receiver->close_may_be_unseen = true;
 		receiver->fin_suspected = unseen == 1;
 	}
 	receiver->snd_nxt = seg->packet->ack;

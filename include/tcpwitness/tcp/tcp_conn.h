@@ -83,16 +83,19 @@ struct tcp_end {
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
 
 	/* Sequence space. */
-	bool heard;             /* at least one segment of this end was seen */
-	bool assumed;           /* sure rests on an assumption: the flow was picked up in its middle */
-	bool active_open;       /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
-	bool sent_new;          /* sent payload after the flow was picked up */
-	bool fin_may_be_unseen; /* the last of what it sent unseen may have been a FIN: neither end's state is sure */
-	bool fin_suspected;     /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
-	bool fin_held_back;     /* it has the other end's FIN (SACK), but not everything before it */
-	bool seq_known;         /* snd_nxt is valid */
-	bool una_known;         /* snd_una is valid: the other end has acknowledged something */
-	bool acked_any;         /* last_ack is valid */
+	bool heard;       /* at least one segment of this end was seen */
+	bool assumed;     /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
+	bool active_open; /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+	uint32_t new_bytes;      /* of payload sent after the flow was picked up, saturated */
+	bool close_order_unsure; /* its FIN may be the repeat of an unseen one: which end closed first is not sure */
+	bool stray_known;        /* stray_next is valid */
+	bool fast_open; /* its SYN carried a cookie (RFC 7413): the other end may speak before the third segment */
+	bool close_may_be_unseen;    /* its FIN may have been missed: neither end's state is sure */
+	bool fin_suspected;          /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
+	bool fin_held_back;          /* it has the other end's FIN (SACK), but not everything before it */
+	bool seq_known;              /* snd_nxt is valid */
+	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
+	bool acked_any;              /* last_ack is valid */
 	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
 	bool fin_ack_sent;           /* it acknowledged the other end's FIN */
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
@@ -100,12 +103,17 @@ struct tcp_end {
 	bool rst_sent;
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
-	uint32_t iss;     /* sequence number of its SYN */
-	uint32_t syn_end; /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
-	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
-	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
-	uint32_t fin_seq; /* sequence number of its FIN */
+	uint32_t iss;          /* sequence number of its SYN */
+	uint32_t syn_end;      /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
+	uint32_t snd_nxt;      /* one past the highest sequence number seen sent, SYN and FIN counted */
+	uint32_t snd_una;      /* highest acknowledgement of it that the other end sent */
+	uint32_t fin_seq;      /* sequence number of its FIN */
+	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
 	uint32_t nxt_before_fin_ack; /* see tcp_close.c: above it, all was seen with an ACK of the peer's FIN */
+	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
+	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
+	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
+	uint64_t rst_passed_ns;      /* when a RST to it passed the tap */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
 	uint16_t last_window;        /* as in the header, for duplicate ACKs */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * RST: which ones a receiver accepts (RFC 9293 3.10.7, RFC 5961 section 3), as far as an observer can tell, what
+ * they mean for either end, and when the ends show that one did not happen.
+ */
+#include "tcp_internal.h"
+
+/* Without a measured round trip, segments this close behind a RST may have crossed it. */
+#define CROSSING_UNKNOWN_NS (250 * NS_PER_MS)
+/* What a round trip may be longer than the one that was measured. */
+#define CROSSING_MARGIN_NS (20 * NS_PER_MS)
+
+static enum conn_side sender_side(const struct segment *seg)
+{
+	return (enum conn_side)seg->sender_side;
+}
+
+enum rst_class { RST_EXACT, RST_IN_WINDOW, RST_OUT_OF_WINDOW };
+
+/*
+ * RFC 5961 3.2 asks for the receiver's exact RCV.NXT. The tap knows that only within limits: at
+ * least what the receiver acknowledged, at most what the sender was seen to send.
+ */
+static enum rst_class classify(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	uint32_t seq = seg->packet->seq;
+	uint32_t window = receiver->window_known ? receiver->window_bytes : 65535;
+
+	if (!receiver->acked_any)
+		return !sender->seq_known || seq == sender->snd_nxt ? RST_EXACT : RST_OUT_OF_WINDOW;
+	if (seq == receiver->last_ack || (sender->seq_known && seq == sender->snd_nxt))
+		return RST_EXACT;
+	if (sender->seq_known && seq_geq(seq, receiver->last_ack) && seq_leq(seq, sender->snd_nxt))
+		return RST_EXACT;
+	if (seq_gt(seq, receiver->last_ack) && seq_lt(seq, receiver->last_ack + window))
+		return RST_IN_WINDOW;
+	return RST_OUT_OF_WINDOW;
+}
+
+/*
+ * The receiver is in SYN_SENT: acceptable when the RST acknowledges its SYN (RFC 9293 3.10.7.3). An acknowledgement of
+ * the SYN without the data on it (RFC 7413) counts as well.
+ */
+static void reset_of_attempt(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t ack = seg->packet->ack;
+
+	if (!segment_has(seg, SEG_ACK) || !seq_gt(ack, receiver->iss) || !seq_leq(ack, receiver->snd_nxt)) {
+		segment_anomaly(seg, ANOMALY_RST_OUT_OF_WINDOW);
+		seg->verdict->kind = CONN_TRACK_ONLY;
+		return;
+	}
+	segment_anomaly(seg, ANOMALY_RST_REFUSES_SYN);
+	if (!seg->sender->syn_seen)
+		seg->conn->refused = true;
+	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
+}
+
+/*
+ * An end in SYN_SENT answers what does not acknowledge its SYN with a RST and goes on (RFC 9293 3.10.7.3, figures 8 and
+ * 9). Seen when the RST's number is the acknowledgement that it could not accept, and another SYN of it is still open.
+ */
+static bool answers_wrong_ack(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	uint32_t other_iss = sender->iss;
+
+	if (sender->sure != TCPS_SYN_SENT)
+		return false;
+	if (!seg->receiver->syn_seen) {
+		if (seg->packet->seq == sender->iss + 1 || seg->packet->seq == sender->snd_nxt)
+			return false;
+		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
+		return true;
+	}
+	for (unsigned i = 0; i < sender->n_candidates; i++) {
+		if (sender->candidates[i] + 1 != seg->packet->seq)
+			other_iss = sender->candidates[i];
+	}
+	if (other_iss == seg->packet->seq - 1)
+		return false;
+	segment_anomaly(seg, ANOMALY_OLD_DUPLICATE_SYN);
+	sender->iss = other_iss;
+	sender->syn_end = other_iss + 1;
+	sender->snd_nxt = other_iss + 1;
+	end_contradict(seg, sender_side(seg), TCPE_RCV_SYNACK);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
+	/* The SYN-ACK to the other SYN will have another number: forget this one. */
+	seg->receiver->syn_seen = false;
+	seg->receiver->n_candidates = 0;
+	seg->receiver->seq_known = false;
+	return true;
+}
+
+static void note_reset(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+	struct tcp_end *sender = seg->sender;
+
+	if (sender->sure == TCPS_SYN_SENT && seg->receiver->sure == TCPS_SYN_RCVD)
+		conn->synack_reset = true;
+	if (sender->fin_seen)
+		segment_anomaly(seg, ANOMALY_RST_AFTER_FIN);
+	else if (conn->established_once && !seg->receiver->fin_seen)
+		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
+	if (seg->receiver->state == TCPS_TIME_WAIT)
+		segment_anomaly(seg, ANOMALY_TIME_WAIT_ASSASSINATED);
+	segment_note_closer(seg);
+}
+
+/*
+ * The receiver ignores or challenges it, if the tap has seen all that the receiver has; and who knows whether its sender
+ * is the other end at all. So it moves nothing, but makes what it would have moved unsure.
+ */
+static void reset_not_applied(struct segment *seg, enum rst_class class)
+{
+	seg->verdict->kind = CONN_TRACK_ONLY;
+	seg->sender->assumed = true;
+	if (class == RST_IN_WINDOW)
+		seg->receiver->assumed = true;
+}
+
+static void apply_reset(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	note_reset(seg);
+	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
+	if (sender->sure == TCPS_SYN_SENT && !segment_has(seg, SEG_ACK))
+		sender->assumed = true;
+	sender->rst_sent = true;
+	sender->rst_seq = seg->packet->seq;
+	sender->peer_nxt_at_rst = seg->receiver->snd_nxt;
+	if (!sender->seq_known) {
+		sender->seq_known = true;
+		sender->snd_nxt = seg->packet->seq;
+	}
+	seg->receiver->rst_passed_ns = seg->now_ns;
+	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
+}
+
+void reset_segment(struct segment *seg)
+{
+	static const enum anomaly names[] = {
+		[RST_EXACT] = ANOMALY_RST_EXACT,
+		[RST_IN_WINDOW] = ANOMALY_RST_IN_WINDOW,
+		[RST_OUT_OF_WINDOW] = ANOMALY_RST_OUT_OF_WINDOW,
+	};
+
+	seg->sender->rsts++;
+	if (seg->packet->payload_bytes > 0)
+		segment_anomaly(seg, ANOMALY_RST_WITH_DATA);
+	if (answers_wrong_ack(seg))
+		return;
+	if (seg->receiver->sure == TCPS_SYN_SENT && !end_is_pending(seg->receiver, TCPE_RCV_SYNACK)) {
+		reset_of_attempt(seg);
+		return;
+	}
+	enum rst_class class = classify(seg);
+	segment_anomaly(seg, names[class]);
+	if (class == RST_EXACT || (class == RST_IN_WINDOW && !seg->config->rst_strict))
+		apply_reset(seg);
+	else
+		reset_not_applied(seg, class);
+}
+
+/*
+ * A segment that passes the tap soon after a RST to its sender may have been sent before the RST arrived: twice the
+ * round trip between the tap and that end, as the handshake showed it.
+ */
+static bool may_have_crossed(const struct segment *seg)
+{
+	const struct tcp_conn *conn = seg->conn;
+	uint32_t rtt_us = seg->sender_side == SIDE_CLIENT ? conn->rtt_client_us : conn->rtt_server_us;
+	uint64_t crossing_ns = CROSSING_UNKNOWN_NS;
+
+	if (rtt_us != UINT32_MAX)
+		crossing_ns = 2 * (uint64_t)rtt_us * NS_PER_US + CROSSING_MARGIN_NS;
+	return ns_since(seg->now_ns, seg->sender->rst_passed_ns) <= crossing_ns;
+}
+
+/* Something that this end can only have sent after its RST: new sequence numbers, or an answer to what came later. */
+static bool denies_own_reset(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	return seq_gt(seg->end, seq_max(sender->rst_seq, sender->snd_nxt)) ||
+	       (segment_has(seg, SEG_ACK) && seq_gt(seg->packet->ack, sender->peer_nxt_at_rst));
+}
+
+void reset_contradicted(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	/* It goes on long after a RST that it was sent: the RST was lost, or refused. */
+	if (!may_have_crossed(seg) && end_contradict(seg, sender_side(seg), TCPE_RCV_RST))
+		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
+	if (!sender->rst_sent || !denies_own_reset(seg))
+		return;
+	sender->rst_sent = false;
+	segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
+	end_revive(seg, sender_side(seg));
+	end_contradict(seg, segment_receiver_side(seg), TCPE_RCV_RST);
+}
