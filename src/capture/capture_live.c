@@ -28,6 +28,9 @@ struct wide_count {
 	uint32_t last;
 };
 
+/* Whoever stops the sensor does not wait longer than this for what is still in the ring. */
+#define MAX_DRAIN_NS (500 * NS_PER_MS)
+
 struct capture_live {
 	const struct break_request *request; /* borrowed */
 	char *name;
@@ -39,6 +42,8 @@ struct capture_live {
 	struct wide_count received;
 	struct wide_count dropped;
 	struct wide_count interface_dropped;
+	uint64_t drain_deadline_ns; /* CLOCK_MONOTONIC, once a break was requested; 0 = none */
+	uint64_t break_time_ns;     /* frames up to then are still handed out */
 };
 
 static int check_config(const struct capture_live_config *config, struct error *error)
@@ -164,19 +169,39 @@ static uint64_t monotonic_ns(void)
 }
 
 /*
- * Waits for frames, the break or the deadline. Errors of the interface are left to libpcap, which clears them
- * and knows which are fatal.
+ * Waits for frames, the break (unless that has come) or the deadline. Errors of the interface are left to libpcap,
+ * which clears them and knows which are fatal.
  */
 static void wait_until(const struct capture_live *live, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = {
 		{ .fd = live->fd, .events = POLLIN },
-		{ .fd = live->request->event_fd, .events = POLLIN },
+		{ .fd = live->drain_deadline_ns == 0 ? live->request->event_fd : -1, .events = POLLIN },
 	};
 	uint64_t wait_ns = ns_since(deadline_ns, monotonic_ns());
 	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_SEC), .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
 
 	(void)ppoll(fds, 2, &wait, NULL);
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * What passed before the break is still to be handed out: the kernel gives a block of its ring away when it is full,
+ * or after timeout_ms.
+ */
+static void begin_drain(struct capture_live *live)
+{
+	uint64_t drain_ns = 2 * live->timeout_ms * NS_PER_MS;
+
+	live->break_time_ns = realtime_ns();
+	live->drain_deadline_ns = monotonic_ns() + (drain_ns < MAX_DRAIN_NS ? drain_ns : MAX_DRAIN_NS);
 }
 
 enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error)
@@ -191,10 +216,18 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 			pcap_source_fill_frame(header, data, live->tick_ns, frame);
 			frame->link_type = live->link_type;
 			frame->source = 0;
+			if (live->drain_deadline_ns != 0 && frame->time_ns > live->break_time_ns)
+				return CAPTURE_BROKEN;
 			return CAPTURE_FRAME;
 		}
-		if (break_requested(live->request))
-			return CAPTURE_BROKEN;
+		if (live->drain_deadline_ns == 0 && break_requested(live->request))
+			begin_drain(live);
+		if (live->drain_deadline_ns != 0) {
+			if (monotonic_ns() >= live->drain_deadline_ns || (status < 0 && status != PCAP_ERROR_BREAK))
+				return CAPTURE_BROKEN;
+			wait_until(live, live->drain_deadline_ns);
+			continue;
+		}
 		if (status < 0) {
 			error_set(error, "interface %s: capture ended: %s", live->name, pcap_geterr(live->handle));
 			return CAPTURE_FAILED;

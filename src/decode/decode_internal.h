@@ -85,6 +85,19 @@ __attribute__((warn_unused_result)) static inline bool decode_enter_tunnel(struc
 	return decode_descend(context);
 }
 
+/* VLANs and tunnels that the packet came through, as one number: equal for equal paths. */
+static inline uint32_t decode_path(const struct packet *packet)
+{
+	const uint32_t fnv_prime = 16777619;
+	uint32_t path = 2166136261U;
+
+	for (unsigned i = 0; i < packet->n_vlans; i++)
+		path = (path ^ packet->vlans[i]) * fnv_prime;
+	for (unsigned i = 0; i < packet->n_tunnels; i++)
+		path = (path ^ (0x10000U | packet->tunnels[i])) * fnv_prime;
+	return (path ^ packet->tunnel_network) * fnv_prime;
+}
+
 static inline uint16_t saturate_u16(uint32_t value)
 {
 	return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;

@@ -68,7 +68,7 @@ static enum decode_result decode_ipv4_fragment(struct decode_context *context, c
 	fragment.key.src = packet->src;
 	fragment.key.dst = packet->dst;
 	fragment.key.id = packet->ip_id;
-	fragment.key.vlan = packet->n_vlans > 0 ? packet->vlans[0] : 0;
+	fragment.key.path = decode_path(packet);
 	fragment.key.protocol = header[9];
 	fragment.offset_bytes = (uint32_t)(offset & IPV4_OFFSET_MASK) * 8;
 	fragment.is_last = (offset & IPV4_MORE_FRAGMENTS) == 0;

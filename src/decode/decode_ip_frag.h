@@ -17,11 +17,11 @@ enum {
 /* What makes fragments parts of one datagram (RFC 791 3.2, RFC 8200 4.5). Compared as bytes: set all to zero first. */
 struct frag_key {
 	uint32_t id;
-	uint16_t vlan; /* a datagram mirrored from two VLANs is two datagrams */
+	uint32_t path; /* decode_path(): equal ids behind different VLANs or tunnels are different datagrams */
 	struct ip_addr src;
 	struct ip_addr dst;
 	uint8_t protocol; /* IPv4 only: in IPv6 it is no part of the key */
-	uint8_t zero[3];  /* no padding: keys are hashed and compared as bytes */
+	uint8_t zero[1];  /* no padding: keys are hashed and compared as bytes */
 };
 _Static_assert(sizeof(struct frag_key) == 44, "struct frag_key is hashed as bytes and must have no padding");
 

@@ -163,7 +163,7 @@ static enum decode_result join_fragment(struct decode_context *context, const ui
 	fragment.key.src = packet->src;
 	fragment.key.dst = packet->dst;
 	fragment.key.id = load_be32(header + 4);
-	fragment.key.vlan = packet->n_vlans > 0 ? packet->vlans[0] : 0;
+	fragment.key.path = decode_path(packet);
 	fragment.offset_bytes = offset & 0xfff8;
 	fragment.is_last = (offset & 1) == 0;
 	fragment.protocol = header[0];

@@ -11,17 +11,30 @@
 /* Both lists with their counts, and the network: the longest that domain_of() hashes. */
 enum { DOMAIN_MAX_BYTES = 1 + 2 * PACKET_MAX_VLANS + 1 + PACKET_MAX_TUNNELS + 4 };
 
+/* VLAN id 0 marks priority and names no VLAN (IEEE 802.1Q 9.6): one direction may carry it and the other not. */
 static size_t put_vlans(uint8_t *bytes, const struct packet *packet)
 {
-	size_t n = 0;
+	size_t n = 1;
 
 	assert(packet->n_vlans <= PACKET_MAX_VLANS);
-	bytes[n++] = packet->n_vlans;
+	bytes[0] = 0;
 	for (unsigned i = 0; i < packet->n_vlans; i++) {
+		if (packet->vlans[i] == 0)
+			continue;
+		bytes[0]++;
 		bytes[n++] = (uint8_t)(packet->vlans[i] >> 8);
 		bytes[n++] = (uint8_t)packet->vlans[i];
 	}
 	return n;
+}
+
+static bool in_a_vlan(const struct packet *packet)
+{
+	for (unsigned i = 0; i < packet->n_vlans; i++) {
+		if (packet->vlans[i] != 0)
+			return true;
+	}
+	return false;
 }
 
 static size_t put_tunnels(uint8_t *bytes, const struct packet *packet)
@@ -40,7 +53,7 @@ static size_t put_tunnels(uint8_t *bytes, const struct packet *packet)
 /* A list that is not used counts as empty, so that a packet without VLANs is in domain 0 whatever its tunnels. */
 static uint64_t domain_of(const struct flow_key_config *config, const struct packet *packet)
 {
-	bool with_vlans = config->use_vlan && packet->n_vlans > 0;
+	bool with_vlans = config->use_vlan && in_a_vlan(packet);
 	bool with_tunnels = config->use_tunnel && packet->n_tunnels > 0;
 	uint8_t bytes[DOMAIN_MAX_BYTES];
 	size_t n = 0;

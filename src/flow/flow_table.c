@@ -226,11 +226,16 @@ static void queue_unlink(struct flow_table *table, struct queue *queue, const st
 		queue->tail = flow->class_prev;
 }
 
-static void class_enter(struct flow_table *table, struct flow *flow, enum flow_class flow_class)
+static void class_enter(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
 {
+	struct queue *queue = &table->queues[flow_class];
+
 	flow->flow_class = (uint8_t)flow_class;
-	flow->touched_ns = table->clock_ns;
-	queue_append(table, &table->queues[flow_class], flow);
+	flow->touched_ns = touched_ns;
+	/* A queue is in the order of touch, whatever clocks did. */
+	if (queue->tail != NO_SLOT && table->slab[queue->tail].touched_ns > touched_ns)
+		flow->touched_ns = table->slab[queue->tail].touched_ns;
+	queue_append(table, queue, flow);
 	table->stats.in_use[flow_class]++;
 }
 
@@ -286,13 +291,16 @@ static void evict_flow(struct flow_table *table, struct flow *flow)
 	flow_table_remove(table, flow);
 }
 
-/* The flow that a newcomer may displace, or null. The order is that of the header. */
+/*
+ * The flow that a newcomer may displace, or null. The order is that of the header: what is over or overdue goes before
+ * what may still become a connection, so that a table full of TIME_WAIT does not make one attempt displace the next.
+ */
 static struct flow *find_victim(struct flow_table *table)
 {
 	static const enum flow_class order[] = {
-		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,    FLOW_CLASS_UNANSWERED_NEW,
-		FLOW_CLASS_HALF_OPEN, FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_MIDSTREAM,
-		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_CLOSING,       FLOW_CLASS_HALF_CLOSED,
+		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,     FLOW_CLASS_HALF_OPEN,
+		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_UNANSWERED_NEW, FLOW_CLASS_HALF_OPEN_NEW,
+		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
 	};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
@@ -358,7 +366,7 @@ struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *
 	flow->hash = hash;
 	flow->hash_next = *chain;
 	*chain = slot;
-	class_enter(table, flow, flow_class);
+	class_enter(table, flow, flow_class, table->clock_ns);
 	table->stats.created++;
 	return flow;
 }
@@ -373,7 +381,18 @@ void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_cla
 	if (slot_of(table, flow) == table->expiring)
 		table->expiring = NO_SLOT;
 	class_leave(table, flow);
-	class_enter(table, flow, flow_class);
+	class_enter(table, flow, flow_class, table->clock_ns);
+}
+
+void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_class flow_class)
+{
+	uint64_t due_ns = flow_table_due_ns(table, flow);
+
+	assert(!table->draining && flow->flow_class != FLOW_CLASS_FREE && flow_class != FLOW_CLASS_ESTABLISHED);
+	if (slot_of(table, flow) == table->expiring)
+		table->expiring = NO_SLOT;
+	class_leave(table, flow);
+	class_enter(table, flow, flow_class, due_ns < table->clock_ns ? due_ns : table->clock_ns);
 }
 
 static bool is_empty(const struct flow_table *table)

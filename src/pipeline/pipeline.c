@@ -22,6 +22,7 @@ static void share_progress(struct pipeline *pipeline)
 	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
 	uint64_t refused = 0;
 
+	pipeline->shared_ns = pipeline->now_ns;
 	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
 	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++)
 		refused += decoder->results[i];
@@ -55,6 +56,9 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 	if (pipeline->first_ns == 0)
 		pipeline->first_ns = time_ns;
 	detect_engine_advance(pipeline->engine, pipeline->now_ns, packet_number, &visibility);
+	/* Slow traffic is not to leave the figures old for minutes. */
+	if (ns_since(pipeline->now_ns, pipeline->shared_ns) >= NS_PER_SEC)
+		share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns == 0)
 		return;
 	if (pipeline->next_stats_ns == 0)

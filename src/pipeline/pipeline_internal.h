@@ -41,6 +41,7 @@ struct pipeline {
 	struct capture_stats capture_stats;
 	uint64_t now_ns; /* latest packet time: never goes backwards */
 	uint64_t first_ns;
+	uint64_t shared_ns;     /* when the figures for the main thread were renewed */
 	uint64_t next_stats_ns; /* 0 = not begun */
 	uint64_t frames;
 	uint64_t bytes;

@@ -102,7 +102,6 @@ static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 	add(counters, "flow.records", tracker_get_stats(pipeline->tracker)->flow_records);
 	add(counters, "flow.refused", table->refused);
 	add(counters, "flow.capacity", table->capacity);
-	add(counters, "flow.longest_chain", table->longest_chain);
 	add(counters, "flow.memory_bytes", table->memory_bytes);
 	add_flow_classes(counters, in_use, table->in_use);
 	add_flow_classes(counters, expired, table->expired);

@@ -46,12 +46,12 @@ static void expire(struct tracker *tracker, struct flow *flow)
 
 	if (class == FLOW_CLASS_UNANSWERED_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_UNANSWERED);
-		flow_table_touch(tracker->table, flow, FLOW_CLASS_UNANSWERED, tracker->now_ns);
+		flow_table_move_on(tracker->table, flow, FLOW_CLASS_UNANSWERED);
 		return;
 	}
 	if (class == FLOW_CLASS_HALF_OPEN_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_STILL_HALF_OPEN);
-		flow_table_touch(tracker->table, flow, FLOW_CLASS_HALF_OPEN, tracker->now_ns);
+		flow_table_move_on(tracker->table, flow, FLOW_CLASS_HALF_OPEN);
 		return;
 	}
 	tcp_conn_expire(&flow->conn, due_ns, &verdict);

@@ -92,8 +92,8 @@ static void fin_sent(struct segment *seg)
 		infer_unseen_fin(seg);
 		segment_note_closer(seg);
 		/*
-		 * It may repeat a FIN that the tap has not seen, which then crossed the other one: LAST_ACK is sure only
-		 * if this end acknowledged the other FIN before, where its own now stands.
+		 * It may repeat a FIN that the tap has not seen, which then crossed the other one: LAST_ACK is sure
+		 * only if this end acknowledged the other FIN before, where its own now stands.
 		 */
 		sender->close_order_unsure =
 			seg->receiver->fin_seen && (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);

@@ -62,14 +62,16 @@ static void verdict_init(struct tcp_verdict *verdict, const struct packet *packe
 
 /*
  * A mirror port may deliver one packet twice. The same header and payload within a moment, and the same IPv4
- * identification, is that; a repeat by the sender differs at least in its identification or comes later. Bare
- * ACKs without an identification are left alone: stacks do send the same one twice.
+ * identification, is that; a repeat by the sender differs at least in its identification or comes later. Bare ACKs
+ * and RSTs without an identification are left alone, stacks do send the same one twice; so is what repeats itself after
+ * a segment of the other end.
  */
 static bool is_capture_duplicate(const struct segment *seg)
 {
 	const struct packet *packet = seg->packet;
 	const struct tcp_end *sender = seg->sender;
-	bool telling = packet->ip_id != 0 || segment_occupies(seg) || segment_has(seg, SEG_RST);
+	bool answered_between = seg->receiver->last_ns > sender->dup_ns;
+	bool telling = packet->ip_id != 0 || (segment_occupies(seg) && !answered_between);
 
 	return sender->heard && telling && packet->payload_hash != 0 && packet->payload_hash == sender->dup_hash &&
 	       packet->ip_id == sender->dup_ip_id &&

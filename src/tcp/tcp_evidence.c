@@ -51,8 +51,8 @@ static uint8_t state_with_pending(const struct tcp_end *end)
 }
 
 /*
- * The other end's FIN was seen, behind a hole. Had this end everything but the tap not, it has read the FIN. (With SACK it
- * says that it has not.)
+ * The other end's FIN was seen, behind a hole. Had this end everything but the tap not, it has read the FIN. (With
+ * SACK it says that it has not.)
  */
 static bool may_have_read_fin(const struct tcp_conn *conn, enum conn_side side)
 {

@@ -314,7 +314,7 @@ static bool server_without_synack(struct segment *seg)
 		return reject_third_ack(seg, ANOMALY_CHALLENGE_ACK);
 	}
 	seg->sender->iss = seg->packet->seq - 1;
-	/* A bare ACK: from an end that is still in SYN_RCVD, or established since the tap missed more than the SYN-ACK. */
+	/* A bare ACK: of an end in SYN_RCVD, or established since the tap missed more than the SYN-ACK. */
 	seg->sender->assumed = !segment_occupies(seg);
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, true);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
@@ -328,14 +328,14 @@ static void leaves_syn_rcvd(struct segment *seg)
 
 	if (end_is_pending(sender, TCPE_RCV_SYNACK)) {
 		end_prove(seg, side, TCPE_RCV_SYNACK, false);
-		return;
+	} else {
+		bool unseen = !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
+		if (unseen)
+			segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
+		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
+		if (unseen && seg->receiver->sure == TCPS_SYN_SENT)
+			end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
 	}
-	bool unseen = !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
-	if (unseen)
-		segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
-	end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
-	if (unseen && seg->receiver->sure == TCPS_SYN_SENT)
-		end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
 	if (!seg->conn->established_once) {
 		seg->conn->established_once = true;
 		seg->verdict->completed = true;

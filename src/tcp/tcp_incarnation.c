@@ -22,6 +22,7 @@ static void hold_syn(struct segment *seg)
 	/* Its sender may have no other connection than the one it asks for. */
 	seg->sender->assumed = true;
 	conn->next_syn_held = true;
+	conn->next_syn_challenged = false;
 	conn->next_syn_side = seg->sender_side;
 	conn->next_syn = (struct packet_syn){
 		.time_ns = packet->time_ns,
@@ -131,7 +132,8 @@ static enum conn_verdict_kind judge_answer(struct segment *seg)
 		return CONN_ACCEPT;
 	}
 	if (!from_opener && segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_RST | SEG_SYN) &&
-	    packet->payload_bytes == 0) {
+	    packet->payload_bytes == 0 && !conn->next_syn_challenged) {
+		conn->next_syn_challenged = true;
 		bool time_wait = seg->sender->state == TCPS_TIME_WAIT;
 		segment_anomaly(seg, time_wait ? ANOMALY_TIME_WAIT_REUSE_REFUSED : ANOMALY_CHALLENGE_ACK);
 	}

@@ -113,8 +113,8 @@ static void note_reset(struct segment *seg)
 }
 
 /*
- * The receiver ignores or challenges it, if the tap has seen all that the receiver has; and who knows whether its sender
- * is the other end at all. So it moves nothing, but makes what it would have moved unsure.
+ * The receiver ignores or challenges it, if the tap has seen all that the receiver has; and who knows whether its
+ * sender is the other end at all. So it moves nothing, but makes what it would have moved unsure.
  */
 static void reset_not_applied(struct segment *seg, enum rst_class class)
 {

@@ -31,8 +31,8 @@ static bool reject(struct segment *seg, enum anomaly anomaly)
 }
 
 /*
- * Either the segment is not this connection's, or the tap missed a long stretch of it. Until that is known, nobody's state
- * is sure.
+ * Either the segment is not this connection's, or the tap missed a long stretch of it. Until that is known, nobody's
+ * state is sure.
  */
 static bool reject_stray(struct segment *seg)
 {

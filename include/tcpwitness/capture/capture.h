@@ -71,7 +71,10 @@ void capture_close(struct capture *capture);
  */
 enum capture_result capture_next(struct capture *capture, struct frame *frame, struct error *error);
 
-/* Any thread, and signal handlers: capture_next returns CAPTURE_BROKEN soon, at the latest after timeout_ms. */
+/*
+ * Any thread, and signal handlers: capture_next returns CAPTURE_BROKEN soon. An interface first gives what it captured
+ * before, for which it takes at most twice its timeout_ms, and at most half a second.
+ */
 void capture_break(struct capture *capture);
 
 /*

@@ -13,7 +13,7 @@
  * a class has one timeout, so its head expires first, and expiry never scans. Capture thread.
  *
  * When the slab is full a newcomer takes the place of the flow that goes first in this order, the one longest
- * untouched within a class: closed, unanswered, unanswered_new, half_open, half_open_new, midstream, time_wait,
+ * untouched within a class: closed, unanswered, half_open, time_wait, unanswered_new, half_open_new, midstream,
  * closing, half_closed. An established connection is never evicted for a newcomer; at most 15 of
  * 16 places are for established connections, and when one more completes its handshake than
  * that, the established connection longest silent goes. So a flood of SYNs evicts none.
@@ -68,6 +68,12 @@ struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *
  * if that is later). May evict another flow when flow_class is FLOW_CLASS_ESTABLISHED and their share is full.
  */
 void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t now_ns);
+
+/*
+ * The flow's timeout passed and it goes on in another class (not established), as touched when it passed: so that its
+ * next timeout does not depend on when the first one was noticed.
+ */
+void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_class flow_class);
 
 /* Takes the flow out; the pointer is dead afterwards. */
 void flow_table_remove(struct flow_table *table, struct flow *flow);

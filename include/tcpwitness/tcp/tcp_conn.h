@@ -180,7 +180,8 @@ struct tcp_conn {
 
 	/* A SYN that might open the next incarnation while this one is not surely over. */
 	bool next_syn_held;
-	uint8_t next_syn_side; /* enum conn_side that sent it */
+	bool next_syn_challenged; /* a bare ACK answered it */
+	uint8_t next_syn_side;    /* enum conn_side that sent it */
 	struct packet_syn {
 		uint64_t time_ns;
 		uint64_t number;

@@ -167,9 +167,10 @@ static void test_vlans_are_a_domain_only_when_configured(void **state)
 	assert_int_equal(domain_with(&with_tunnel, 1, 10, 0), 0);
 	assert_int_equal(domain_with(&with_vlan, 0, 10, 0), 0);
 	assert_int_not_equal(domain_with(&with_vlan, 1, 10, 0), 0);
-	/* Tag 0 is a tag, and both count and order matter. */
-	assert_int_not_equal(domain_with(&with_vlan, 1, 0, 0), 0);
-	assert_int_not_equal(domain_with(&with_vlan, 1, 0, 0), domain_with(&with_vlan, 2, 0, 0));
+	/* Id 0 is a priority, no VLAN; both count and order of the others matter. */
+	assert_int_equal(domain_with(&with_vlan, 1, 0, 0), 0);
+	assert_int_equal(domain_with(&with_vlan, 2, 0, 10), domain_with(&with_vlan, 1, 10, 0));
+	assert_int_not_equal(domain_with(&with_vlan, 1, 10, 0), domain_with(&with_vlan, 2, 10, 10));
 	assert_int_not_equal(domain_with(&with_vlan, 2, 10, 20), domain_with(&with_vlan, 2, 20, 10));
 	assert_int_not_equal(domain_with(&with_vlan, 1, 0x0100, 0), domain_with(&with_vlan, 1, 0x0001, 0));
 	/* What stands behind the count does not. */

@@ -150,9 +150,9 @@ static void fill(struct flow_table *table, enum flow_class rest, uint64_t now_ns
 static void test_eviction_follows_the_stated_order(void **state)
 {
 	static const enum flow_class order[] = {
-		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,    FLOW_CLASS_UNANSWERED_NEW,
-		FLOW_CLASS_HALF_OPEN, FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_MIDSTREAM,
-		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_CLOSING,       FLOW_CLASS_HALF_CLOSED,
+		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,     FLOW_CLASS_HALF_OPEN,
+		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_UNANSWERED_NEW, FLOW_CLASS_HALF_OPEN_NEW,
+		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
 	};
 	const uint32_t n_classes = sizeof(order) / sizeof(order[0]);
 	struct evicted evicted = { .n = 0 };
@@ -388,7 +388,7 @@ static void test_syn_lives_135_seconds_from_its_last_repeat(void **state)
 
 static void test_drain_gives_all_by_id(void **state)
 {
-	struct flow_table *table = create_table(1024 * 1024, NULL);
+	struct flow_table *table = create_table(2 * 1024 * 1024, NULL);
 	uint64_t n = 0;
 
 	(void)state;

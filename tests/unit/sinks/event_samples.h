@@ -312,7 +312,6 @@ static inline struct sensor_event sample_stats(void)
 		{ "flow.records", 4100 },
 		{ "flow.refused", 0 },
 		{ "flow.capacity", 262144 },
-		{ "flow.longest_chain", 4 },
 		{ "flow.memory_bytes", 268435456 },
 		{ "flow.in_use.established", 1000 },
 		{ "flow.in_use.time_wait", 3 },

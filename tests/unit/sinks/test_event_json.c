@@ -150,7 +150,7 @@ static const char LINE_STATS[] =
 	"'decode_refused':{'truncated_ipv4':2},"
 	"'tcp':{'segments':1000000,'payload_bytes':650117120,'duplicates':0,'out_of_state':310,"
 	"'bad_checksum':5,'untracked':0,'icmp_matched':12,'icmp_unmatched':0},"
-	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,'longest_chain':4,"
+	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,"
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
 	"'evicted':{'closed':17}},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
 	"'alarms_open':1,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'events':{"
