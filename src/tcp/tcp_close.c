@@ -95,8 +95,8 @@ static void fin_sent(struct segment *seg)
 		 * It may repeat a FIN that the tap has not seen, which then crossed the other one: LAST_ACK is sure
 		 * only if this end acknowledged the other FIN before, where its own now stands.
 		 */
-		sender->close_order_unsure =
-			seg->receiver->fin_seen && (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);
+		sender->close_order_unsure = covers_fin(seg->receiver, seg->packet->ack) &&
+					     (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);
 		sender->close_may_be_unseen = false;
 		sender->fin_seen = true;
 		sender->fin_seq = fin_seq;
