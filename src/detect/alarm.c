@@ -49,11 +49,6 @@ void alarm_set_destroy(struct alarm_set *set)
 	free(set);
 }
 
-size_t alarm_set_max_open(const struct alarm_set *set)
-{
-	return set->max_open;
-}
-
 size_t alarm_set_open(const struct alarm_set *set)
 {
 	return set->n_open;

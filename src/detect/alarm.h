@@ -43,7 +43,6 @@ struct alarm_set;
 struct alarm_set *alarm_set_create(size_t memory_bytes, size_t max_open);
 void alarm_set_destroy(struct alarm_set *set);
 
-size_t alarm_set_max_open(const struct alarm_set *set);
 size_t alarm_set_open(const struct alarm_set *set);
 
 /*

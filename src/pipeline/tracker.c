@@ -146,7 +146,6 @@ static void count(struct flow *flow, enum conn_side side, const struct packet *p
 	direction->flags |= packet->flags;
 	if (packet->time_ns > flow->last_ns)
 		flow->last_ns = packet->time_ns;
-	flow->last_packet = packet->number;
 }
 
 /* A connection that lives for days is not to be silent for days (and a sensor may be killed before its end). */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tcpwitness/base/units.h"
+
 static void fill_header(const struct tracker *tracker, struct sensor_event *event, const struct flow *flow,
 			uint64_t time_ns)
 {
@@ -101,13 +103,6 @@ void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const st
 		if (flow->anomalies[anomaly] == 1 && !anomaly_info(anomaly)->is_noise)
 			write_anomaly(tracker, flow, packet, anomaly, 1);
 	}
-}
-
-static bool is_power_of_ten(uint64_t n)
-{
-	while (n >= 10 && n % 10 == 0)
-		n /= 10;
-	return n == 1;
 }
 
 void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet)

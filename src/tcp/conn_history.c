@@ -9,6 +9,8 @@
  */
 #include "tcpwitness/tcp/conn_history.h"
 
+#include "tcpwitness/base/units.h"
+
 #include <string.h>
 
 /* Zeek's states of an end, in conn_history.endpoint. */
@@ -92,13 +94,6 @@ static void note_numbered(struct conn_history *history, enum conn_side side, enu
 	if (first || history->last_seq[side][kind] != seq)
 		append_letter(history, side, letter);
 	history->last_seq[side][kind] = seq;
-}
-
-static bool is_power_of_ten(uint32_t n)
-{
-	while (n >= 10 && n % 10 == 0)
-		n /= 10;
-	return n == 1;
 }
 
 static void note_repeated(struct conn_history *history, enum conn_side side, enum letter letter)

@@ -273,7 +273,6 @@ void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict 
 
 	verdict_init(verdict, &nothing);
 	seg.cause = CONN_CAUSE_TIMEOUT;
-	conn->timed_out = true;
 	for (unsigned i = 0; i < 2; i++) {
 		/* The SYN-ACK was repeated to the end and never acknowledged: the client cannot have it. */
 		if (!conn->established_once)

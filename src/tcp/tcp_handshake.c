@@ -45,7 +45,6 @@ void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *o
 {
 	enum { MAX_WSCALE = 14 }; /* RFC 7323 2.3 */
 
-	end->syn_options = options->present;
 	end->syn_layout = options->layout;
 	end->syn_window = window;
 	end->mss = (options->present & TCPOPT_MSS) ? options->mss : 0;
@@ -104,7 +103,6 @@ static void first_syn(struct segment *seg)
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYN, false);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYN);
 	if (seg->receiver->sure == TCPS_SYN_SENT) {
-		conn->simultaneous_open = true;
 		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_OPEN);
 		/* The receiver's own SYN passed the tap before: it is on its way to this end. */
 		end_presume(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN);
@@ -228,7 +226,6 @@ static void complete(struct segment *seg)
 	if (conn->established_once)
 		return;
 	conn->established_once = true;
-	conn->third_ack_ns = seg->now_ns;
 	seg->verdict->completed = true;
 	if (conn->first_synack_ns != 0 && seg->receiver->syns == 1)
 		conn->rtt_client_us = (uint32_t)(ns_since(seg->now_ns, conn->first_synack_ns) / NS_PER_US);

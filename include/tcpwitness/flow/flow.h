@@ -73,7 +73,6 @@ struct flow {
 	uint64_t last_ns;
 	uint64_t recorded_ns;               /* time of its last interim record, or of its beginning */
 	uint32_t n_interim;                 /* interim records so far */
-	uint64_t last_packet;               /* number */
 	struct flow_direction direction[2]; /* by enum conn_side that sent */
 	uint16_t anomalies[ANOMALY_COUNT];  /* saturating counts */
 	struct conn_history history;

@@ -65,7 +65,7 @@ enum conn_outcome {
 	CONN_OUTCOME_COUNT, /* not an outcome */
 };
 
-enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_SYNACK_CANDIDATES = 3, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
+enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
 
 /*
  * One end. Sequence numbers are in host order. Invariants: snd_una <= snd_nxt (mod 2^32) once both are
@@ -136,8 +136,7 @@ struct tcp_end {
 	bool wscale_ok;
 	bool sack_ok;
 	bool timestamps;
-	uint16_t mss;         /* 0 = not offered */
-	uint16_t syn_options; /* TCPOPT_* of its SYN */
+	uint16_t mss; /* 0 = not offered */
 	uint32_t syn_layout;
 	uint16_t syn_window;
 
@@ -164,17 +163,14 @@ struct tcp_conn {
 	uint8_t origin;         /* enum conn_origin */
 	bool direction_certain; /* client is known to be the client: its SYN or the server's SYN-ACK was seen */
 	bool established_once;  /* the client proved that it has the SYN-ACK */
-	bool simultaneous_open;
 	bool refused;
 	bool unreachable;  /* an ICMP error answered the SYN */
 	bool synack_reset; /* client reset after SYN-ACK, before its ACK */
 	bool closed_by_known;
 	uint8_t closed_by; /* enum conn_side: who sent the first FIN or RST */
-	bool timed_out;    /* closed by an estimate, not by a segment */
 	uint64_t first_syn_ns;
 	uint64_t last_syn_ns;
 	uint64_t first_synack_ns;
-	uint64_t third_ack_ns;
 	uint32_t rtt_client_us; /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
 	uint32_t rtt_server_us; /* SYN to SYN-ACK */
 
