@@ -15,7 +15,7 @@
 
 #include "flow_table_check.h"
 
-enum { N_KEYS = 300, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 128 * 1024, CLOCK_STEP_NS = 50 };
+enum { N_KEYS = 300, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 122 * sizeof(struct flow), CLOCK_STEP_NS = 50 };
 
 /* The key's number is its place in the array; id is unique over the run. */
 struct model_flow {
