@@ -116,6 +116,8 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		packet->payload_bytes = number_of(words[1]);
 	} else if (strcmp(word, "win") == 0) {
 		packet->window = (uint16_t)number_of(words[1]);
+	} else if (strcmp(word, "ip-id") == 0) {
+		packet->ip_id = (uint16_t)number_of(words[1]);
 	} else if (strcmp(word, "mss") == 0) {
 		options->present |= TCPOPT_MSS;
 		options->mss = (uint16_t)number_of(words[1]);

@@ -320,6 +320,43 @@ static void a_flood_evicts_no_established_connection(void **context)
 	finish(f);
 }
 
+/* More connections close within 2MSL than there is room for: each is still one connection, completed. */
+static void a_table_full_of_time_wait_does_not_split_handshakes(void **context)
+{
+	struct fixture *f = begin_with(1 << 18);
+	const unsigned n = 2000;
+
+	(void)context;
+	for (unsigned i = 0; i < n; i++) {
+		f->recorder.n = 0;
+		handshake(f, i * 0.01, (uint16_t)(1024 + i));
+		close_by_client(f, i * 0.01 + 0.03, (uint16_t)(1024 + i));
+	}
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, n);
+	assert_true(tracker_get_table_stats(f->tracker)->evicted[FLOW_CLASS_TIME_WAIT] > n / 2);
+	assert_int_equal(tracker_get_table_stats(f->tracker)->evicted[FLOW_CLASS_UNANSWERED_NEW], 0);
+	finish(f);
+}
+
+/* A file and a live run, whose idle ticks notice sooner what is due, must say the same. */
+static void an_overdue_attempt_ends_at_the_same_time_however_late_it_is_noticed(void **context)
+{
+	uint64_t ended_ns[2];
+
+	(void)context;
+	for (unsigned live = 0; live < 2; live++) {
+		struct fixture *f = begin();
+		send(f, 0, true, 40000, SEG_SYN, 0, 0, 0);
+		for (unsigned second = 1; live == 1 && second < 300; second++)
+			tracker_advance(f->tracker, (1000 + second) * NS_PER_SEC, 0);
+		tracker_advance(f->tracker, 1300 * NS_PER_SEC, 0);
+		ended_ns[live] = only_flow(f)->time_ns;
+		finish(f);
+	}
+	assert_int_equal(ended_ns[0], 1135 * NS_PER_SEC);
+	assert_int_equal(ended_ns[1], ended_ns[0]);
+}
+
 static void packet_time_that_steps_back_does_no_harm(void **context)
 {
 	struct fixture *f = begin();
@@ -347,6 +384,8 @@ int main(void)
 		cmocka_unit_test(an_anomaly_is_one_event_a_flow_and_counted_after_that),
 		cmocka_unit_test(a_connection_that_lives_long_is_recorded_on_the_way),
 		cmocka_unit_test(a_flood_evicts_no_established_connection),
+		cmocka_unit_test(a_table_full_of_time_wait_does_not_split_handshakes),
+		cmocka_unit_test(an_overdue_attempt_ends_at_the_same_time_however_late_it_is_noticed),
 		cmocka_unit_test(packet_time_that_steps_back_does_no_harm),
 	};
 
