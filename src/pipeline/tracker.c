@@ -55,6 +55,8 @@ static void expire(struct tracker *tracker, struct flow *flow)
 		return;
 	}
 	tcp_conn_expire(&flow->conn, due_ns, &verdict);
+	const struct packet nothing = { .time_ns = due_ns, .number = tracker->packet_number };
+	tracker_fold_anomalies(tracker, flow, &nothing, &verdict.anomalies);
 	tracker_write_transitions(tracker, flow, due_ns, &verdict);
 	bool over = class == FLOW_CLASS_TIME_WAIT || class == FLOW_CLASS_CLOSED;
 	end_flow(tracker, flow, due_ns, over ? FLOW_END_CLOSED : FLOW_END_TIMEOUT);

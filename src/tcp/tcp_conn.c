@@ -79,11 +79,30 @@ static bool is_capture_duplicate(const struct segment *seg)
 	       seg->config->duplicate_window_ns > 0;
 }
 
+/* RFC 7323 3.2 and 5.3: agreed timestamps are on every segment, and do not go back on what is new. */
+static void note_timestamp(struct segment *seg)
+{
+	const struct tcp_options *options = &seg->packet->options;
+	const struct tcp_end *sender = seg->sender;
+	bool agreed = sender->timestamps && seg->receiver->timestamps;
+
+	if ((options->present & TCPOPT_TIMESTAMP) == 0) {
+		if (agreed && seg->packet->options_complete)
+			segment_anomaly(seg, ANOMALY_TIMESTAMP_MISSING);
+		return;
+	}
+	if (agreed && sender->ts_known && seq_lt(options->ts_val, sender->ts_val) && sender->seq_known &&
+	    seq_geq(seg->packet->seq, sender->snd_nxt) && segment_occupies(seg))
+		segment_anomaly(seg, ANOMALY_PAWS_REJECT);
+}
+
 static void note_heard(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 	const struct tcp_options *options = &seg->packet->options;
 
+	if (segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_RST))
+		note_timestamp(seg);
 	sender->heard = true;
 	sender->dup_hash = seg->packet->payload_hash;
 	sender->dup_ip_id = seg->packet->ip_id;
@@ -273,6 +292,10 @@ void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict 
 
 	verdict_init(verdict, &nothing);
 	seg.cause = CONN_CAUSE_TIMEOUT;
+	/* RFC 4987 3.6: a server that keeps no state for a SYN-ACK cannot repeat it. */
+	if (!conn->established_once && conn->end[SIDE_SERVER].sure == TCPS_SYN_RCVD &&
+	    conn->end[SIDE_SERVER].syns == 1 && !conn->synack_reset)
+		segment_anomaly(&seg, ANOMALY_SYN_COOKIE_SUSPECTED);
 	for (unsigned i = 0; i < 2; i++) {
 		/* The SYN-ACK was repeated to the end and never acknowledged: the client cannot have it. */
 		if (!conn->established_once)

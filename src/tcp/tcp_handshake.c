@@ -202,7 +202,8 @@ bool handshake_synack(struct segment *seg)
 	if (!receiver->heard && !receiver->syn_seen && !seg->sender->syn_seen)
 		infer_syn(seg);
 	if (!acknowledges_syn(receiver, seg->packet->ack, &iss)) {
-		segment_anomaly(seg, ANOMALY_SYNACK_WRONG_ACK);
+		bool wrong_direction = seg->sender->active_open && !receiver->syn_seen;
+		segment_anomaly(seg, wrong_direction ? ANOMALY_SYNACK_WRONG_DIRECTION : ANOMALY_SYNACK_WRONG_ACK);
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return false;
 	}
@@ -257,6 +258,8 @@ static bool infer_synack(struct segment *seg)
 static bool reject_third_ack(struct segment *seg, enum anomaly anomaly)
 {
 	segment_anomaly(seg, anomaly);
+	if (seg->packet->payload_bytes > 0)
+		segment_anomaly(seg, ANOMALY_DATA_BEFORE_ESTABLISHED);
 	seg->verdict->kind = CONN_TRACK_ONLY;
 	return false;
 }

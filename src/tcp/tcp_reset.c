@@ -103,8 +103,10 @@ static void note_reset(struct segment *seg)
 
 	if (sender->sure == TCPS_SYN_SENT && seg->receiver->sure == TCPS_SYN_RCVD)
 		conn->synack_reset = true;
+	/* RFC 9293 3.6.1: it has closed both ways, and data came that nobody will read. */
+	bool data_came = sender->acked_any && seq_gt(seg->receiver->snd_nxt, sender->last_ack);
 	if (sender->fin_seen)
-		segment_anomaly(seg, ANOMALY_RST_AFTER_FIN);
+		segment_anomaly(seg, data_came ? ANOMALY_DATA_AFTER_CLOSE_RST : ANOMALY_RST_AFTER_FIN);
 	else if (conn->established_once && !seg->receiver->fin_seen)
 		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
 	if (seg->receiver->state == TCPS_TIME_WAIT)

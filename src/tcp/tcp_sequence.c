@@ -159,6 +159,7 @@ static void note_probe(struct segment *seg)
 	bool closed_window = seg->receiver->window_known && seg->receiver->window_bytes == 0;
 
 	segment_anomaly(seg, closed_window ? ANOMALY_ZERO_WINDOW_PROBE : ANOMALY_KEEPALIVE);
+	seg->sender->probed = !closed_window;
 }
 
 static void count_payload(struct segment *seg, uint32_t bytes)
@@ -259,6 +260,23 @@ void sequence_advance(struct segment *seg)
 
 /* --- what the receiver is told --- */
 
+/*
+ * RFC 9293 3.8.6: the right edge should not move left. What the scale rounds off does not count (RFC 7323 2.4), nor does a
+ * segment that comes late.
+ */
+static void edge_advance(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	uint32_t edge = seg->packet->ack + sender->window_bytes;
+
+	if (!sender->window_known || seq_lt(seg->packet->ack, sender->last_ack))
+		return;
+	if (sender->edge_known && seq_lt(edge + (UINT32_C(1) << sender->wscale), sender->right_edge))
+		segment_anomaly(seg, ANOMALY_WINDOW_SHRINK);
+	sender->right_edge = edge;
+	sender->edge_known = true;
+}
+
 static void window_advance(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -276,6 +294,8 @@ static void window_advance(struct segment *seg)
 		sender->window_bytes = window;
 		sender->window_known = window == 0; /* zero is zero, whatever the scale */
 	}
+	if (!is_syn)
+		edge_advance(seg);
 	if (window == 0 && !segment_has(seg, SEG_FIN | SEG_SYN)) {
 		if (sender->last_window != 0 || sender->zero_windows == 0)
 			sender->zero_windows++;
@@ -305,6 +325,8 @@ static void note_unseen(struct segment *seg)
 	uint32_t unseen = seg->packet->ack - receiver->snd_nxt;
 
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
+	if (!receiver->heard)
+		segment_anomaly(seg, ANOMALY_SPLIT_ROUTING);
 	if (!receiver->fin_seen) {
 		receiver->close_may_be_unseen = true;
 		receiver->fin_suspected = unseen == 1;
@@ -329,6 +351,16 @@ static void note_fin_held_back(struct segment *seg)
 	}
 }
 
+/* RFC 9293 3.8.4: an end that is alive answers a keep-alive with what it had acknowledged before. */
+static void note_answer_to_probe(struct segment *seg)
+{
+	struct tcp_end *prober = seg->receiver;
+
+	if (prober->probed && !segment_occupies(seg) && seg->packet->ack == prober->snd_nxt)
+		segment_anomaly(seg, ANOMALY_KEEPALIVE_ACK);
+	prober->probed = false;
+}
+
 void acknowledgement_advance(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -345,6 +377,7 @@ void acknowledgement_advance(struct segment *seg)
 		note_unseen(seg);
 	}
 	note_fin_held_back(seg);
+	note_answer_to_probe(seg);
 	if (is_duplicate_ack(seg)) {
 		sender->duplicate_acks++;
 		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);

@@ -93,6 +93,8 @@ struct tcp_end {
 	bool close_may_be_unseen;    /* its FIN may have been missed: neither end's state is sure */
 	bool fin_suspected;          /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
 	bool fin_held_back;          /* it has the other end's FIN (SACK), but not everything before it */
+	bool edge_known;             /* right_edge is valid */
+	bool probed;                 /* its last segment was a keep-alive that was not answered yet */
 	bool seq_known;              /* snd_nxt is valid */
 	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
 	bool acked_any;              /* last_ack is valid */
@@ -116,6 +118,7 @@ struct tcp_end {
 	uint64_t rst_passed_ns;      /* when a RST to it passed the tap */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
+	uint32_t right_edge;         /* of its window, as last advertised behind the handshake */
 	uint16_t last_window;        /* as in the header, for duplicate ACKs */
 	uint32_t ts_val;             /* highest TSval it sent */
 	uint32_t ts_ecr;             /* highest TSecr it sent */
