@@ -261,8 +261,8 @@ void sequence_advance(struct segment *seg)
 /* --- what the receiver is told --- */
 
 /*
- * RFC 9293 3.8.6: the right edge should not move left. What the scale rounds off does not count (RFC 7323 2.4), nor does a
- * segment that comes late.
+ * RFC 9293 3.8.6: the right edge should not move left. What the scale rounds off does not count (RFC 7323 2.4), nor
+ * does a segment that comes late.
  */
 static void edge_advance(struct segment *seg)
 {
