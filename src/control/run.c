@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ enum run_signal { ON_INTERRUPT = 0, ON_TERMINATE, ON_HANGUP, N_SIGNALS };
 struct run {
 	const struct config *config;
 	bool is_live;
+	bool lacks_input; /* one of several captures could not be opened */
 	bool shows_progress;
 	unsigned n_ticks;
 	unsigned status_ticks; /* live: between two messages to the service manager */
@@ -194,14 +196,55 @@ static int start_pipeline(struct run *run, struct error *error)
 	return result;
 }
 
-static int open_input(struct run *run, struct error *error)
+/* A file that can be opened again: opening a pipe takes bytes from it, or waits for its writer. */
+static bool can_be_probed(const char *path)
+{
+	struct stat status;
+
+	if (strcmp(path, "-") == 0)
+		return false;
+	return stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
+}
+
+/* Whether the path can be opened by itself, with *error filled when not. */
+static bool can_be_opened(const char *path, const char *bpf_filter, struct error *error)
+{
+	struct capture *capture = capture_open_files(&path, 1, bpf_filter, error);
+
+	capture_close(capture);
+	return capture != NULL;
+}
+
+/* Of several captures those that cannot be read are named and left out; the rest is worth reading. */
+static struct capture *open_captures(struct run *run, struct error *error)
 {
 	const struct config *config = run->config;
+	const char *paths[CONFIG_MAX_PATHS];
+	size_t n_paths = 0;
 
+	if (config->n_read_paths == 1)
+		return capture_open_files(config->read_paths, 1, config->bpf_filter, error);
+	for (size_t i = 0; i < config->n_read_paths; i++) {
+		const char *path = config->read_paths[i];
+
+		if (!can_be_probed(path) || can_be_opened(path, config->bpf_filter, error)) {
+			paths[n_paths++] = path;
+			continue;
+		}
+		run->lacks_input = true;
+		if (n_paths > 0 || i + 1 < config->n_read_paths)
+			log_error("%s", error->text);
+	}
+	/* Without any, the last one's error is the run's. */
+	return n_paths > 0 ? capture_open_files(paths, n_paths, config->bpf_filter, error) : NULL;
+}
+
+static int open_input(struct run *run, struct error *error)
+{
 	if (run->is_live)
-		run->capture = capture_open_live(&config->live, error);
+		run->capture = capture_open_live(&run->config->live, error);
 	else
-		run->capture = capture_open_files(config->read_paths, config->n_read_paths, config->bpf_filter, error);
+		run->capture = open_captures(run, error);
 	return run->capture != NULL ? 0 : -1;
 }
 
@@ -335,6 +378,8 @@ static enum exit_code finish(struct run *run)
 		output_failed = !feed_flush(run->feed, run->is_live ? LIVE_FLUSH_MS : UINT_MAX, &error);
 	}
 	code = report_input(run, pipeline_end);
+	if (run->lacks_input)
+		code = EXIT_INPUT;
 	if (!output_failed) {
 		print_summary(run);
 		return code;

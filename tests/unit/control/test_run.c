@@ -229,6 +229,93 @@ static void input_that_cannot_be_read_is_1(void **state)
 	tear_down(&f);
 }
 
+static size_t count_lines(const char *text)
+{
+	size_t n_lines = 0;
+
+	for (; *text != '\0'; text++)
+		n_lines += *text == '\n';
+	return n_lines;
+}
+
+/* One bad file of many must not cost the others: it is named, and the exit code tells. */
+static void captures_that_can_be_opened_are_read_without_the_others(void **state)
+{
+	struct folder f;
+	char text[TEXT_BYTES];
+	char empty[104];
+
+	(void)state;
+	set_up(&f);
+	snprintf(empty, sizeof(empty), "%s/empty", f.path);
+	close(open(empty, O_WRONLY | O_CREAT, 0600));
+	const char *const words[] = { "-q",  "-r", "/nonexistent.pcap", "-r", f.capture, "-r", f.path, "-r",
+				      empty, "-r", "/proc/self/status", "-o", f.output,  NULL };
+	assert_int_equal(run(&f, words), EXIT_INPUT);
+	assert_non_null(strstr(read_text(f.events, text), "\"event_type\":\"flow\""));
+	read_text(f.messages, text);
+	assert_int_equal(count_lines(text), 4);
+	assert_non_null(strstr(text, "tcpwitness: /nonexistent.pcap: "));
+	assert_non_null(strstr(text, "tcpwitness: /proc/self/status: "));
+	assert_non_null(strstr(text, empty));
+
+	const char *const no_good[] = { "-r", "/nonexistent.pcap", "-r", "/nonexistent2.pcap", NULL };
+	assert_int_equal(run(&f, no_good), EXIT_INPUT);
+	assert_int_equal(count_lines(read_text(f.messages, text)), 2); /* and no summary */
+
+	const char *const bad_output[] = { "-r", f.capture, "-r", "/nonexistent.pcap", "-o", "file:/dev/full", NULL };
+	assert_int_equal(run(&f, bad_output), EXIT_OUTPUT);
+	unlink(empty);
+	tear_down(&f);
+}
+
+/* True when the file exists within ten seconds. */
+static bool appears(const char *path)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+
+	for (int i = 0; i < 500; i++) {
+		if (access(path, F_OK) == 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/*
+ * A pipe that stays open: the run has no end of its own. Signals are watched before outputs are opened. Returns the
+ * end to write to.
+ */
+static int open_pipe_input(const struct folder *folder, const char *const *words, pid_t *child)
+{
+	int fd;
+
+	unlink(folder->capture);
+	assert_int_equal(mkfifo(folder->capture, 0600), 0);
+	*child = start(folder, words, STDOUT_FILENO);
+	fd = open(folder->capture, O_WRONLY);
+	assert_true(fd >= 0);
+	write_capture(fd);
+	assert_true(appears(folder->events));
+	return fd;
+}
+
+/* Trying a pipe would take its beginning away. */
+static void a_pipe_beside_a_bad_file_is_read_whole(void **state)
+{
+	struct folder f;
+	pid_t child;
+	char text[TEXT_BYTES];
+
+	(void)state;
+	set_up(&f);
+	const char *const words[] = { "-r", f.capture, "-r", "/nonexistent.pcap", "-o", f.output, NULL };
+	close(open_pipe_input(&f, words, &child));
+	assert_int_equal(wait_for(child), EXIT_INPUT);
+	assert_non_null(strstr(read_text(f.events, text), "\"event_type\":\"flow\""));
+	tear_down(&f);
+}
+
 static void output_that_cannot_be_written_is_3(void **state)
 {
 	struct folder f;
@@ -264,37 +351,6 @@ static void a_reader_that_went_away_is_3(void **state)
 	read_text(f.messages, text);
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	tear_down(&f);
-}
-
-/* True when the file exists within ten seconds. */
-static bool appears(const char *path)
-{
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-
-	for (int i = 0; i < 500; i++) {
-		if (access(path, F_OK) == 0)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-/*
- * A pipe that stays open: the run has no end of its own. Signals are watched before outputs are opened. Returns the
- * end to write to.
- */
-static int open_pipe_input(const struct folder *folder, const char *const *words, pid_t *child)
-{
-	int fd;
-
-	unlink(folder->capture);
-	assert_int_equal(mkfifo(folder->capture, 0600), 0);
-	*child = start(folder, words, STDOUT_FILENO);
-	fd = open(folder->capture, O_WRONLY);
-	assert_true(fd >= 0);
-	write_capture(fd);
-	assert_true(appears(folder->events));
-	return fd;
 }
 
 static void a_signal_to_stop_ends_the_run_well(void **state)
@@ -375,10 +431,16 @@ static void check_says_ok_or_every_mistake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_capture_is_read_to_its_end),   cmocka_unit_test(quiet_runs_say_nothing),
-		cmocka_unit_test(input_that_cannot_be_read_is_1), cmocka_unit_test(output_that_cannot_be_written_is_3),
-		cmocka_unit_test(a_reader_that_went_away_is_3),   cmocka_unit_test(a_signal_to_stop_ends_the_run_well),
-		cmocka_unit_test(hangup_opens_files_anew),        cmocka_unit_test(check_says_ok_or_every_mistake),
+		cmocka_unit_test(a_capture_is_read_to_its_end),
+		cmocka_unit_test(quiet_runs_say_nothing),
+		cmocka_unit_test(input_that_cannot_be_read_is_1),
+		cmocka_unit_test(captures_that_can_be_opened_are_read_without_the_others),
+		cmocka_unit_test(a_pipe_beside_a_bad_file_is_read_whole),
+		cmocka_unit_test(output_that_cannot_be_written_is_3),
+		cmocka_unit_test(a_reader_that_went_away_is_3),
+		cmocka_unit_test(a_signal_to_stop_ends_the_run_well),
+		cmocka_unit_test(hangup_opens_files_anew),
+		cmocka_unit_test(check_says_ok_or_every_mistake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
