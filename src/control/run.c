@@ -351,10 +351,8 @@ static enum exit_code report_input(const struct run *run, enum pipeline_end pipe
 	pipeline_get_progress(run->pipeline, &progress);
 	/* A capture that is cut short is read up to the cut; only when nothing was read is that a failure. */
 	is_failure = pipeline_end == PIPELINE_FAILED || progress.packets == 0;
-	if (is_failure)
-		log_error("%s", error->text);
-	else
-		log_warning("%s", error->text);
+	/* With -q too: results of a part of a capture must not be taken for those of the whole. */
+	log_error("%s", error->text);
 	return is_failure ? EXIT_INPUT : EXIT_DONE;
 }
 

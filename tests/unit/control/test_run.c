@@ -207,6 +207,23 @@ static void quiet_runs_say_nothing(void **state)
 	tear_down(&f);
 }
 
+static void a_capture_that_is_cut_short_is_reported_with_quiet_too(void **state)
+{
+	struct folder f;
+	char text[TEXT_BYTES];
+
+	(void)state;
+	set_up(&f);
+	int fd = open(f.capture, O_WRONLY | O_APPEND);
+	write_capture(fd); /* of which 8 bytes stay: half of a record's header */
+	assert_int_equal(ftruncate(fd, sizeof(capture_header) + 16 + sizeof(syn_frame) + 8), 0);
+	close(fd);
+	const char *const words[] = { "-q", "-r", f.capture, "-o", f.output, NULL };
+	assert_int_equal(run(&f, words), EXIT_DONE);
+	assert_non_null(strstr(read_text(f.messages, text), "cut off or damaged after 1 frames"));
+	tear_down(&f);
+}
+
 static void input_that_cannot_be_read_is_1(void **state)
 {
 	struct folder f;
@@ -433,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_capture_is_read_to_its_end),
 		cmocka_unit_test(quiet_runs_say_nothing),
+		cmocka_unit_test(a_capture_that_is_cut_short_is_reported_with_quiet_too),
 		cmocka_unit_test(input_that_cannot_be_read_is_1),
 		cmocka_unit_test(captures_that_can_be_opened_are_read_without_the_others),
 		cmocka_unit_test(a_pipe_beside_a_bad_file_is_read_whole),
