@@ -198,7 +198,7 @@ static uint64_t realtime_ns(void)
  */
 static void begin_drain(struct capture_live *live)
 {
-	uint64_t drain_ns = 2 * live->timeout_ms * NS_PER_MS;
+	uint64_t drain_ns = UINT64_C(2) * live->timeout_ms * NS_PER_MS;
 
 	live->break_time_ns = realtime_ns();
 	live->drain_deadline_ns = monotonic_ns() + (drain_ns < MAX_DRAIN_NS ? drain_ns : MAX_DRAIN_NS);

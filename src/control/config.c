@@ -7,8 +7,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/sinks/sink.h"
 #include "command_line.h"
 #include "config_yaml.h"
 #include "option_table.h"
@@ -86,6 +88,53 @@ static bool check_usage(const struct config *config, const struct command_line *
 	return has_files != has_interface;
 }
 
+static bool is_regular_file(const char *path, struct stat *status)
+{
+	return stat(path, status) == 0 && S_ISREG(status->st_mode);
+}
+
+static bool is_same_file(const char *path, const struct stat *other)
+{
+	struct stat status;
+
+	return is_regular_file(path, &status) && status.st_dev == other->st_dev && status.st_ino == other->st_ino;
+}
+
+/* An output that appends to a capture would spoil it; two that append to one file would write each line twice. */
+static bool check_output_file(const struct config *config, size_t index, struct error *error)
+{
+	static const char scheme[] = "file:";
+	const char *text = config->outputs[index];
+	const char *path = text + strlen(scheme);
+	struct stat status;
+
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(config->outputs[i], text) == 0)
+			return error_set(error, "output %s: given twice (leave one out)", text) == 0;
+	}
+	if (strncmp(text, scheme, strlen(scheme)) != 0 || !is_regular_file(path, &status))
+		return true;
+	for (size_t i = 0; i < config->n_read_paths; i++) {
+		if (is_same_file(config->read_paths[i], &status))
+			return error_set(error, "output %s: is also read (choose another file)", text) == 0;
+	}
+	for (size_t i = 0; i < index; i++) {
+		const char *other = config->outputs[i];
+		if (strncmp(other, scheme, strlen(scheme)) == 0 && is_same_file(other + strlen(scheme), &status))
+			return error_set(error, "outputs %s and %s: are one file (leave one out)", other, text) == 0;
+	}
+	return true;
+}
+
+static bool check_outputs(const struct config *config, struct error *error)
+{
+	for (size_t i = 0; i < config->n_outputs; i++) {
+		if (sink_check_text(config->outputs[i], error) != 0 || !check_output_file(config, i, error))
+			return false;
+	}
+	return true;
+}
+
 /* Nobody is to guess the secret; events do not depend on it. hash.seed is for tests of just that. */
 static bool choose_secrets(struct config *config, struct error *error)
 {
@@ -119,7 +168,7 @@ static enum config_result finish(struct config *config, const struct command_lin
 {
 	static const char standard_output[] = "-";
 
-	if (!check_usage(config, line, error))
+	if (!check_usage(config, line, error) || !check_outputs(config, error))
 		return CONFIG_WRONG_USAGE;
 	if (line->operands[0] != NULL) {
 		config->bpf_filter = join(line->operands);

@@ -183,7 +183,8 @@ static void on_give_up(evutil_socket_t fd, short what, void *context)
 
 void feed_wait_from_now(struct feed *feed, unsigned timeout_ms)
 {
-	feed->patience = (struct timeval){ .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	feed->patience =
+		(struct timeval){ .tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
 	feed->is_patient = true;
 }
 

@@ -42,6 +42,20 @@ static const struct sink_type *find_type(const char *text, const char **place)
 	return NULL;
 }
 
+int sink_check_text(const char *text, struct error *error)
+{
+	const char *place;
+	const struct sink_type *type = find_type(text, &place);
+
+	if (type == NULL && text[0] == '/')
+		return error_set(error, "output %s: unknown kind of output (write file:%s)", text, text);
+	if (type == NULL)
+		return error_set(error, "output %s: unknown kind of output (choose -, file:PATH or unix:PATH)", text);
+	if (type != &sink_type_stdout && place[0] == '\0')
+		return error_set(error, "output %s: the path is missing (write %s:PATH)", text, type->scheme);
+	return 0;
+}
+
 struct sink *sink_open(const char *text, struct event_base *base, bool lossless, sink_room_fn *room, void *context,
 		       struct error *error)
 {
@@ -55,14 +69,8 @@ struct sink *sink_open_with(const char *text, struct event_base *base, bool loss
 	const struct sink_type *type = find_type(text, &request.place);
 	struct sink *sink;
 
-	if (type == NULL && text[0] == '/') {
-		error_set(error, "output %s: unknown kind of output (write file:%s)", text, text);
+	if (sink_check_text(text, error) != 0)
 		return NULL;
-	}
-	if (type == NULL) {
-		error_set(error, "output %s: unknown kind of output (choose -, file:PATH or unix:PATH)", text);
-		return NULL;
-	}
 	/* A reader that went away is an error to be told of (EPIPE), not a signal to die of. */
 	signal(SIGPIPE, SIG_IGN);
 	sink = type->open(&request, error);

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
 
 enum {
@@ -352,6 +353,7 @@ static struct sink *unix_open(const struct sink_request *request, struct error *
 		free(unix_sink);
 		return NULL;
 	}
+	log_warning("output %s: nobody listens there yet (%s); waiting", request->text, strerror(error_number));
 	wait_for_reader(unix_sink);
 	return &unix_sink->sink;
 }

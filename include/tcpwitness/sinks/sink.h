@@ -33,6 +33,12 @@ struct sink_stats {
 typedef void sink_room_fn(void *context);
 
 /*
+ * 0 when text names a kind of sink and a path where one is needed, else -1 with *error filled. Opens nothing.
+ * Any thread.
+ */
+int sink_check_text(const char *text, struct error *error);
+
+/*
  * Opens a sink from its text: "-" or "stdout", "file:PATH" (appended), "unix:PATH" (stream socket, connected to, and
  * again when the reader comes back). lossless (offline): nothing is ever dropped; a sink without a reader
  * makes the run wait, and a reader that never comes is an error after connect_timeout. Null with *error
