@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
 
@@ -160,14 +161,6 @@ void capture_live_close(struct capture_live *live)
 	free(live);
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /*
  * Waits for frames, the break (unless that has come) or the deadline. Errors of the interface are left to libpcap,
  * which clears them and knows which are fatal.
@@ -178,18 +171,10 @@ static void wait_until(const struct capture_live *live, uint64_t deadline_ns)
 		{ .fd = live->fd, .events = POLLIN },
 		{ .fd = live->drain_deadline_ns == 0 ? live->request->event_fd : -1, .events = POLLIN },
 	};
-	uint64_t wait_ns = ns_since(deadline_ns, monotonic_ns());
+	uint64_t wait_ns = ns_since(deadline_ns, clock_monotonic_ns());
 	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_SEC), .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
 
 	(void)ppoll(fds, 2, &wait, NULL);
-}
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 /*
@@ -200,8 +185,8 @@ static void begin_drain(struct capture_live *live)
 {
 	uint64_t drain_ns = UINT64_C(2) * live->timeout_ms * NS_PER_MS;
 
-	live->break_time_ns = realtime_ns();
-	live->drain_deadline_ns = monotonic_ns() + (drain_ns < MAX_DRAIN_NS ? drain_ns : MAX_DRAIN_NS);
+	live->break_time_ns = clock_realtime_ns();
+	live->drain_deadline_ns = clock_monotonic_ns() + (drain_ns < MAX_DRAIN_NS ? drain_ns : MAX_DRAIN_NS);
 }
 
 enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error)
@@ -223,7 +208,8 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 		if (live->drain_deadline_ns == 0 && break_requested(live->request))
 			begin_drain(live);
 		if (live->drain_deadline_ns != 0) {
-			if (monotonic_ns() >= live->drain_deadline_ns || (status < 0 && status != PCAP_ERROR_BREAK))
+			if (clock_monotonic_ns() >= live->drain_deadline_ns ||
+			    (status < 0 && status != PCAP_ERROR_BREAK))
 				return CAPTURE_BROKEN;
 			wait_until(live, live->drain_deadline_ns);
 			continue;
@@ -233,7 +219,7 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 			return CAPTURE_FAILED;
 		}
 		/* The clock is read only when nothing is there. */
-		uint64_t now_ns = monotonic_ns();
+		uint64_t now_ns = clock_monotonic_ns();
 		if (deadline_ns == 0)
 			deadline_ns = now_ns + live->timeout_ms * NS_PER_MS;
 		else if (now_ns >= deadline_ns)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
 #include "feed.h"
@@ -49,14 +50,6 @@ struct run {
 	struct event *signals[N_SIGNALS];
 	struct event *tick;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static void clear_progress(const struct run *run)
 {
@@ -157,7 +150,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	if (!run->shows_progress || run->n_ticks < PROGRESS_AFTER_TICKS)
 		return;
 	pipeline_get_progress(run->pipeline, &progress);
-	progress_format(&progress, ns_to_seconds(ns_since(monotonic_ns(), run->started_ns)), text);
+	progress_format(&progress, ns_to_seconds(ns_since(clock_monotonic_ns(), run->started_ns)), text);
 	fprintf(stderr, "\r%s\033[K", text);
 }
 
@@ -319,7 +312,7 @@ static bool wants_progress(const struct run *run)
 
 static void print_summary(const struct run *run)
 {
-	double wall_seconds = ns_to_seconds(ns_since(monotonic_ns(), run->started_ns));
+	double wall_seconds = ns_to_seconds(ns_since(clock_monotonic_ns(), run->started_ns));
 	char text[SUMMARY_TEXT_BYTES];
 
 	if (run->config->verbosity < 0)
@@ -405,7 +398,9 @@ static void close_all(struct run *run)
 
 enum exit_code run_execute(const struct config *config)
 {
-	struct run run = { .config = config, .is_live = config->live.interface != NULL, .started_ns = monotonic_ns() };
+	struct run run = { .config = config,
+			   .is_live = config->live.interface != NULL,
+			   .started_ns = clock_monotonic_ns() };
 	struct error error = { .text = "" };
 	enum exit_code code;
 

@@ -115,6 +115,9 @@ enum decode_result decode_pppoe(struct decode_context *context, struct cursor in
 enum decode_result decode_ip(struct decode_context *context, struct cursor in);
 enum decode_result decode_ipv4(struct decode_context *context, struct cursor in);
 enum decode_result decode_ipv6(struct decode_context *context, struct cursor in);
+/* Puts a fragment to its datagram. DECODE_TCP: *datagram is complete, and context goes on inside it. */
+enum decode_result decode_add_fragment(struct decode_context *context, const struct fragment *fragment,
+				       struct frag_datagram *datagram);
 enum decode_result decode_ip_payload(struct decode_context *context, uint8_t protocol, struct cursor in);
 enum decode_result decode_gre(struct decode_context *context, struct cursor in);
 enum decode_result decode_udp(struct decode_context *context, struct cursor in);

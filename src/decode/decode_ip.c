@@ -49,6 +49,21 @@ static bool apply_ipv4_length(const struct decode_context *context, struct curso
 	return true;
 }
 
+enum decode_result decode_add_fragment(struct decode_context *context, const struct fragment *fragment,
+				       struct frag_datagram *datagram)
+{
+	struct packet *packet = context->packet;
+	enum decode_result result = frag_table_add(context->decoder->fragments, fragment, packet->time_ns, datagram);
+
+	if (result == DECODE_FRAGMENT_OVERLAP)
+		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENT_OVERLAP);
+	if (result == DECODE_TCP) {
+		context->is_reassembled = true;
+		context->fragment_end = datagram->fragment_end;
+	}
+	return result;
+}
+
 /* Puts a fragment to its datagram and goes on with the datagram when that is complete. */
 static enum decode_result decode_ipv4_fragment(struct decode_context *context, const uint8_t *header, struct cursor in)
 {
@@ -74,13 +89,9 @@ static enum decode_result decode_ipv4_fragment(struct decode_context *context, c
 	fragment.is_last = (offset & IPV4_MORE_FRAGMENTS) == 0;
 	fragment.protocol = header[9];
 	fragment.payload = in;
-	result = frag_table_add(context->decoder->fragments, &fragment, packet->time_ns, &datagram);
-	if (result == DECODE_FRAGMENT_OVERLAP)
-		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENT_OVERLAP);
+	result = decode_add_fragment(context, &fragment, &datagram);
 	if (result != DECODE_TCP)
 		return result;
-	context->is_reassembled = true;
-	context->fragment_end = datagram.fragment_end;
 	packet->ip_bytes = saturate_u16(header_bytes + datagram.payload.wire_bytes);
 	return decode_ip_payload(context, datagram.protocol, datagram.payload);
 }

@@ -168,13 +168,9 @@ static enum decode_result join_fragment(struct decode_context *context, const ui
 	fragment.is_last = (offset & 1) == 0;
 	fragment.protocol = header[0];
 	fragment.payload = *in;
-	result = frag_table_add(context->decoder->fragments, &fragment, packet->time_ns, &datagram);
-	if (result == DECODE_FRAGMENT_OVERLAP)
-		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENT_OVERLAP);
+	result = decode_add_fragment(context, &fragment, &datagram);
 	if (result != DECODE_TCP)
 		return result;
-	context->is_reassembled = true;
-	context->fragment_end = datagram.fragment_end;
 	packet->ip_bytes = saturate_u16(packet->ip_bytes - fragment_bytes + datagram.payload.wire_bytes);
 	*next = datagram.protocol;
 	*in = datagram.payload;

@@ -286,6 +286,7 @@ static void evict_flow(struct flow_table *table, struct flow *flow)
 	if (table->evict != NULL)
 		table->evict(table->evict_context, flow);
 	table->stats.evicted[flow->flow_class]++;
+	table->stats.evicted_total++;
 	if (slot_of(table, flow) == table->expiring)
 		table->expiring = NO_SLOT; /* a flow leaves in one way only */
 	flow_table_remove(table, flow);

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/units.h"
 
 /* How often the figures for the main thread are renewed, in frames. */
@@ -20,19 +20,16 @@ static void share_progress(struct pipeline *pipeline)
 	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
 	const struct detect_stats *detect = detect_engine_get_stats(pipeline->engine);
 	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
-	uint64_t refused = 0;
 
 	pipeline->shared_ns = pipeline->now_ns;
 	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
-	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++)
-		refused += decoder->results[i];
 	atomic_store_explicit(&to->packets, pipeline->frames, memory_order_relaxed);
 	atomic_store_explicit(&to->bytes, pipeline->bytes, memory_order_relaxed);
 	atomic_store_explicit(&to->tcp_segments, tracker->segments, memory_order_relaxed);
 	atomic_store_explicit(&to->connections, tracker->connections, memory_order_relaxed);
 	atomic_store_explicit(&to->alarms_raised, detect->alarms_raised, memory_order_relaxed);
 	atomic_store_explicit(&to->alarms_open, detect->alarms_open, memory_order_relaxed);
-	atomic_store_explicit(&to->decode_refused, refused, memory_order_relaxed);
+	atomic_store_explicit(&to->decode_refused, decoder_stats_refused(decoder), memory_order_relaxed);
 	atomic_store_explicit(&to->input_bytes_read, pipeline->capture_stats.input_bytes_read, memory_order_relaxed);
 	atomic_store_explicit(&to->input_bytes_total, pipeline->capture_stats.input_bytes_total, memory_order_relaxed);
 	atomic_store_explicit(&to->kernel_dropped, pipeline->capture_stats.kernel_dropped, memory_order_relaxed);
@@ -46,11 +43,10 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
 	struct detect_visibility visibility = {
 		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
+		.flows_evicted = table->evicted_total,
 		.flows_refused = table->refused,
 	};
 
-	for (unsigned i = 0; i < FLOW_CLASS_COUNT; i++)
-		visibility.flows_evicted += table->evicted[i];
 	if (time_ns > pipeline->now_ns)
 		pipeline->now_ns = time_ns;
 	if (pipeline->first_ns == 0)
@@ -90,10 +86,8 @@ static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
 /* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */
 static void idle_tick(struct pipeline *pipeline)
 {
-	struct timespec now;
+	uint64_t now_ns = clock_realtime_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	uint64_t now_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 	advance(pipeline, now_ns, 0);
 	tracker_advance(pipeline->tracker, now_ns, 0);
 	share_progress(pipeline);

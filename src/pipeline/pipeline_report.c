@@ -215,16 +215,10 @@ static void put_outcomes(struct text *text, const struct tracker_stats *tracker)
 
 static void put_losses(struct text *text, const struct pipeline *pipeline)
 {
-	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
 	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
-	uint64_t evicted = 0;
-	uint64_t refused = 0;
+	uint64_t evicted = tracker_get_table_stats(pipeline->tracker)->evicted_total;
+	uint64_t refused = decoder_stats_refused(decoder_get_stats(pipeline->decoder));
 
-	for (unsigned i = 0; i < FLOW_CLASS_COUNT; i++)
-		evicted += table->evicted[i];
-	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++)
-		refused += decoder->results[i];
 	if (capture_is_live(pipeline->capture))
 		put(text, "dropped      %" PRIu64 " by the kernel, %" PRIu64 " by the interface, %" PRIu64 " events\n",
 		    pipeline->capture_stats.kernel_dropped, pipeline->capture_stats.interface_dropped,

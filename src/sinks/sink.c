@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "sink_internal.h"
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/units.h"
 
 static const struct sink_type *const sink_types[] = { &sink_type_stdout, &sink_type_file, &sink_type_unix };
@@ -97,7 +98,7 @@ bool sink_close(struct sink *sink, unsigned timeout_ms, struct error *error)
 		return true;
 	sink->room = NULL; /* nobody waits for room any more */
 	if (!sink->stats.failed && line_buffer_has_unsent(&sink->buffer))
-		sink->type->drain(sink, sink_clock_ns() + timeout_ms * NS_PER_MS);
+		sink->type->drain(sink, clock_monotonic_ns() + timeout_ms * NS_PER_MS);
 	if (!sink->stats.failed && line_buffer_has_unsent(&sink->buffer))
 		sink_fail(sink, "%llu lines were not read within %u ms (is the reader running?)",
 			  (unsigned long long)line_buffer_lines(&sink->buffer), timeout_ms);
@@ -184,17 +185,9 @@ void sink_notify(struct sink *sink)
 		sink->room(sink->room_context);
 }
 
-uint64_t sink_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 int sink_ms_until(uint64_t deadline_ns)
 {
-	uint64_t ms = (ns_since(deadline_ns, sink_clock_ns()) + NS_PER_MS - 1) / NS_PER_MS;
+	uint64_t ms = (ns_since(deadline_ns, clock_monotonic_ns()) + NS_PER_MS - 1) / NS_PER_MS;
 
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }

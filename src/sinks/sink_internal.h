@@ -80,8 +80,5 @@ void sink_fail(struct sink *sink, const char *reason, ...) __attribute__((format
  */
 void sink_notify(struct sink *sink);
 
-/* Monotonic time of the machine: sinks wait for other programs, not for packets. */
-uint64_t sink_clock_ns(void);
-
 /* Milliseconds until deadline_ns, rounded up, for poll(2); 0 when it passed. */
 int sink_ms_until(uint64_t deadline_ns);

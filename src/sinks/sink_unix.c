@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
 
@@ -78,7 +79,7 @@ static unsigned absence_limit_ms(const struct unix_sink *unix_sink)
 static void lose_reader(struct unix_sink *unix_sink)
 {
 	forget_reader(unix_sink);
-	unix_sink->give_up_ns = sink_clock_ns() + absence_limit_ms(unix_sink) * NS_PER_MS;
+	unix_sink->give_up_ns = clock_monotonic_ns() + absence_limit_ms(unix_sink) * NS_PER_MS;
 }
 
 static void wait_for_reader(struct unix_sink *unix_sink)

@@ -237,6 +237,14 @@ static void complete(struct segment *seg)
 		seg->receiver->lost_after_tap += seg->receiver->syns - 1;
 }
 
+/* The sender shows that it has the SYN-ACK; if this segment arrives, the receiver is established too. */
+static void opened(struct segment *seg, bool inferred)
+{
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, inferred);
+	complete(seg);
+	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+}
+
 /* The sender acknowledges a SYN-ACK that the tap missed: it was sent, and it arrived. */
 static bool infer_synack(struct segment *seg)
 {
@@ -249,9 +257,7 @@ static bool infer_synack(struct segment *seg)
 	receiver->seq_known = true;
 	receiver->snd_nxt = seg->packet->ack;
 	end_prove(seg, segment_receiver_side(seg), TCPE_SND_SYNACK, true);
-	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, true);
-	complete(seg);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+	opened(seg, true);
 	return true;
 }
 
@@ -273,18 +279,14 @@ static bool leaves_syn_sent(struct segment *seg)
 	if (!receiver->syn_seen && receiver->sure == TCPS_LISTEN)
 		return infer_synack(seg);
 	if (!receiver->syn_seen) {
-		end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, false);
-		complete(seg);
-		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+		opened(seg, false);
 		return true;
 	}
 	if (!acknowledges_syn(receiver, seg->packet->ack, &iss) && seq_leq(seg->packet->ack, receiver->iss))
 		return reject_third_ack(seg, ANOMALY_THIRD_ACK_WRONG_ACK);
 	if (seq_leq(seg->packet->ack, receiver->snd_nxt))
 		candidate_choose(receiver, iss);
-	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, false);
-	complete(seg);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
+	opened(seg, false);
 	return true;
 }
 

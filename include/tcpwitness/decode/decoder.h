@@ -104,6 +104,16 @@ struct decoder_stats {
 	uint64_t fragments_timed_out;   /* datagrams */
 };
 
+/* Frames refused, for whatever reason. */
+static inline uint64_t decoder_stats_refused(const struct decoder_stats *stats)
+{
+	uint64_t refused = 0;
+
+	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++)
+		refused += stats->results[i];
+	return refused;
+}
+
 /*
  * Allocates everything that it will ever use. Returns null with *error filled when memory is short or the
  * config is out of range. Owned by the caller; one decoder is used by one thread.

@@ -32,6 +32,7 @@ struct flow_table_stats {
 	uint64_t created;
 	uint64_t expired[FLOW_CLASS_COUNT]; /* removed as flow_table_next_expired gave them, by class */
 	uint64_t evicted[FLOW_CLASS_COUNT];
+	uint64_t evicted_total;            /* of all classes */
 	uint64_t refused;                  /* newcomers for whom no place could be made */
 	uint64_t in_use[FLOW_CLASS_COUNT]; /* now */
 	uint64_t capacity;                 /* flows */

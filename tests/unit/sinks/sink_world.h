@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "sink_internal.h"
+#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/units.h"
 
 /* Times short enough for a test, and the smallest buffers. */
@@ -92,9 +93,9 @@ static inline struct sink *world_open(struct sink_world *world, const char *sche
 /* Runs the loop until done says so, ms at most; a null done runs it for ms. Returns what done said. */
 static inline bool world_run(struct sink_world *world, unsigned ms, bool (*done)(void *), void *context)
 {
-	uint64_t until_ns = sink_clock_ns() + ms * NS_PER_MS;
+	uint64_t until_ns = clock_monotonic_ns() + ms * NS_PER_MS;
 
-	while (sink_clock_ns() < until_ns) {
+	while (clock_monotonic_ns() < until_ns) {
 		const struct timespec pause = { .tv_nsec = 1000000 };
 
 		event_base_loop(world->base, EVLOOP_NONBLOCK);
