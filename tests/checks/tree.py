@@ -21,6 +21,8 @@ def files(*folders, suffixes=None):
                 n for n in names if n not in _IGNORED_FOLDERS and not (at_root and n.split("-")[0] == "build")
             )
             for name in sorted(file_names):
+                if at_root and name == ".git":  # of a linked worktree
+                    continue
                 if suffixes is None or name.endswith(tuple(suffixes)):
                     found.append((pathlib.Path(path) / name).relative_to(ROOT))
     return found
