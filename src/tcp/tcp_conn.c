@@ -104,6 +104,8 @@ static void note_heard(struct segment *seg)
 	if (segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_RST))
 		note_timestamp(seg);
 	sender->heard = true;
+	if ((options->present & (TCPOPT_MD5 | TCPOPT_AO)) != 0)
+		sender->signs = true;
 	sender->dup_hash = seg->packet->payload_hash;
 	sender->dup_ip_id = seg->packet->ip_id;
 	sender->dup_ns = seg->now_ns;

@@ -106,13 +106,14 @@ static void drop_pending(struct tcp_end *end, enum tcp_event event)
 }
 
 /*
- * Some events can only happen to an end that is established: a FIN is read, and with every stack in
+ * Some events can only happen to an end that is established: a FIN is read, and but for Fast Open with every stack in
  * use also sent, after the handshake. So they prove its completion too.
  */
 static void prove_established_first(struct segment *seg, enum conn_side side, enum tcp_event event)
 {
 	struct tcp_end *end = &seg->conn->end[side];
-	bool needs = event == TCPE_RCV_FIN || event == TCPE_SND_FIN || event == TCPE_RCV_ACK_OF_FIN;
+	bool closes_early = event == TCPE_SND_FIN && client_opens_fast(&seg->conn->end[conn_side_other(side)]);
+	bool needs = (event == TCPE_RCV_FIN || event == TCPE_SND_FIN || event == TCPE_RCV_ACK_OF_FIN) && !closes_early;
 
 	if (needs && end->sure == TCPS_SYN_RCVD)
 		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, !end_is_pending(end, TCPE_RCV_ACK_OF_SYN));

@@ -292,14 +292,14 @@ static bool leaves_syn_sent(struct segment *seg)
 
 /*
  * In SYN_RCVD only something that needs the third segment proves that it came: data of its own (unless a fast open
- * lets it speak early, RFC 7413 4.2), or the acknowledgement of more than the SYN. A bare ACK may be a challenge.
+ * lets it speak or close early, RFC 7413 4.2), or the acknowledgement of more than the SYN. A bare ACK may be a
+ * challenge.
  */
 static bool proves_ack_of_syn(const struct segment *seg)
 {
 	const struct tcp_end *receiver = seg->receiver;
-	bool may_speak_early = receiver->fast_open || (receiver->syn_seen && receiver->syn_end != receiver->iss + 1);
 
-	if (segment_has(seg, SEG_FIN) || (seg->packet->payload_bytes > 0 && !may_speak_early))
+	if ((segment_has(seg, SEG_FIN) || seg->packet->payload_bytes > 0) && !client_opens_fast(receiver))
 		return true;
 	return receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end);
 }

@@ -48,6 +48,15 @@ static inline enum conn_side segment_receiver_side(const struct segment *seg)
 	return conn_side_other((enum conn_side)seg->sender_side);
 }
 
+/*
+ * RFC 7413 4.2: to a client that brings a cookie or data on its SYN, a server may speak, and close, before the third
+ * segment.
+ */
+static inline bool client_opens_fast(const struct tcp_end *client)
+{
+	return client->active_open && (client->fast_open || client->syn_end != client->iss + 1);
+}
+
 /* Who closed first: the sender of the first FIN or RST. */
 static inline void segment_note_closer(struct segment *seg)
 {

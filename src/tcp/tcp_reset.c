@@ -103,11 +103,12 @@ static void note_reset(struct segment *seg)
 
 	if (sender->sure == TCPS_SYN_SENT && seg->receiver->sure == TCPS_SYN_RCVD)
 		conn->synack_reset = true;
-	/* RFC 9293 3.6.1: it has closed both ways, and data came that nobody will read. */
-	bool data_came = sender->acked_any && seq_gt(seg->receiver->snd_nxt, sender->last_ack);
+	/* RFC 9293 3.6.1: it has closed both ways, and data (not just the other FIN) came that nobody will read. */
+	uint32_t data_end = seg->receiver->fin_seen ? seg->receiver->fin_seq : seg->receiver->snd_nxt;
+	bool data_came = sender->acked_any && seq_gt(data_end, sender->last_ack);
 	if (sender->fin_seen)
 		segment_anomaly(seg, data_came ? ANOMALY_DATA_AFTER_CLOSE_RST : ANOMALY_RST_AFTER_FIN);
-	else if (conn->established_once && !seg->receiver->fin_seen)
+	else if (conn->established_once && conn->origin != CONN_ORIGIN_CLOSING && !seg->receiver->fin_seen)
 		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
 	if (seg->receiver->state == TCPS_TIME_WAIT)
 		segment_anomaly(seg, ANOMALY_TIME_WAIT_ASSASSINATED);
@@ -133,6 +134,9 @@ static void apply_reset(struct segment *seg)
 	note_reset(seg);
 	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
 	if (sender->sure == TCPS_SYN_SENT && !segment_has(seg, SEG_ACK))
+		sender->assumed = true;
+	/* RFC 2385, RFC 5925: whether the other end believes it, depends on a key that the tap does not have. */
+	if (sender->signs || seg->receiver->signs)
 		sender->assumed = true;
 	sender->rst_sent = true;
 	sender->rst_seq = seg->packet->seq;
@@ -199,6 +203,12 @@ void reset_contradicted(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 
+	/* It answers the SYN that it refused: the refusal was not its own. */
+	if (seg->conn->refused && sender->sure == TCPS_CLOSED && segment_has(seg, SEG_SYN) &&
+	    segment_has(seg, SEG_ACK)) {
+		seg->conn->refused = false;
+		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
+	}
 	/* It goes on long after a RST that it was sent: the RST was lost, or refused. */
 	if (!may_have_crossed(seg) && end_contradict(seg, sender_side(seg), TCPE_RCV_RST))
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Runs time-sequence files (*.scn) through one tcp_conn and compares what they expect. See README.md in this
- * folder for the format. usage: run_scenario FILE...
+ * folder for the format. usage: run_scenario [--rows] FILE...
+ * With --rows it also prints which rows of the state table the files passed through: "row SYN_SENT rcv_synack".
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -14,6 +15,30 @@
 #include "tcpwitness/tcp/tcp_conn.h"
 
 enum { MAX_LINE = 512, MAX_WORDS = 48 };
+
+/* The machine asks the table before it makes a step and only then, so the linker lets this program count the steps. */
+static bool rows_passed[TCPS_COUNT][TCPE_COUNT];
+
+enum tcp_state __real_tcp_state_next(enum tcp_state state, enum tcp_event event);
+enum tcp_state __wrap_tcp_state_next(enum tcp_state state, enum tcp_event event);
+
+enum tcp_state __wrap_tcp_state_next(enum tcp_state state, enum tcp_event event)
+{
+	rows_passed[state][event] = true;
+	return __real_tcp_state_next(state, event);
+}
+
+static void print_rows(void)
+{
+	for (unsigned state = 0; state < TCPS_COUNT; state++) {
+		for (unsigned event = 0; event < TCPE_COUNT; event++) {
+			if (rows_passed[state][event] &&
+			    tcp_state_transition_reason((enum tcp_state)state, (enum tcp_event)event) != NULL)
+				printf("row %s %s\n", tcp_state_name((enum tcp_state)state),
+				       tcp_event_name((enum tcp_event)event));
+		}
+	}
+}
 
 /* Where each side's sequence numbers begin, unless the file says "isn". */
 static const uint32_t default_isn[2] = { 1000000, 5000000 };
@@ -96,6 +121,14 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 
 	if (strcmp(word, "sackok") == 0) {
 		options->present |= TCPOPT_SACK_PERMITTED;
+		return 1;
+	}
+	if (strcmp(word, "md5") == 0) {
+		options->present |= TCPOPT_MD5;
+		return 1;
+	}
+	if (strcmp(word, "ao") == 0) {
+		options->present |= TCPOPT_AO;
 		return 1;
 	}
 	if (strcmp(word, "same-ip-id") == 0) {
@@ -278,6 +311,26 @@ static void expect_count(struct scenario *s, char **words)
 	fail(s, "unknown counter '%s'", words[2]);
 }
 
+/* inferred A STATE: the last segment showed a step to that state that nobody saw; inferred none */
+static void expect_inferred(struct scenario *s, char **words, unsigned n)
+{
+	bool wanted = n == 3;
+
+	for (unsigned i = 0; i < s->verdict.n_transitions; i++) {
+		const struct tcp_transition *step = &s->verdict.transitions[i];
+		if (!step->inferred)
+			continue;
+		if (n == 2) {
+			fail(s, "a step to %s was filled in", tcp_state_name((enum tcp_state)step->to));
+		} else if (step->side == side_of(s, words[1][0]) &&
+			   strcmp(tcp_state_name((enum tcp_state)step->to), words[2]) == 0) {
+			wanted = false;
+		}
+	}
+	if (wanted)
+		fail(s, "no step of %s to %s was filled in", words[1], words[2]);
+}
+
 static void expect_outcome(struct scenario *s, char **words, unsigned n)
 {
 	bool idle = n > 2 && strcmp(words[2], "timeout") == 0;
@@ -314,6 +367,8 @@ static void run_line(struct scenario *s, char **words, unsigned n)
 		expect_verdict(s, words[1]);
 	} else if (strcmp(words[0], "count") == 0 && n == 4) {
 		expect_count(s, words);
+	} else if (strcmp(words[0], "inferred") == 0 && (n == 2 || n == 3)) {
+		expect_inferred(s, words, n);
 	} else if (strcmp(words[0], "outcome") == 0 && n >= 2) {
 		expect_outcome(s, words, n);
 	} else if (strcmp(words[0], "expire") == 0 && n == 2) {
@@ -370,9 +425,13 @@ static unsigned run_file(const char *path)
 int main(int argc, char **argv)
 {
 	unsigned failed_files = 0;
+	bool rows = argc > 1 && strcmp(argv[1], "--rows") == 0;
+	int first = rows ? 2 : 1;
 
-	for (int i = 1; i < argc; i++)
+	for (int i = first; i < argc; i++)
 		failed_files += run_file(argv[i]) != 0;
-	printf("%d passed, %u failed\n", argc - 1 - (int)failed_files, failed_files);
-	return failed_files != 0 || argc < 2;
+	if (rows)
+		print_rows();
+	printf("%d passed, %u failed\n", argc - first - (int)failed_files, failed_files);
+	return failed_files != 0 || argc <= first;
 }

@@ -103,6 +103,7 @@ struct tcp_end {
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
 	bool fin_seen;               /* its FIN was seen (or must have been sent), fin_seq is valid */
 	bool rst_sent;
+	bool signs; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
 	uint32_t iss;          /* sequence number of its SYN */
