@@ -57,7 +57,7 @@ static void expire(struct tracker *tracker, struct flow *flow)
 	tcp_conn_expire(&flow->conn, due_ns, &verdict);
 	const struct packet nothing = { .time_ns = due_ns, .number = tracker->packet_number };
 	tracker_fold_anomalies(tracker, flow, &nothing, &verdict.anomalies);
-	tracker_write_transitions(tracker, flow, due_ns, &verdict);
+	tracker_write_transitions(tracker, flow, due_ns, tracker->packet_number, &verdict);
 	bool over = class == FLOW_CLASS_TIME_WAIT || class == FLOW_CLASS_CLOSED;
 	end_flow(tracker, flow, due_ns, over ? FLOW_END_CLOSED : FLOW_END_TIMEOUT);
 }
@@ -169,7 +169,7 @@ static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side 
 	count(flow, side, packet);
 	conn_history_segment(&flow->history, side, packet, verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict->anomalies);
-	tracker_write_transitions(tracker, flow, packet->time_ns, verdict);
+	tracker_write_transitions(tracker, flow, packet->time_ns, packet->number, verdict);
 	tracker_signal_segment(tracker, flow, verdict);
 	write_interim(tracker, flow, packet);
 	place(tracker, flow, verdict);
@@ -247,7 +247,7 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 	flow->client_index = (uint8_t)opener_index;
 	tcp_conn_init_from_syn(&flow->conn, &tracker->config.conn, &syn, &verdict);
 	conn_history_held_syn(&flow->history, &syn);
-	tracker_write_transitions(tracker, flow, syn.time_ns, &verdict);
+	tracker_write_transitions(tracker, flow, syn.time_ns, syn.number, &verdict);
 	tracker_signal_segment(tracker, flow, &verdict);
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
 	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
@@ -313,7 +313,7 @@ static void icmp_error(struct tracker *tracker, struct flow *flow, unsigned send
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
 	tcp_conn_icmp(&flow->conn, side, packet, &verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
-	tracker_write_transitions(tracker, flow, packet->time_ns, &verdict);
+	tracker_write_transitions(tracker, flow, packet->time_ns, packet->number, &verdict);
 	tracker_signal_segment(tracker, flow, &verdict);
 	place(tracker, flow, &verdict);
 }

@@ -39,13 +39,15 @@ static void end(struct tracker *tracker, struct sensor_event *event)
 }
 
 void tracker_write_transitions(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
-			       const struct tcp_verdict *verdict)
+			       uint64_t packet_number, const struct tcp_verdict *verdict)
 {
 	for (unsigned i = 0; i < verdict->n_transitions; i++) {
 		struct sensor_event *event = begin(tracker, EVENT_TCP_STATE);
 		if (event == NULL)
 			return;
 		fill_header(tracker, event, flow, time_ns);
+		event->packet_number = packet_number;
+		event->tcp_state.previous_flow_id = flow->previous_id;
 		event->tcp_state.transition = verdict->transitions[i];
 		end(tracker, event);
 	}
@@ -135,6 +137,7 @@ static void fill_end(struct event_flow_end *to, const struct flow *flow, enum co
 		.mss = from->mss,
 		.isn = from->iss,
 		.state_packet = from->state_packet,
+		.caused_by = from->caused_by,
 		.payload_bytes = from->payload_bytes,
 		.syns = from->syns,
 		.fins = from->fins,

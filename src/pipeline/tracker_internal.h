@@ -20,8 +20,10 @@ struct tracker {
 };
 
 /* tracker_events.c */
+
+/* packet_number: of the packet with which the states changed. */
 void tracker_write_transitions(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
-			       const struct tcp_verdict *verdict);
+			       uint64_t packet_number, const struct tcp_verdict *verdict);
 void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const struct packet *packet,
 			    const struct anomaly_set *anomalies);
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,

@@ -118,8 +118,9 @@ static void put_ends(struct object_builder *build, json_t *object, const struct 
 			 community_id(&ends.client, ends.client_port, &ends.server, ends.server_port, text));
 }
 
-static void put_tcp_state(struct object_builder *build, json_t *object, const struct tcp_transition *transition)
+static void put_tcp_state(struct object_builder *build, json_t *object, const struct event_tcp_state *event)
 {
+	const struct tcp_transition *transition = &event->transition;
 	json_t *tcp_state = put_object(build, object, "tcp_state");
 
 	put_name(build, tcp_state, "endpoint", conn_side_name((enum conn_side)transition->side));
@@ -128,6 +129,10 @@ static void put_tcp_state(struct object_builder *build, json_t *object, const st
 	put_name(build, tcp_state, "certainty", tcp_certainty_name((enum tcp_certainty)transition->certainty));
 	put_name(build, tcp_state, "cause", conn_cause_name((enum conn_cause)transition->cause));
 	put_flag(build, tcp_state, "inferred", transition->inferred);
+	if (transition->caused_by != 0)
+		put_count(build, tcp_state, "caused_by", transition->caused_by);
+	if (event->previous_flow_id != 0)
+		put_count(build, tcp_state, "previous_flow_id", event->previous_flow_id);
 }
 
 /* The protocol whose rules the anomaly is about; all others of the catalogue are TCP's. */
@@ -191,7 +196,7 @@ static void put_own_objects(struct object_builder *build, json_t *object, const 
 		put_anomaly(build, object, &event->anomaly);
 		break;
 	case EVENT_TCP_STATE:
-		put_tcp_state(build, object, &event->tcp_state.transition);
+		put_tcp_state(build, object, &event->tcp_state);
 		break;
 	case EVENT_STATS:
 		put_stats(build, object, &event->stats);

@@ -151,6 +151,8 @@ static void put_end(struct object_builder *build, json_t *witness, enum conn_sid
 	put_name(build, object, "certainty", tcp_certainty_name((enum tcp_certainty)end->certainty));
 	if (end->state_packet != 0)
 		put_count(build, object, "state_pcap_cnt", end->state_packet);
+	if (end->caused_by != 0)
+		put_count(build, object, "caused_by", end->caused_by);
 	put_flag(build, object, "heard", end->heard);
 	if (end->isn_known)
 		put_count(build, object, "isn", end->isn);

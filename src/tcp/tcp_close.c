@@ -73,13 +73,14 @@ static void infer_unseen_fin(struct segment *seg)
 static void first_fin(struct segment *seg)
 {
 	bool crossed = seg->receiver->fin_seen && !covers_fin(seg->receiver, seg->packet->ack);
+	uint64_t other_fin = end_pending_packet(seg->sender, TCPE_RCV_FIN);
 	bool presumed = crossed && end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
 
 	if (crossed)
 		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_CLOSE);
 	end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
 	if (presumed)
-		end_presume(seg, sender_side(seg), TCPE_RCV_FIN);
+		end_presume_since(seg, sender_side(seg), TCPE_RCV_FIN, other_fin);
 }
 
 static void fin_sent(struct segment *seg)

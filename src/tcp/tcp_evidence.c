@@ -23,6 +23,7 @@ static void note(struct segment *seg, enum conn_side side, uint8_t from, uint8_t
 		.certainty = seg->conn->end[side].certainty,
 		.cause = seg->cause,
 		.inferred = inferred,
+		.caused_by = seg->conn->end[side].caused_by,
 	};
 }
 
@@ -41,12 +42,18 @@ static uint8_t next_state(const struct tcp_end *end, uint8_t state, enum tcp_eve
 	return (uint8_t)next;
 }
 
-static uint8_t state_with_pending(const struct tcp_end *end)
+/* What sure becomes when the pending events happen; *caused_by is the packet that the last step to it came with. */
+static uint8_t state_with_pending(const struct tcp_end *end, uint64_t *caused_by)
 {
 	uint8_t state = end->sure;
 
-	for (unsigned i = 0; i < end->n_pending; i++)
-		state = next_state(end, state, (enum tcp_event)end->pending[i]);
+	*caused_by = end->sure_caused_by;
+	for (unsigned i = 0; i < end->n_pending; i++) {
+		uint8_t next = next_state(end, state, (enum tcp_event)end->pending[i]);
+		if (next != state)
+			*caused_by = end->pending_packet[i];
+		state = next;
+	}
 	return state;
 }
 
@@ -84,14 +91,23 @@ static void update(struct segment *seg, enum conn_side side, bool contradicted, 
 {
 	struct tcp_end *end = &seg->conn->end[side];
 	uint8_t from = end->state;
+	uint64_t caused_by;
 
-	end->state = state_with_pending(end);
+	end->state = state_with_pending(end, &caused_by);
 	if (end->state == from)
 		return;
+	end->caused_by = caused_by;
 	end->certainty = contradicted ? TCP_CONTRADICTED : (uint8_t)certainty_of(seg->conn, side);
 	end->state_packet = seg->number;
 	end->state_since_ns = seg->now_ns;
 	note(seg, side, from, end->state, inferred);
+}
+
+uint64_t end_pending_packet(const struct tcp_end *end, enum tcp_event event)
+{
+	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
+
+	return place == NULL ? 0 : end->pending_packet[place - end->pending];
 }
 
 static void drop_pending(struct tcp_end *end, enum tcp_event event)
@@ -100,8 +116,10 @@ static void drop_pending(struct tcp_end *end, enum tcp_event event)
 
 	if (place == NULL)
 		return;
-	size_t behind = (size_t)(end->pending + end->n_pending - (place + 1));
+	size_t index = (size_t)(place - end->pending);
+	size_t behind = end->n_pending - (index + 1);
 	memmove(place, place + 1, behind);
+	memmove(&end->pending_packet[index], &end->pending_packet[index + 1], behind * sizeof(end->pending_packet[0]));
 	end->n_pending--;
 }
 
@@ -121,17 +139,32 @@ static void prove_established_first(struct segment *seg, enum conn_side side, en
 		end_prove(seg, side, TCPE_RCV_SYNACK, !end_is_pending(end, TCPE_RCV_SYNACK));
 }
 
+/* What this end sent is the segment at hand, unless that one only tells of it; what it was sent had to wait. */
+static uint64_t packet_of(const struct segment *seg, const struct tcp_end *end, enum tcp_event event, bool inferred)
+{
+	bool sent = event <= TCPE_SND_RST;
+
+	if (sent)
+		return inferred ? 0 : seg->number;
+	return end_pending_packet(end, event);
+}
+
 void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, bool inferred)
 {
 	struct tcp_end *end = &seg->conn->end[side];
 
 	prove_established_first(seg, side, event);
-	if (event == TCPE_SND_RST && end->sure != TCPS_CLOSED)
+	if (event == TCPE_SND_RST && end->sure != TCPS_CLOSED) {
 		end->sure_before_rst = end->sure;
+		end->sure_caused_by_before_rst = end->sure_caused_by;
+	}
+	uint8_t next = next_state(end, end->sure, event);
+	if (next != end->sure)
+		end->sure_caused_by = packet_of(seg, end, event, inferred);
 	drop_pending(end, event);
 	if (event == TCPE_RCV_SYNACK)
 		drop_pending(end, TCPE_RCV_SYN);
-	end->sure = next_state(end, end->sure, event);
+	end->sure = next;
 	if (event == TCPE_SND_RST)
 		end->n_pending = 0;
 	update(seg, side, false, inferred);
@@ -145,12 +178,18 @@ void end_prove_if_pending(struct segment *seg, enum conn_side side, enum tcp_eve
 
 void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
 {
+	end_presume_since(seg, side, event, seg->number);
+}
+
+void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet)
+{
 	struct tcp_end *end = &seg->conn->end[side];
 
 	if (end_is_pending(end, event) || end->n_pending == CONN_MAX_PENDING)
 		return;
 	if (next_state(end, end->state, event) == end->state)
 		return;
+	end->pending_packet[end->n_pending] = packet;
 	end->pending[end->n_pending++] = (uint8_t)event;
 	update(seg, side, false, false);
 }
@@ -172,7 +211,21 @@ void end_revive(struct segment *seg, enum conn_side side)
 	struct tcp_end *end = &seg->conn->end[side];
 
 	end->sure = end->sure_before_rst;
+	end->sure_caused_by = end->sure_caused_by_before_rst;
 	update(seg, side, true, false);
+}
+
+void end_begin_opened(struct segment *seg, enum conn_side side)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+
+	end->sure = TCPS_ESTABLISHED;
+	end->state = TCPS_ESTABLISHED;
+	end->certainty = TCP_PRESUMED;
+	end->assumed = true;
+	end->state_packet = seg->number;
+	end->state_since_ns = seg->now_ns;
+	note(seg, side, TCPS_ESTABLISHED, TCPS_ESTABLISHED, true);
 }
 
 /* The last thing that this segment did to the end's state; null when it did nothing. */
@@ -203,7 +256,7 @@ void ends_settle(struct segment *seg)
 		/* The same segment may first presume a state and then prove it: that is one step. */
 		if (move != NULL)
 			move->certainty = (uint8_t)certainty;
-		else if (end->heard)
+		else
 			note(seg, side, end->state, end->state, false);
 	}
 }

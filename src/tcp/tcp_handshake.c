@@ -105,7 +105,7 @@ static void first_syn(struct segment *seg)
 	if (seg->receiver->sure == TCPS_SYN_SENT) {
 		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_OPEN);
 		/* The receiver's own SYN passed the tap before: it is on its way to this end. */
-		end_presume(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN);
+		end_presume_since(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN, seg->receiver->sure_caused_by);
 	}
 }
 
@@ -364,14 +364,7 @@ bool handshake_ack(struct segment *seg)
 
 void handshake_infer_opened(struct segment *seg)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		struct tcp_end *end = &seg->conn->end[i];
-		end->sure = TCPS_ESTABLISHED;
-		end->state = TCPS_ESTABLISHED;
-		end->certainty = TCP_PRESUMED;
-		end->assumed = true;
-		end->state_packet = seg->number;
-		end->state_since_ns = seg->now_ns;
-	}
+	end_begin_opened(seg, SIDE_CLIENT);
+	end_begin_opened(seg, SIDE_SERVER);
 	seg->conn->established_once = true;
 }

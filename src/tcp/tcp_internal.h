@@ -80,6 +80,12 @@ void end_prove_if_pending(struct segment *seg, enum conn_side side, enum tcp_eve
 /* The segment seen going to this end means event, if it arrives. Kept until proved or contradicted. */
 void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event);
 
+/* The same, of a segment that passed before the one at hand: the packet of that number. */
+void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet);
+
+/* A connection picked up in its middle: its opening was not seen, and so is inferred. */
+void end_begin_opened(struct segment *seg, enum conn_side side);
+
 /*
  * This end acted as if event had not happened: event, and what was presumed after it, is taken back. Returns
  * true when it had been presumed.
@@ -94,6 +100,9 @@ void ends_settle(struct segment *seg);
 
 /* True when event waits among the end's pending ones. */
 bool end_is_pending(const struct tcp_end *end, enum tcp_event event);
+
+/* Number of the packet from which event waits; 0 when it does not wait. */
+uint64_t end_pending_packet(const struct tcp_end *end, enum tcp_event event);
 
 /* tcp_sequence.c: where a segment stands in its sender's and receiver's sequence space. */
 

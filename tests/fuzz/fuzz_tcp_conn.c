@@ -33,21 +33,38 @@ static void check_end(const struct tcp_end *end)
 		assert(seq_lt(end->holes[i].left, end->holes[i].right));
 }
 
-static void check_verdict(const struct tcp_conn *conn, const struct tcp_verdict *verdict, const uint8_t before[2])
-{
-	uint8_t state[2] = { before[0], before[1] };
+/* What the transitions so far tell of an end, and so what a reader of the events knows. */
+struct told {
+	uint8_t state;
+	uint8_t certainty;
+	uint64_t caused_by;
+};
 
-	assert(verdict->n_transitions <= CONN_MAX_TRANSITIONS);
+static void tell_beginning(struct told told[2], const struct tcp_conn *conn)
+{
+	bool picked_up = conn->origin >= CONN_ORIGIN_MIDSTREAM;
+
+	told[SIDE_CLIENT] = (struct told){ picked_up ? TCPS_ESTABLISHED : TCPS_CLOSED, TCP_PRESUMED, 0 };
+	told[SIDE_SERVER] = (struct told){ picked_up ? TCPS_ESTABLISHED : TCPS_LISTEN, TCP_PRESUMED, 0 };
+}
+
+static void check_verdict(const struct tcp_conn *conn, const struct tcp_verdict *verdict, uint64_t number,
+			  struct told told[2])
+{
+	/* One fewer than there is room for: then none can have been left out. */
+	assert(verdict->n_transitions < CONN_MAX_TRANSITIONS);
 	for (unsigned i = 0; i < verdict->n_transitions; i++) {
 		const struct tcp_transition *t = &verdict->transitions[i];
 		assert(t->side < 2 && t->cause < CONN_CAUSE_COUNT);
 		/* No state without a cause: each transition begins where the last one ended. */
-		assert(t->from == state[t->side]);
-		state[t->side] = t->to;
+		assert(t->from == told[t->side].state);
+		assert(t->caused_by <= number);
+		told[t->side] = (struct told){ t->to, t->certainty, t->caused_by };
 	}
-	if (verdict->n_transitions < CONN_MAX_TRANSITIONS) {
-		assert(state[0] == conn->end[0].state);
-		assert(state[1] == conn->end[1].state);
+	for (unsigned i = 0; i < 2; i++) {
+		assert(told[i].state == conn->end[i].state);
+		assert(told[i].certainty == conn->end[i].certainty);
+		assert(told[i].caused_by == conn->end[i].caused_by);
 	}
 }
 
@@ -87,6 +104,7 @@ static void run(const uint8_t *data, size_t n_records)
 	struct tcp_verdict verdict;
 	struct conn_history history;
 	struct tcp_conn conn;
+	struct told told[2];
 	uint64_t now_ns = NS_PER_SEC;
 	bool begun = false;
 
@@ -96,31 +114,29 @@ static void run(const uint8_t *data, size_t n_records)
 		const uint8_t *r = data + i * RECORD_BYTES;
 		enum conn_side side = (r[0] & 1) ? SIDE_SERVER : SIDE_CLIENT;
 		struct packet packet = segment(&conn, r, side, &now_ns, i + 1);
-		uint8_t before[2] = { TCPS_CLOSED, TCPS_LISTEN };
 
 		config.rst_strict = (r[0] & 2) != 0;
 		if (!begun) {
 			conn_history_init(&history);
 			side = tcp_conn_init(&conn, &config, &packet, &verdict);
 			begun = true;
-			if (conn.origin >= CONN_ORIGIN_MIDSTREAM)
-				before[0] = before[1] = TCPS_ESTABLISHED;
+			tell_beginning(told, &conn);
 		} else if ((r[0] & 0xfc) == 0xfc) {
-			memcpy(before, (uint8_t[]){ conn.end[0].state, conn.end[1].state }, 2);
 			tcp_conn_expire(&conn, now_ns, &verdict);
 		} else {
-			memcpy(before, (uint8_t[]){ conn.end[0].state, conn.end[1].state }, 2);
 			if (packet.icmp_error != ICMP_ERROR_NONE)
 				tcp_conn_icmp(&conn, side, &packet, &verdict);
 			else
 				tcp_conn_advance(&conn, &config, side, &packet, &verdict);
 		}
-		check_verdict(&conn, &verdict, before);
+		check_verdict(&conn, &verdict, packet.number, told);
 		if (verdict.kind == CONN_NEW_INCARNATION) {
 			begun = false;
 		} else if (verdict.kind == CONN_NEW_INCARNATION_HELD_SYN) {
 			struct packet_syn syn = conn.next_syn;
 			tcp_conn_init_from_syn(&conn, &config, &syn, &verdict);
+			tell_beginning(told, &conn);
+			check_verdict(&conn, &verdict, syn.number, told);
 		} else if (verdict.kind != CONN_DUPLICATE) {
 			conn_history_segment(&history, side, &packet, &verdict);
 		}

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Validates tcpwitness's events: validate_events.py FILE... ("-" is standard input). Every line is held against
-doc/events.schema.json and against what a schema cannot say: sums, order, references between lines.
+doc/events.schema.json and against what a schema cannot say: sums, order, references between lines, and that the states
+of both ends, rebuilt from the tcp_state events alone, are those of the flow records. Before the files, --all-states says
+that the run wrote all tcp_state events: then a flow without any is held to where every flow begins.
 Ends with 0, with 1 and "FILE:LINE: reason" lines, or with 77 when python3-jsonschema is not installed.
 """
 
@@ -11,6 +13,7 @@ import datetime
 import hashlib
 import ipaddress
 import json
+import math
 import pathlib
 import re
 import sys
@@ -145,9 +148,11 @@ def check_detection(event):
 class Run:
     """What lines of one run say of one another."""
 
-    def __init__(self):
+    def __init__(self, all_states=False):
         self.alarms = {}  # alert_id -> (phase, what stays the same for its whole life)
-        self.ends = {}  # (flow_id, endpoint) -> (state, certainty)
+        self.all_states = all_states
+        self.ends = {}  # (flow_id, endpoint) -> what the tcp_state events say of it: see told()
+        self.told_until = {}  # flow_id -> pcap_cnt of its last tcp_state event
         self.recorded = set()  # flow_id of flow events
         self.n_raised = 0
         self.ended = False
@@ -164,25 +169,49 @@ class Run:
         if before not in (None, "cleared") and life != life_before:
             yield f"alarm {key} changed its detector, target or start"
 
-    def check_transition(self, flow_id, change):
-        key = (flow_id, change["endpoint"])
-        state, certainty = self.ends.get(key, (change["from"], None))
-        self.ends[key] = (change["to"], change["certainty"])
-        if change["from"] != state:
-            yield f"the {change['endpoint']} of flow {flow_id} leaves {change['from']}, but was in {state}"
-        elif change["from"] == change["to"] and change["certainty"] == certainty:
-            yield f"the {change['endpoint']} of flow {flow_id} changes neither its state nor its certainty"
+    def told(self, flow_id, side):
+        """(state, certainty, state_pcap_cnt, caused_by) of an end, rebuilt from the tcp_state events so far."""
+        beginning = ("CLOSED" if side == "client" else "LISTEN", "presumed", None, None)
+        return self.ends.get((flow_id, side), beginning)
+
+    def check_transition(self, event):
+        flow_id, change = event["flow_id"], event["tcp_state"]
+        number = event.get("pcap_cnt")
+        side, who = change["endpoint"], f"the {change['endpoint']} of flow {flow_id}"
+        state, certainty = self.told(flow_id, side)[:2]
+        first = (flow_id, side) not in self.ends
+        picked_up = first and change["inferred"] and change["from"] == change["to"]
+        if first and not self.all_states:  # lines of a run whose earlier ones are elsewhere
+            state, certainty = change["from"], None
+        if change["from"] != state and not picked_up:
+            yield f"{who} leaves {change['from']}, but was in {state}"
+        elif (change["to"], change["certainty"]) == (state, certainty):
+            yield f"{who} changes neither its state nor its certainty"
+        if "caused_by" in change and number is not None and change["caused_by"] > number:
+            yield f"{who} was brought into {change['to']} by a packet after {number}"
+        if number is not None and number < self.told_until.get(flow_id, 0):
+            yield f"{who} changes at packet {number}, told after {self.told_until[flow_id]}"
+        if change.get("previous_flow_id", 0) >= flow_id:
+            yield "tcp_state.previous_flow_id is not before flow_id"
+        if flow_id in self.recorded:
+            yield f"{who} changes after the flow's last record"
+        proof = None if change["cause"] == "timeout" else number
+        self.ends[flow_id, side] = (change["to"], change["certainty"], proof, change.get("caused_by"))
+        self.told_until[flow_id] = max(number or 0, self.told_until.get(flow_id, 0))
 
     def check_record(self, event):
         if event["flow_id"] in self.recorded:
             yield f"flow {event['flow_id']} has a record after its last one"
         if event["witness"]["end_reason"] != "interim":
             self.recorded.add(event["flow_id"])
+        if not self.all_states and event["flow_id"] not in self.told_until:
+            return
         for side in ("client", "server"):
             end = event["witness"][side]
-            state, certainty = self.ends.get((event["flow_id"], side), (None, None))
-            if state is not None and (state, certainty) != (end["state"], end["certainty"]):
-                yield f"the record says {side} {end['state']} {end['certainty']}, its last change {state} {certainty}"
+            recorded = (end["state"], end["certainty"], end.get("state_pcap_cnt"), end.get("caused_by"))
+            told = self.told(event["flow_id"], side)
+            if recorded != told:
+                yield f"the record says of the {side} {recorded}, the tcp_state events {told}"
 
     def check_summary(self, summary):
         self.ended = True
@@ -203,13 +232,13 @@ class Run:
             yield from check_flow(event)
             yield from self.check_record(event)
         elif kind == "tcp_state":
-            yield from self.check_transition(event["flow_id"], event["tcp_state"])
+            yield from self.check_transition(event)
         elif kind == "summary":
             yield from self.check_summary(event["summary"])
         yield from check_ends(event)
 
 
-def check_line(line, validators, run):
+def check_line(line, validators, run, hold_to_schema):
     if not line.endswith(b"\n"):
         yield "the line has no end"
     text = line.rstrip(b"\n").decode("utf-8")
@@ -220,24 +249,28 @@ def check_line(line, validators, run):
     if validator is None:
         yield "no event_type that is known"
         return
-    errors = sorted(validator.iter_errors(event), key=lambda error: list(map(str, error.absolute_path)))
+    errors = validator.iter_errors(event) if hold_to_schema else ()
+    errors = sorted(errors, key=lambda error: list(map(str, error.absolute_path)))
     for error in errors:
         yield f"{'.'.join(map(str, error.absolute_path)) or 'event'}: {error.message}"
     if not errors:
         yield from run.check(event)
 
 
-def check_file(name, file, validators):
-    run = Run()
+def check_file(name, file, validators, all_states=False, max_schema_lines=math.inf):
+    """max_schema_lines: lines behind that many are held only against one another (the schema takes most of the time)."""
+    run = Run(all_states)
     for number, line in enumerate(file, 1):
         try:
-            for problem in check_line(line, validators, run):
+            for problem in check_line(line, validators, run, number <= max_schema_lines):
                 yield f"{name}:{number}: {problem}"
         except ValueError as error:  # of JSON, of UTF-8, of an address
             yield f"{name}:{number}: {error}"
 
 
 def main(names):
+    all_states = names[:1] == ["--all-states"]
+    names = names[all_states:]
     if not names:
         raise SystemExit(__doc__)
     validators = make_validators()
@@ -245,7 +278,7 @@ def main(names):
     for name in names:
         file = sys.stdin.buffer if name == "-" else open(name, "rb")
         with file:
-            for problem in check_file(name, file, validators):
+            for problem in check_file(name, file, validators, all_states):
                 print(problem)
                 n_problems += 1
                 if n_problems == MAX_PROBLEMS:

@@ -46,6 +46,7 @@ struct event_ends {
 
 struct event_tcp_state {
 	struct tcp_transition transition;
+	uint64_t previous_flow_id; /* 0: no connection on these addresses and ports is known before this one */
 };
 
 struct event_anomaly {
@@ -64,7 +65,8 @@ struct event_flow_end {    /* one side, as in witness.client and witness.server 
 	uint8_t wscale;
 	uint16_t mss; /* 0 = not offered */
 	uint32_t isn;
-	uint64_t state_packet;
+	uint64_t state_packet; /* with which state and certainty became what they are; 0: a timer */
+	uint64_t caused_by;    /* the segment that brought this end into state; 0: unseen, or a timer */
 	uint64_t payload_bytes;
 	uint32_t syns;
 	uint32_t fins;

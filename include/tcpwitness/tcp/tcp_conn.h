@@ -79,7 +79,16 @@ struct tcp_end {
 	uint8_t n_pending;
 	uint8_t pending[CONN_MAX_PENDING]; /* enum tcp_event: sent to this end, receipt not shown yet, in tap order */
 	uint8_t sure_before_rst; /* enum tcp_state: to go back to when a reset turns out not to have happened */
-	uint64_t state_packet;   /* number of the packet behind the present state and certainty */
+	/*
+	 * Numbers of packets, 0 where there is none. state_packet is the one with which state and certainty became what
+	 * they are (with proved: the one that proved it; 0: a timer); caused_by the segment that brought this end into
+	 * state, which it sent or was sent (0: unseen, or a timer).
+	 */
+	uint64_t state_packet;
+	uint64_t caused_by;
+	uint64_t pending_packet[CONN_MAX_PENDING]; /* of the first segment that can have meant pending[i] */
+	uint64_t sure_caused_by;                   /* as caused_by, of sure */
+	uint64_t sure_caused_by_before_rst;
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
 
 	/* Sequence space. */
@@ -193,12 +202,13 @@ struct tcp_conn {
 };
 
 struct tcp_transition {
-	uint8_t side;      /* enum conn_side */
-	uint8_t from;      /* enum tcp_state */
-	uint8_t to;        /* equal to from when only the certainty changed */
-	uint8_t certainty; /* enum tcp_certainty of to */
-	uint8_t cause;     /* enum conn_cause */
-	bool inferred;     /* happened unseen and was filled in */
+	uint8_t side;       /* enum conn_side */
+	uint8_t from;       /* enum tcp_state */
+	uint8_t to;         /* equal to from when only the certainty changed */
+	uint8_t certainty;  /* enum tcp_certainty of to */
+	uint8_t cause;      /* enum conn_cause */
+	bool inferred;      /* happened unseen and was filled in */
+	uint64_t caused_by; /* number of the segment that brought the end into to; 0: unseen, or a timer */
 };
 
 enum { CONN_MAX_TRANSITIONS = 16 };

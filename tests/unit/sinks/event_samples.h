@@ -61,6 +61,7 @@ static inline struct sensor_event sample_tcp_state(void)
 		.to = TCPS_ESTABLISHED,
 		.certainty = TCP_PRESUMED,
 		.cause = CONN_CAUSE_SYNACK,
+		.caused_by = 1009,
 	};
 	return event;
 }
@@ -105,6 +106,7 @@ static inline struct sensor_event sample_flow(void)
 		.mss = 1460,
 		.isn = 2864434397,
 		.state_packet = 1465,
+		.caused_by = 1464,
 		.payload_bytes = 517,
 		.syns = 2,
 		.fins = 1,
@@ -125,6 +127,7 @@ static inline struct sensor_event sample_flow(void)
 		.mss = 1400,
 		.isn = 19088743,
 		.state_packet = 1465,
+		.caused_by = 1465,
 		.payload_bytes = 350112,
 		.syns = 1,
 		.fins = 1,
@@ -166,6 +169,7 @@ static inline struct sensor_event sample_flow_unanswered(void)
 		.isn_known = true,
 		.isn = 1,
 		.state_packet = 2001,
+		.caused_by = 2001,
 		.syns = 4,
 		.packets = 4,
 		.bytes = 240,

@@ -29,7 +29,7 @@ static const char LINE_TCP_STATE[] =
 	"'proto':'TCP','ip_v':4,"
 	"'community_id':'1:/a8l/V+1QxrLbidvvpaMysOb8sU=',"
 	"'tcp_state':{'endpoint':'client','from':'SYN_SENT','to':'ESTABLISHED','certainty':'presumed',"
-	"'cause':'synack','inferred':false}}";
+	"'cause':'synack','inferred':false,'caused_by':1009}}";
 
 static const char LINE_FLOW[] =
 	"{'timestamp':'2026-11-20T02:32:57.539666+0000','flow_id':1007,'in_iface':'eth0','event_type':'flow',"
@@ -44,11 +44,12 @@ static const char LINE_FLOW[] =
 	"'ack':true,'ecn':true,'state':'closed'},"
 	"'witness':{'outcome':'completed_normal','origin':'syn','direction':'certain','closed_by':'client',"
 	"'end_reason':'closed',"
-	"'client':{'state':'TIME_WAIT','certainty':'proved','state_pcap_cnt':1465,'heard':true,"
+	"'client':{'state':'TIME_WAIT','certainty':'proved','state_pcap_cnt':1465,'caused_by':1464,'heard':true,"
 	"'isn':2864434397,'mss':1460,'wscale':7,'sack_ok':true,'timestamps':true,'payload_bytes':517,"
 	"'retransmissions':0,'lost_before_tap':0,'lost_after_tap':0,'out_of_order':0,'duplicate_acks':3,"
 	"'zero_windows':0,'fins':1,'rsts':0},"
-	"'server':{'state':'CLOSED','certainty':'presumed','state_pcap_cnt':1465,'heard':true,'isn':19088743,"
+	"'server':{'state':'CLOSED','certainty':'presumed','state_pcap_cnt':1465,'caused_by':1465,'heard':true,'isn':"
+	"19088743,"
 	"'mss':1400,'wscale':9,'sack_ok':true,'timestamps':true,'payload_bytes':350112,'retransmissions':2,"
 	"'lost_before_tap':0,'lost_after_tap':2,'out_of_order':0,'duplicate_acks':0,'zero_windows':0,"
 	"'fins':1,'rsts':0},"
@@ -68,7 +69,7 @@ static const char LINE_FLOW_UNANSWERED[] =
 	"'state':'new','reason':'timeout','alerted':true},"
 	"'tcp':{'tcp_flags':'02','tcp_flags_ts':'02','tcp_flags_tc':'00','syn':true,'state':'syn_sent'},"
 	"'witness':{'outcome':'never_answered','origin':'syn','direction':'certain','end_reason':'timeout',"
-	"'client':{'state':'SYN_SENT','certainty':'proved','state_pcap_cnt':2001,'heard':true,'isn':1,"
+	"'client':{'state':'SYN_SENT','certainty':'proved','state_pcap_cnt':2001,'caused_by':2001,'heard':true,'isn':1,"
 	"'sack_ok':false,'timestamps':false,'payload_bytes':0,'retransmissions':0,'lost_before_tap':0,"
 	"'lost_after_tap':0,'out_of_order':0,'duplicate_acks':0,'zero_windows':0,'fins':0,'rsts':0},"
 	"'server':{'state':'LISTEN','certainty':'presumed','heard':false,'sack_ok':false,'timestamps':false,"
@@ -433,8 +434,10 @@ static void what_is_not_known_is_absent(void **state)
 	assert_has_not(line, "rtt_client_ms");
 	assert_has_not(line, "vlan");
 	assert_has_not(line, "tunnel");
-	assert_has(line, "'server':{'state':'CLOSED','certainty':'presumed','state_pcap_cnt':1465,'heard':true,"
-			 "'sack_ok':true,");
+	assert_has(
+		line,
+		"'server':{'state':'CLOSED','certainty':'presumed','state_pcap_cnt':1465,'caused_by':1465,'heard':true,"
+		"'sack_ok':true,");
 }
 
 static void visibility_says_which_direction_was_heard(void **state)
@@ -654,6 +657,21 @@ static void the_validator_refuses_what_is_wrong(void **state)
 	}
 }
 
+/* A record that says another state than the connection's tcp_state events: one of the two is wrong. */
+static void the_validator_refuses_a_record_that_the_story_denies(void **state)
+{
+	struct sensor_event step = sample_tcp_state();
+	char text[8192] = "";
+
+	step.flow_id = sample_flow().flow_id;
+	add_line(text, encode(state, &step));
+	add_line(text, LINE_FLOW);
+	int code = validate(text);
+	if (code == 77)
+		skip();
+	assert_int_equal(code, 1);
+}
+
 /* The file without blanks, and without what mdoc needs of backslashes. */
 static char *read_without_blanks(const char *path)
 {
@@ -721,6 +739,7 @@ int main(void)
 		encoder_test(shortage_of_memory_is_no_line_and_no_crash),
 		encoder_test(the_lines_satisfy_the_schema),
 		encoder_test(the_validator_refuses_what_is_wrong),
+		encoder_test(the_validator_refuses_a_record_that_the_story_denies),
 		encoder_test(the_manual_page_shows_these_lines),
 	};
 
