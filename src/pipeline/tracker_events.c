@@ -179,6 +179,7 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	to->direction_certain = flow->conn.direction_certain;
 	to->closed_by_known = flow->conn.closed_by_known;
 	to->closed_by = flow->conn.closed_by;
+	to->rst_cause = flow->conn.rst_cause;
 	to->alerted = flow->alerted;
 	to->established_once = flow->conn.established_once;
 	to->n_interim = flow->n_interim;

@@ -218,6 +218,8 @@ static void put_witness(struct object_builder *build, json_t *object, const stru
 	put_name(build, witness, "direction", flow->direction_certain ? "certain" : "guessed");
 	if (flow->closed_by_known)
 		put_name(build, witness, "closed_by", conn_side_name((enum conn_side)flow->closed_by));
+	if (flow->rst_cause != CONN_RST_CAUSE_NONE)
+		put_name(build, witness, "rst_cause", conn_rst_cause_name((enum conn_rst_cause)flow->rst_cause));
 	put_name(build, witness, "end_reason", flow_end_reason_name((enum flow_end_reason)flow->reason));
 	if (flow->n_interim != 0)
 		put_count(build, witness, "interim", flow->n_interim);

@@ -166,6 +166,7 @@ static void apply(struct segment *seg)
 	}
 	if (!sequence_plausible(seg) || !handshake_ack(seg))
 		return;
+	reset_challenge(seg);
 	sequence_advance(seg);
 	acknowledgement_advance(seg);
 	close_segment(seg);

@@ -130,5 +130,12 @@ void close_segment(struct segment *seg);      /* FIN and its acknowledgements */
 void reset_segment(struct segment *seg);      /* RST */
 void reset_contradicted(struct segment *seg); /* a segment that is no RST after one */
 
+/* tcp_reset_cause.c: a bare ACK upon a RST that was only in the window challenges it. Before the ACK is applied. */
+void reset_challenge(struct segment *seg);
+
+/* Asked before the RST is applied. */
+enum conn_rst_cause reset_cause(const struct segment *seg);
+bool reset_shows_half_open(const struct segment *seg, enum conn_rst_cause cause);
+
 /* tcp_incarnation.c: does this segment begin the next connection on the tuple? */
 enum conn_verdict_kind incarnation_judge(struct segment *seg);

@@ -126,6 +126,21 @@ const char *conn_cause_name(enum conn_cause cause)
 	return names[cause];
 }
 
+const char *conn_rst_cause_name(enum conn_rst_cause cause)
+{
+	static const char *const names[CONN_RST_CAUSE_COUNT] = {
+		[CONN_RST_CAUSE_NONE] = "none",
+		[CONN_RST_CAUSE_CLOSED_PORT] = "closed_port",
+		[CONN_RST_CAUSE_NO_SUCH_CONNECTION] = "no_such_connection",
+		[CONN_RST_CAUSE_ABORT] = "abort",
+		[CONN_RST_CAUSE_LATE_DATA] = "late_data",
+		[CONN_RST_CAUSE_CHALLENGE_REPLY] = "challenge_reply",
+		[CONN_RST_CAUSE_UNKNOWN] = "unknown",
+	};
+
+	return names[cause];
+}
+
 const char *conn_outcome_name(enum conn_outcome outcome)
 {
 	static const char *const names[CONN_OUTCOME_COUNT] = {

@@ -56,6 +56,8 @@ static void reset_of_attempt(struct segment *seg)
 	segment_anomaly(seg, ANOMALY_RST_REFUSES_SYN);
 	if (!seg->sender->syn_seen)
 		seg->conn->refused = true;
+	if (seg->conn->rst_cause == CONN_RST_CAUSE_NONE)
+		seg->conn->rst_cause = seg->sender->syn_seen ? CONN_RST_CAUSE_ABORT : CONN_RST_CAUSE_CLOSED_PORT;
 	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
 }
@@ -103,12 +105,17 @@ static void note_reset(struct segment *seg)
 
 	if (sender->sure == TCPS_SYN_SENT && seg->receiver->sure == TCPS_SYN_RCVD)
 		conn->synack_reset = true;
-	/* RFC 9293 3.6.1: it has closed both ways, and data (not just the other FIN) came that nobody will read. */
-	uint32_t data_end = seg->receiver->fin_seen ? seg->receiver->fin_seq : seg->receiver->snd_nxt;
-	bool data_came = sender->acked_any && seq_gt(data_end, sender->last_ack);
-	if (sender->fin_seen)
-		segment_anomaly(seg, data_came ? ANOMALY_DATA_AFTER_CLOSE_RST : ANOMALY_RST_AFTER_FIN);
-	else if (conn->established_once && conn->origin != CONN_ORIGIN_CLOSING && !seg->receiver->fin_seen)
+	enum conn_rst_cause cause = reset_cause(seg);
+	if (conn->rst_cause == CONN_RST_CAUSE_NONE)
+		conn->rst_cause = (uint8_t)cause;
+	if (cause == CONN_RST_CAUSE_LATE_DATA)
+		segment_anomaly(seg, ANOMALY_DATA_AFTER_CLOSE_RST);
+	else if (sender->fin_seen)
+		segment_anomaly(seg, ANOMALY_RST_AFTER_FIN);
+	else if (reset_shows_half_open(seg, cause))
+		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
+	else if (cause != CONN_RST_CAUSE_CHALLENGE_REPLY && conn->established_once &&
+		 conn->origin != CONN_ORIGIN_CLOSING && !seg->receiver->fin_seen)
 		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
 	if (seg->receiver->state == TCPS_TIME_WAIT)
 		segment_anomaly(seg, ANOMALY_TIME_WAIT_ASSASSINATED);
@@ -123,8 +130,11 @@ static void reset_not_applied(struct segment *seg, enum rst_class class)
 {
 	seg->verdict->kind = CONN_TRACK_ONLY;
 	seg->sender->assumed = true;
-	if (class == RST_IN_WINDOW)
+	if (class == RST_IN_WINDOW) {
 		seg->receiver->assumed = true;
+		seg->sender->rst_refused_ns = seg->now_ns;
+		seg->sender->rst_challenged = false;
+	}
 }
 
 static void apply_reset(struct segment *seg)
@@ -207,14 +217,18 @@ void reset_contradicted(struct segment *seg)
 	if (seg->conn->refused && sender->sure == TCPS_CLOSED && segment_has(seg, SEG_SYN) &&
 	    segment_has(seg, SEG_ACK)) {
 		seg->conn->refused = false;
+		seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	}
 	/* It goes on long after a RST that it was sent: the RST was lost, or refused. */
-	if (!may_have_crossed(seg) && end_contradict(seg, sender_side(seg), TCPE_RCV_RST))
+	if (!may_have_crossed(seg) && end_contradict(seg, sender_side(seg), TCPE_RCV_RST)) {
+		seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
+	}
 	if (!sender->rst_sent || !denies_own_reset(seg))
 		return;
 	sender->rst_sent = false;
+	seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 	segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	end_revive(seg, sender_side(seg));
 	end_contradict(seg, segment_receiver_side(seg), TCPE_RCV_RST);

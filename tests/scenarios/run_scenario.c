@@ -331,13 +331,17 @@ static void expect_inferred(struct scenario *s, char **words, unsigned n)
 		fail(s, "no step of %s to %s was filled in", words[1], words[2]);
 }
 
+static void expect_name(struct scenario *s, const char *what, const char *is, const char *wanted)
+{
+	if (strcmp(is, wanted) != 0)
+		fail(s, "%s is %s, expected %s", what, is, wanted);
+}
+
 static void expect_outcome(struct scenario *s, char **words, unsigned n)
 {
 	bool idle = n > 2 && strcmp(words[2], "timeout") == 0;
-	const char *name = conn_outcome_name(tcp_conn_outcome(&s->conn, idle));
 
-	if (strcmp(name, words[1]) != 0)
-		fail(s, "outcome is %s, expected %s", name, words[1]);
+	expect_name(s, words[0], conn_outcome_name(tcp_conn_outcome(&s->conn, idle)), words[1]);
 }
 
 /* next: the connection that the last segment began takes the place of the old one */
@@ -367,6 +371,8 @@ static void run_line(struct scenario *s, char **words, unsigned n)
 		expect_verdict(s, words[1]);
 	} else if (strcmp(words[0], "count") == 0 && n == 4) {
 		expect_count(s, words);
+	} else if (strcmp(words[0], "rst_cause") == 0 && n == 2) {
+		expect_name(s, words[0], conn_rst_cause_name((enum conn_rst_cause)s->conn.rst_cause), words[1]);
 	} else if (strcmp(words[0], "inferred") == 0 && (n == 2 || n == 3)) {
 		expect_inferred(s, words, n);
 	} else if (strcmp(words[0], "outcome") == 0 && n >= 2) {

@@ -92,6 +92,7 @@ struct event_flow {
 	bool direction_certain;
 	bool closed_by_known;
 	uint8_t closed_by; /* enum conn_side */
+	uint8_t rst_cause; /* enum conn_rst_cause */
 	bool alerted;
 	bool established_once;
 	uint32_t n_interim;        /* interim records of this flow, this one included */

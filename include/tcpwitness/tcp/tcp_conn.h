@@ -65,6 +65,18 @@ enum conn_outcome {
 	CONN_OUTCOME_COUNT, /* not an outcome */
 };
 
+/* Why the RST that ended the connection was sent, as far as its form tells (RFC 9293 3.5.2, 3.6.1, 3.10.5). */
+enum conn_rst_cause {
+	CONN_RST_CAUSE_NONE = 0,           /* no RST ended it */
+	CONN_RST_CAUSE_CLOSED_PORT,        /* it refuses a SYN */
+	CONN_RST_CAUSE_NO_SUCH_CONNECTION, /* it answers a segment of a connection that its sender does not have */
+	CONN_RST_CAUSE_ABORT,              /* its sender gives up a connection that it has */
+	CONN_RST_CAUSE_LATE_DATA,          /* its sender had closed, and data came */
+	CONN_RST_CAUSE_CHALLENGE_REPLY,    /* it answers a challenge ACK (RFC 5961) */
+	CONN_RST_CAUSE_UNKNOWN,
+	CONN_RST_CAUSE_COUNT, /* not a cause */
+};
+
 enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
 
 /*
@@ -112,6 +124,7 @@ struct tcp_end {
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
 	bool fin_seen;               /* its FIN was seen (or must have been sent), fin_seq is valid */
 	bool rst_sent;
+	bool rst_challenged; /* the RST of rst_refused_ns was answered with a challenge ACK */
 	bool signs; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
@@ -125,6 +138,7 @@ struct tcp_end {
 	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
 	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
+	uint64_t rst_refused_ns;     /* when it sent a RST that was only in the window; 0 = never */
 	uint64_t rst_passed_ns;      /* when a RST to it passed the tap */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
@@ -181,6 +195,7 @@ struct tcp_conn {
 	bool synack_reset; /* client reset after SYN-ACK, before its ACK */
 	bool closed_by_known;
 	uint8_t closed_by; /* enum conn_side: who sent the first FIN or RST */
+	uint8_t rst_cause; /* enum conn_rst_cause: of the first RST that took effect */
 	uint64_t first_syn_ns;
 	uint64_t last_syn_ns;
 	uint64_t first_synack_ns;
@@ -304,5 +319,6 @@ bool tcp_conn_time_wait_owner(const struct tcp_conn *conn, enum conn_side *owner
 /* Names as in events. Static storage. */
 const char *conn_side_name(enum conn_side side);
 const char *conn_origin_name(enum conn_origin origin);
+const char *conn_rst_cause_name(enum conn_rst_cause cause);
 const char *conn_cause_name(enum conn_cause cause);
 const char *conn_outcome_name(enum conn_outcome outcome);

@@ -416,6 +416,15 @@ static void flags_are_given_only_when_they_were_seen(void **state)
 					  "'syn':true,'rst':true,'urg':true,'cwr':true,'state':");
 }
 
+static void a_reset_says_why_it_was_sent(void **state)
+{
+	struct sensor_event event = sample_flow();
+
+	assert_has_not(encode(state, &event), "rst_cause");
+	event.flow.rst_cause = CONN_RST_CAUSE_LATE_DATA;
+	assert_has(encode(state, &event), "'rst_cause':'late_data','end_reason'");
+}
+
 static void what_is_not_known_is_absent(void **state)
 {
 	struct sensor_event event = sample_flow();
@@ -726,6 +735,7 @@ int main(void)
 		encoder_test(eve_state_is_the_servers),
 		encoder_test(eve_reason_is_one_that_eve_knows_and_ours_is_finer),
 		encoder_test(flags_are_given_only_when_they_were_seen),
+		encoder_test(a_reset_says_why_it_was_sent),
 		encoder_test(what_is_not_known_is_absent),
 		encoder_test(visibility_says_which_direction_was_heard),
 		encoder_test(the_path_is_listed_outermost_first),
