@@ -9,6 +9,23 @@
 #include "tcpwitness/tcp/tcp_seq.h"
 
 /*
+ * What a segment is to its sender's sequence space (tcp_sequence.c). A late one occupies sequence numbers, some of them
+ * below the highest that passed the tap.
+ */
+enum segment_class {
+	SEGMENT_UNCLASSED = 0,   /* not looked at: SYN, RST, implausible numbers */
+	SEGMENT_FIRST,           /* the first that tells this end's numbers */
+	SEGMENT_NEXT,            /* just behind what went before, or empty there */
+	SEGMENT_GAP,             /* beyond that: something in between was not seen */
+	SEGMENT_OLD_EMPTY,       /* occupies nothing, and is numbered below what went before */
+	SEGMENT_PROBE,           /* keep-alive or zero-window probe */
+	SEGMENT_OUT_OF_ORDER,    /* late, and brings what was not seen: overtaken on its way to the tap */
+	SEGMENT_REPEAT_UNSEEN,   /* late, and brings what was not seen: the first one was lost before the tap */
+	SEGMENT_REPEAT_SEEN,     /* passed before and is not acknowledged: lost behind the tap, or its ACK was */
+	SEGMENT_REPEAT_NEEDLESS, /* passed before, and its acknowledgement too */
+};
+
+/*
  * One segment on its way through the machine: what the files of this folder hand to one another.
  * sender and receiver are picked once; no rule below asks which of them is the client, but where
  * the RFC does.
@@ -22,6 +39,7 @@ struct segment {
 	struct tcp_end *receiver;
 	uint8_t sender_side; /* enum conn_side */
 	uint8_t cause;       /* enum conn_cause */
+	uint8_t class;       /* enum segment_class, once sequence_advance has looked */
 	uint64_t now_ns;
 	uint64_t number; /* of the packet */
 	uint32_t end;    /* one past its last sequence number, SYN and FIN counted */

@@ -104,15 +104,28 @@ static void hole_remove(struct tcp_end *sender, unsigned index)
 	sender->n_holes--;
 }
 
-/*
- * Takes [left, right) out of the sender's holes. Returns the number of bytes that were missing, and when the hole was
- * passed over in *since_ns. A piece cut out of a hole's middle leaves its left part: the right one is
- * given up, as the table of holes is small.
- */
-static uint32_t hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t *since_ns)
+/* How much of [left, right) is missing; when the hole was passed over in *since_ns, unchanged where nothing is. */
+static uint32_t hole_bytes(const struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t *since_ns)
 {
-	uint32_t filled = 0;
+	uint32_t missing = 0;
 
+	for (unsigned i = 0; i < sender->n_holes; i++) {
+		uint32_t from = seq_max(left, sender->holes[i].left);
+		uint32_t to = seq_lt(right, sender->holes[i].right) ? right : sender->holes[i].right;
+		if (seq_geq(from, to))
+			continue;
+		missing += to - from;
+		*since_ns = sender->holes[i].since_ns;
+	}
+	return missing;
+}
+
+/*
+ * Takes [left, right) out of the sender's holes. A piece cut out of a hole's middle leaves its left part: the right one
+ * is given up, as the table of holes is small.
+ */
+static void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
+{
 	for (unsigned i = 0; i < sender->n_holes;) {
 		uint32_t from = seq_max(left, sender->holes[i].left);
 		uint32_t to = seq_lt(right, sender->holes[i].right) ? right : sender->holes[i].right;
@@ -120,8 +133,6 @@ static uint32_t hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right,
 			i++;
 			continue;
 		}
-		filled += to - from;
-		*since_ns = sender->holes[i].since_ns;
 		if (from == sender->holes[i].left)
 			sender->holes[i].left = to;
 		else
@@ -131,7 +142,6 @@ static uint32_t hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right,
 		else
 			i++;
 	}
-	return filled;
 }
 
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
@@ -170,29 +180,6 @@ static void count_payload(struct segment *seg, uint32_t bytes)
 	seg->verdict->new_payload = true;
 }
 
-/* A segment all of whose sequence numbers were passed before: the gap it fills was a loss or a late arrival. */
-static void note_late(struct segment *seg, uint32_t filled, uint64_t hole_since_ns)
-{
-	struct tcp_end *sender = seg->sender;
-
-	if (filled > 0 && ns_since(seg->now_ns, hole_since_ns) <= seg->config->reorder_tolerance_ns) {
-		sender->out_of_order++;
-		segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
-		return;
-	}
-	sender->retransmissions++;
-	seg->verdict->retransmitted_payload = seg->packet->payload_bytes > 0;
-	if (filled > 0) {
-		sender->lost_before_tap++;
-		segment_anomaly(seg, ANOMALY_RETRANSMISSION);
-	} else if (sender->una_known && seq_leq(seg->end, sender->snd_una)) {
-		segment_anomaly(seg, ANOMALY_SPURIOUS_RETRANSMISSION);
-	} else {
-		sender->lost_after_tap++;
-		segment_anomaly(seg, ANOMALY_RETRANSMISSION);
-	}
-}
-
 static uint32_t payload_of(const struct segment *seg, uint32_t sequence_numbers)
 {
 	uint32_t payload = seg->packet->payload_bytes;
@@ -214,48 +201,105 @@ static void note_goes_on(struct segment *seg)
 	sender->stray_known = false;
 }
 
+/* A segment that brings sequence numbers below the next ones, and how many of them the tap had not seen. */
+static enum segment_class classify_late(const struct segment *seg, uint32_t *missing)
+{
+	const struct tcp_end *sender = seg->sender;
+	uint64_t since_ns = seg->now_ns;
+
+	*missing = hole_bytes(sender, seg->packet->seq, seg->end, &since_ns);
+	if (seq_gt(seg->end, sender->snd_nxt))
+		*missing += seg->end - sender->snd_nxt;
+	if (*missing > 0)
+		return ns_since(seg->now_ns, since_ns) <= seg->config->reorder_tolerance_ns ? SEGMENT_OUT_OF_ORDER
+											    : SEGMENT_REPEAT_UNSEEN;
+	return sender->una_known && seq_leq(seg->end, sender->snd_una) ? SEGMENT_REPEAT_NEEDLESS : SEGMENT_REPEAT_SEEN;
+}
+
+/* What the segment is to its sender's sequence space; changes nothing. *missing is set as by classify_late. */
+static enum segment_class classify(const struct segment *seg, uint32_t *missing)
+{
+	const struct tcp_end *sender = seg->sender;
+	uint32_t seq = seg->packet->seq;
+
+	*missing = seg->end - seq;
+	if (!sender->seq_known)
+		return SEGMENT_FIRST;
+	if (is_probe(seg))
+		return SEGMENT_PROBE;
+	if (seq_gt(seq, sender->snd_nxt))
+		return SEGMENT_GAP;
+	if (seq == sender->snd_nxt)
+		return SEGMENT_NEXT;
+	return segment_occupies(seg) ? classify_late(seg, missing) : SEGMENT_OLD_EMPTY;
+}
+
+static void note_gap(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	hole_open(sender, sender->snd_nxt, seg->packet->seq, seg->now_ns);
+	segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
+	seg->verdict->gap = true;
+	sender->snd_nxt = seg->packet->seq;
+	/* Without payload behind it, what was passed over may end in a FIN. */
+	if (!segment_occupies(seg))
+		sender->close_may_be_unseen = true;
+}
+
+static void note_late(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	if (seg->class == SEGMENT_OUT_OF_ORDER) {
+		sender->out_of_order++;
+		segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
+		return;
+	}
+	sender->retransmissions++;
+	seg->verdict->retransmitted_payload = seg->packet->payload_bytes > 0;
+	segment_anomaly(seg, seg->class == SEGMENT_REPEAT_NEEDLESS ? ANOMALY_SPURIOUS_RETRANSMISSION
+								   : ANOMALY_RETRANSMISSION);
+	if (seg->class == SEGMENT_REPEAT_UNSEEN)
+		sender->lost_before_tap++;
+	else if (seg->class == SEGMENT_REPEAT_SEEN)
+		sender->lost_after_tap++;
+}
+
 void sequence_advance(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
-	uint32_t seq = seg->packet->seq;
+	uint32_t missing;
 
-	if (!sender->seq_known) {
+	seg->class = (uint8_t)classify(seg, &missing);
+	switch ((enum segment_class)seg->class) {
+	case SEGMENT_FIRST:
 		sender->seq_known = true;
-		sender->snd_nxt = seg->end;
-		count_payload(seg, seg->packet->payload_bytes);
-		return;
-	}
-	if (is_probe(seg)) {
+		break;
+	case SEGMENT_GAP:
+		note_gap(seg);
+		note_goes_on(seg);
+		break;
+	case SEGMENT_NEXT:
+		note_goes_on(seg);
+		break;
+	case SEGMENT_PROBE:
 		note_probe(seg);
 		return;
-	}
-	if (seq_gt(seq, sender->snd_nxt)) {
-		hole_open(sender, sender->snd_nxt, seq, seg->now_ns);
-		segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
-		seg->verdict->gap = true;
-		sender->snd_nxt = seq;
-		/* Without payload behind it, what was passed over may end in a FIN. */
-		if (!segment_occupies(seg))
-			sender->close_may_be_unseen = true;
-	}
-	if (seq == sender->snd_nxt) {
-		note_goes_on(seg);
-		sender->snd_nxt = seg->end;
-		count_payload(seg, seg->packet->payload_bytes);
+	case SEGMENT_OLD_EMPTY:
+	case SEGMENT_UNCLASSED:
 		return;
+	case SEGMENT_OUT_OF_ORDER:
+	case SEGMENT_REPEAT_UNSEEN:
+	case SEGMENT_REPEAT_SEEN:
+	case SEGMENT_REPEAT_NEEDLESS:
+		hole_fill(sender, seg->packet->seq, seg->end);
+		note_late(seg);
+		break;
 	}
-	if (!segment_occupies(seg))
-		return;
-
-	uint64_t hole_since_ns = 0;
-	uint32_t filled = hole_fill(sender, seq, seg->end, &hole_since_ns);
-	if (seq_gt(seg->end, sender->snd_nxt)) {
-		filled += seg->end - sender->snd_nxt;
-		hole_since_ns = hole_since_ns == 0 ? seg->now_ns : hole_since_ns;
+	if (seg->class == SEGMENT_FIRST || seq_gt(seg->end, sender->snd_nxt))
 		sender->snd_nxt = seg->end;
-	}
-	count_payload(seg, payload_of(seg, filled));
-	note_late(seg, filled, hole_since_ns);
+	count_payload(seg, payload_of(seg, missing));
 }
 
 /* --- what the receiver is told --- */
@@ -366,7 +410,6 @@ void acknowledgement_advance(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	struct tcp_end *receiver = seg->receiver;
 	uint32_t ack = seg->packet->ack;
-	uint64_t ignored_ns;
 
 	if (!segment_has(seg, SEG_ACK))
 		return;
@@ -388,7 +431,7 @@ void acknowledgement_advance(struct segment *seg)
 		receiver->una_known = true;
 		receiver->snd_una = ack;
 		/* The other end has those bytes: they were not lost, the tap missed them. */
-		hole_fill(receiver, ack - LONGEST_LOOK_BACK, ack, &ignored_ns);
+		hole_fill(receiver, ack - LONGEST_LOOK_BACK, ack);
 	} else if (seq_lt(ack, receiver->snd_una)) {
 		segment_anomaly(seg, ANOMALY_OUTDATED_ACK);
 	}
