@@ -215,6 +215,8 @@ bool event_queue_prepare_wait(struct event_queue *queue)
 	atomic_exchange(&queue->reader_waiting, true);
 	if (ring_peek(queue->ring) != NULL) {
 		atomic_exchange(&queue->reader_waiting, false);
+		/* A reader that goes on later, not at once, must be called again: its last wake-up is read above. */
+		make_readable(queue);
 		return false;
 	}
 	/* Nobody will write any more: a reader that waits must come back at once and find the queue finished. */

@@ -38,7 +38,7 @@ void event_queue_release(struct event_queue *queue);
 
 /*
  * Main thread: call before waiting on the descriptor; false when events came meanwhile and peek must be called
- * again.
+ * again, at once or when the descriptor, which stays readable, says so.
  */
 bool event_queue_prepare_wait(struct event_queue *queue);
 
