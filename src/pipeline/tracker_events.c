@@ -134,6 +134,7 @@ static void fill_end(struct event_flow_end *to, const struct flow *flow, enum co
 		.timestamps = from->timestamps,
 		.wscale_ok = from->wscale_ok,
 		.wscale = from->wscale,
+		.mptcp = from->mptcp,
 		.mss = from->mss,
 		.isn = from->iss,
 		.state_packet = from->state_packet,
@@ -180,6 +181,7 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	to->closed_by_known = flow->conn.closed_by_known;
 	to->closed_by = flow->conn.closed_by;
 	to->rst_cause = flow->conn.rst_cause;
+	to->ecn = (uint8_t)tcp_conn_ecn(&flow->conn);
 	to->alerted = flow->alerted;
 	to->established_once = flow->conn.established_once;
 	to->n_interim = flow->n_interim;

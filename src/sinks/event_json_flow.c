@@ -162,6 +162,8 @@ static void put_end(struct object_builder *build, json_t *witness, enum conn_sid
 		put_count(build, object, "wscale", end->wscale);
 	put_flag(build, object, "sack_ok", end->sack_ok);
 	put_flag(build, object, "timestamps", end->timestamps);
+	if (end->mptcp != CONN_MPTCP_NONE)
+		put_name(build, object, "mptcp", conn_mptcp_name((enum conn_mptcp)end->mptcp));
 	put_count(build, object, "payload_bytes", end->payload_bytes);
 	put_count(build, object, "retransmissions", end->retransmissions);
 	put_count(build, object, "lost_before_tap", end->lost_before_tap);
@@ -189,6 +191,8 @@ static void put_handshake(struct object_builder *build, json_t *witness, const s
 	put_count(build, handshake, "synack_retries", synacks > 1 ? synacks - 1 : 0);
 	put_rtt(build, handshake, "rtt_client_ms", flow->rtt_client_us);
 	put_rtt(build, handshake, "rtt_server_ms", flow->rtt_server_us);
+	if (flow->ecn != CONN_ECN_NONE)
+		put_name(build, handshake, "ecn", conn_ecn_name((enum conn_ecn)flow->ecn));
 }
 
 static void put_anomalies(struct object_builder *build, json_t *witness, const struct event_flow *flow)

@@ -41,6 +41,15 @@ static void candidate_choose(struct tcp_end *end, uint32_t iss)
 	end->snd_nxt = iss + 1;
 }
 
+static uint8_t mptcp_of(const struct tcp_options *options)
+{
+	enum { MP_CAPABLE = 0, MP_JOIN = 1 }; /* RFC 8684 3 */
+
+	if ((options->present & TCPOPT_MPTCP) == 0 || options->mptcp_subtype > MP_JOIN)
+		return CONN_MPTCP_NONE;
+	return options->mptcp_subtype == MP_CAPABLE ? CONN_MPTCP_CAPABLE : CONN_MPTCP_JOIN;
+}
+
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window)
 {
 	enum { MAX_WSCALE = 14 }; /* RFC 7323 2.3 */
@@ -52,6 +61,7 @@ void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *o
 	end->wscale = options->wscale > MAX_WSCALE ? MAX_WSCALE : options->wscale;
 	end->sack_ok = (options->present & TCPOPT_SACK_PERMITTED) != 0;
 	end->timestamps = (options->present & TCPOPT_TIMESTAMP) != 0;
+	end->mptcp = mptcp_of(options);
 }
 
 static void note_syn_of(struct segment *seg)
@@ -63,6 +73,7 @@ static void note_syn_of(struct segment *seg)
 	sender->seq_known = true;
 	sender->iss = seg->packet->seq;
 	sender->snd_nxt = seg->end;
+	sender->syn_flags = seg->packet->flags;
 	sender->window_bytes = seg->packet->window;
 	sender->window_known = true;
 	sender->last_window = seg->packet->window;

@@ -98,6 +98,48 @@ enum conn_outcome tcp_conn_outcome(const struct tcp_conn *conn, bool idle_timeou
 	return CONN_OUTCOME_ESTABLISHED_IDLE_TIMEOUT;
 }
 
+enum conn_ecn tcp_conn_ecn(const struct tcp_conn *conn)
+{
+	enum { BITS = SEG_AE | SEG_CWR | SEG_ECE };
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+	unsigned asked = client->syn_flags & BITS;
+	unsigned answered = server->syn_seen ? server->syn_flags & BITS : 0;
+
+	if (asked != BITS && asked != (SEG_CWR | SEG_ECE))
+		return CONN_ECN_NONE;
+	if (answered == SEG_ECE)
+		return CONN_ECN_CLASSIC;
+	/* RFC 9768 3.1.1: the answer tells the codepoint of the SYN's IP header. All bits: a reflection. */
+	if (asked == BITS && (answered == SEG_CWR || answered == (SEG_CWR | SEG_ECE) || answered == SEG_AE ||
+			      answered == (SEG_AE | SEG_CWR)))
+		return CONN_ECN_ACCURATE;
+	return CONN_ECN_OFFERED;
+}
+
+const char *conn_ecn_name(enum conn_ecn ecn)
+{
+	static const char *const names[CONN_ECN_COUNT] = {
+		[CONN_ECN_NONE] = "none",
+		[CONN_ECN_OFFERED] = "offered",
+		[CONN_ECN_CLASSIC] = "classic",
+		[CONN_ECN_ACCURATE] = "accurate",
+	};
+
+	return names[ecn];
+}
+
+const char *conn_mptcp_name(enum conn_mptcp mptcp)
+{
+	static const char *const names[CONN_MPTCP_COUNT] = {
+		[CONN_MPTCP_NONE] = "none",
+		[CONN_MPTCP_CAPABLE] = "capable",
+		[CONN_MPTCP_JOIN] = "join",
+	};
+
+	return names[mptcp];
+}
+
 const char *conn_side_name(enum conn_side side)
 {
 	return side == SIDE_CLIENT ? "client" : "server";

@@ -86,8 +86,8 @@ static const struct {
 	char letter;
 	uint16_t flag;
 } flag_letters[] = {
-	{ 'S', SEG_SYN }, { 'F', SEG_FIN }, { 'R', SEG_RST }, { 'P', SEG_PSH },
-	{ '.', SEG_ACK }, { 'U', SEG_URG }, { 'E', SEG_ECE }, { 'W', SEG_CWR },
+	{ 'S', SEG_SYN }, { 'F', SEG_FIN }, { 'R', SEG_RST }, { 'P', SEG_PSH }, { '.', SEG_ACK },
+	{ 'U', SEG_URG }, { 'E', SEG_ECE }, { 'W', SEG_CWR }, { 'e', SEG_AE },
 };
 
 static bool parse_flags(const char *text, uint16_t *flags)
@@ -171,6 +171,9 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		options->sack[0].right = s->isn[1 - sender] + number_of(words[2]);
 		options->n_sack_blocks = 1;
 		return 3;
+	} else if (strcmp(word, "mptcp") == 0) {
+		options->present |= TCPOPT_MPTCP;
+		options->mptcp_subtype = (uint8_t)number_of(words[1]);
 	} else if (strcmp(word, "icmp") == 0) {
 		packet->icmp_error = (enum icmp_error_kind)number_of(words[1]);
 	} else {
@@ -373,6 +376,11 @@ static void run_line(struct scenario *s, char **words, unsigned n)
 		expect_count(s, words);
 	} else if (strcmp(words[0], "rst_cause") == 0 && n == 2) {
 		expect_name(s, words[0], conn_rst_cause_name((enum conn_rst_cause)s->conn.rst_cause), words[1]);
+	} else if (strcmp(words[0], "ecn") == 0 && n == 2) {
+		expect_name(s, words[0], conn_ecn_name(tcp_conn_ecn(&s->conn)), words[1]);
+	} else if (strcmp(words[0], "mptcp") == 0 && n == 3) {
+		enum conn_mptcp is = (enum conn_mptcp)s->conn.end[side_of(s, words[1][0])].mptcp;
+		expect_name(s, words[0], conn_mptcp_name(is), words[2]);
 	} else if (strcmp(words[0], "inferred") == 0 && (n == 2 || n == 3)) {
 		expect_inferred(s, words, n);
 	} else if (strcmp(words[0], "outcome") == 0 && n >= 2) {

@@ -63,7 +63,8 @@ struct event_flow_end {    /* one side, as in witness.client and witness.server 
 	bool timestamps;
 	bool wscale_ok;
 	uint8_t wscale;
-	uint16_t mss; /* 0 = not offered */
+	uint8_t mptcp; /* enum conn_mptcp */
+	uint16_t mss;  /* 0 = not offered */
 	uint32_t isn;
 	uint64_t state_packet; /* with which state and certainty became what they are; 0: a timer */
 	uint64_t caused_by;    /* the segment that brought this end into state; 0: unseen, or a timer */
@@ -93,6 +94,7 @@ struct event_flow {
 	bool closed_by_known;
 	uint8_t closed_by; /* enum conn_side */
 	uint8_t rst_cause; /* enum conn_rst_cause */
+	uint8_t ecn;       /* enum conn_ecn */
 	bool alerted;
 	bool established_once;
 	uint32_t n_interim;        /* interim records of this flow, this one included */

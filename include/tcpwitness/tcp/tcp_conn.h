@@ -77,6 +77,23 @@ enum conn_rst_cause {
 	CONN_RST_CAUSE_COUNT, /* not a cause */
 };
 
+/* What the opening says of explicit congestion notification (RFC 3168 6.1.1, RFC 9768 3.1). */
+enum conn_ecn {
+	CONN_ECN_NONE = 0, /* not asked for, or the SYN was not seen */
+	CONN_ECN_OFFERED,  /* asked for, and not taken up as far as was seen */
+	CONN_ECN_CLASSIC,  /* agreed */
+	CONN_ECN_ACCURATE, /* agreed, with more accurate feedback */
+	CONN_ECN_COUNT,    /* not a result */
+};
+
+/* What the options of an end's SYN say of Multipath TCP (RFC 8684 3.1 and 3.2). */
+enum conn_mptcp {
+	CONN_MPTCP_NONE = 0,
+	CONN_MPTCP_CAPABLE, /* MP_CAPABLE: it would make this the first subflow of a connection */
+	CONN_MPTCP_JOIN,    /* MP_JOIN: it adds this subflow to a connection that is elsewhere */
+	CONN_MPTCP_COUNT,   /* not a result */
+};
+
 enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
 
 /*
@@ -163,7 +180,9 @@ struct tcp_end {
 	bool wscale_ok;
 	bool sack_ok;
 	bool timestamps;
-	uint16_t mss; /* 0 = not offered */
+	uint16_t mss;       /* 0 = not offered */
+	uint8_t mptcp;      /* enum conn_mptcp */
+	uint16_t syn_flags; /* SEG_* */
 	uint32_t syn_layout;
 	uint16_t syn_window;
 
@@ -316,7 +335,12 @@ enum conn_phase tcp_conn_phase(const struct tcp_conn *conn);
  */
 bool tcp_conn_time_wait_owner(const struct tcp_conn *conn, enum conn_side *owner);
 
+/* What SYN and SYN-ACK agreed on. */
+enum conn_ecn tcp_conn_ecn(const struct tcp_conn *conn);
+
 /* Names as in events. Static storage. */
+const char *conn_ecn_name(enum conn_ecn ecn);
+const char *conn_mptcp_name(enum conn_mptcp mptcp);
 const char *conn_side_name(enum conn_side side);
 const char *conn_origin_name(enum conn_origin origin);
 const char *conn_rst_cause_name(enum conn_rst_cause cause);

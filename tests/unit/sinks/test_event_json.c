@@ -425,6 +425,20 @@ static void a_reset_says_why_it_was_sent(void **state)
 	assert_has(encode(state, &event), "'rst_cause':'late_data','end_reason'");
 }
 
+static void ecn_and_multipath_are_noted_when_they_were_spoken_of(void **state)
+{
+	struct sensor_event event = sample_flow();
+
+	assert_has_not(encode(state, &event), "ecn':'");
+	assert_has_not(encode(state, &event), "mptcp");
+	event.flow.ecn = CONN_ECN_ACCURATE;
+	event.flow.end[SIDE_CLIENT].mptcp = CONN_MPTCP_CAPABLE;
+	event.flow.end[SIDE_SERVER].mptcp = CONN_MPTCP_JOIN;
+	assert_has(encode(state, &event), "'rtt_server_ms':12.1,'ecn':'accurate'}");
+	assert_has(encode(state, &event), "'timestamps':true,'mptcp':'capable','payload_bytes':517");
+	assert_has(encode(state, &event), "'timestamps':true,'mptcp':'join','payload_bytes':350112");
+}
+
 static void what_is_not_known_is_absent(void **state)
 {
 	struct sensor_event event = sample_flow();
@@ -736,6 +750,7 @@ int main(void)
 		encoder_test(eve_reason_is_one_that_eve_knows_and_ours_is_finer),
 		encoder_test(flags_are_given_only_when_they_were_seen),
 		encoder_test(a_reset_says_why_it_was_sent),
+		encoder_test(ecn_and_multipath_are_noted_when_they_were_spoken_of),
 		encoder_test(what_is_not_known_is_absent),
 		encoder_test(visibility_says_which_direction_was_heard),
 		encoder_test(the_path_is_listed_outermost_first),
