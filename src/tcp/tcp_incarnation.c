@@ -52,8 +52,12 @@ static bool time_wait_accepts(const struct segment *seg)
 
 static enum conn_verdict_kind judge_syn_after_close(struct segment *seg)
 {
+	/* RFC 9293 3.6.1 keeps the owner from this; some stacks have an option for it, and rewriting boxes do it. */
+	if (seg->sender->state == TCPS_TIME_WAIT)
+		segment_anomaly(seg, ANOMALY_EARLY_PORT_REUSE);
 	if (seg->receiver->state != TCPS_TIME_WAIT)
 		return CONN_NEW_INCARNATION;
+	segment_anomaly(seg, ANOMALY_SYN_IN_TIME_WAIT);
 	if (time_wait_accepts(seg)) {
 		segment_anomaly(seg, ANOMALY_TIME_WAIT_REUSE_OK);
 		return CONN_NEW_INCARNATION;

@@ -136,6 +136,22 @@ void acknowledgement_advance(struct segment *seg);
 /* True when something the sender sent before sequence number limit was never seen. */
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit);
 
+/* tcp_probe.c: a probe moves no sequence number of its sender. */
+bool probe_is(const struct segment *seg);
+void probe_note(struct segment *seg);
+
+/*
+ * The byte of a probe of a closed window was taken after all if the sender goes on from next, or the other end
+ * acknowledges up to it. Then it counts. False when there is no such byte.
+ */
+bool probe_byte_went_in(struct tcp_end *sender, uint32_t next);
+
+/* A segment of the end that was probed, before its acknowledgement is applied. */
+void probe_answered(struct segment *seg);
+
+/* The sender of this RST waits in vain for the answer to a keep-alive. */
+bool probe_given_up(const struct segment *seg);
+
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
 void handshake_syn(struct segment *seg);          /* SYN without ACK, not a new incarnation */

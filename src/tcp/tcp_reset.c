@@ -74,7 +74,9 @@ static bool answers_wrong_ack(struct segment *seg)
 	if (sender->sure != TCPS_SYN_SENT)
 		return false;
 	if (!seg->receiver->syn_seen) {
-		if (seg->packet->seq == sender->iss + 1 || seg->packet->seq == sender->snd_nxt)
+		/* What answers an ACK has none itself. */
+		if (segment_has(seg, SEG_ACK) || seg->packet->seq == sender->iss + 1 ||
+		    seg->packet->seq == sender->snd_nxt)
 			return false;
 		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
 		return true;
@@ -114,9 +116,11 @@ static void note_reset(struct segment *seg)
 		segment_anomaly(seg, ANOMALY_RST_AFTER_FIN);
 	else if (reset_shows_half_open(seg, cause))
 		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
-	else if (cause != CONN_RST_CAUSE_CHALLENGE_REPLY && conn->established_once &&
+	else if ((cause == CONN_RST_CAUSE_ABORT || cause == CONN_RST_CAUSE_UNKNOWN) && conn->established_once &&
 		 conn->origin != CONN_ORIGIN_CLOSING && !seg->receiver->fin_seen)
 		segment_anomaly(seg, ANOMALY_ABORTIVE_CLOSE);
+	if (probe_given_up(seg))
+		segment_anomaly(seg, ANOMALY_KEEPALIVE_UNANSWERED);
 	if (seg->receiver->state == TCPS_TIME_WAIT)
 		segment_anomaly(seg, ANOMALY_TIME_WAIT_ASSASSINATED);
 	segment_note_closer(seg);

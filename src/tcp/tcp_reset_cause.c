@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Why a RST was sent, as far as its form tells. A stack that resets a connection of its own sets ACK (RFC 9293 3.10.5
- * does not ask for it, every stack in use does); one that answers a segment for which it has no use sends <SEQ=SEG.ACK>
- * without ACK, or to a segment without ACK <SEQ=0><ACK=SEG.SEQ+SEG.LEN> (RFC 9293 3.5.2).
+ * does not ask for it, but for very old ones all do); one that answers a segment for which it has no use sends
+ * <SEQ=SEG.ACK> without ACK, or to a segment without ACK <SEQ=0><ACK=SEG.SEQ+SEG.LEN> (RFC 9293 3.5.2).
  */
 #include "tcp_internal.h"
 
@@ -67,12 +67,12 @@ enum conn_rst_cause reset_cause(const struct segment *seg)
 	return answers_challenge(seg) ? CONN_RST_CAUSE_CHALLENGE_REPLY : CONN_RST_CAUSE_NO_SUCH_CONNECTION;
 }
 
-/* An end that had the connection, and has neither closed nor reset it, answers as if it had not. */
+/* An end that took part in the connection, and has neither closed nor reset it, answers as if it knew of none. */
 bool reset_shows_half_open(const struct segment *seg, enum conn_rst_cause cause)
 {
 	const struct tcp_end *sender = seg->sender;
 	bool had_it = sender->sure == TCPS_ESTABLISHED || sender->sure == TCPS_CLOSE_WAIT;
 
-	return cause == CONN_RST_CAUSE_NO_SUCH_CONNECTION && had_it && !sender->fin_seen && !sender->rst_sent &&
-	       seg->conn->origin != CONN_ORIGIN_CLOSING;
+	return cause == CONN_RST_CAUSE_NO_SUCH_CONNECTION && had_it && sender->acked_any && !sender->fin_seen &&
+	       !sender->close_may_be_unseen && !sender->rst_sent;
 }

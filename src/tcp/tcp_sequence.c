@@ -153,25 +153,6 @@ bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
 	return false;
 }
 
-/* RFC 9293 3.8.4 and 3.8.6.1: a probe sits just below what is next, where everything is acknowledged. */
-static bool is_probe(const struct segment *seg)
-{
-	const struct packet *packet = seg->packet;
-	const struct tcp_end *sender = seg->sender;
-
-	return segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_FIN | SEG_RST) &&
-	       packet->payload_bytes <= 1 && packet->seq == sender->snd_nxt - 1 && sender->una_known &&
-	       sender->snd_una == sender->snd_nxt;
-}
-
-static void note_probe(struct segment *seg)
-{
-	bool closed_window = seg->receiver->window_known && seg->receiver->window_bytes == 0;
-
-	segment_anomaly(seg, closed_window ? ANOMALY_ZERO_WINDOW_PROBE : ANOMALY_KEEPALIVE);
-	seg->sender->probed = !closed_window;
-}
-
 static void count_payload(struct segment *seg, uint32_t bytes)
 {
 	if (bytes == 0)
@@ -199,6 +180,7 @@ static void note_goes_on(struct segment *seg)
 	sender->close_may_be_unseen = false;
 	sender->fin_suspected = false;
 	sender->stray_known = false;
+	sender->probe_byte = false;
 }
 
 /* A segment that brings sequence numbers below the next ones, and how many of them the tap had not seen. */
@@ -225,7 +207,7 @@ static enum segment_class classify(const struct segment *seg, uint32_t *missing)
 	*missing = seg->end - seq;
 	if (!sender->seq_known)
 		return SEGMENT_FIRST;
-	if (is_probe(seg))
+	if (probe_is(seg))
 		return SEGMENT_PROBE;
 	if (seq_gt(seq, sender->snd_nxt))
 		return SEGMENT_GAP;
@@ -271,6 +253,7 @@ void sequence_advance(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	uint32_t missing;
 
+	probe_byte_went_in(sender, seg->packet->seq);
 	seg->class = (uint8_t)classify(seg, &missing);
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_FIRST:
@@ -284,7 +267,7 @@ void sequence_advance(struct segment *seg)
 		note_goes_on(seg);
 		break;
 	case SEGMENT_PROBE:
-		note_probe(seg);
+		probe_note(seg);
 		return;
 	case SEGMENT_OLD_EMPTY:
 	case SEGMENT_UNCLASSED:
@@ -395,16 +378,6 @@ static void note_fin_held_back(struct segment *seg)
 	}
 }
 
-/* RFC 9293 3.8.4: an end that is alive answers a keep-alive with what it had acknowledged before. */
-static void note_answer_to_probe(struct segment *seg)
-{
-	struct tcp_end *prober = seg->receiver;
-
-	if (prober->probed && !segment_occupies(seg) && seg->packet->ack == prober->snd_nxt)
-		segment_anomaly(seg, ANOMALY_KEEPALIVE_ACK);
-	prober->probed = false;
-}
-
 void acknowledgement_advance(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -416,11 +389,11 @@ void acknowledgement_advance(struct segment *seg)
 	if (!receiver->seq_known) {
 		receiver->seq_known = true;
 		receiver->snd_nxt = ack;
-	} else if (seq_gt(ack, receiver->snd_nxt)) {
+	} else if (seq_gt(ack, receiver->snd_nxt) && !probe_byte_went_in(receiver, ack)) {
 		note_unseen(seg);
 	}
 	note_fin_held_back(seg);
-	note_answer_to_probe(seg);
+	probe_answered(seg);
 	if (is_duplicate_ack(seg)) {
 		sender->duplicate_acks++;
 		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);

@@ -128,14 +128,15 @@ struct tcp_end {
 	bool close_order_unsure; /* its FIN may be the repeat of an unseen one: which end closed first is not sure */
 	bool stray_known;        /* stray_next is valid */
 	bool fast_open; /* its SYN carried a cookie (RFC 7413): the other end may speak before the third segment */
-	bool close_may_be_unseen;    /* its FIN may have been missed: neither end's state is sure */
-	bool fin_suspected;          /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
-	bool fin_held_back;          /* it has the other end's FIN (SACK), but not everything before it */
-	bool edge_known;             /* right_edge is valid */
-	bool probed;                 /* its last segment was a keep-alive that was not answered yet */
-	bool seq_known;              /* snd_nxt is valid */
-	bool una_known;              /* snd_una is valid: the other end has acknowledged something */
-	bool acked_any;              /* last_ack is valid */
+	bool close_may_be_unseen; /* its FIN may have been missed: neither end's state is sure */
+	bool fin_suspected;       /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
+	bool fin_held_back;       /* it has the other end's FIN (SACK), but not everything before it */
+	bool edge_known;          /* right_edge is valid */
+	uint8_t probe;   /* enum probe of tcp_probe.c: its last segment was a probe that was not answered yet */
+	bool probe_byte; /* and carried the byte snd_nxt, which the other end may take */
+	bool seq_known;  /* snd_nxt is valid */
+	bool una_known;  /* snd_una is valid: the other end has acknowledged something */
+	bool acked_any;  /* last_ack is valid */
 	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
 	bool fin_ack_sent;           /* it acknowledged the other end's FIN */
 	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
