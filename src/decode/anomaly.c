@@ -88,6 +88,8 @@ static const struct anomaly_info infos[] = {
 					      "data sent again that was already acknowledged", STREAM, NOISE },
 	[ANOMALY_OUT_OF_ORDER] = { "out_of_order", "a segment overtaken by a later one", STREAM, NOISE },
 	[ANOMALY_CAPTURE_DUPLICATE] = { "capture_duplicate", "the same packet captured twice", STREAM, NOISE },
+	[ANOMALY_NETWORK_DUPLICATE] = { "network_duplicate", "a segment delivered twice by the network", STREAM,
+					NOISE },
 	[ANOMALY_DUPLICATE_ACK] = { "duplicate_ack", "the same acknowledgement again while data is outstanding", STREAM,
 				    NOISE },
 	[ANOMALY_ACK_UNSEEN_DATA] = { "ack_unseen_data", "acknowledges data that the sensor did not see", STREAM,

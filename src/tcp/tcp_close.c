@@ -44,9 +44,9 @@ static void fin_repeated(struct segment *seg)
 {
 	segment_anomaly(seg, ANOMALY_FIN_RETRANSMIT);
 	/* It would not repeat a FIN that was acknowledged, nor overlook a FIN that it has (RFC 9293 3.8.1). */
-	end_contradict(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN);
+	end_contradict_unless_crossed(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN);
 	if (!covers_fin(seg->receiver, seg->packet->ack))
-		end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
+		end_contradict_unless_crossed(seg, sender_side(seg), TCPE_RCV_FIN);
 }
 
 /*
@@ -69,10 +69,33 @@ static void infer_unseen_fin(struct segment *seg)
 	end_presume(seg, receiver_side, TCPE_RCV_ACK_OF_FIN);
 }
 
+/*
+ * Its first acknowledgement of the other FIN, before that one was repeated, is ahead of all that was seen. What was
+ * missed may end in its own FIN; then the two crossed, as nothing but the other FIN can have made it send this ACK. So
+ * it is not sure which came first until what was missed is sent again.
+ */
+static void suspect_crossed_fin(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	if (segment_occupies(seg)) {
+		if (seq_gt(seg->end, sender->fin_suspected_seq) && !segment_has(seg, SEG_FIN))
+			sender->fin_crossed_suspected = false;
+		return;
+	}
+	if (sender->fin_seen || sender->fin_ack_sent || seg->receiver->fins != 1 || seg->class != SEGMENT_GAP ||
+	    !covers_fin(seg->receiver, seg->packet->ack))
+		return;
+	sender->fin_crossed_suspected = true;
+	sender->fin_suspected_seq = seg->packet->seq - 1;
+}
+
 /* A FIN that does not acknowledge the other one crossed it: it was sent before that one arrived (figure 13). */
 static void first_fin(struct segment *seg)
 {
-	bool crossed = seg->receiver->fin_seen && !covers_fin(seg->receiver, seg->packet->ack);
+	struct tcp_end *sender = seg->sender;
+	bool was_missed = sender->fin_crossed_suspected && sender->fin_suspected_seq == sender->fin_seq;
+	bool crossed = seg->receiver->fin_seen && (was_missed || !covers_fin(seg->receiver, seg->packet->ack));
 	uint64_t other_fin = end_pending_packet(seg->sender, TCPE_RCV_FIN);
 	bool presumed = crossed && end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
 
@@ -81,6 +104,9 @@ static void first_fin(struct segment *seg)
 	end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
 	if (presumed)
 		end_presume_since(seg, sender_side(seg), TCPE_RCV_FIN, other_fin);
+	sender->fin_crossed_suspected = false;
+	if (covers_fin(seg->receiver, seg->packet->ack))
+		end_prove_if_pending(seg, sender_side(seg), TCPE_RCV_FIN);
 }
 
 static void fin_sent(struct segment *seg)
@@ -132,7 +158,8 @@ static void fin_acknowledged(struct segment *seg)
 
 	if (!segment_has(seg, SEG_FIN))
 		seg->sender->acked_fin_at = seg->end;
-	end_prove(seg, side, TCPE_RCV_FIN, !end_is_pending(seg->sender, TCPE_RCV_FIN));
+	if (!seg->sender->fin_crossed_suspected)
+		end_prove(seg, side, TCPE_RCV_FIN, !end_is_pending(seg->sender, TCPE_RCV_FIN));
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_FIN);
 }
 
@@ -140,6 +167,7 @@ void close_segment(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 
+	suspect_crossed_fin(seg);
 	track_fin_ack_boundary(seg);
 	if (proves_own_fin_acked(seg))
 		end_prove(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN, false);

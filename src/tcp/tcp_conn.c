@@ -60,25 +60,6 @@ static void verdict_init(struct tcp_verdict *verdict, const struct packet *packe
 	verdict->gap = false;
 }
 
-/*
- * A mirror port may deliver one packet twice. The same header and payload within a moment, and the same IPv4
- * identification, is that; a repeat by the sender differs at least in its identification or comes later. Bare ACKs
- * and RSTs without an identification are left alone, stacks do send the same one twice; so is what repeats itself after
- * a segment of the other end.
- */
-static bool is_capture_duplicate(const struct segment *seg)
-{
-	const struct packet *packet = seg->packet;
-	const struct tcp_end *sender = seg->sender;
-	bool answered_between = seg->receiver->last_ns > sender->dup_ns;
-	bool telling = packet->ip_id != 0 || (segment_occupies(seg) && !answered_between);
-
-	return sender->heard && telling && packet->payload_hash != 0 && packet->payload_hash == sender->dup_hash &&
-	       packet->ip_id == sender->dup_ip_id &&
-	       ns_since(seg->now_ns, sender->dup_ns) <= seg->config->duplicate_window_ns &&
-	       seg->config->duplicate_window_ns > 0;
-}
-
 /* RFC 7323 3.2 and 5.3: agreed timestamps are on every segment, and do not go back on what is new. */
 static void note_timestamp(struct segment *seg)
 {
@@ -106,9 +87,7 @@ static void note_heard(struct segment *seg)
 	sender->heard = true;
 	if ((options->present & (TCPOPT_MD5 | TCPOPT_AO)) != 0)
 		sender->signs = true;
-	sender->dup_hash = seg->packet->payload_hash;
-	sender->dup_ip_id = seg->packet->ip_id;
-	sender->dup_ns = seg->now_ns;
+	segment_remember(seg);
 	if ((options->present & TCPOPT_TIMESTAMP) == 0)
 		return;
 	if (!sender->ts_known || seq_gt(options->ts_val, sender->ts_val))
@@ -186,10 +165,19 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 	struct segment seg = segment_of(conn, config, side, packet, verdict);
 
 	verdict_init(verdict, packet);
-	if (is_capture_duplicate(&seg)) {
+	switch (segment_copy_of(&seg)) {
+	case SEGMENT_CAPTURED_TWICE:
 		verdict->kind = CONN_DUPLICATE;
 		segment_anomaly(&seg, ANOMALY_CAPTURE_DUPLICATE);
 		return;
+	case SEGMENT_DELIVERED_TWICE:
+		verdict->kind = CONN_TRACK_ONLY;
+		verdict->retransmitted_payload = packet->payload_bytes > 0;
+		segment_anomaly(&seg, ANOMALY_NETWORK_DUPLICATE);
+		finish(&seg);
+		return;
+	case SEGMENT_ORIGINAL:
+		break;
 	}
 	enum conn_verdict_kind kind = incarnation_judge(&seg);
 	if (kind == CONN_NEW_INCARNATION || kind == CONN_NEW_INCARNATION_HELD_SYN) {

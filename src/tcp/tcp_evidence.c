@@ -10,6 +10,11 @@
 
 #include <string.h>
 
+/* Without a measured round trip, segments this close behind one another may have crossed. */
+#define CROSSING_UNKNOWN_NS (250 * NS_PER_MS)
+/* What a round trip may be longer than the one that was measured. */
+#define CROSSING_MARGIN_NS (20 * NS_PER_MS)
+
 static void note(struct segment *seg, enum conn_side side, uint8_t from, uint8_t to, bool inferred)
 {
 	struct tcp_verdict *verdict = seg->verdict;
@@ -120,6 +125,7 @@ static void drop_pending(struct tcp_end *end, enum tcp_event event)
 	size_t behind = end->n_pending - (index + 1);
 	memmove(place, place + 1, behind);
 	memmove(&end->pending_packet[index], &end->pending_packet[index + 1], behind * sizeof(end->pending_packet[0]));
+	memmove(&end->pending_ns[index], &end->pending_ns[index + 1], behind * sizeof(end->pending_ns[0]));
 	end->n_pending--;
 }
 
@@ -149,11 +155,27 @@ static uint64_t packet_of(const struct segment *seg, const struct tcp_end *end, 
 	return end_pending_packet(end, event);
 }
 
+/*
+ * It has the SYN-ACK, and would have answered a SYN that came before it with a SYN-ACK of its own (RFC 9293 3.5, figure
+ * 7): that SYN has not come.
+ */
+static void overtake(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	struct tcp_end *end = &seg->conn->end[side];
+	uint64_t synack = end_pending_packet(end, TCPE_RCV_SYNACK);
+
+	if (event != TCPE_RCV_SYNACK || end->sure != TCPS_SYN_SENT || !end_contradict(seg, side, TCPE_RCV_SYN))
+		return;
+	if (synack != 0)
+		end_presume_since(seg, side, TCPE_RCV_SYNACK, synack);
+}
+
 void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, bool inferred)
 {
 	struct tcp_end *end = &seg->conn->end[side];
 
 	prove_established_first(seg, side, event);
+	overtake(seg, side, event);
 	if (event == TCPE_SND_RST && end->sure != TCPS_CLOSED) {
 		end->sure_before_rst = end->sure;
 		end->sure_caused_by_before_rst = end->sure_caused_by;
@@ -162,7 +184,7 @@ void end_prove(struct segment *seg, enum conn_side side, enum tcp_event event, b
 	if (next != end->sure)
 		end->sure_caused_by = packet_of(seg, end, event, inferred);
 	drop_pending(end, event);
-	if (event == TCPE_RCV_SYNACK)
+	if (event == TCPE_SND_SYNACK)
 		drop_pending(end, TCPE_RCV_SYN);
 	end->sure = next;
 	if (event == TCPE_SND_RST)
@@ -184,11 +206,15 @@ void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
 void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet)
 {
 	struct tcp_end *end = &seg->conn->end[side];
+	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
-	if (end_is_pending(end, event) || end->n_pending == CONN_MAX_PENDING)
+	if (place != NULL)
+		end->pending_ns[place - end->pending] = seg->now_ns;
+	if (place != NULL || end->n_pending == CONN_MAX_PENDING)
 		return;
 	if (next_state(end, end->state, event) == end->state)
 		return;
+	end->pending_ns[end->n_pending] = seg->now_ns;
 	end->pending_packet[end->n_pending] = packet;
 	end->pending[end->n_pending++] = (uint8_t)event;
 	update(seg, side, false, false);
@@ -226,6 +252,28 @@ void end_begin_opened(struct segment *seg, enum conn_side side)
 	end->state_packet = seg->number;
 	end->state_since_ns = seg->now_ns;
 	note(seg, side, TCPS_ESTABLISHED, TCPS_ESTABLISHED, true);
+}
+
+/*
+ * Twice the round trip between the tap and an end, as the handshake showed it: for so long after something was sent to
+ * the end, what comes from it may have been sent before that arrived.
+ */
+static uint64_t crossing_ns(const struct tcp_conn *conn, enum conn_side side)
+{
+	uint32_t rtt_us = side == SIDE_CLIENT ? conn->rtt_client_us : conn->rtt_server_us;
+
+	return rtt_us == UINT32_MAX ? CROSSING_UNKNOWN_NS : 2 * (uint64_t)rtt_us * NS_PER_US + CROSSING_MARGIN_NS;
+}
+
+bool end_contradict_unless_crossed(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	const struct tcp_end *end = &seg->conn->end[side];
+	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
+
+	if (place == NULL ||
+	    ns_since(seg->now_ns, end->pending_ns[place - end->pending]) <= crossing_ns(seg->conn, side))
+		return false;
+	return end_contradict(seg, side, event);
 }
 
 /* The last thing that this segment did to the end's state; null when it did nothing. */

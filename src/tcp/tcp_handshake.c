@@ -134,8 +134,8 @@ void handshake_syn(struct segment *seg)
 	if (candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
 		/* It would not ask again had it been answered (RFC 9293 3.8.1). */
-		end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
-		end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
+		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
+		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
 		return;
 	}
 	segment_anomaly(seg, ANOMALY_SYN_DIFFERENT_ISN);
@@ -183,7 +183,7 @@ static void repeated_synack(struct segment *seg)
 		return;
 	}
 	/* RFC 9293 3.8.1: it would not repeat its SYN had it been acknowledged. */
-	bool third_ack_lost = end_contradict(seg, (enum conn_side)seg->sender_side, TCPE_RCV_ACK_OF_SYN);
+	bool third_ack_lost = end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_ACK_OF_SYN);
 	if (third_ack_lost || seg->receiver->sure != TCPS_SYN_SENT)
 		segment_anomaly(seg, ANOMALY_SYNACK_AFTER_ESTABLISHED);
 	else
@@ -251,7 +251,12 @@ static void complete(struct segment *seg)
 /* The sender shows that it has the SYN-ACK; if this segment arrives, the receiver is established too. */
 static void opened(struct segment *seg, bool inferred)
 {
-	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK, inferred);
+	enum conn_side side = (enum conn_side)seg->sender_side;
+
+	/* A SYN-ACK that came behind a RST: it goes on, so the RST was not believed. */
+	if (!end_is_pending(seg->sender, TCPE_RCV_SYNACK))
+		end_contradict(seg, side, TCPE_RCV_RST);
+	end_prove(seg, side, TCPE_RCV_SYNACK, inferred);
 	complete(seg);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
 }

@@ -82,15 +82,6 @@ static enum conn_verdict_kind judge_syn_in_handshake(struct segment *seg)
 	return CONN_ACCEPT;
 }
 
-/* Delivered twice by the network: stacks give a repeated SYN another identification. */
-static bool is_same_packet(const struct segment *seg)
-{
-	const struct tcp_end *sender = seg->sender;
-
-	return seg->packet->ip_id != 0 && seg->packet->ip_id == sender->dup_ip_id && seg->packet->payload_hash != 0 &&
-	       seg->packet->payload_hash == sender->dup_hash;
-}
-
 static enum conn_verdict_kind judge_syn(struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
@@ -104,7 +95,7 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 		return judge_syn_after_close(seg);
 	if (same_syn) {
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
-		if ((conn->refused || conn->synack_reset) && !is_same_packet(seg))
+		if ((conn->refused || conn->synack_reset) && !segment_is_recent(seg))
 			return CONN_NEW_INCARNATION;
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
 		seg->verdict->kind = CONN_TRACK_ONLY;

@@ -110,6 +110,12 @@ void end_begin_opened(struct segment *seg, enum conn_side side);
  */
 bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event event);
 
+/*
+ * The same, where what this end did may have been on its way already when the event was sent to it: then it shows
+ * nothing, false is returned, and nothing changes.
+ */
+bool end_contradict_unless_crossed(struct segment *seg, enum conn_side side, enum tcp_event event);
+
 /* A reset turned out not to have ended the sender: back to where it was. */
 void end_revive(struct segment *seg, enum conn_side side);
 
@@ -121,6 +127,20 @@ bool end_is_pending(const struct tcp_end *end, enum tcp_event event);
 
 /* Number of the packet from which event waits; 0 when it does not wait. */
 uint64_t end_pending_packet(const struct tcp_end *end, enum tcp_event event);
+
+/* tcp_copy.c: the same segment again, not sent again. */
+
+enum segment_copy {
+	SEGMENT_ORIGINAL = 0,
+	SEGMENT_CAPTURED_TWICE, /* by the capture: it passed the tap once */
+	SEGMENT_DELIVERED_TWICE /* by the network */
+};
+
+enum segment_copy segment_copy_of(const struct segment *seg);
+
+/* It passed, with the same identification, among the last segments of its sender. */
+bool segment_is_recent(const struct segment *seg);
+void segment_remember(struct segment *seg);
 
 /* tcp_sequence.c: where a segment stands in its sender's and receiver's sequence space. */
 

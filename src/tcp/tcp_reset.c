@@ -5,11 +5,6 @@
  */
 #include "tcp_internal.h"
 
-/* Without a measured round trip, segments this close behind a RST may have crossed it. */
-#define CROSSING_UNKNOWN_NS (250 * NS_PER_MS)
-/* What a round trip may be longer than the one that was measured. */
-#define CROSSING_MARGIN_NS (20 * NS_PER_MS)
-
 static enum conn_side sender_side(const struct segment *seg)
 {
 	return (enum conn_side)seg->sender_side;
@@ -146,6 +141,12 @@ static void apply_reset(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 
 	note_reset(seg);
+	/*
+	 * RFC 9293 3.10.7.1: without ACK it answers a segment that it has no connection for. Its attempt was given up
+	 * before the SYN-ACK came.
+	 */
+	if (!segment_has(seg, SEG_ACK))
+		end_contradict(seg, sender_side(seg), TCPE_RCV_SYNACK);
 	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
 	if (sender->sure == TCPS_SYN_SENT && !segment_has(seg, SEG_ACK))
 		sender->assumed = true;
@@ -159,7 +160,6 @@ static void apply_reset(struct segment *seg)
 		sender->seq_known = true;
 		sender->snd_nxt = seg->packet->seq;
 	}
-	seg->receiver->rst_passed_ns = seg->now_ns;
 	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
 }
@@ -189,21 +189,6 @@ void reset_segment(struct segment *seg)
 		reset_not_applied(seg, class);
 }
 
-/*
- * A segment that passes the tap soon after a RST to its sender may have been sent before the RST arrived: twice the
- * round trip between the tap and that end, as the handshake showed it.
- */
-static bool may_have_crossed(const struct segment *seg)
-{
-	const struct tcp_conn *conn = seg->conn;
-	uint32_t rtt_us = seg->sender_side == SIDE_CLIENT ? conn->rtt_client_us : conn->rtt_server_us;
-	uint64_t crossing_ns = CROSSING_UNKNOWN_NS;
-
-	if (rtt_us != UINT32_MAX)
-		crossing_ns = 2 * (uint64_t)rtt_us * NS_PER_US + CROSSING_MARGIN_NS;
-	return ns_since(seg->now_ns, seg->sender->rst_passed_ns) <= crossing_ns;
-}
-
 /* Something that this end can only have sent after its RST: new sequence numbers, or an answer to what came later. */
 static bool denies_own_reset(const struct segment *seg)
 {
@@ -225,7 +210,7 @@ void reset_contradicted(struct segment *seg)
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	}
 	/* It goes on long after a RST that it was sent: the RST was lost, or refused. */
-	if (!may_have_crossed(seg) && end_contradict(seg, sender_side(seg), TCPE_RCV_RST)) {
+	if (end_contradict_unless_crossed(seg, sender_side(seg), TCPE_RCV_RST)) {
 		seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	}

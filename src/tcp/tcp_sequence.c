@@ -278,6 +278,9 @@ void sequence_advance(struct segment *seg)
 	case SEGMENT_REPEAT_NEEDLESS:
 		hole_fill(sender, seg->packet->seq, seg->end);
 		note_late(seg);
+		/* All was seen now, to its end, and that is no FIN. */
+		if (missing > 0 && sender->n_holes == 0 && seg->end == sender->snd_nxt && !segment_has(seg, SEG_FIN))
+			sender->close_may_be_unseen = sender->stray_known;
 		break;
 	}
 	if (seg->class == SEGMENT_FIRST || seq_gt(seg->end, sender->snd_nxt))

@@ -184,7 +184,9 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 
 static uint32_t hash_of(const struct packet *packet)
 {
-	uint32_t parts[] = { packet->seq, packet->ack, packet->flags, packet->window, packet->payload_bytes };
+	uint32_t parts[] = { packet->seq,           packet->ack,           packet->flags,
+			     packet->window,        packet->payload_bytes, packet->options.ts_val,
+			     packet->options.ts_ecr };
 	uint32_t hash = 2166136261u;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)

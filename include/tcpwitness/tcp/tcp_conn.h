@@ -94,7 +94,7 @@ enum conn_mptcp {
 	CONN_MPTCP_COUNT,   /* not a result */
 };
 
-enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6 };
+enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6, CONN_MAX_RECENT = 8 };
 
 /*
  * One end. Sequence numbers are in host order. Invariants: snd_una <= snd_nxt (mod 2^32) once both are
@@ -116,6 +116,7 @@ struct tcp_end {
 	uint64_t state_packet;
 	uint64_t caused_by;
 	uint64_t pending_packet[CONN_MAX_PENDING]; /* of the first segment that can have meant pending[i] */
+	uint64_t pending_ns[CONN_MAX_PENDING];     /* when the latest such segment passed */
 	uint64_t sure_caused_by;                   /* as caused_by, of sure */
 	uint64_t sure_caused_by_before_rst;
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
@@ -146,18 +147,19 @@ struct tcp_end {
 	bool signs; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
-	uint32_t iss;          /* sequence number of its SYN */
-	uint32_t syn_end;      /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
-	uint32_t snd_nxt;      /* one past the highest sequence number seen sent, SYN and FIN counted */
-	uint32_t snd_una;      /* highest acknowledgement of it that the other end sent */
-	uint32_t fin_seq;      /* sequence number of its FIN */
+	uint32_t iss;     /* sequence number of its SYN */
+	uint32_t syn_end; /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
+	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
+	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
+	uint32_t fin_seq; /* sequence number of its FIN */
+	bool fin_crossed_suspected; /* a FIN of it that crossed the other one may have been missed, see tcp_close.c */
+	uint32_t fin_suspected_seq; /* it would have this number */
 	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
 	uint32_t nxt_before_fin_ack; /* see tcp_close.c: above it, all was seen with an ACK of the peer's FIN */
 	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
 	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
 	uint64_t rst_refused_ns;     /* when it sent a RST that was only in the window; 0 = never */
-	uint64_t rst_passed_ns;      /* when a RST to it passed the tap */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
 	uint32_t right_edge;         /* of its window, as last advertised behind the handshake */
@@ -199,10 +201,13 @@ struct tcp_end {
 	uint32_t duplicate_acks;
 	uint64_t payload_bytes; /* each sequence number once */
 
-	/* For telling repeats of the capture from repeats of the sender. */
-	uint32_t dup_hash;
-	uint16_t dup_ip_id;
-	uint64_t dup_ns;
+	/* Its last segments, for telling copies that the capture or the network made from repeats by the sender. */
+	struct {
+		uint32_t hash;
+		uint16_t ip_id;
+		uint64_t time_ns;
+	} recent[CONN_MAX_RECENT]; /* a ring; next_recent is the oldest */
+	uint8_t next_recent;
 };
 
 struct tcp_conn {
