@@ -64,6 +64,7 @@ struct decode_context {
 	bool is_quote;               /* inside an ICMP error: lengths may exceed what is there */
 	bool is_reassembled;         /* reading from the fragment table: only TCP is looked for */
 	bool ipv4_checksum_wrong;    /* innermost IPv4 header's: accepted if TCP's is wrong too, and explained */
+	bool is_on_wire;             /* in an Ethernet frame with a sender: the loopback interface's has none */
 	bool pseudo_header_unsure;   /* the addresses that the TCP checksum covers are not those of the packet */
 	const uint8_t *fragment_end; /* if is_reassembled: one past the first fragment's bytes */
 };

@@ -4,6 +4,8 @@
  * Ethernet and IEEE 802.3 with LLC and SNAP (RFC 1042), and stacked IEEE 802.1Q tags. A frame of
  * another protocol is not an error: it is sound and not TCP.
  */
+#include <string.h>
+
 #include "decode_internal.h"
 
 enum link_type {
@@ -132,10 +134,13 @@ enum decode_result decode_ethertype(struct decode_context *context, uint16_t eth
 
 enum decode_result decode_ethernet(struct decode_context *context, struct cursor in)
 {
+	enum { SOURCE_AT = 6, ADDRESS_BYTES = 6 };
+	static const uint8_t nobody[ADDRESS_BYTES];
 	const uint8_t *header = cursor_take(&in, ETHERNET_HEADER_BYTES);
 
 	if (header == NULL)
 		return DECODE_TRUNCATED_LINK;
+	context->is_on_wire = memcmp(header + SOURCE_AT, nobody, sizeof(nobody)) != 0;
 	return decode_ethertype(context, load_be16(header + ETHERNET_TYPE_AT), in);
 }
 

@@ -97,8 +97,16 @@ static bool is_multicast_or_broadcast(const struct ip_addr *addr)
 	return addr->bytes[0] >> 4 == 0xe || memcmp(addr->bytes, broadcast, sizeof(broadcast)) == 0;
 }
 
-static void judge_fields(struct packet *packet)
+static bool is_loopback(const struct ip_addr *addr)
 {
+	static const uint8_t loopback6[16] = { [15] = 1 };
+
+	return addr->version == 6 ? memcmp(addr->bytes, loopback6, sizeof(loopback6)) == 0 : addr->bytes[0] == 127;
+}
+
+static void judge_fields(const struct decode_context *context)
+{
+	struct packet *packet = context->packet;
 	struct anomaly_set *anomalies = &packet->anomalies;
 
 	if ((packet->flags & SEG_ACK) == 0 && packet->ack != 0)
@@ -110,6 +118,9 @@ static void judge_fields(struct packet *packet)
 		anomaly_set_add(anomalies, ANOMALY_PORT_ZERO);
 	if (packet->src_port == packet->dst_port && ip_addr_equal(&packet->src, &packet->dst))
 		anomaly_set_add(anomalies, ANOMALY_LAND_PACKET);
+	/* RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3: such an address never leaves its host. */
+	if (context->is_on_wire && (is_loopback(&packet->src) || is_loopback(&packet->dst)))
+		anomaly_set_add(anomalies, ANOMALY_LOOPBACK_ON_WIRE);
 	/* RFC 9293 3.9.2.3 (MUST-57): a connection has two ends. */
 	if ((packet->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN && is_multicast_or_broadcast(&packet->dst))
 		anomaly_set_add(anomalies, ANOMALY_SYN_TO_MULTICAST);
@@ -198,7 +209,7 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
 	packet->payload_hash = hash_segment(in.data, in.captured_bytes);
 	judge_flags(packet);
-	judge_fields(packet);
+	judge_fields(context);
 	packet->checksum = judge_checksum(context, &in);
 	/* Rewritten addresses spoil both checksums. With TCP's right, it is a packet that its receiver drops. */
 	if (context->ipv4_checksum_wrong && packet->checksum != CHECKSUM_OFFLOADED)

@@ -110,9 +110,11 @@ static bool fill_option(struct packet *packet, uint8_t kind, const uint8_t *data
 		return fill_flag(options, TCPOPT_MPTCP, n_bytes > 0);
 	case OPTION_FASTOPEN:
 		return fill_fastopen(options, n_bytes);
+	case OPTION_EXPERIMENT_1:
 	case OPTION_EXPERIMENT_2:
-		if (n_bytes >= 2 && load_be16(data) == EXPERIMENT_FASTOPEN)
+		if (kind == OPTION_EXPERIMENT_2 && n_bytes >= 2 && load_be16(data) == EXPERIMENT_FASTOPEN)
 			return fill_fastopen(options, (uint8_t)(n_bytes - 2));
+		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_OPTION_EXPERIMENTAL);
 		return fill_flag(options, TCPOPT_OTHER, true);
 	default:
 		return fill_flag(options, TCPOPT_OTHER, true);

@@ -139,7 +139,8 @@ static void put_tcp_state(struct object_builder *build, json_t *object, const st
 static const char *anomaly_layer(enum anomaly anomaly)
 {
 	if (anomaly == ANOMALY_LAND_PACKET || anomaly == ANOMALY_SYN_TO_MULTICAST ||
-	    anomaly == ANOMALY_FRAGMENTED_TCP_HEADER || anomaly == ANOMALY_FRAGMENT_OVERLAP)
+	    anomaly == ANOMALY_LOOPBACK_ON_WIRE || anomaly == ANOMALY_FRAGMENTED_TCP_HEADER ||
+	    anomaly == ANOMALY_FRAGMENT_OVERLAP)
 		return "ip";
 	return anomaly == ANOMALY_ICMP_ERROR ? "icmp" : "tcp";
 }

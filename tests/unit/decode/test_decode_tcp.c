@@ -180,6 +180,37 @@ static void addresses_that_cannot_hold_a_connection_are_named(void **state)
 	expect_addresses(test, "10.0.0.1", "224.0.0.1", "S.", 81, -1);
 }
 
+static void loopback_addresses_belong_on_no_wire(void **state)
+{
+	struct decode_test *test = *state;
+
+	expect_addresses(test, "127.0.0.1", "10.0.0.2", "S", 81, ANOMALY_LOOPBACK_ON_WIRE);
+	expect_addresses(test, "10.0.0.1", "127.255.0.1", "S", 81, ANOMALY_LOOPBACK_ON_WIRE);
+	expect_addresses(test, "::1", "2001:db8::1", "S", 81, ANOMALY_LOOPBACK_ON_WIRE);
+	expect_addresses(test, "128.0.0.1", "10.0.0.2", "S", 81, -1);
+	expect_addresses(test, "::2", "2001:db8::1", "S", 81, -1);
+}
+
+static void the_loopback_interface_is_no_wire(void **state)
+{
+	struct decode_test *test = *state;
+	static const struct pb_tcp syn = { .src_port = 81, .dst_port = 80, .flags = "S" };
+
+	/* Linux shows its loopback interface as Ethernet without a sender's address, the BSDs as a family number. */
+	pb_ethernet(pb_reset(&test->pb));
+	pb_ipv4(&test->pb, "127.0.0.1", "127.0.0.1");
+	pb_tcp(&test->pb, &syn);
+	memset(test->pb.bytes + 6, 0, 6);
+	expect_built(test, DECODE_TCP);
+	expect_only(test, "Linux", -1);
+
+	pb_loopback(pb_reset(&test->pb), true);
+	pb_ipv4(&test->pb, "127.0.0.1", "127.0.0.1");
+	pb_tcp(&test->pb, &syn);
+	expect_built(test, DECODE_TCP);
+	expect_only(test, "BSD", -1);
+}
+
 static void the_data_offset_must_fit(void **state)
 {
 	struct decode_test *test = *state;
@@ -295,6 +326,8 @@ int main(void)
 		DECODE_TEST(fields_that_contradict_the_flags_are_named),
 		DECODE_TEST(port_zero_is_named_at_either_end),
 		DECODE_TEST(addresses_that_cannot_hold_a_connection_are_named),
+		DECODE_TEST(loopback_addresses_belong_on_no_wire),
+		DECODE_TEST(the_loopback_interface_is_no_wire),
 		DECODE_TEST(the_data_offset_must_fit),
 		DECODE_TEST(a_packet_without_room_for_the_header_is_short),
 		DECODE_TEST(a_header_cut_by_the_capture_gives_what_is_there),
