@@ -182,6 +182,10 @@ static void repeated_synack(struct segment *seg)
 			candidate_choose(sender, seg->packet->seq);
 		return;
 	}
+	if (sender->sure == TCPS_SYN_RCVD && sender->acked_any && seg->packet->ack != sender->last_ack) {
+		segment_anomaly(seg, ANOMALY_SYNACK_DIFFERENT_ACK);
+		return;
+	}
 	/* RFC 9293 3.8.1: it would not repeat its SYN had it been acknowledged. */
 	bool third_ack_lost = end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_ACK_OF_SYN);
 	if (third_ack_lost || seg->receiver->sure != TCPS_SYN_SENT)

@@ -101,7 +101,9 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return CONN_TRACK_ONLY;
 	}
-	segment_anomaly(seg, ANOMALY_SYN_IN_SYNCHRONIZED);
+	/* Whether it is open is not sure when its opening was not seen. */
+	segment_anomaly(seg, conn->origin >= CONN_ORIGIN_MIDSTREAM ? ANOMALY_SYN_AFTER_PARTIAL
+								   : ANOMALY_SYN_IN_SYNCHRONIZED);
 	hold_syn(seg);
 	return CONN_TRACK_ONLY;
 }

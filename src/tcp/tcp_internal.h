@@ -172,6 +172,9 @@ void probe_answered(struct segment *seg);
 /* The sender of this RST waits in vain for the answer to a keep-alive. */
 bool probe_given_up(const struct segment *seg);
 
+/* tcp_volume.c: a segment brought new payload. */
+void volume_note_new_payload(struct segment *seg);
+
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
 void handshake_syn(struct segment *seg);          /* SYN without ACK, not a new incarnation */

@@ -30,6 +30,16 @@ static bool reject(struct segment *seg, enum anomaly anomaly)
 	return false;
 }
 
+/* FINs, and bare ACKs while the connection closes, go by names of their own. */
+static enum anomaly implausible(const struct segment *seg, enum anomaly of_fin, enum anomaly of_others)
+{
+	bool closing = seg->sender->fin_seen || seg->receiver->fin_seen;
+
+	if (segment_has(seg, SEG_FIN))
+		return of_fin;
+	return closing && !segment_occupies(seg) ? ANOMALY_BAD_ACK_IN_CLOSE : of_others;
+}
+
 /*
  * Either the segment is not this connection's, or the tap missed a long stretch of it. Until that is known, nobody's
  * state is sure.
@@ -41,7 +51,7 @@ static bool reject_stray(struct segment *seg)
 	sender->stray_known = true;
 	sender->stray_next = seg->end;
 	sender->close_may_be_unseen = true;
-	return reject(seg, ANOMALY_SEQ_OUT_OF_WINDOW);
+	return reject(seg, implausible(seg, ANOMALY_FIN_OUT_OF_WINDOW, ANOMALY_SEQ_OUT_OF_WINDOW));
 }
 
 /* The tap missed a long stretch of what end sent: it goes on from next. */
@@ -77,7 +87,7 @@ bool sequence_plausible(struct segment *seg)
 	if (segment_has(seg, SEG_ACK) && receiver->seq_known && !is_near(ack, receiver, sender)) {
 		/* The other end acknowledges just what seemed astray. */
 		if (!receiver->stray_known || ack != receiver->stray_next)
-			return reject(seg, ANOMALY_INVALID_ACK);
+			return reject(seg, implausible(seg, ANOMALY_FIN_INVALID_ACK, ANOMALY_INVALID_ACK));
 		resynchronise(seg, receiver, ack);
 	}
 	return true;
@@ -159,6 +169,7 @@ static void count_payload(struct segment *seg, uint32_t bytes)
 		return;
 	seg->sender->payload_bytes += bytes;
 	seg->verdict->new_payload = true;
+	volume_note_new_payload(seg);
 }
 
 static uint32_t payload_of(const struct segment *seg, uint32_t sequence_numbers)
@@ -324,6 +335,9 @@ static void window_advance(struct segment *seg)
 		sender->window_bytes = window;
 		sender->window_known = window == 0; /* zero is zero, whatever the scale */
 	}
+	if (sender->window_known && seg->config->max_window_bytes != 0 &&
+	    sender->window_bytes > seg->config->max_window_bytes)
+		segment_anomaly(seg, ANOMALY_WINDOW_TOO_LARGE);
 	if (!is_syn)
 		edge_advance(seg);
 	if (window == 0 && !segment_has(seg, SEG_FIN | SEG_SYN)) {

@@ -393,6 +393,8 @@ static void run_line(struct scenario *s, char **words, unsigned n)
 		s->isn[letter_index(words[1][0])] = number_of(words[2]);
 	} else if (strcmp(words[0], "next") == 0) {
 		next_incarnation(s, words, n);
+	} else if (strcmp(words[0], "max_window") == 0 && n == 2) {
+		s->config.max_window_bytes = number_of(words[1]);
 	} else if (strcmp(words[0], "rst_strict") == 0 && n == 2) {
 		s->config.rst_strict = strcmp(words[1], "on") == 0;
 	} else {

@@ -133,6 +133,7 @@ struct tcp_end {
 	bool fin_suspected;       /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
 	bool fin_held_back;       /* it has the other end's FIN (SACK), but not everything before it */
 	bool edge_known;          /* right_edge is valid */
+	uint8_t small_run;        /* very small segments in a row */
 	uint8_t probe;   /* enum probe of tcp_probe.c: its last segment was a probe that was not answered yet */
 	bool probe_byte; /* and carried the byte snd_nxt, which the other end may take */
 	bool seq_known;  /* snd_nxt is valid */
@@ -277,6 +278,7 @@ struct tcp_verdict {
 struct tcp_conn_config {
 	uint64_t reorder_tolerance_ns; /* a gap filled within this is out_of_order, not a loss */
 	uint64_t duplicate_window_ns;  /* an identical packet within this is a capture duplicate; 0 = off */
+	uint64_t max_window_bytes;     /* a larger window is an anomaly; 0 = none is */
 	bool rst_strict;               /* RFC 5961: only an exact sequence number resets; else any in the window */
 };
 
