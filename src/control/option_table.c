@@ -111,7 +111,7 @@ const struct config_option config_options[] = {
 	TIMEOUT("closed", FLOW_CLASS_CLOSED, "late segments still belong to a closed connection for this long"),
 	{ .key = "tcp.reorder_tolerance", .type = OPTION_DURATION, .range = { 0, 60 },
 	  FIELD(pipeline.tracker.conn.reorder_tolerance_ns),
-	  .text = "a gap filled within this is reordering, not loss" },
+	  .text = "a gap filled within this is reordering, where segments and round trip tell no more" },
 	{ .key = "tcp.duplicate_window", .type = OPTION_DURATION, .range = { 0, 10 },
 	  FIELD(pipeline.tracker.conn.duplicate_window_ns),
 	  .text = "an identical packet within this was captured twice; 0 = never" },

@@ -141,10 +141,11 @@ static void note_troubles(struct conn_history *history, enum conn_side side, con
 {
 	if (packet->window == 0 && (packet->flags & SEG_RST) == 0) /* the window of a reset means nothing */
 		note_repeated(history, side, LETTER_ZERO_WINDOW);
-	if (verdict->gap)
-		note_repeated(history, side, LETTER_GAP);
 	if (verdict->retransmitted_payload)
 		note_repeated(history, side, LETTER_RETRANSMISSION);
+	/* What is missing may still come, until the end that should have it says that it has. */
+	if (verdict->acked_gap)
+		note_repeated(history, conn_side_other(side), LETTER_GAP);
 }
 
 /* ---- conn_state ---- */

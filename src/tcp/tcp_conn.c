@@ -57,23 +57,35 @@ static void verdict_init(struct tcp_verdict *verdict, const struct packet *packe
 	verdict->completed = false;
 	verdict->new_payload = false;
 	verdict->retransmitted_payload = false;
-	verdict->gap = false;
+	verdict->acked_gap = false;
 }
 
-/* RFC 7323 3.2 and 5.3: agreed timestamps are on every segment, and do not go back on what is new. */
+/*
+ * RFC 7323 3.2 and 5.3: agreed timestamps are on every segment, others on none, and they do not go back on what is
+ * new.
+ */
 static void note_timestamp(struct segment *seg)
 {
 	const struct tcp_options *options = &seg->packet->options;
-	const struct tcp_end *sender = seg->sender;
+	struct tcp_end *sender = seg->sender;
 	bool agreed = sender->timestamps && seg->receiver->timestamps;
 
+	if (segment_has(seg, SEG_SYN)) {
+		/* A later SYN is of another connection, or forged. */
+		if (!sender->syn_seen)
+			sender->timestamps_declined =
+				seg->packet->options_complete && (options->present & TCPOPT_TIMESTAMP) == 0;
+		return;
+	}
 	if ((options->present & TCPOPT_TIMESTAMP) == 0) {
-		if (agreed && seg->packet->options_complete)
+		if (agreed && seg->packet->options_complete && !segment_has(seg, SEG_RST))
 			segment_anomaly(seg, ANOMALY_TIMESTAMP_MISSING);
 		return;
 	}
-	if (agreed && sender->ts_known && seq_lt(options->ts_val, sender->ts_val) && sender->seq_known &&
-	    seq_geq(seg->packet->seq, sender->snd_nxt) && segment_occupies(seg))
+	if (sender->timestamps_declined || seg->receiver->timestamps_declined)
+		segment_anomaly(seg, ANOMALY_TIMESTAMP_UNEXPECTED);
+	if (agreed && !segment_has(seg, SEG_RST) && sender->ts_known && seq_lt(options->ts_val, sender->ts_val) &&
+	    sender->seq_known && seq_geq(seg->packet->seq, sender->snd_nxt) && segment_occupies(seg))
 		segment_anomaly(seg, ANOMALY_PAWS_REJECT);
 }
 
@@ -82,7 +94,7 @@ static void note_heard(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	const struct tcp_options *options = &seg->packet->options;
 
-	if (segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_RST))
+	if (segment_has(seg, SEG_ACK | SEG_SYN))
 		note_timestamp(seg);
 	sender->heard = true;
 	if ((options->present & (TCPOPT_MD5 | TCPOPT_AO)) != 0)

@@ -153,6 +153,24 @@ void sequence_advance(struct segment *seg);
 /* Applies its acknowledgement and window. */
 void acknowledgement_advance(struct segment *seg);
 
+/* tcp_hole.c: what the tap missed of a sender, so far. */
+
+/* The segment is beyond what comes next: what is between is a hole. Before snd_nxt moves. */
+void hole_open(struct segment *seg);
+
+/* The segment is the last one in sequence now. */
+void hole_note_front(struct segment *seg);
+
+/* A hole that overlaps [left, right), the last one, and the number of missing numbers of all; null and 0 without. */
+const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, uint32_t right, uint32_t *missing);
+
+/* Takes [left, right), or all below limit, out of the holes; true when something of it was in one. */
+bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right);
+bool hole_drop_below(struct tcp_end *sender, uint32_t limit);
+
+/* The segment, which fills the hole, was sent before the one behind it: it is no repeat. */
+bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole);
+
 /* True when something the sender sent before sequence number limit was never seen. */
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit);
 

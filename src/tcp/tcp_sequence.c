@@ -7,15 +7,11 @@
  */
 #include "tcp_internal.h"
 
-#include <string.h>
-
 enum {
 	/* A window that is unknown, or smaller, still lets this much pass: unscaled maximum. */
 	LEAST_WINDOW_BYTES = 65535,
 	/* What a sender may be ahead of the last thing the tap saw of it, when the tap misses segments. */
 	UNSEEN_MARGIN_BYTES = 1 << 20,
-	/* Far enough below a sequence number to be below every hole, near enough to compare (2^31). */
-	LONGEST_LOOK_BACK = 1 << 30,
 };
 
 static uint32_t window_or_more(const struct tcp_end *end)
@@ -95,74 +91,6 @@ bool sequence_plausible(struct segment *seg)
 
 /* --- what the sender sent --- */
 
-static void hole_open(struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t now_ns)
-{
-	if (sender->n_holes == CONN_MAX_HOLES) {
-		memmove(&sender->holes[0], &sender->holes[1], sizeof(sender->holes[0]) * (CONN_MAX_HOLES - 1));
-		sender->n_holes--;
-	}
-	sender->holes[sender->n_holes].left = left;
-	sender->holes[sender->n_holes].right = right;
-	sender->holes[sender->n_holes].since_ns = now_ns;
-	sender->n_holes++;
-}
-
-static void hole_remove(struct tcp_end *sender, unsigned index)
-{
-	memmove(&sender->holes[index], &sender->holes[index + 1],
-		sizeof(sender->holes[0]) * (sender->n_holes - index - 1u));
-	sender->n_holes--;
-}
-
-/* How much of [left, right) is missing; when the hole was passed over in *since_ns, unchanged where nothing is. */
-static uint32_t hole_bytes(const struct tcp_end *sender, uint32_t left, uint32_t right, uint64_t *since_ns)
-{
-	uint32_t missing = 0;
-
-	for (unsigned i = 0; i < sender->n_holes; i++) {
-		uint32_t from = seq_max(left, sender->holes[i].left);
-		uint32_t to = seq_lt(right, sender->holes[i].right) ? right : sender->holes[i].right;
-		if (seq_geq(from, to))
-			continue;
-		missing += to - from;
-		*since_ns = sender->holes[i].since_ns;
-	}
-	return missing;
-}
-
-/*
- * Takes [left, right) out of the sender's holes. A piece cut out of a hole's middle leaves its left part: the right one
- * is given up, as the table of holes is small.
- */
-static void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
-{
-	for (unsigned i = 0; i < sender->n_holes;) {
-		uint32_t from = seq_max(left, sender->holes[i].left);
-		uint32_t to = seq_lt(right, sender->holes[i].right) ? right : sender->holes[i].right;
-		if (seq_geq(from, to)) {
-			i++;
-			continue;
-		}
-		if (from == sender->holes[i].left)
-			sender->holes[i].left = to;
-		else
-			sender->holes[i].right = from;
-		if (seq_geq(sender->holes[i].left, sender->holes[i].right))
-			hole_remove(sender, i);
-		else
-			i++;
-	}
-}
-
-bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
-{
-	for (unsigned i = 0; i < sender->n_holes; i++) {
-		if (seq_lt(sender->holes[i].left, limit))
-			return true;
-	}
-	return false;
-}
-
 static void count_payload(struct segment *seg, uint32_t bytes)
 {
 	if (bytes == 0)
@@ -194,19 +122,22 @@ static void note_goes_on(struct segment *seg)
 	sender->probe_byte = false;
 }
 
-/* A segment that brings sequence numbers below the next ones, and how many of them the tap had not seen. */
+/*
+ * A segment that brings sequence numbers below the next ones, and how many of them the tap had not seen. One that
+ * repeats something and goes on beyond it is a repeat, unless a hole is in what it repeats.
+ */
 static enum segment_class classify_late(const struct segment *seg, uint32_t *missing)
 {
 	const struct tcp_end *sender = seg->sender;
-	uint64_t since_ns = seg->now_ns;
+	const struct tcp_hole *hole = hole_find(sender, seg->packet->seq, seg->end, missing);
+	bool goes_on = seq_gt(seg->end, sender->snd_nxt);
+	uint32_t seen_end = goes_on ? sender->snd_nxt : seg->end;
 
-	*missing = hole_bytes(sender, seg->packet->seq, seg->end, &since_ns);
-	if (seq_gt(seg->end, sender->snd_nxt))
+	if (goes_on)
 		*missing += seg->end - sender->snd_nxt;
-	if (*missing > 0)
-		return ns_since(seg->now_ns, since_ns) <= seg->config->reorder_tolerance_ns ? SEGMENT_OUT_OF_ORDER
-											    : SEGMENT_REPEAT_UNSEEN;
-	return sender->una_known && seq_leq(seg->end, sender->snd_una) ? SEGMENT_REPEAT_NEEDLESS : SEGMENT_REPEAT_SEEN;
+	if (hole != NULL)
+		return hole_was_overtaken(seg, hole) ? SEGMENT_OUT_OF_ORDER : SEGMENT_REPEAT_UNSEEN;
+	return sender->una_known && seq_leq(seen_end, sender->snd_una) ? SEGMENT_REPEAT_NEEDLESS : SEGMENT_REPEAT_SEEN;
 }
 
 /* What the segment is to its sender's sequence space; changes nothing. *missing is set as by classify_late. */
@@ -231,18 +162,18 @@ static void note_gap(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 
-	hole_open(sender, sender->snd_nxt, seg->packet->seq, seg->now_ns);
+	hole_open(seg);
 	segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
-	seg->verdict->gap = true;
 	sender->snd_nxt = seg->packet->seq;
 	/* Without payload behind it, what was passed over may end in a FIN. */
 	if (!segment_occupies(seg))
 		sender->close_may_be_unseen = true;
 }
 
-static void note_late(struct segment *seg)
+static void note_late(struct segment *seg, bool brings_new)
 {
 	struct tcp_end *sender = seg->sender;
+	bool needless = seg->class == SEGMENT_REPEAT_NEEDLESS && !brings_new;
 
 	if (seg->class == SEGMENT_OUT_OF_ORDER) {
 		sender->out_of_order++;
@@ -251,8 +182,7 @@ static void note_late(struct segment *seg)
 	}
 	sender->retransmissions++;
 	seg->verdict->retransmitted_payload = seg->packet->payload_bytes > 0;
-	segment_anomaly(seg, seg->class == SEGMENT_REPEAT_NEEDLESS ? ANOMALY_SPURIOUS_RETRANSMISSION
-								   : ANOMALY_RETRANSMISSION);
+	segment_anomaly(seg, needless ? ANOMALY_SPURIOUS_RETRANSMISSION : ANOMALY_RETRANSMISSION);
 	if (seg->class == SEGMENT_REPEAT_UNSEEN)
 		sender->lost_before_tap++;
 	else if (seg->class == SEGMENT_REPEAT_SEEN)
@@ -288,14 +218,16 @@ void sequence_advance(struct segment *seg)
 	case SEGMENT_REPEAT_SEEN:
 	case SEGMENT_REPEAT_NEEDLESS:
 		hole_fill(sender, seg->packet->seq, seg->end);
-		note_late(seg);
+		note_late(seg, missing > 0);
 		/* All was seen now, to its end, and that is no FIN. */
 		if (missing > 0 && sender->n_holes == 0 && seg->end == sender->snd_nxt && !segment_has(seg, SEG_FIN))
 			sender->close_may_be_unseen = sender->stray_known;
 		break;
 	}
-	if (seg->class == SEGMENT_FIRST || seq_gt(seg->end, sender->snd_nxt))
+	if (seg->class == SEGMENT_FIRST || seq_geq(seg->end, sender->snd_nxt)) {
 		sender->snd_nxt = seg->end;
+		hole_note_front(seg);
+	}
 	count_payload(seg, payload_of(seg, missing));
 }
 
@@ -347,16 +279,50 @@ static void window_advance(struct segment *seg)
 	}
 }
 
-/* RFC 5681 section 2: the same acknowledgement again, with data outstanding and nothing else said. */
-static bool is_duplicate_ack(const struct segment *seg)
+/* An answer to a probe or to a challenge. */
+static bool has_a_name(const struct segment *seg)
 {
-	const struct tcp_end *sender = seg->sender;
-	const struct tcp_end *receiver = seg->receiver;
+	const struct anomaly_set *anomalies = &seg->verdict->anomalies;
 
-	return seg->packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && receiver->una_known &&
-	       seg->packet->ack == receiver->snd_una && seg->packet->ack == sender->last_ack &&
-	       seg->packet->window == sender->last_window && seq_lt(receiver->snd_una, receiver->snd_nxt) &&
-	       seg->packet->seq == sender->snd_nxt;
+	return anomaly_set_has(anomalies, ANOMALY_KEEPALIVE_ACK) || anomaly_set_has(anomalies, ANOMALY_CHALLENGE_ACK) ||
+	       anomaly_set_has(anomalies, ANOMALY_TIME_WAIT_REUSE_REFUSED);
+}
+
+/*
+ * The same acknowledgement again, and nothing else said. RFC 5681 section 2 calls it a duplicate while something is
+ * outstanding; otherwise it answers something that could not be accepted, or came twice.
+ */
+static void note_repeated_ack(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	const struct packet *packet = seg->packet;
+	bool is_bare = packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && packet->window != 0;
+	bool is_same = sender->acked_any && packet->ack == sender->last_ack && packet->window == sender->last_window &&
+		       packet->seq == sender->snd_nxt;
+
+	if (!is_bare || !is_same || has_a_name(seg))
+		return;
+	if (receiver->una_known && packet->ack == receiver->snd_una && seq_lt(receiver->snd_una, receiver->snd_nxt)) {
+		sender->duplicate_acks++;
+		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);
+	} else {
+		segment_anomaly(seg, ANOMALY_REPEATED_ACK);
+	}
+}
+
+/* RFC 2883 section 4: a first block below the acknowledgement, or within the second block, tells of what came twice. */
+static void note_dsack(struct segment *seg)
+{
+	const struct tcp_options *options = &seg->packet->options;
+
+	if ((options->present & TCPOPT_SACK) == 0 || options->n_sack_blocks == 0)
+		return;
+	bool below = seq_leq(options->sack[0].right, seg->packet->ack);
+	bool within = options->n_sack_blocks > 1 && seq_geq(options->sack[0].left, options->sack[1].left) &&
+		      seq_leq(options->sack[0].right, options->sack[1].right);
+	if (below || within)
+		segment_anomaly(seg, ANOMALY_DSACK);
 }
 
 /*
@@ -369,6 +335,7 @@ static void note_unseen(struct segment *seg)
 	uint32_t unseen = seg->packet->ack - receiver->snd_nxt;
 
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
+	seg->verdict->acked_gap = receiver->heard && unseen > 1; /* one may be a FIN */
 	if (!receiver->heard)
 		segment_anomaly(seg, ANOMALY_SPLIT_ROUTING);
 	if (!receiver->fin_seen) {
@@ -376,6 +343,15 @@ static void note_unseen(struct segment *seg)
 		receiver->fin_suspected = unseen == 1;
 	}
 	receiver->snd_nxt = seg->packet->ack;
+}
+
+/* The other end has those bytes: they were not lost, the tap missed them. */
+static void note_holes_acknowledged(struct segment *seg)
+{
+	if (!hole_drop_below(seg->receiver, seg->packet->ack))
+		return;
+	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
+	seg->verdict->acked_gap = true;
 }
 
 /* RFC 2018: the sender has the FIN, but not all that comes before it. */
@@ -411,17 +387,14 @@ void acknowledgement_advance(struct segment *seg)
 	}
 	note_fin_held_back(seg);
 	probe_answered(seg);
-	if (is_duplicate_ack(seg)) {
-		sender->duplicate_acks++;
-		segment_anomaly(seg, ANOMALY_DUPLICATE_ACK);
-	}
+	note_repeated_ack(seg);
+	note_dsack(seg);
 	if (receiver->fin_seen && seq_gt(ack, receiver->fin_seq + 1))
 		segment_anomaly(seg, ANOMALY_ACK_BEYOND_FIN);
 	if (!receiver->una_known || seq_gt(ack, receiver->snd_una)) {
 		receiver->una_known = true;
 		receiver->snd_una = ack;
-		/* The other end has those bytes: they were not lost, the tap missed them. */
-		hole_fill(receiver, ack - LONGEST_LOOK_BACK, ack);
+		note_holes_acknowledged(seg);
 	} else if (seq_lt(ack, receiver->snd_una)) {
 		segment_anomaly(seg, ANOMALY_OUTDATED_ACK);
 	}

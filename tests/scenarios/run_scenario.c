@@ -167,9 +167,10 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		return 3;
 	} else if (strcmp(word, "sack") == 0 && left >= 3) {
 		options->present |= TCPOPT_SACK;
-		options->sack[0].left = s->isn[1 - sender] + number_of(words[1]);
-		options->sack[0].right = s->isn[1 - sender] + number_of(words[2]);
-		options->n_sack_blocks = 1;
+		if (options->n_sack_blocks == sizeof(options->sack) / sizeof(options->sack[0]))
+			return 0;
+		options->sack[options->n_sack_blocks].left = s->isn[1 - sender] + number_of(words[1]);
+		options->sack[options->n_sack_blocks++].right = s->isn[1 - sender] + number_of(words[2]);
 		return 3;
 	} else if (strcmp(word, "mptcp") == 0) {
 		options->present |= TCPOPT_MPTCP;

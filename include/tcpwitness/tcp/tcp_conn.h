@@ -96,6 +96,17 @@ enum conn_mptcp {
 
 enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6, CONN_MAX_RECENT = 8 };
 
+/* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
+struct tcp_hole {
+	uint32_t left;
+	uint32_t right;
+	uint64_t since_ns;     /* when the segment behind it passed */
+	uint32_t ts_behind;    /* TSval of that segment, if has_timestamp */
+	uint16_t ip_id_before; /* IPv4 identification of the segment before it; 0 = unknown */
+	uint16_t ip_id_behind;
+	bool has_timestamp;
+};
+
 /*
  * One end. Sequence numbers are in host order. Invariants: snd_una <= snd_nxt (mod 2^32) once both are
  * known; state is what sure becomes when the pending events happen in order.
@@ -168,12 +179,9 @@ struct tcp_end {
 	uint32_t ts_val;             /* highest TSval it sent */
 	uint32_t ts_ecr;             /* highest TSecr it sent */
 	uint64_t last_ns;            /* time of its last segment */
-	struct {
-		uint32_t left;
-		uint32_t right;
-		uint64_t since_ns;
-	} holes[CONN_MAX_HOLES]; /* sequence ranges passed over, oldest first */
+	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
 	uint8_t n_holes;
+	uint16_t front_ip_id; /* IPv4 identification of the segment that ends at snd_nxt; 0 = unknown */
 
 	/* Candidates for iss while the handshake is open, newest last. */
 	uint8_t n_candidates;
@@ -184,9 +192,10 @@ struct tcp_end {
 	bool wscale_ok;
 	bool sack_ok;
 	bool timestamps;
-	uint16_t mss;       /* 0 = not offered */
-	uint8_t mptcp;      /* enum conn_mptcp */
-	uint16_t syn_flags; /* SEG_* */
+	bool timestamps_declined; /* its SYN was read to its end and offered none */
+	uint16_t mss;             /* 0 = not offered */
+	uint8_t mptcp;            /* enum conn_mptcp */
+	uint16_t syn_flags;       /* SEG_* */
 	uint32_t syn_layout;
 	uint16_t syn_window;
 
@@ -272,14 +281,15 @@ struct tcp_verdict {
 	bool completed;   /* this segment completed the handshake: the client proved ESTABLISHED */
 	bool new_payload; /* brought payload not seen before */
 	bool retransmitted_payload;
-	bool gap; /* the sender's sequence numbers skipped something */
+	bool acked_gap; /* it acknowledged something that the other end, which is visible, sent unseen */
 };
 
 struct tcp_conn_config {
-	uint64_t reorder_tolerance_ns; /* a gap filled within this is out_of_order, not a loss */
-	uint64_t duplicate_window_ns;  /* an identical packet within this is a capture duplicate; 0 = off */
-	uint64_t max_window_bytes;     /* a larger window is an anomaly; 0 = none is */
-	bool rst_strict;               /* RFC 5961: only an exact sequence number resets; else any in the window */
+	/* A gap filled within this is out_of_order, not a loss, where the segments and the round trip tell no more. */
+	uint64_t reorder_tolerance_ns;
+	uint64_t duplicate_window_ns; /* an identical packet within this is a capture duplicate; 0 = off */
+	uint64_t max_window_bytes;    /* a larger window is an anomaly; 0 = none is */
+	bool rst_strict;              /* RFC 5961: only an exact sequence number resets; else any in the window */
 };
 
 void tcp_conn_config_defaults(struct tcp_conn_config *config);

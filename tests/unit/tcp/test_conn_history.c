@@ -4,7 +4,7 @@
  *
  *   > from the client or < from the server,
  *   S A F R  flags; d  payload; D  payload with ACK and PSH; .  nothing,
- *   #n  sequence number (0 without), z  zero window, g  after a gap, t  payload seen before,
+ *   #n  sequence number (0 without), z  zero window, g  acknowledges what was missed, t  payload seen before,
  *   x   bad checksum, ?  not believed by the tracker, *n  n times.
  */
 #include <stdarg.h>
@@ -65,7 +65,7 @@ static const char *read_segment(const char *text, struct segment *segment)
 			packet->window = 0;
 			break;
 		case 'g':
-			segment->verdict.gap = true;
+			segment->verdict.acked_gap = true;
 			break;
 		case 't':
 			segment->verdict.retransmitted_payload = true;
@@ -223,7 +223,7 @@ static void test_troubles_come_again_at_powers_of_ten(void **state)
 		{ ">S <SA >A >D >Dt*99 <D <Dt", "S1", "ShADTTdt" },
 		{ ">S <SA >A >D >Dt*100", "S1", "ShADTTT" },
 		{ ">S <SA >A >D >Dt*1000", "S1", "ShADTTTT" },
-		{ ">S <SA >A <D <Dg*10 >A", "S1", "ShAdgg" },
+		{ ">S <SA >A <D >Ag*10 >A", "S1", "ShAdgg" },
 		{ ">S <SA >A >D <Az*10", "S1", "ShADaww" },
 		{ ">S <SA >A <Dx*10", "S1", "ShAcc" },
 		{ ">Sz", "S0", "SW" },

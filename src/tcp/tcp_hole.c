@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Holes: sequence numbers of a sender that the tap was passed over by. A segment that fills one later was either
+ * overtaken on its way to the tap, or is the repeat of one that was lost before it. What tells the two apart is
+ * when it was sent, against the segment behind the hole: its timestamp (RFC 7323 4.2: of the time of sending), its IPv4
+ * identification where the sender counts it up, and else the time: a loss is not known to its sender before a round
+ * trip is over.
+ */
+#include "tcp_internal.h"
+
+#include <string.h>
+
+enum {
+	/* Identifications this far apart around a hole come from a counter, nearly always. */
+	LARGEST_ID_STEP = 256,
+	/* Beyond it, an identification is not ahead of another one but behind it, or of another counter. */
+	LARGEST_ID_LEAD = 1 << 14,
+	/* Far enough below a sequence number to be below every hole, near enough to compare (2^31). */
+	LONGEST_LOOK_BACK = 1 << 30,
+};
+
+enum sent { SENT_BEFORE, SENT_AFTER, SENT_UNKNOWN };
+
+static void hole_remove(struct tcp_end *sender, unsigned index)
+{
+	memmove(&sender->holes[index], &sender->holes[index + 1],
+		sizeof(sender->holes[0]) * (sender->n_holes - index - 1u));
+	sender->n_holes--;
+}
+
+void hole_open(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	const struct tcp_options *options = &seg->packet->options;
+
+	if (sender->n_holes == CONN_MAX_HOLES)
+		hole_remove(sender, 0);
+	sender->holes[sender->n_holes++] = (struct tcp_hole){
+		.left = sender->snd_nxt,
+		.right = seg->packet->seq,
+		.since_ns = seg->now_ns,
+		.ip_id_before = sender->front_ip_id,
+		.ip_id_behind = seg->packet->ip_id,
+		.has_timestamp = (options->present & TCPOPT_TIMESTAMP) != 0,
+		.ts_behind = options->ts_val,
+	};
+}
+
+void hole_note_front(struct segment *seg)
+{
+	seg->sender->front_ip_id = seg->packet->ip_id;
+}
+
+/* The part of [*left, *right) that is in the hole; false when nothing is. */
+static bool overlap(const struct tcp_hole *hole, uint32_t *left, uint32_t *right)
+{
+	*left = seq_max(*left, hole->left);
+	*right = seq_lt(*right, hole->right) ? *right : hole->right;
+	return seq_lt(*left, *right);
+}
+
+const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, uint32_t right, uint32_t *missing)
+{
+	const struct tcp_hole *found = NULL;
+
+	*missing = 0;
+	for (unsigned i = 0; i < sender->n_holes; i++) {
+		uint32_t from = left;
+		uint32_t to = right;
+		if (overlap(&sender->holes[i], &from, &to)) {
+			*missing += to - from;
+			found = &sender->holes[i];
+		}
+	}
+	return found;
+}
+
+/* A piece cut out of a hole's middle leaves its left part: the right one is given up, as the table is small. */
+bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < sender->n_holes;) {
+		struct tcp_hole *hole = &sender->holes[i];
+		uint32_t from = left;
+		uint32_t to = right;
+		if (!overlap(hole, &from, &to)) {
+			i++;
+			continue;
+		}
+		any = true;
+		if (from == hole->left)
+			hole->left = to;
+		else
+			hole->right = from;
+		if (seq_geq(hole->left, hole->right))
+			hole_remove(sender, i);
+		else
+			i++;
+	}
+	return any;
+}
+
+bool hole_drop_below(struct tcp_end *sender, uint32_t limit)
+{
+	return hole_fill(sender, limit - LONGEST_LOOK_BACK, limit);
+}
+
+bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
+{
+	for (unsigned i = 0; i < sender->n_holes; i++) {
+		if (seq_lt(sender->holes[i].left, limit))
+			return true;
+	}
+	return false;
+}
+
+/* --- overtaken or sent again --- */
+
+static enum sent sent_by_timestamp(const struct segment *seg, const struct tcp_hole *hole)
+{
+	const struct tcp_options *options = &seg->packet->options;
+
+	if (!hole->has_timestamp || (options->present & TCPOPT_TIMESTAMP) == 0 || options->ts_val == hole->ts_behind)
+		return SENT_UNKNOWN; /* the same tick of the sender's clock */
+	return seq_lt(options->ts_val, hole->ts_behind) ? SENT_BEFORE : SENT_AFTER;
+}
+
+static enum sent sent_by_identification(const struct segment *seg, const struct tcp_hole *hole)
+{
+	uint16_t step = (uint16_t)(hole->ip_id_behind - hole->ip_id_before);
+	uint16_t lead = (uint16_t)(seg->packet->ip_id - hole->ip_id_before);
+
+	if (hole->ip_id_before == 0 || hole->ip_id_behind == 0 || seg->packet->ip_id == 0 || step == 0 ||
+	    step > LARGEST_ID_STEP || lead == 0 || lead > LARGEST_ID_LEAD || lead == step)
+		return SENT_UNKNOWN;
+	return lead < step ? SENT_BEFORE : SENT_AFTER;
+}
+
+/* What the handshake took, both ways, or the tolerance where that is not known. */
+static uint64_t round_trip_ns(const struct segment *seg)
+{
+	const struct tcp_conn *conn = seg->conn;
+
+	if (conn->rtt_client_us == UINT32_MAX || conn->rtt_server_us == UINT32_MAX)
+		return seg->config->reorder_tolerance_ns;
+	return ((uint64_t)conn->rtt_client_us + conn->rtt_server_us) * NS_PER_US;
+}
+
+bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole)
+{
+	enum sent sent = sent_by_timestamp(seg, hole);
+
+	if (sent == SENT_UNKNOWN)
+		sent = sent_by_identification(seg, hole);
+	if (sent == SENT_UNKNOWN)
+		return ns_since(seg->now_ns, hole->since_ns) <= round_trip_ns(seg);
+	return sent == SENT_BEFORE;
+}
