@@ -17,8 +17,11 @@
 #include "string_pool.h"
 
 enum {
-	LIVE_TIMEOUT_MS = 100,       /* longest wait for a batch: delays alarms by no more than this */
-	DETECT_MIN_BYTES = 256 << 10 /* of struct detect_config */
+	LIVE_TIMEOUT_MS = 100,        /* longest wait for a batch: delays alarms by no more than this */
+	DETECT_MIN_BYTES = 256 << 10, /* of struct detect_config */
+	/* Of what is left, one part in this for the store of unanswered SYNs: half as many attempts as flows take in a
+	 * table of this size would be too few for 135 s of a flood, and many more would be missing from the table. */
+	SYN_STORE_SHARE = 8,
 };
 
 #define EVENT_BIT(type) (UINT32_C(1) << (type))
@@ -160,7 +163,9 @@ static void divide_memory(struct config *config)
 	if (detect_bytes < DETECT_MIN_BYTES)
 		detect_bytes = DETECT_MIN_BYTES;
 	config->pipeline.detect.memory_bytes = (size_t)detect_bytes;
-	config->pipeline.tracker.table.memory_bytes = (size_t)(config->memory_bytes - detect_bytes);
+	uint64_t tracking_bytes = config->memory_bytes - detect_bytes;
+	config->pipeline.tracker.syn_store.memory_bytes = (size_t)(tracking_bytes / SYN_STORE_SHARE);
+	config->pipeline.tracker.table.memory_bytes = (size_t)(tracking_bytes - tracking_bytes / SYN_STORE_SHARE);
 }
 
 /* What follows from the values as a whole. */

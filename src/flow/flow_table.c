@@ -18,10 +18,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "flow_sort.h"
+#include "lazy_memory.h"
 #include "tcpwitness/base/units.h"
 
 enum {
@@ -93,25 +92,17 @@ static uint64_t power_of_two_from(uint64_t n)
 	return power;
 }
 
-/*
- * Whole pages, because that is what a mapping takes. They are zero, and cost nothing until they are touched.
- * One chain or more for each flow, and as many flows as the rest holds.
- */
+/* One chain or more for each flow, and as many flows as the rest holds. */
 static int map_memory(struct flow_table *table, size_t budget_bytes)
 {
-	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	uint64_t n_chains = power_of_two_from(budget_bytes / (sizeof(struct flow) + sizeof(uint32_t)));
 	size_t chains_bytes = n_chains * sizeof(uint32_t);
-	void *memory;
 
-	table->memory_bytes = budget_bytes / page_bytes * page_bytes;
-	memory = mmap(NULL, table->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	table->memory_bytes = budget_bytes;
+	table->memory = lazy_memory_map(&table->memory_bytes);
+	if (table->memory == NULL)
 		return -errno;
-	/* A wish, not a need: with huge pages look-ups in a full table were a tenth faster, and floods a fifth. */
-	madvise(memory, table->memory_bytes, MADV_HUGEPAGE);
-	table->memory = memory;
-	table->chains = memory;
+	table->chains = table->memory;
 	table->chain_mask = n_chains - 1;
 	table->slab = (void *)(table->chains + n_chains);
 	table->capacity = (uint32_t)((table->memory_bytes - chains_bytes) / sizeof(struct flow) - 1);
@@ -164,7 +155,7 @@ void flow_table_destroy(struct flow_table *table)
 {
 	if (table == NULL)
 		return;
-	munmap(table->memory, table->memory_bytes);
+	lazy_memory_unmap(table->memory, table->memory_bytes);
 	free(table);
 }
 
@@ -368,6 +359,64 @@ struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *
 	flow->hash_next = *chain;
 	*chain = slot;
 	class_enter(table, flow, flow_class, table->clock_ns);
+	table->stats.created++;
+	return flow;
+}
+
+/*
+ * Puts a flow into a queue as if it had been there since touched_ns. Queues are nearly in the order in which flows are
+ * adopted, so the place is near the tail; the walk is bounded because senders choose the order.
+ */
+static void class_enter_since(struct flow_table *table, struct flow *flow, enum flow_class flow_class,
+			      uint64_t touched_ns)
+{
+	enum { MAX_WALK = 64 };
+	struct queue *queue = &table->queues[flow_class];
+	uint32_t slot = slot_of(table, flow);
+	uint32_t after = queue->tail;
+
+	for (unsigned i = 0; i < MAX_WALK && after != NO_SLOT; i++) {
+		const struct flow *other = &table->slab[after];
+		if (other->touched_ns < touched_ns || (other->touched_ns == touched_ns && other->id < flow->id))
+			break;
+		after = other->class_prev;
+	}
+	if (after == queue->tail) {
+		class_enter(table, flow, flow_class, touched_ns);
+		return;
+	}
+	flow->flow_class = (uint8_t)flow_class;
+	flow->touched_ns = touched_ns;
+	if (after != NO_SLOT && table->slab[after].touched_ns > touched_ns)
+		flow->touched_ns = table->slab[after].touched_ns;
+	flow->class_prev = after;
+	flow->class_next = after != NO_SLOT ? table->slab[after].class_next : queue->head;
+	table->slab[flow->class_next].class_prev = slot;
+	if (after != NO_SLOT)
+		table->slab[after].class_next = slot;
+	else
+		queue->head = slot;
+	table->stats.in_use[flow_class]++;
+}
+
+struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image, enum flow_class flow_class,
+			      uint64_t touched_ns)
+{
+	uint32_t *chain = chain_of(table, image->hash);
+	struct flow *flow;
+	uint32_t slot;
+
+	assert(!table->draining && flow_class > FLOW_CLASS_FREE && flow_class < FLOW_CLASS_ESTABLISHED);
+	slot = take_slot_by_force(table);
+	if (slot == NO_SLOT) {
+		table->stats.refused++;
+		return NULL;
+	}
+	flow = &table->slab[slot];
+	*flow = *image;
+	flow->hash_next = *chain;
+	*chain = slot;
+	class_enter_since(table, flow, flow_class, touched_ns);
 	table->stats.created++;
 	return flow;
 }

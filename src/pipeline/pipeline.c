@@ -43,7 +43,7 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
 	struct detect_visibility visibility = {
 		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
-		.flows_evicted = table->evicted_total,
+		.flows_evicted = tracker_evicted(pipeline->tracker),
 		.flows_refused = table->refused,
 	};
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tcpwitness/base/units.h"
 
@@ -91,21 +92,46 @@ static void add_tcp(struct counters *counters, const struct tracker_stats *track
 	add(counters, "tcp.icmp_unmatched", tracker->icmp_unmatched);
 }
 
+/* Attempts that nobody answered count under their class, wherever they are kept. */
+static void add_attempts(uint64_t classes[FLOW_CLASS_COUNT], const uint64_t table[FLOW_CLASS_COUNT],
+			 const uint64_t attempts[2])
+{
+	memcpy(classes, table, FLOW_CLASS_COUNT * sizeof(classes[0]));
+	classes[FLOW_CLASS_UNANSWERED_NEW] += attempts[false];
+	classes[FLOW_CLASS_UNANSWERED] += attempts[true];
+}
+
+static void add_syn_store(struct counters *counters, const struct syn_store_stats *store)
+{
+	add(counters, "syn_store.created", store->created);
+	add(counters, "syn_store.promoted", store->promoted);
+	add(counters, "syn_store.refused", store->refused);
+	add(counters, "syn_store.entries_in_use", store->entries_in_use);
+	add(counters, "syn_store.capacity", store->capacity);
+	add(counters, "syn_store.memory_bytes", store->memory_bytes);
+}
+
 static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 {
 	static const char *const in_use[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.in_use.") };
 	static const char *const expired[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.expired.") };
 	static const char *const evicted[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.evicted.") };
 	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
+	const struct syn_store_stats *store = tracker_get_syn_stats(pipeline->tracker);
+	uint64_t classes[FLOW_CLASS_COUNT];
 
-	add(counters, "flow.created", table->created);
+	add(counters, "flow.created", table->created + store->created - store->promoted);
 	add(counters, "flow.records", tracker_get_stats(pipeline->tracker)->flow_records);
 	add(counters, "flow.refused", table->refused);
 	add(counters, "flow.capacity", table->capacity);
 	add(counters, "flow.memory_bytes", table->memory_bytes);
-	add_flow_classes(counters, in_use, table->in_use);
-	add_flow_classes(counters, expired, table->expired);
-	add_flow_classes(counters, evicted, table->evicted);
+	add_attempts(classes, table->in_use, store->in_use);
+	add_flow_classes(counters, in_use, classes);
+	add_attempts(classes, table->expired, store->expired);
+	add_flow_classes(counters, expired, classes);
+	add_attempts(classes, table->evicted, store->evicted);
+	add_flow_classes(counters, evicted, classes);
+	add_syn_store(counters, store);
 }
 
 static void add_detect(struct counters *counters, const struct detect_stats *detect)
@@ -170,7 +196,9 @@ void pipeline_write_summary(struct pipeline *pipeline)
 	add(&counters, "alerts.raised", detect->alarms_raised);
 	add(&counters, "alerts.open", detect->alarms_open);
 	add_refused(&counters, pipeline);
-	add_flow_classes(&counters, evicted, table->evicted);
+	uint64_t classes[FLOW_CLASS_COUNT];
+	add_attempts(classes, table->evicted, tracker_get_syn_stats(pipeline->tracker)->evicted);
+	add_flow_classes(&counters, evicted, classes);
 	event->summary.truncated = pipeline->capture_stats.truncated;
 	event->summary.n_counters = counters.n;
 	pipeline->writer.end(pipeline->writer.context, event);
@@ -216,7 +244,7 @@ static void put_outcomes(struct text *text, const struct tracker_stats *tracker)
 static void put_losses(struct text *text, const struct pipeline *pipeline)
 {
 	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	uint64_t evicted = tracker_get_table_stats(pipeline->tracker)->evicted_total;
+	uint64_t evicted = tracker_evicted(pipeline->tracker);
 	uint64_t refused = decoder_stats_refused(decoder_get_stats(pipeline->decoder));
 
 	if (capture_is_live(pipeline->capture))

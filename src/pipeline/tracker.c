@@ -17,15 +17,21 @@ void tracker_config_defaults(struct tracker_config *config)
 		.interim_ns = 3600 * NS_PER_SEC,
 	};
 	flow_table_config_defaults(&config->table);
+	syn_store_config_defaults(&config->syn_store);
 	tcp_conn_config_defaults(&config->conn);
 }
 
 /* --- the end of a flow --- */
 
-static void end_flow(struct tracker *tracker, struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
+void tracker_end_record(struct tracker *tracker, struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
 {
 	tracker_signal_end(tracker, flow, reason == FLOW_END_REUSED);
 	tracker_write_flow(tracker, flow, time_ns, reason);
+}
+
+static void end_flow(struct tracker *tracker, struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
+{
+	tracker_end_record(tracker, flow, time_ns, reason);
 	flow_table_remove(tracker->table, flow);
 }
 
@@ -34,43 +40,50 @@ static void on_evict(void *context, struct flow *flow)
 {
 	struct tracker *tracker = context;
 
-	tracker_signal_end(tracker, flow, false);
-	tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_EVICTED);
+	tracker_end_record(tracker, flow, tracker->now_ns, FLOW_END_EVICTED);
+}
+
+void tracker_time_out(struct tracker *tracker, struct flow *flow, uint64_t due_ns)
+{
+	const struct packet nothing = { .time_ns = due_ns, .number = tracker->packet_number };
+	bool over = flow->flow_class == FLOW_CLASS_TIME_WAIT || flow->flow_class == FLOW_CLASS_CLOSED;
+	struct tcp_verdict verdict;
+
+	tcp_conn_expire(&flow->conn, due_ns, &verdict);
+	tracker_fold_anomalies(tracker, flow, &nothing, &verdict.anomalies);
+	tracker_write_transitions(tracker, flow, due_ns, tracker->packet_number, &verdict);
+	tracker_end_record(tracker, flow, due_ns, over ? FLOW_END_CLOSED : FLOW_END_TIMEOUT);
 }
 
 static void expire(struct tracker *tracker, struct flow *flow)
 {
 	uint64_t due_ns = flow_table_due_ns(tracker->table, flow);
-	enum flow_class class = (enum flow_class)flow->flow_class;
-	struct tcp_verdict verdict;
 
-	if (class == FLOW_CLASS_UNANSWERED_NEW) {
+	if (flow->flow_class == FLOW_CLASS_UNANSWERED_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_UNANSWERED);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_UNANSWERED);
-		return;
-	}
-	if (class == FLOW_CLASS_HALF_OPEN_NEW) {
+	} else if (flow->flow_class == FLOW_CLASS_HALF_OPEN_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_STILL_HALF_OPEN);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_HALF_OPEN);
-		return;
+	} else {
+		tracker_time_out(tracker, flow, due_ns);
+		flow_table_remove(tracker->table, flow);
 	}
-	tcp_conn_expire(&flow->conn, due_ns, &verdict);
-	const struct packet nothing = { .time_ns = due_ns, .number = tracker->packet_number };
-	tracker_fold_anomalies(tracker, flow, &nothing, &verdict.anomalies);
-	tracker_write_transitions(tracker, flow, due_ns, tracker->packet_number, &verdict);
-	bool over = class == FLOW_CLASS_TIME_WAIT || class == FLOW_CLASS_CLOSED;
-	end_flow(tracker, flow, due_ns, over ? FLOW_END_CLOSED : FLOW_END_TIMEOUT);
 }
 
 void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
 {
-	struct flow *flow;
-
 	if (now_ns > tracker->now_ns)
 		tracker->now_ns = now_ns;
 	tracker->packet_number = packet_number;
-	while ((flow = flow_table_next_expired(tracker->table, tracker->now_ns)) != NULL)
+	for (;;) {
+		struct flow *flow = flow_table_next_expired(tracker->table, tracker->now_ns);
+		if (tracker_attempt_expires_before(tracker, flow))
+			continue;
+		if (flow == NULL)
+			return;
 		expire(tracker, flow);
+	}
 }
 
 /* --- a segment and its flow --- */
@@ -135,7 +148,7 @@ static void place(struct tracker *tracker, struct flow *flow, const struct tcp_v
 		flow_table_touch(tracker->table, flow, class, tracker->now_ns);
 }
 
-static void count(struct flow *flow, enum conn_side side, const struct packet *packet)
+void tracker_count(struct flow *flow, enum conn_side side, const struct packet *packet)
 {
 	struct flow_direction *direction = &flow->direction[side];
 
@@ -162,16 +175,21 @@ static void write_interim(struct tracker *tracker, struct flow *flow, const stru
 	tracker_write_flow(tracker, flow, packet->time_ns, FLOW_END_INTERIM);
 }
 
-/* Everything that one segment of a known flow brings about, once the machine has spoken. */
-static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+void tracker_observe(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
 		     const struct tcp_verdict *verdict)
 {
-	count(flow, side, packet);
+	tracker_count(flow, side, packet);
 	conn_history_segment(&flow->history, side, packet, verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict->anomalies);
 	tracker_write_transitions(tracker, flow, packet->time_ns, packet->number, verdict);
 	tracker_signal_segment(tracker, flow, verdict);
 	write_interim(tracker, flow, packet);
+}
+
+static void conclude(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+		     const struct tcp_verdict *verdict)
+{
+	tracker_observe(tracker, flow, side, packet, verdict);
 	place(tracker, flow, verdict);
 }
 
@@ -185,16 +203,8 @@ static bool begins_flow(const struct packet *packet)
 	return (packet->flags & SEG_ACK) != 0;
 }
 
-static struct flow *insert(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
-			   const struct packet *packet)
+void tracker_init_flow(struct flow *flow, const struct packet *packet)
 {
-	struct flow *flow = flow_table_insert(tracker->table, key, hash, FLOW_CLASS_UNANSWERED_NEW, tracker->now_ns);
-
-	if (flow == NULL) {
-		tracker->stats.untracked++;
-		return NULL;
-	}
-	tracker->stats.connections++;
 	flow->id = packet->number;
 	flow->first_ns = packet->time_ns;
 	flow->recorded_ns = packet->time_ns;
@@ -205,15 +215,30 @@ static struct flow *insert(struct tracker *tracker, const struct flow_key *key, 
 	memcpy(flow->vlans, packet->vlans, sizeof(flow->vlans));
 	memcpy(flow->tunnels, packet->tunnels, sizeof(flow->tunnels));
 	conn_history_init(&flow->history);
+}
+
+static struct flow *insert(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+			   const struct packet *packet)
+{
+	struct flow *flow = flow_table_insert(tracker->table, key, hash, FLOW_CLASS_UNANSWERED_NEW, tracker->now_ns);
+
+	if (flow == NULL) {
+		tracker->stats.untracked++;
+		return NULL;
+	}
+	tracker->stats.connections++;
+	tracker_init_flow(flow, packet);
 	return flow;
 }
 
 static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
 		       const struct packet *packet, uint64_t previous_id)
 {
-	struct flow *flow = insert(tracker, key, hash, packet);
 	struct tcp_verdict verdict;
 
+	if (tracker_begin_attempt(tracker, key, hash, packet, previous_id))
+		return;
+	struct flow *flow = insert(tracker, key, hash, packet);
 	if (flow == NULL)
 		return;
 	flow->previous_id = previous_id;
@@ -296,7 +321,7 @@ static void bad_checksum(struct tracker *tracker, struct flow *flow, unsigned se
 		return;
 	}
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
-	count(flow, side, packet);
+	tracker_count(flow, side, packet);
 	conn_history_segment(&flow->history, side, packet, &verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
 }
@@ -318,6 +343,19 @@ static void icmp_error(struct tracker *tracker, struct flow *flow, unsigned send
 	place(tracker, flow, &verdict);
 }
 
+static void segment(struct tracker *tracker, struct flow *flow, const struct flow_key *key, uint64_t hash,
+		    unsigned sender_index, const struct packet *packet)
+{
+	if (flow != NULL) {
+		known_flow(tracker, flow, sender_index, packet);
+	} else if (begins_flow(packet)) {
+		begin_flow(tracker, key, hash, sender_index, packet, 0);
+	} else {
+		tracker->stats.out_of_state++;
+		tracker_orphan_anomalies(tracker, packet);
+	}
+}
+
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
 {
 	struct flow_key key;
@@ -325,24 +363,26 @@ void tracker_packet(struct tracker *tracker, const struct packet *packet, bool i
 	tracker_advance(tracker, packet->time_ns, packet->number);
 	unsigned sender_index = flow_key_from_packet(&tracker->config.key, packet, &key);
 	uint64_t hash = flow_key_hash(&tracker->config.key, &key);
+	bool ignored = packet->checksum == CHECKSUM_BAD && !tracker->config.track_bad_checksums;
 	struct flow *flow = flow_table_find(tracker->table, &key, hash);
 
-	if (is_icmp_quote) {
+	if (!is_icmp_quote) {
+		tracker->stats.segments++;
+		tracker->stats.payload_bytes += packet->payload_bytes;
+	}
+	if (flow == NULL) {
+		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &key, hash);
+		if (attempt != NULL && !is_icmp_quote && !ignored && tracker_repeat_attempt(tracker, attempt, packet))
+			return;
+		if (attempt != NULL)
+			flow = tracker_promote_attempt(tracker, attempt);
+	}
+	if (is_icmp_quote)
 		icmp_error(tracker, flow, sender_index, packet);
-		return;
-	}
-	tracker->stats.segments++;
-	tracker->stats.payload_bytes += packet->payload_bytes;
-	if (packet->checksum == CHECKSUM_BAD && !tracker->config.track_bad_checksums) {
+	else if (ignored)
 		bad_checksum(tracker, flow, sender_index, packet);
-	} else if (flow != NULL) {
-		known_flow(tracker, flow, sender_index, packet);
-	} else if (begins_flow(packet)) {
-		begin_flow(tracker, &key, hash, sender_index, packet, 0);
-	} else {
-		tracker->stats.out_of_state++;
-		tracker_orphan_anomalies(tracker, packet);
-	}
+	else
+		segment(tracker, flow, &key, hash, sender_index, packet);
 }
 
 /* --- life cycle --- */
@@ -361,8 +401,9 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->writer = *writer;
 	tracker->source_names = source_names;
 	tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
-	if (tracker->table == NULL) {
-		free(tracker);
+	tracker->syn_store = tracker->table != NULL ? tracker_create_syn_store(tracker, error) : NULL;
+	if (tracker->syn_store == NULL) {
+		tracker_destroy(tracker);
 		return NULL;
 	}
 	return tracker;
@@ -372,15 +413,19 @@ void tracker_destroy(struct tracker *tracker)
 {
 	if (tracker == NULL)
 		return;
+	syn_store_destroy(tracker->syn_store);
 	flow_table_destroy(tracker->table);
 	free(tracker);
 }
 
 void tracker_finish(struct tracker *tracker)
 {
-	struct flow *flow;
-
-	while ((flow = flow_table_first(tracker->table)) != NULL) {
+	for (;;) {
+		struct flow *flow = flow_table_first(tracker->table);
+		if (tracker_finish_attempt_before(tracker, flow))
+			continue;
+		if (flow == NULL)
+			return;
 		tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_SHUTDOWN);
 		flow_table_remove(tracker->table, flow);
 	}
@@ -394,4 +439,16 @@ const struct tracker_stats *tracker_get_stats(const struct tracker *tracker)
 const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker)
 {
 	return flow_table_get_stats(tracker->table);
+}
+
+const struct syn_store_stats *tracker_get_syn_stats(const struct tracker *tracker)
+{
+	return syn_store_get_stats(tracker->syn_store);
+}
+
+uint64_t tracker_evicted(const struct tracker *tracker)
+{
+	const struct syn_store_stats *store = syn_store_get_stats(tracker->syn_store);
+
+	return flow_table_get_stats(tracker->table)->evicted_total + store->evicted[false] + store->evicted[true];
 }

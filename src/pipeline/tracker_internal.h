@@ -4,12 +4,14 @@
 #include "tcpwitness/pipeline/tracker.h"
 
 /*
- * The tracker's parts share this. tracker.c follows a packet; tracker_events.c writes what happened;
- * tracker_signals.c tells the detectors.
+ * The tracker's parts share this. tracker.c follows a packet; tracker_attempts.c keeps attempts that nobody answered
+ * out of the flow table; tracker_events.c writes what happened; tracker_signals.c tells the detectors.
  */
 struct tracker {
 	struct tracker_config config;
 	struct flow_table *table;
+	struct syn_store *syn_store;
+	struct flow scratch;          /* an attempt of the store, while something happens to it */
 	struct detect_engine *engine; /* null: no detection */
 	struct event_writer writer;
 	const char *const *source_names;
@@ -18,6 +20,42 @@ struct tracker {
 	uint64_t orphan_anomalies[ANOMALY_COUNT];
 	struct tracker_stats stats;
 };
+
+/* tracker.c */
+
+/* Everything that the flow's record says because of its first packet alone, but for its ends. */
+void tracker_init_flow(struct flow *flow, const struct packet *packet);
+void tracker_count(struct flow *flow, enum conn_side side, const struct packet *packet);
+
+/* Everything that one segment of a flow brings about once the machine has spoken, but for its place in the table. */
+void tracker_observe(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+		     const struct tcp_verdict *verdict);
+
+/* The flow's last timer ended at due_ns: what its ends did then, and its record. It stays where it is. */
+void tracker_time_out(struct tracker *tracker, struct flow *flow, uint64_t due_ns);
+
+/* The flow ends for this reason: signals and record. It stays where it is. */
+void tracker_end_record(struct tracker *tracker, struct flow *flow, uint64_t time_ns, enum flow_end_reason reason);
+
+/* tracker_attempts.c */
+struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error *error);
+
+/* Puts a connection that begins with packet into the store. False: it needs a flow. */
+bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+			   const struct packet *packet, uint64_t previous_id);
+
+/* Adds a segment to an attempt. False, with nothing done: more happens than a repeat, it needs a flow. */
+bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet);
+
+/* The attempt as a flow in the table, as if it had been there all the time. Null: no place, its record is written. */
+struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt);
+
+/*
+ * If an attempt is due, and before flow (null: none is due), it moves on or expires. False if not. And the same for
+ * the order of the records at the end of a run.
+ */
+bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow);
+bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *flow);
 
 /* tracker_events.c */
 
@@ -30,6 +68,9 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 			enum flow_end_reason reason);
 
 /* tracker_signals.c */
+
+/* Which signals an attempt has given that is still unanswered, a bit each, as in struct flow. */
+uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt);
 
 /* After a segment changed the flow: gives the signals that follow from it. */
 void tracker_signal_segment(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict);

@@ -98,6 +98,17 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, const str
 		end_half_open(tracker, flow);
 }
 
+uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt)
+{
+	uint32_t signals = UINT32_C(1) << SIGNAL_ATTEMPT;
+
+	if (attempt->n_repeats > 0)
+		signals |= UINT32_C(1) << SIGNAL_SYN_REPEATED;
+	if (attempt->overdue)
+		signals |= UINT32_C(1) << SIGNAL_UNANSWERED;
+	return signals;
+}
+
 void tracker_signal_segment(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
 {
 	enum conn_phase phase = tcp_conn_phase(&flow->conn);

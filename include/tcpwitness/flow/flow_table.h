@@ -65,6 +65,15 @@ struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *
 			       enum flow_class flow_class, uint64_t now_ns);
 
 /*
+ * Takes over a flow that lived elsewhere (flow/syn_store.h): a copy of *image, whose key, hash and id are set, in the
+ * queue of flow_class (below FLOW_CLASS_ESTABLISHED) as touched at touched_ns. Among flows touched at the same time it
+ * stands by its id. Otherwise as flow_table_insert. When more than 64 flows of the class were touched since, it counts
+ * as touched with the oldest of these.
+ */
+struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image, enum flow_class flow_class,
+			      uint64_t touched_ns);
+
+/*
  * Puts the flow at the end of the queue of flow_class, as touched at now_ns (or at the latest time the table has seen,
  * if that is later). May evict another flow when flow_class is FLOW_CLASS_ESTABLISHED and their share is full.
  */
@@ -81,7 +90,7 @@ void flow_table_remove(struct flow_table *table, struct flow *flow);
 
 /*
  * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It stays in the table:
- * the caller removes or touches it before the next call. Ties go to the lower class number, then to the order in the
+ * the caller removes or touches it, or asks again. Ties go to the lower class number, then to the order in the
  * queue.
  */
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);

@@ -10,6 +10,7 @@
 #include "tcpwitness/events/sensor_event.h"
 #include "tcpwitness/flow/flow_key.h"
 #include "tcpwitness/flow/flow_table.h"
+#include "tcpwitness/flow/syn_store.h"
 #include "tcpwitness/tcp/tcp_conn.h"
 
 /*
@@ -21,6 +22,7 @@ struct tracker;
 struct tracker_config {
 	struct flow_key_config key;
 	struct flow_table_config table;
+	struct syn_store_config syn_store; /* its times are taken from table */
 	struct tcp_conn_config conn;
 	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
@@ -71,3 +73,7 @@ void tracker_finish(struct tracker *tracker);
 
 const struct tracker_stats *tracker_get_stats(const struct tracker *tracker);
 const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker);
+const struct syn_store_stats *tracker_get_syn_stats(const struct tracker *tracker);
+
+/* Connections that lost their place to others, of all classes and wherever they were kept. */
+uint64_t tracker_evicted(const struct tracker *tracker);

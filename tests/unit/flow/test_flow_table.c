@@ -37,6 +37,7 @@ static void *counted_mmap(void *address, size_t bytes, int protection, int flags
 #define mmap   counted_mmap
 #include "flow_sort.c"
 #include "flow_table.c"
+#include "lazy_memory.c"
 #undef calloc
 #undef mmap
 

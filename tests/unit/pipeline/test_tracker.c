@@ -57,6 +57,7 @@ static struct fixture *begin_with(size_t memory_bytes)
 	memset(&fixture, 0, sizeof(fixture));
 	tracker_config_defaults(&config);
 	config.table.memory_bytes = memory_bytes;
+	config.syn_store.memory_bytes = memory_bytes / 4;
 	config.key.secret = siphash_key_from_seed(1);
 	fixture.tracker = tracker_create(&config, NULL, &writer, source_names, &error);
 	assert_non_null(fixture.tracker);
@@ -300,7 +301,7 @@ static void a_connection_that_lives_long_is_recorded_on_the_way(void **context)
 	finish(f);
 }
 
-static void a_flood_evicts_no_established_connection(void **context)
+static void a_flood_evicts_attempts_and_no_connection(void **context)
 {
 	struct fixture *f = begin_with(1 << 18);
 
@@ -316,7 +317,10 @@ static void a_flood_evicts_no_established_connection(void **context)
 	send(f, 2, false, 40000, SEG_ACK, 1, 11, 0);
 	const struct flow_table_stats *table = tracker_get_table_stats(f->tracker);
 	assert_int_equal(table->in_use[FLOW_CLASS_ESTABLISHED], 1);
-	assert_true(table->evicted[FLOW_CLASS_UNANSWERED_NEW] > 0);
+	assert_int_equal(table->created, 1);
+	assert_int_equal(table->evicted_total, 0);
+	assert_true(tracker_get_syn_stats(f->tracker)->evicted[false] > 10000);
+	assert_int_equal(tracker_evicted(f->tracker), tracker_get_syn_stats(f->tracker)->evicted[false]);
 	finish(f);
 }
 
@@ -383,7 +387,7 @@ int main(void)
 		cmocka_unit_test(a_bad_checksum_moves_no_state),
 		cmocka_unit_test(an_anomaly_is_one_event_a_flow_and_counted_after_that),
 		cmocka_unit_test(a_connection_that_lives_long_is_recorded_on_the_way),
-		cmocka_unit_test(a_flood_evicts_no_established_connection),
+		cmocka_unit_test(a_flood_evicts_attempts_and_no_connection),
 		cmocka_unit_test(a_table_full_of_time_wait_does_not_split_handshakes),
 		cmocka_unit_test(an_overdue_attempt_ends_at_the_same_time_however_late_it_is_noticed),
 		cmocka_unit_test(packet_time_that_steps_back_does_no_harm),

@@ -153,7 +153,8 @@ static const char LINE_STATS[] =
 	"'bad_checksum':5,'untracked':0,'icmp_matched':12,'icmp_unmatched':0},"
 	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,"
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
-	"'evicted':{'closed':17}},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
+	"'evicted':{'closed':17}},'syn_store':{'created':4900,'promoted':800,'refused':0,'entries_in_use':0,"
+	"'capacity':440000,'memory_bytes':29360128},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
 	"'alarms_open':1,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'events':{"
 	"'dropped':0},'output':{'events_dropped':0,'lines_dropped':0,'reconnects':1}}}";
 

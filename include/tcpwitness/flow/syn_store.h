@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/decode/packet.h"
+#include "tcpwitness/flow/flow_key.h"
+
+/*
+ * Connection attempts of which only the client's SYN and its repeats were seen: on a mirror port most TCP "flows" are
+ * such, and in a flood nearly all. A struct flow for each would let a flood push out connections; here an attempt takes
+ * one entry of 64 bytes, links included.
+ *
+ * What is kept is the SYN itself, packed, and how often it was repeated. So nothing has to be known here of states: the
+ * caller plays the SYNs to the state machine again when it needs the flow, and gets the flow
+ * that would have been there all the time. What cannot be packed so that this holds is refused by
+ * syn_store_insert or syn_store_repeat, and belongs into the flow table.
+ *
+ * Entries are found by the whole key, addresses and ports in full. The hash only chooses where to look: a collision
+ * costs a comparison and never gives a wrong connection.
+ *
+ * A second entry is taken by what does not fit into the first: IPv6, a repeat, a duplicate of the capture, data, flags
+ * beside SYN, a connection before it on the tuple. A third by more repeats. And one more by several VLANs, tunnels,
+ * rare options, decode anomalies, a clock that stepped back.
+ *
+ * Repeats do not restart timers, so attempts expire in the order in which they came. When the store is full, the
+ * oldest overdue attempt goes for a newcomer, and without any the oldest of all. Capture thread.
+ */
+struct syn_store;
+
+/* An attempt in the store; borrowed until it is removed. */
+struct syn_entry;
+
+enum {
+	SYN_STORE_ENTRY_BYTES = 64,
+	SYN_MAX_REPEATS = 6, /* Linux repeats a SYN as often; more become a flow */
+};
+
+struct syn_store_config {
+	size_t memory_bytes; /* for entries and index together; 0 = no store: every insert is refused */
+	uint64_t new_ns;     /* after this an attempt is overdue */
+	uint64_t overdue_ns; /* after this more it expires */
+};
+
+/* Both times are those of the flow table's classes unanswered_new and unanswered; 32 MiB. */
+void syn_store_config_defaults(struct syn_store_config *config);
+
+/* Indices are false (0) and true (1): whether the attempt was overdue. */
+struct syn_store_stats {
+	uint64_t created;
+	uint64_t expired[2]; /* by syn_store_expire */
+	uint64_t evicted[2];
+	uint64_t promoted; /* by syn_store_promote: a flow took over */
+	uint64_t refused;  /* SYNs that do not fit; the flow table has them */
+	uint64_t in_use[2];
+	uint64_t entries_in_use; /* of capacity; those of attempts that are gone are given back when their turn comes */
+	uint64_t capacity;       /* entries */
+	uint64_t memory_bytes;   /* allocated */
+};
+
+/* An attempt unpacked. */
+struct syn_attempt {
+	struct packet first;  /* the first SYN, in all that the state machine and the flow look at */
+	uint32_t last_ts_val; /* highest, and that of the last SYN */
+	unsigned n_repeats;
+	struct syn_repeat {
+		uint64_t time_ns;
+		uint32_t hash; /* packet.payload_hash */
+		uint16_t ip_id;
+	} repeats[SYN_MAX_REPEATS]; /* oldest first */
+	unsigned n_duplicates;      /* of SYNs, by the capture */
+	uint64_t previous_id;       /* flow id of the connection before it on the tuple; 0 = none known */
+	uint64_t touched_ns;        /* when its timer began, as in struct flow */
+	uint64_t due_ns;            /* when its timer ends */
+	bool overdue;
+	bool alerted; /* as in struct flow */
+};
+
+/* Called for an attempt that leaves by eviction; the store must not be changed in it. */
+typedef void syn_evict_fn(void *context, struct syn_entry *entry);
+
+/*
+ * Allocates all that the store will ever use. key is that which hashes the packets' keys. Null with *error filled
+ * when memory is short or the config is out of range.
+ */
+struct syn_store *syn_store_create(const struct syn_store_config *config, const struct flow_key_config *key,
+				   syn_evict_fn *evict, void *context, struct error *error);
+void syn_store_destroy(struct syn_store *store);
+
+/* The attempt with this key, or null. hash is flow_key_hash of key. */
+struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash);
+
+/*
+ * A new attempt that began with packet; its key must not be in the store. now_ns is the latest packet time seen: the
+ * attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted).
+ */
+struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, uint64_t hash,
+				   uint64_t previous_id, uint64_t now_ns);
+
+/* Is it the attempt's SYN again, so that the functions below may add it? False: only a flow can hold both. */
+bool syn_store_holds(const struct syn_store *store, const struct syn_entry *entry, const struct packet *packet);
+
+/*
+ * Makes sure that a repeat can be added: other attempts may be evicted. False when there is no entry for it; then
+ * nothing was changed.
+ */
+bool syn_store_reserve(struct syn_store *store, struct syn_entry *entry);
+
+/* Adds a repeat of the attempt's SYN that the store holds, after syn_store_reserve. */
+void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const struct packet *packet);
+
+/* Counts that a SYN of the attempt was captured twice, after syn_store_reserve. */
+void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry);
+
+void syn_store_set_alerted(struct syn_entry *entry);
+void syn_store_unpack(const struct syn_store *store, const struct syn_entry *entry, struct syn_attempt *attempt);
+
+/* Packet number of the first SYN. */
+uint64_t syn_store_id(const struct syn_entry *entry);
+
+/* Which end of the attempt's key (0 or 1) sent the SYN. */
+unsigned syn_store_client_index(const struct syn_entry *entry);
+
+/* All take the attempt out; the pointer is dead afterwards. They differ in what they count. */
+void syn_store_remove(struct syn_store *store, struct syn_entry *entry);
+void syn_store_promote(struct syn_store *store, struct syn_entry *entry);
+void syn_store_expire(struct syn_store *store, struct syn_entry *entry);
+
+/*
+ * The attempt whose timer ends first, or null when the store is empty; *due_ns and *overdue are set. Ties go to the
+ * attempt that is not overdue, then to the older one. The caller compares with the flow table's, then expires it or
+ * moves it on.
+ */
+struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, bool *overdue);
+
+/* Its first timer ended: from now on it is overdue. It must be the one that syn_store_first_due gave. */
+void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
+
+/* The attempt with the lowest id, or null. */
+struct syn_entry *syn_store_oldest(struct syn_store *store);
+
+/* Borrowed, always current. */
+const struct syn_store_stats *syn_store_get_stats(const struct syn_store *store);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packing SYNs. Kept is what the state machine, a flow's counters and a flow's record look at; the unit test of the
+ * tracker holds a flow made from the store against one that lived in the table all the time, byte for byte. SACK
+ * blocks mean nothing on a SYN (RFC 2018 section 3) and are not kept.
+ */
+#include "syn_pack.h"
+
+#include <string.h>
+
+#include "tcpwitness/tcp/tcp_seq.h"
+
+/* Those that nearly every SYN carries have a bit in the entry. */
+static const uint16_t ordinary_options[] = { TCPOPT_MSS, TCPOPT_WSCALE, TCPOPT_SACK_PERMITTED, TCPOPT_TIMESTAMP };
+
+enum {
+	ORDINARY_OPTIONS = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP,
+	MAX_ENTRY_IP_BYTES = UINT8_MAX,
+	MAX_DUPLICATES = UINT8_MAX,
+};
+
+/* What fits into the bits of an entry. */
+#define MAX_ID       ((UINT64_C(1) << 52) - 1)
+#define MAX_SOURCE   ((1u << 12) - 1)
+#define MAX_VLAN     ((1u << 12) - 1)
+#define MAX_WSCALE   15u
+#define MAX_AFTER_NS ((UINT64_C(1) << 48) - 1)
+
+/* A SYN and nothing that answers or ends (RFC 9293 3.10.7). */
+static bool is_plain_syn(uint16_t flags)
+{
+	return (flags & (SEG_SYN | SEG_ACK | SEG_RST | SEG_FIN)) == SEG_SYN;
+}
+
+bool syn_fits(const struct packet *packet)
+{
+	return is_plain_syn(packet->flags) && packet->number <= MAX_ID && packet->source <= MAX_SOURCE &&
+	       packet->payload_bytes <= UINT16_MAX && packet->checksum != CHECKSUM_BAD &&
+	       packet->icmp_error == ICMP_ERROR_NONE;
+}
+
+static bool needs_rare(const struct packet *packet, uint64_t now_ns)
+{
+	const struct tcp_options *options = &packet->options;
+
+	return packet->n_vlans > 1 || (packet->n_vlans == 1 && packet->vlans[0] > MAX_VLAN) || packet->n_tunnels > 0 ||
+	       packet->tunnel_network != 0 || (options->present & ~ORDINARY_OPTIONS) != 0 ||
+	       options->wscale > MAX_WSCALE || options->ts_ecr != 0 || options->fastopen_cookie_bytes != 0 ||
+	       options->mptcp_subtype != 0 || !anomaly_set_empty(&packet->anomalies) || packet->time_ns != now_ns;
+}
+
+unsigned syn_parts_needed(const struct packet *packet, uint64_t previous_id, uint64_t now_ns)
+{
+	if (needs_rare(packet, now_ns))
+		return 2;
+	return packet->src.version == 6 || packet->flags != SEG_SYN || packet->ip_bytes > MAX_ENTRY_IP_BYTES ||
+	       packet->payload_bytes != 0 || previous_id != 0;
+}
+
+static unsigned pack_options(uint16_t present)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < sizeof(ordinary_options) / sizeof(ordinary_options[0]); i++)
+		bits |= (present & ordinary_options[i]) != 0 ? 1u << i : 0;
+	return bits;
+}
+
+static uint16_t unpack_options(unsigned bits)
+{
+	unsigned present = 0;
+
+	for (unsigned i = 0; i < sizeof(ordinary_options) / sizeof(ordinary_options[0]); i++)
+		present |= (bits >> i & 1) != 0 ? ordinary_options[i] : 0u;
+	return (uint16_t)present;
+}
+
+static void pack_entry(struct syn_entry *entry, const struct packet *packet)
+{
+	const struct tcp_options *options = &packet->options;
+
+	entry->first_ns = packet->time_ns;
+	entry->id = packet->number & MAX_ID;
+	entry->source = packet->source & MAX_SOURCE;
+	entry->iss = packet->seq;
+	entry->ts_val = options->ts_val;
+	entry->layout = options->layout;
+	memcpy(entry->addr[0], packet->src.bytes, sizeof(entry->addr[0]));
+	memcpy(entry->addr[1], packet->dst.bytes, sizeof(entry->addr[1]));
+	entry->port[0] = packet->src_port;
+	entry->port[1] = packet->dst_port;
+	entry->window = packet->window;
+	entry->mss = options->mss;
+	entry->ip_id = packet->ip_id;
+	entry->ttl = packet->ttl;
+	entry->ip_bytes = (uint8_t)packet->ip_bytes;
+	entry->is_ipv6 = packet->src.version == 6;
+	entry->wscale = options->wscale & MAX_WSCALE;
+	entry->options = pack_options(options->present) & 0xf;
+	entry->has_vlan = packet->n_vlans == 1;
+	entry->options_complete = packet->options_complete;
+	entry->vlan = packet->vlans[0] & MAX_VLAN;
+}
+
+static void pack_more(struct syn_more *more, const struct packet *packet, uint64_t previous_id)
+{
+	more->hash = packet->payload_hash;
+	more->last_ts_val = packet->options.ts_val;
+	more->n_syns = 1;
+	memcpy(more->addr_rest[0], packet->src.bytes + 4, sizeof(more->addr_rest[0]));
+	memcpy(more->addr_rest[1], packet->dst.bytes + 4, sizeof(more->addr_rest[1]));
+	more->previous_id = previous_id;
+	more->flags = packet->flags;
+	more->ip_bytes = packet->ip_bytes;
+	more->payload_bytes = (uint16_t)packet->payload_bytes;
+}
+
+static void pack_rare(struct syn_rare *rare, const struct packet *packet, uint64_t now_ns)
+{
+	const struct tcp_options *options = &packet->options;
+
+	rare->begun_ns = now_ns;
+	rare->anomalies = packet->anomalies;
+	memcpy(rare->vlans, packet->vlans, sizeof(rare->vlans));
+	memcpy(rare->tunnels, packet->tunnels, sizeof(rare->tunnels));
+	rare->tunnel_network = packet->tunnel_network;
+	rare->ts_ecr = options->ts_ecr;
+	rare->present = options->present;
+	rare->n_vlans = packet->n_vlans;
+	rare->n_tunnels = packet->n_tunnels;
+	rare->wscale = options->wscale;
+	rare->fastopen_cookie_bytes = options->fastopen_cookie_bytes;
+	rare->mptcp_subtype = options->mptcp_subtype;
+}
+
+void syn_pack(struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id,
+	      uint64_t now_ns)
+{
+	pack_entry(entry, packet);
+	if (parts->more == NULL)
+		entry->hash_or_more = packet->payload_hash;
+	else
+		pack_more(parts->more, packet, previous_id);
+	if (parts->rare != NULL)
+		pack_rare(parts->rare, packet, now_ns);
+}
+
+void syn_extend(const struct syn_entry *entry, struct syn_more *more)
+{
+	const struct syn_parts none = { NULL, NULL, NULL };
+	struct packet packet;
+
+	syn_unpack(entry, &none, &packet);
+	pack_more(more, &packet, 0);
+}
+
+static void unpack_entry(const struct syn_entry *entry, struct packet *packet)
+{
+	struct tcp_options *options = &packet->options;
+
+	packet->time_ns = entry->first_ns;
+	packet->number = entry->id;
+	packet->source = entry->source;
+	packet->seq = entry->iss;
+	options->ts_val = entry->ts_val;
+	options->layout = entry->layout;
+	packet->src.version = entry->is_ipv6 ? 6 : 4;
+	packet->dst.version = packet->src.version;
+	memcpy(packet->src.bytes, entry->addr[0], sizeof(entry->addr[0]));
+	memcpy(packet->dst.bytes, entry->addr[1], sizeof(entry->addr[1]));
+	packet->src_port = entry->port[0];
+	packet->dst_port = entry->port[1];
+	packet->flags = SEG_SYN;
+	packet->window = entry->window;
+	options->mss = entry->mss;
+	packet->ip_id = entry->ip_id;
+	packet->ttl = entry->ttl;
+	packet->ip_bytes = entry->ip_bytes;
+	options->wscale = entry->wscale;
+	options->present = unpack_options(entry->options);
+	packet->n_vlans = entry->has_vlan;
+	packet->vlans[0] = entry->vlan;
+	packet->payload_hash = entry->hash_or_more;
+	packet->options_complete = entry->options_complete;
+}
+
+static void unpack_more(const struct syn_more *more, struct packet *packet)
+{
+	memcpy(packet->src.bytes + 4, more->addr_rest[0], sizeof(more->addr_rest[0]));
+	memcpy(packet->dst.bytes + 4, more->addr_rest[1], sizeof(more->addr_rest[1]));
+	packet->flags = more->flags;
+	packet->ip_bytes = more->ip_bytes;
+	packet->payload_bytes = more->payload_bytes;
+	packet->payload_hash = more->hash;
+}
+
+static void unpack_rare(const struct syn_rare *rare, struct packet *packet)
+{
+	struct tcp_options *options = &packet->options;
+
+	packet->anomalies = rare->anomalies;
+	memcpy(packet->vlans, rare->vlans, sizeof(rare->vlans));
+	memcpy(packet->tunnels, rare->tunnels, sizeof(rare->tunnels));
+	packet->tunnel_network = rare->tunnel_network;
+	options->ts_ecr = rare->ts_ecr;
+	options->present = rare->present;
+	packet->n_vlans = rare->n_vlans;
+	packet->n_tunnels = rare->n_tunnels;
+	options->wscale = rare->wscale;
+	options->fastopen_cookie_bytes = rare->fastopen_cookie_bytes;
+	options->mptcp_subtype = rare->mptcp_subtype;
+}
+
+void syn_unpack(const struct syn_entry *entry, const struct syn_parts *parts, struct packet *packet)
+{
+	memset(packet, 0, sizeof(*packet));
+	unpack_entry(entry, packet);
+	if (parts->more != NULL)
+		unpack_more(parts->more, packet);
+	if (parts->rare != NULL)
+		unpack_rare(parts->rare, packet);
+}
+
+static struct syn_again *repeat_at(const struct syn_parts *parts, unsigned n)
+{
+	return n == 0 ? &parts->more->repeat : &parts->repeats->repeat[n - 1];
+}
+
+void syn_pack_repeat(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet)
+{
+	struct syn_again *repeat = repeat_at(parts, parts->more->n_syns - 1u);
+	uint64_t after_ns = packet->time_ns - entry->first_ns;
+
+	*repeat = (struct syn_again){ .hash = packet->payload_hash,
+				      .after_low_ns = (uint32_t)after_ns,
+				      .after_high_ns = (uint16_t)(after_ns >> 32),
+				      .ip_id = packet->ip_id };
+	parts->more->last_ts_val = packet->options.ts_val;
+	parts->more->n_syns++;
+}
+
+static uint64_t time_of(const struct syn_entry *entry, const struct syn_again *repeat)
+{
+	return entry->first_ns + ((uint64_t)repeat->after_high_ns << 32 | repeat->after_low_ns);
+}
+
+void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_attempt *attempt)
+{
+	const struct syn_more *more = parts->more;
+
+	attempt->last_ts_val = more != NULL ? more->last_ts_val : entry->ts_val;
+	attempt->n_duplicates = more != NULL ? more->n_duplicates : 0;
+	attempt->n_repeats = more != NULL ? more->n_syns - 1u : 0;
+	for (unsigned i = 0; i < attempt->n_repeats; i++) {
+		const struct syn_again *repeat = repeat_at(parts, i);
+		attempt->repeats[i] = (struct syn_repeat){ .time_ns = time_of(entry, repeat),
+							   .hash = repeat->hash,
+							   .ip_id = repeat->ip_id };
+	}
+}
+
+bool syn_ends_are(const struct syn_entry *entry, const struct syn_parts *parts, const struct flow_key *key)
+{
+	for (unsigned end = 0; end < 2; end++) {
+		unsigned index = end == 0 ? entry->client_index : 1u - entry->client_index;
+		if (entry->port[end] != key->port[index] ||
+		    memcmp(entry->addr[end], key->addr[index], sizeof(entry->addr[end])) != 0)
+			return false;
+		if (entry->is_ipv6 &&
+		    memcmp(parts->more->addr_rest[end], key->addr[index] + 4, sizeof(parts->more->addr_rest[end])) != 0)
+			return false;
+	}
+	return key->ip_version == (entry->is_ipv6 ? 6u : 4u);
+}
+
+bool syn_is_tagged(const struct syn_entry *entry, const struct syn_parts *parts)
+{
+	return entry->has_vlan || parts->rare != NULL;
+}
+
+static bool same_options(const struct tcp_options *a, const struct tcp_options *b)
+{
+	return a->present == b->present && a->mss == b->mss && a->wscale == b->wscale && a->ts_ecr == b->ts_ecr &&
+	       a->fastopen_cookie_bytes == b->fastopen_cookie_bytes && a->mptcp_subtype == b->mptcp_subtype &&
+	       a->layout == b->layout;
+}
+
+/* Time and timestamp go on from the last SYN, and there is room to note it. */
+static bool goes_on(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet)
+{
+	const struct syn_more *more = parts->more;
+	uint64_t last_ns = entry->first_ns;
+
+	if (more != NULL && more->n_syns > 1)
+		last_ns = time_of(entry, repeat_at(parts, more->n_syns - 2u));
+	if (packet->time_ns < last_ns || packet->time_ns - entry->first_ns > MAX_AFTER_NS)
+		return false;
+	if (!seq_geq(packet->options.ts_val, more != NULL ? more->last_ts_val : entry->ts_val))
+		return false;
+	return more == NULL || (more->n_syns <= SYN_MAX_REPEATS && more->n_duplicates < MAX_DUPLICATES);
+}
+
+bool syn_is_repeat(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet)
+{
+	struct packet first;
+
+	if (!syn_fits(packet) || packet->seq != entry->iss || packet->src_port != entry->port[0])
+		return false;
+	syn_unpack(entry, parts, &first);
+	return memcmp(packet->src.bytes, first.src.bytes, sizeof(first.src.bytes)) == 0 &&
+	       packet->flags == first.flags && packet->window == first.window && packet->ttl == first.ttl &&
+	       packet->ip_bytes == first.ip_bytes && packet->payload_bytes == first.payload_bytes &&
+	       same_options(&packet->options, &first.options) && packet->options_complete == first.options_complete &&
+	       memcmp(&packet->anomalies, &first.anomalies, sizeof(first.anomalies)) == 0 &&
+	       goes_on(entry, parts, packet);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attempts of which only SYNs were seen live in the SYN store, packed. Whenever something happens to one, the flow that
+ * it stands for is made anew in tracker->scratch, by giving its SYNs to the state machine again; then the same
+ * functions serve it as serve every flow. So a store that is full, or none, changes how much is remembered and nothing
+ * else.
+ */
+#include "tracker_internal.h"
+
+#include <string.h>
+
+#include "tcpwitness/base/units.h"
+
+/* --- from the store to a flow --- */
+
+static void add_anomalies(struct flow *flow, const struct anomaly_set *anomalies, uint32_t times)
+{
+	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
+		if (!anomaly_set_has(anomalies, (enum anomaly)i))
+			continue;
+		uint32_t sum = flow->anomalies[i] + times;
+		flow->anomalies[i] = (uint16_t)(sum > UINT16_MAX ? UINT16_MAX : sum);
+	}
+}
+
+/* One SYN that was counted when it came. */
+static void replay(struct flow *flow, const struct packet *packet, const struct tcp_verdict *verdict)
+{
+	tracker_count(flow, SIDE_CLIENT, packet);
+	conn_history_segment(&flow->history, SIDE_CLIENT, packet, verdict);
+	add_anomalies(flow, &verdict->anomalies, 1);
+}
+
+static void replay_repeats(const struct tracker *tracker, struct flow *flow, const struct syn_attempt *attempt)
+{
+	struct packet packet = attempt->first;
+	struct tcp_verdict verdict;
+
+	for (unsigned i = 0; i < attempt->n_repeats; i++) {
+		packet.time_ns = attempt->repeats[i].time_ns;
+		packet.payload_hash = attempt->repeats[i].hash;
+		packet.ip_id = attempt->repeats[i].ip_id;
+		if (i + 1 == attempt->n_repeats)
+			packet.options.ts_val = attempt->last_ts_val;
+		tcp_conn_advance(&flow->conn, &tracker->config.conn, SIDE_CLIENT, &packet, &verdict);
+		replay(flow, &packet, &verdict);
+	}
+}
+
+/* Makes *flow what it would be, had the attempt been a flow all the time. Nothing is written or signalled. */
+static void make_flow(const struct tracker *tracker, const struct syn_entry *entry, struct flow *flow)
+{
+	struct syn_attempt attempt;
+	struct tcp_verdict verdict;
+
+	syn_store_unpack(tracker->syn_store, entry, &attempt);
+	memset(flow, 0, sizeof(*flow));
+	flow->client_index = (uint8_t)flow_key_from_packet(&tracker->config.key, &attempt.first, &flow->key);
+	flow->hash = flow_key_hash(&tracker->config.key, &flow->key);
+	flow->flow_class = attempt.overdue ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
+	flow->touched_ns = attempt.touched_ns;
+	tracker_init_flow(flow, &attempt.first);
+	flow->previous_id = attempt.previous_id;
+	flow->alerted = attempt.alerted;
+	flow->signals = tracker_signals_of_attempt(&attempt);
+	tcp_conn_init(&flow->conn, &tracker->config.conn, &attempt.first, &verdict);
+	replay(flow, &attempt.first, &verdict);
+	replay_repeats(tracker, flow, &attempt);
+	struct anomaly_set of_duplicate = attempt.first.anomalies;
+	anomaly_set_add(&of_duplicate, ANOMALY_CAPTURE_DUPLICATE);
+	add_anomalies(flow, &of_duplicate, attempt.n_duplicates);
+}
+
+struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt)
+{
+	struct flow *image = &tracker->scratch;
+
+	make_flow(tracker, attempt, image);
+	syn_store_promote(tracker->syn_store, attempt);
+	struct flow *flow =
+		flow_table_adopt(tracker->table, image, (enum flow_class)image->flow_class, image->touched_ns);
+	if (flow == NULL)
+		tracker_end_record(tracker, image, tracker->now_ns, FLOW_END_EVICTED);
+	return flow;
+}
+
+/* --- beginning and repeats --- */
+
+static void keep_alerted(const struct tracker *tracker, struct syn_entry *attempt)
+{
+	if (tracker->scratch.alerted)
+		syn_store_set_alerted(attempt);
+}
+
+bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+			   const struct packet *packet, uint64_t previous_id)
+{
+	struct flow *flow = &tracker->scratch;
+	struct tcp_verdict verdict;
+
+	if ((packet->flags & (SEG_SYN | SEG_ACK | SEG_RST | SEG_FIN)) != SEG_SYN)
+		return false;
+	struct syn_entry *attempt = syn_store_insert(tracker->syn_store, packet, hash, previous_id, tracker->now_ns);
+	if (attempt == NULL)
+		return false;
+	tracker->stats.connections++;
+	memset(flow, 0, sizeof(*flow));
+	flow->key = *key;
+	flow->hash = hash;
+	flow->client_index = (uint8_t)syn_store_client_index(attempt);
+	tracker_init_flow(flow, packet);
+	flow->previous_id = previous_id;
+	tcp_conn_init(&flow->conn, &tracker->config.conn, packet, &verdict);
+	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
+	keep_alerted(tracker, attempt);
+	return true;
+}
+
+/* An interim record is one more thing that only a flow remembers. */
+static bool is_interim_due(const struct tracker *tracker, const struct flow *flow, const struct packet *packet)
+{
+	return tracker->config.interim_ns != 0 &&
+	       ns_since(packet->time_ns, flow->recorded_ns) >= tracker->config.interim_ns;
+}
+
+bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet)
+{
+	struct flow *flow = &tracker->scratch;
+	struct tcp_verdict verdict;
+
+	if (!syn_store_holds(tracker->syn_store, attempt, packet) || !syn_store_reserve(tracker->syn_store, attempt))
+		return false;
+	make_flow(tracker, attempt, flow);
+	if (is_interim_due(tracker, flow, packet))
+		return false;
+	tcp_conn_advance(&flow->conn, &tracker->config.conn, SIDE_CLIENT, packet, &verdict);
+	if (verdict.kind == CONN_DUPLICATE) {
+		tracker->stats.duplicates++;
+		tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
+		syn_store_duplicate(tracker->syn_store, attempt);
+		return true;
+	}
+	if (verdict.kind != CONN_ACCEPT || tcp_conn_phase(&flow->conn) != CONN_PHASE_UNANSWERED)
+		return false;
+	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
+	syn_store_repeat(tracker->syn_store, attempt, packet);
+	keep_alerted(tracker, attempt);
+	return true;
+}
+
+/* --- the end --- */
+
+static void on_evict(void *context, struct syn_entry *attempt)
+{
+	struct tracker *tracker = context;
+
+	make_flow(tracker, attempt, &tracker->scratch);
+	tracker_end_record(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_EVICTED);
+}
+
+struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error *error)
+{
+	struct syn_store_config config = tracker->config.syn_store;
+
+	config.new_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED_NEW];
+	config.overdue_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED];
+	return syn_store_create(&config, &tracker->config.key, on_evict, tracker, error);
+}
+
+/* Timers end in the order of due time, then class, then age, wherever they are kept. */
+static bool is_before(const struct tracker *tracker, const struct syn_entry *attempt, uint64_t due_ns, bool overdue,
+		      const struct flow *flow)
+{
+	unsigned flow_class = overdue ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
+
+	if (flow == NULL)
+		return true;
+	uint64_t flow_due_ns = flow_table_due_ns(tracker->table, flow);
+	if (due_ns != flow_due_ns)
+		return due_ns < flow_due_ns;
+	if (flow_class != flow->flow_class)
+		return flow_class < flow->flow_class;
+	return syn_store_id(attempt) < flow->id;
+}
+
+bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow)
+{
+	uint64_t due_ns;
+	bool overdue;
+	struct syn_entry *attempt = syn_store_first_due(tracker->syn_store, &due_ns, &overdue);
+
+	if (attempt == NULL || due_ns > tracker->now_ns || !is_before(tracker, attempt, due_ns, overdue, flow))
+		return false;
+	make_flow(tracker, attempt, &tracker->scratch);
+	if (overdue) {
+		tracker_time_out(tracker, &tracker->scratch, due_ns);
+		syn_store_expire(tracker->syn_store, attempt);
+		return true;
+	}
+	tracker_signal_overdue(tracker, &tracker->scratch, SIGNAL_UNANSWERED);
+	keep_alerted(tracker, attempt);
+	syn_store_move_on(tracker->syn_store, attempt);
+	return true;
+}
+
+bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *flow)
+{
+	struct syn_entry *attempt = syn_store_oldest(tracker->syn_store);
+
+	if (attempt == NULL || (flow != NULL && flow->id < syn_store_id(attempt)))
+		return false;
+	make_flow(tracker, attempt, &tracker->scratch);
+	tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);
+	syn_store_remove(tracker->syn_store, attempt);
+	return true;
+}
