@@ -128,6 +128,8 @@ static const struct anomaly_info infos[] = {
 					EVENT },
 	[ANOMALY_TIMESTAMP_UNEXPECTED] = { "timestamp_unexpected",
 					   "a timestamp though an end did not offer them in its SYN", STREAM, EVENT },
+	[ANOMALY_OVERLAP_CONFLICT] = { "overlap_conflict", "the same sequence numbers again with other bytes", STREAM,
+				       EVENT },
 	[ANOMALY_SPLIT_ROUTING] = { "split_routing", "only one direction of the connection is visible", STREAM, EVENT },
 	[ANOMALY_EXCESS_INFLIGHT] = { "excess_inflight", "far more data under way than the other end gave window for",
 				      STREAM, EVENT },

@@ -43,6 +43,15 @@ static uint32_t hash_segment(const uint8_t *bytes, uint32_t n_bytes)
 	return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
 }
 
+static uint32_t hash_head(const struct packet *packet, const struct cursor *segment)
+{
+	uint32_t n_bytes = packet->payload_bytes < PACKET_HEAD_BYTES ? packet->payload_bytes : PACKET_HEAD_BYTES;
+
+	if (n_bytes == 0 || packet->payload_captured_bytes < n_bytes)
+		return 0;
+	return hash_segment(segment->data + packet->tcp_header_bytes, n_bytes);
+}
+
 /* Whatever of the fixed header was captured. */
 static void fill_from_header(struct packet *packet, const uint8_t *header, uint32_t n_bytes)
 {
@@ -208,6 +217,7 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 	if (context->is_reassembled && context->fragment_end - in.data < packet->tcp_header_bytes)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
 	packet->payload_hash = hash_segment(in.data, in.captured_bytes);
+	packet->payload_head = hash_head(packet, &in);
 	judge_flags(packet);
 	judge_fields(context);
 	packet->checksum = judge_checksum(context, &in);

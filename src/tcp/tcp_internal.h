@@ -190,6 +190,9 @@ void probe_answered(struct segment *seg);
 /* The sender of this RST waits in vain for the answer to a keep-alive. */
 bool probe_given_up(const struct segment *seg);
 
+/* tcp_overlap.c: does this segment bring other bytes than an earlier one at the same sequence number? */
+void overlap_judge(struct segment *seg);
+
 /* tcp_volume.c: a segment brought new payload. */
 void volume_note_new_payload(struct segment *seg);
 

@@ -224,6 +224,7 @@ void sequence_advance(struct segment *seg)
 			sender->close_may_be_unseen = sender->stray_known;
 		break;
 	}
+	overlap_judge(seg);
 	if (seg->class == SEGMENT_FIRST || seq_geq(seg->end, sender->snd_nxt)) {
 		sender->snd_nxt = seg->end;
 		hole_note_front(seg);

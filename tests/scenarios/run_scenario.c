@@ -147,6 +147,8 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		packet->flags |= SEG_ACK;
 	} else if (strcmp(word, "len") == 0) {
 		packet->payload_bytes = number_of(words[1]);
+	} else if (strcmp(word, "head") == 0) {
+		packet->payload_head = number_of(words[1]);
 	} else if (strcmp(word, "win") == 0) {
 		packet->window = (uint16_t)number_of(words[1]);
 	} else if (strcmp(word, "ip-id") == 0) {
@@ -221,6 +223,9 @@ static void run_segment(struct scenario *s, char **words, unsigned n)
 		i += taken;
 	}
 	packet.payload_hash = hash_of(&packet);
+	/* A stream is the same however often it is sent. */
+	if (packet.payload_head == 0 && packet.payload_bytes > 0)
+		packet.payload_head = packet.seq | 1;
 	if (!s->begun) {
 		enum conn_side side = tcp_conn_init(&s->conn, &s->config, &packet, &s->verdict);
 		s->client = side == SIDE_CLIENT ? letter : (letter == 'A' ? 'B' : 'A');

@@ -50,7 +50,7 @@ struct tcp_options {
 	uint32_t layout; /* kinds in order, hashed: equal for equal stacks; 0 = no options */
 };
 
-enum { PACKET_MAX_VLANS = 4, PACKET_MAX_TUNNELS = 4 };
+enum { PACKET_MAX_VLANS = 4, PACKET_MAX_TUNNELS = 4, PACKET_HEAD_BYTES = 32 };
 
 enum tunnel_kind {
 	TUNNEL_NONE = 0,
@@ -115,6 +115,7 @@ struct packet {
 	uint16_t tcp_header_bytes;
 	uint32_t payload_bytes; /* on the wire, from the IP length: right even when the capture is cut */
 	uint32_t payload_captured_bytes;
+	uint32_t payload_head; /* hash of its first PACKET_HEAD_BYTES, or of all if less; 0 = none, or not captured */
 	uint32_t payload_hash; /* of the captured payload and header, for telling duplicates apart; 0 = none captured */
 	struct tcp_options options;
 	bool options_complete; /* false when the capture cut the header inside its options */

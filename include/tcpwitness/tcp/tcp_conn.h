@@ -94,7 +94,7 @@ enum conn_mptcp {
 	CONN_MPTCP_COUNT,   /* not a result */
 };
 
-enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6, CONN_MAX_RECENT = 8 };
+enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6, CONN_MAX_RECENT = 8, CONN_MAX_HEADS = 4 };
 
 /* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
 struct tcp_hole {
@@ -218,6 +218,14 @@ struct tcp_end {
 		uint64_t time_ns;
 	} recent[CONN_MAX_RECENT]; /* a ring; next_recent is the oldest */
 	uint8_t next_recent;
+
+	/* How its last segments with payload begin; see tcp_overlap.c. */
+	uint8_t next_head;
+	struct {
+		uint32_t seq;
+		uint32_t hash;   /* as struct packet.payload_head */
+		uint8_t n_bytes; /* of payload in it; 0 = none */
+	} heads[CONN_MAX_HEADS];
 };
 
 struct tcp_conn {

@@ -302,6 +302,31 @@ static void the_hash_tells_segments_apart_and_not_copies(void **state)
 	assert_int_not_equal(hash_of(test, &frame), first);
 }
 
+static uint32_t head_of(struct decode_test *test, uint32_t seq, const char *text)
+{
+	struct pb_tcp tcp = ordinary;
+
+	tcp.seq = seq;
+	build(test, &tcp, 0);
+	pb_data(&test->pb, text, (uint32_t)strlen(text));
+	expect_built(test, DECODE_TCP);
+	return test->packet.payload_head;
+}
+
+static void the_head_is_of_the_first_bytes_of_payload_alone(void **state)
+{
+	struct decode_test *test = *state;
+	const char *text = "HTTP/1.1 200 OK, and then more than 32 bytes";
+	uint32_t head = head_of(test, 5, text);
+
+	assert_int_not_equal(head, 0);
+	assert_int_equal(head_of(test, 6, text), head);
+	assert_int_equal(head_of(test, 5, "HTTP/1.1 200 OK, and then more than 32"), head);
+	assert_int_not_equal(head_of(test, 5, "HTTP/1.1 200 OK, and then mole than 32 bytes"), head);
+	assert_int_not_equal(head_of(test, 5, "HTTP/1.1 200 OK"), head);
+	assert_int_equal(head_of(test, 5, ""), 0);
+}
+
 static void a_difference_far_behind_shows_through_the_checksum(void **state)
 {
 	struct decode_test *test = *state;
@@ -332,6 +357,7 @@ int main(void)
 		DECODE_TEST(a_packet_without_room_for_the_header_is_short),
 		DECODE_TEST(a_header_cut_by_the_capture_gives_what_is_there),
 		DECODE_TEST(the_hash_tells_segments_apart_and_not_copies),
+		DECODE_TEST(the_head_is_of_the_first_bytes_of_payload_alone),
 		DECODE_TEST(a_difference_far_behind_shows_through_the_checksum),
 	};
 
