@@ -21,7 +21,9 @@ static void track_fin_ack_boundary(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 	bool acknowledges = segment_has(seg, SEG_ACK) && covers_fin(seg->receiver, seg->packet->ack);
-	uint32_t boundary = acknowledges ? seg->packet->seq : seg->end;
+	bool brings_new = seg->class == SEGMENT_FIRST || seg->class == SEGMENT_NEXT || seg->class == SEGMENT_GAP;
+	uint32_t acked_from = brings_new ? seg->packet->seq : sender->snd_nxt;
+	uint32_t boundary = acknowledges ? acked_from : seg->end;
 
 	if (acknowledges && sender->fin_ack_sent)
 		return;
@@ -96,14 +98,15 @@ static void first_fin(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	bool was_missed = sender->fin_crossed_suspected && sender->fin_suspected_seq == sender->fin_seq;
 	bool crossed = seg->receiver->fin_seen && (was_missed || !covers_fin(seg->receiver, seg->packet->ack));
-	uint64_t other_fin = end_pending_packet(seg->sender, TCPE_RCV_FIN);
-	bool presumed = crossed && end_contradict(seg, sender_side(seg), TCPE_RCV_FIN);
 
 	if (crossed)
 		segment_anomaly(seg, ANOMALY_SIMULTANEOUS_CLOSE);
-	end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
-	if (presumed)
-		end_presume_since(seg, sender_side(seg), TCPE_RCV_FIN, other_fin);
+	if (crossed && end_is_pending(sender, TCPE_RCV_FIN))
+		end_prove_before(seg, TCPE_SND_FIN, TCPE_RCV_FIN);
+	else if (crossed && sender->sure == TCPS_CLOSE_WAIT)
+		end_prove_crossing(seg); /* its ACK of the other FIN overtook it on the way to the tap */
+	else
+		end_prove(seg, sender_side(seg), TCPE_SND_FIN, false);
 	sender->fin_crossed_suspected = false;
 	if (covers_fin(seg->receiver, seg->packet->ack))
 		end_prove_if_pending(seg, sender_side(seg), TCPE_RCV_FIN);
@@ -126,6 +129,7 @@ static void fin_sent(struct segment *seg)
 					     (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);
 		sender->close_may_be_unseen = false;
 		sender->fin_seen = true;
+		sender->fin_ns = seg->now_ns;
 		sender->fin_seq = fin_seq;
 		first_fin(seg);
 		return;
@@ -152,12 +156,31 @@ static void presume_fin_read(struct segment *seg)
 		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_FIN);
 }
 
-static void fin_acknowledged(struct segment *seg)
+/*
+ * It acknowledges the other FIN. Had it sent its own before, this segment would be numbered behind it; but for what it
+ * sends again, which is older than a FIN that the tap may have missed. Data that answer the FIN late were perhaps sent
+ * before, for every stack acknowledges a FIN at once.
+ */
+static void note_close_order(struct segment *seg, bool acked_before)
+{
+	struct tcp_end *sender = seg->sender;
+	bool at_once = seg->receiver->fins <= 1 && end_may_not_have_it(seg, sender_side(seg), seg->receiver->fin_ns);
+	bool sent_again = seg->class == SEGMENT_OUT_OF_ORDER || seg->class == SEGMENT_REPEAT_UNSEEN ||
+			  seg->class == SEGMENT_REPEAT_SEEN || seg->class == SEGMENT_REPEAT_NEEDLESS ||
+			  (segment_occupies(seg) && !at_once && !acked_before);
+
+	if (!sent_again)
+		sender->acked_fin_at = seg->end;
+	if (!sender->fin_seen && !(sent_again && acked_before))
+		sender->close_order_unsure = sent_again;
+}
+
+static void fin_acknowledged(struct segment *seg, bool acked_before)
 {
 	enum conn_side side = sender_side(seg);
 
 	if (!segment_has(seg, SEG_FIN))
-		seg->sender->acked_fin_at = seg->end;
+		note_close_order(seg, acked_before);
 	if (!seg->sender->fin_crossed_suspected)
 		end_prove(seg, side, TCPE_RCV_FIN, !end_is_pending(seg->sender, TCPE_RCV_FIN));
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_FIN);
@@ -166,13 +189,14 @@ static void fin_acknowledged(struct segment *seg)
 void close_segment(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
+	bool acked_before = sender->fin_ack_sent;
 
 	suspect_crossed_fin(seg);
 	track_fin_ack_boundary(seg);
 	if (proves_own_fin_acked(seg))
 		end_prove(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN, false);
 	if (segment_has(seg, SEG_ACK) && covers_fin(seg->receiver, seg->packet->ack))
-		fin_acknowledged(seg);
+		fin_acknowledged(seg, acked_before);
 	if (segment_has(seg, SEG_FIN))
 		fin_sent(seg);
 	else if (sender->fin_seen && seg->packet->payload_bytes > 0 && seq_gt(seg->end, sender->fin_seq))

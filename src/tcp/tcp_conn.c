@@ -122,7 +122,7 @@ static void drop_assumptions(struct segment *seg)
 
 	if (seg->conn->origin <= CONN_ORIGIN_SYNACK) {
 		/* Whatever made its state doubtful: an end that goes on with its data has the connection. */
-		if (seg->verdict->new_payload)
+		if (seg->verdict->new_payload && !seg->sender->rst_sent && !segment_may_precede_reset(seg))
 			seg->sender->assumed = false;
 	} else if (ends[0].new_bytes > WINDOW_BYTES && ends[1].new_bytes > WINDOW_BYTES) {
 		ends[0].assumed = false;
@@ -136,9 +136,8 @@ static void apply(struct segment *seg)
 		reset_segment(seg);
 		return;
 	}
-	/* It answers another SYN than the one it was reset for (RFC 9293 figure 8): it listened again. */
-	if (segment_has(seg, SEG_SYN) && !seg->sender->syn_seen)
-		end_prove_if_pending(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
+	if (segment_has(seg, SEG_SYN))
+		handshake_listened_again(seg);
 	reset_contradicted(seg);
 	if (segment_has(seg, SEG_SYN)) {
 		if (segment_has(seg, SEG_FIN)) {
@@ -186,6 +185,7 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 		verdict->kind = CONN_TRACK_ONLY;
 		verdict->retransmitted_payload = packet->payload_bytes > 0;
 		segment_anomaly(&seg, ANOMALY_NETWORK_DUPLICATE);
+		incarnation_note_copy(&seg);
 		finish(&seg);
 		return;
 	case SEGMENT_ORIGINAL:

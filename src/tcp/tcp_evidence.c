@@ -63,8 +63,8 @@ static uint8_t state_with_pending(const struct tcp_end *end, uint64_t *caused_by
 }
 
 /*
- * The other end's FIN was seen, behind a hole. Had this end everything but the tap not, it has read the FIN. (With
- * SACK it says that it has not.)
+ * The other end's FIN was seen: it may have been read since this end sent what was seen last, also when it was behind a
+ * hole (the tap may have missed what this end has), or when this end acted as if not (it may be on its way still).
  */
 static bool may_have_read_fin(const struct tcp_conn *conn, enum conn_side side)
 {
@@ -72,8 +72,17 @@ static bool may_have_read_fin(const struct tcp_conn *conn, enum conn_side side)
 	const struct tcp_end *other = &conn->end[conn_side_other(side)];
 	bool acknowledged = end->acked_any && seq_gt(end->last_ack, other->fin_seq);
 
-	return other->fin_seen && !acknowledged && !end->fin_held_back && end->sure != TCPS_CLOSED &&
-	       sequence_has_hole_before(other, other->fin_seq);
+	return other->fin_seen && !acknowledged && end->sure != TCPS_CLOSED;
+}
+
+/* The same of the acknowledgement of its own FIN. */
+static bool may_have_read_ack_of_fin(const struct tcp_conn *conn, enum conn_side side)
+{
+	const struct tcp_end *end = &conn->end[side];
+	const struct tcp_end *other = &conn->end[conn_side_other(side)];
+	bool waits = end->sure == TCPS_FIN_WAIT_1 || end->sure == TCPS_CLOSING || end->sure == TCPS_LAST_ACK;
+
+	return waits && end->fin_seen && other->acked_any && seq_gt(other->last_ack, end->fin_seq);
 }
 
 /*
@@ -87,7 +96,7 @@ static enum tcp_certainty certainty_of(const struct tcp_conn *conn, enum conn_si
 
 	if (end->state != end->sure || !end->heard || end->assumed || close_may_be_unseen || end->state == TCPS_LISTEN)
 		return TCP_PRESUMED;
-	if (end->close_order_unsure || may_have_read_fin(conn, side))
+	if (end->close_order_unsure || may_have_read_fin(conn, side) || may_have_read_ack_of_fin(conn, side))
 		return TCP_PRESUMED;
 	return TCP_PROVED;
 }
@@ -232,6 +241,32 @@ bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event eve
 	return true;
 }
 
+void end_prove_before(struct segment *seg, enum tcp_event event, enum tcp_event waits)
+{
+	enum conn_side side = (enum conn_side)seg->sender_side;
+	struct tcp_end *end = seg->sender;
+	const struct tcp_end before = *end;
+
+	end_contradict(seg, side, waits);
+	end_prove(seg, side, event, false);
+	for (unsigned i = end->n_pending; i < before.n_pending; i++)
+		end_presume_since(seg, side, (enum tcp_event)before.pending[i], before.pending_packet[i]);
+}
+
+void end_prove_crossing(struct segment *seg)
+{
+	enum conn_side side = (enum conn_side)seg->sender_side;
+	struct tcp_end *end = seg->sender;
+	uint64_t other_fin = end->sure_caused_by;
+
+	end->sure = TCPS_ESTABLISHED;
+	end->sure_caused_by = 0;
+	update(seg, side, true, false);
+	end_prove(seg, side, TCPE_SND_FIN, false);
+	end_presume_since(seg, side, TCPE_RCV_FIN, other_fin);
+	end_prove(seg, side, TCPE_RCV_FIN, false);
+}
+
 void end_revive(struct segment *seg, enum conn_side side)
 {
 	struct tcp_end *end = &seg->conn->end[side];
@@ -265,13 +300,17 @@ static uint64_t crossing_ns(const struct tcp_conn *conn, enum conn_side side)
 	return rtt_us == UINT32_MAX ? CROSSING_UNKNOWN_NS : 2 * (uint64_t)rtt_us * NS_PER_US + CROSSING_MARGIN_NS;
 }
 
+bool end_may_not_have_it(const struct segment *seg, enum conn_side side, uint64_t passed_ns)
+{
+	return ns_since(seg->now_ns, passed_ns) <= crossing_ns(seg->conn, side);
+}
+
 bool end_contradict_unless_crossed(struct segment *seg, enum conn_side side, enum tcp_event event)
 {
 	const struct tcp_end *end = &seg->conn->end[side];
 	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
-	if (place == NULL ||
-	    ns_since(seg->now_ns, end->pending_ns[place - end->pending]) <= crossing_ns(seg->conn, side))
+	if (place == NULL || end_may_not_have_it(seg, side, end->pending_ns[place - end->pending]))
 		return false;
 	return end_contradict(seg, side, event);
 }

@@ -131,6 +131,7 @@ void handshake_syn(struct segment *seg)
 	}
 	sender->syns++;
 	conn->last_syn_ns = seg->now_ns;
+	conn->later_syn_ns = seg->now_ns;
 	if (candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
 		/* It would not ask again had it been answered (RFC 9293 3.8.1). */
@@ -142,6 +143,23 @@ void handshake_syn(struct segment *seg)
 	candidate_add(sender, seg->packet->seq);
 	if (!seg->receiver->syn_seen)
 		candidate_choose(sender, seg->packet->seq);
+}
+
+/* It answers another SYN than the one it was reset for (RFC 9293 figure 8): it listened again. */
+void handshake_listened_again(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	bool repeats = seg->packet->seq == sender->iss || candidate_has(sender, seg->packet->seq);
+
+	if (repeats || sender->active_open || !end_is_pending(sender, TCPE_RCV_RST))
+		return;
+	/* Another RST may be on its way to it. */
+	if (seg->receiver->rsts > 1 &&
+	    end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns))
+		sender->assumed = true;
+	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST, false);
+	sender->syn_seen = false;
+	sender->n_candidates = 0;
 }
 
 /* Which of the receiver's SYNs does this acknowledgement answer? RFC 7413: it may cover data on the SYN too. */
@@ -162,6 +180,7 @@ static void first_synack(struct segment *seg)
 	struct tcp_conn *conn = seg->conn;
 
 	note_syn_of(seg);
+	seg->sender->acked_any = false; /* whatever it acknowledged before, was of another attempt */
 	conn->first_synack_ns = seg->now_ns;
 	if (conn->last_syn_ns != 0 && seg->receiver->syns == 1)
 		conn->rtt_server_us = (uint32_t)(ns_since(seg->now_ns, conn->last_syn_ns) / NS_PER_US);
@@ -257,9 +276,12 @@ static void opened(struct segment *seg, bool inferred)
 {
 	enum conn_side side = (enum conn_side)seg->sender_side;
 
-	/* A SYN-ACK that came behind a RST: it goes on, so the RST was not believed. */
-	if (!end_is_pending(seg->sender, TCPE_RCV_SYNACK))
-		end_contradict(seg, side, TCPE_RCV_RST);
+	/* A SYN-ACK that came behind a RST: it goes on, so the RST was not believed, or has yet to come. */
+	if (!end_is_pending(seg->sender, TCPE_RCV_SYNACK)) {
+		bool yet_to_come = end_may_not_have_it(seg, side, seg->receiver->rst_sent_ns);
+		if (end_contradict(seg, side, TCPE_RCV_RST) && yet_to_come)
+			seg->sender->assumed = true;
+	}
 	end_prove(seg, side, TCPE_RCV_SYNACK, inferred);
 	complete(seg);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
@@ -318,7 +340,12 @@ static bool leaves_syn_sent(struct segment *seg)
 static bool proves_ack_of_syn(const struct segment *seg)
 {
 	const struct tcp_end *receiver = seg->receiver;
+	const struct tcp_end *sender = seg->sender;
 
+	/* Beyond what the receiver takes: of an older connection. */
+	uint32_t window = receiver->window_bytes > UINT16_MAX ? receiver->window_bytes : UINT16_MAX;
+	if (sender->syn_seen && seq_gt(seg->end, sender->iss + 1 + window))
+		return false;
 	if ((segment_has(seg, SEG_FIN) || seg->packet->payload_bytes > 0) && !client_opens_fast(receiver))
 		return true;
 	return receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end);
@@ -327,17 +354,18 @@ static bool proves_ack_of_syn(const struct segment *seg)
 /* The server speaks, and only the client's SYN was seen of the opening. */
 static bool server_without_synack(struct segment *seg)
 {
+	bool bare = !segment_occupies(seg);
 	uint32_t iss;
 
 	if (!acknowledges_syn(seg->receiver, seg->packet->ack, &iss) &&
-	    !(seg->receiver->syn_seen && seq_gt(seg->packet->ack, seg->receiver->iss) &&
-	      seq_diff(seg->packet->ack, seg->receiver->snd_nxt) < (1 << 20))) {
+	    !(!bare && seg->receiver->syn_seen && seq_gt(seg->packet->ack, seg->receiver->iss) &&
+	      seq_diff(seg->packet->ack, seg->receiver->snd_nxt) < (1 << 16))) {
 		/* Not about this SYN: it holds an older connection (RFC 9293 figure 9, RFC 5961 section 4). */
 		return reject_third_ack(seg, ANOMALY_CHALLENGE_ACK);
 	}
 	seg->sender->iss = seg->packet->seq - 1;
 	/* A bare ACK: of an end in SYN_RCVD, or established since the tap missed more than the SYN-ACK. */
-	seg->sender->assumed = !segment_occupies(seg);
+	seg->sender->assumed = bare;
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, true);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
 	return true;

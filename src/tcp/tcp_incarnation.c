@@ -14,6 +14,26 @@ static bool is_over(const struct tcp_end *end)
 	return end->state == TCPS_CLOSED || end->state == TCPS_TIME_WAIT || end->state == TCPS_LISTEN;
 }
 
+/*
+ * A SYN is on its way to an end that is over: a listener opens with it. An end that refused a SYN does not listen (a
+ * refusal has the number 0, RFC 9293 3.10.7.1).
+ */
+static void doubt_if_listening(struct tcp_end *end)
+{
+	bool refused = !end->syn_seen && end->rst_seq == 0;
+
+	if (end->state == TCPS_CLOSED && end->rsts > 0 && !refused)
+		end->assumed = true;
+}
+
+void incarnation_note_copy(struct segment *seg)
+{
+	if (!segment_has(seg, SEG_SYN) || segment_has(seg, SEG_ACK))
+		return;
+	seg->conn->later_syn_ns = seg->now_ns;
+	doubt_if_listening(seg->receiver);
+}
+
 static void hold_syn(struct segment *seg)
 {
 	struct tcp_conn *conn = seg->conn;
@@ -21,6 +41,7 @@ static void hold_syn(struct segment *seg)
 
 	/* Its sender may have no other connection than the one it asks for. */
 	seg->sender->assumed = true;
+	doubt_if_listening(seg->receiver);
 	conn->next_syn_held = true;
 	conn->next_syn_challenged = false;
 	conn->next_syn_side = seg->sender_side;
@@ -94,9 +115,15 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 	if (is_over(sender) && is_over(seg->receiver) && !same_syn)
 		return judge_syn_after_close(seg);
 	if (same_syn) {
+		bool attempt_over =
+			conn->refused || conn->synack_reset || (!conn->established_once && seg->receiver->rst_sent);
+		bool crossed_reset =
+			end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns);
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
-		if ((conn->refused || conn->synack_reset) && !segment_is_recent(seg))
+		if (attempt_over && !segment_is_recent(seg) && !crossed_reset)
 			return CONN_NEW_INCARNATION;
+		doubt_if_listening(seg->receiver);
+		seg->conn->later_syn_ns = seg->now_ns;
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return CONN_TRACK_ONLY;

@@ -116,6 +116,25 @@ bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event eve
  */
 bool end_contradict_unless_crossed(struct segment *seg, enum conn_side side, enum tcp_event event);
 
+/* What passed the tap on its way to that end at passed_ns may not have arrived when the segment was sent. */
+bool end_may_not_have_it(const struct segment *seg, enum conn_side side, uint64_t passed_ns);
+
+/*
+ * The sender sent this before it received what waits: event happens to it before the pending ones. waits, and what
+ * follows it, is told as taken back and presumed again.
+ */
+void end_prove_before(struct segment *seg, enum tcp_event event, enum tcp_event waits);
+
+/* The sender's FIN, which was sent before it read the other one, though it is known already that it read that. */
+void end_prove_crossing(struct segment *seg);
+
+/* How late a segment may come to the tap behind a RST that its sender sent after it. */
+#define SEGMENT_OVERTAKEN_NS (250 * NS_PER_MS)
+static inline bool segment_may_precede_reset(const struct segment *seg)
+{
+	return seg->sender->rst_sent_ns != 0 && ns_since(seg->now_ns, seg->sender->rst_sent_ns) <= SEGMENT_OVERTAKEN_NS;
+}
+
 /* A reset turned out not to have ended the sender: back to where it was. */
 void end_revive(struct segment *seg, enum conn_side side);
 
@@ -198,10 +217,11 @@ void volume_note_new_payload(struct segment *seg);
 
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
-void handshake_syn(struct segment *seg);          /* SYN without ACK, not a new incarnation */
-bool handshake_synack(struct segment *seg);       /* false: answers no SYN of ours; nothing may follow from it */
-bool handshake_ack(struct segment *seg);          /* any other segment with ACK; false as above */
-void handshake_infer_opened(struct segment *seg); /* segments of an open connection whose opening was not seen */
+void handshake_listened_again(struct segment *seg); /* before a SYN or SYN-ACK is applied */
+void handshake_syn(struct segment *seg);            /* SYN without ACK, not a new incarnation */
+bool handshake_synack(struct segment *seg);         /* false: answers no SYN of ours; nothing may follow from it */
+bool handshake_ack(struct segment *seg);            /* any other segment with ACK; false as above */
+void handshake_infer_opened(struct segment *seg);   /* segments of an open connection whose opening was not seen */
 
 /* tcp_close.c */
 void close_segment(struct segment *seg);      /* FIN and its acknowledgements */
@@ -217,3 +237,6 @@ bool reset_shows_half_open(const struct segment *seg, enum conn_rst_cause cause)
 
 /* tcp_incarnation.c: does this segment begin the next connection on the tuple? */
 enum conn_verdict_kind incarnation_judge(struct segment *seg);
+
+/* A copy of a segment, delivered twice by the network: a listener takes that of a SYN for a SYN. */
+void incarnation_note_copy(struct segment *seg);

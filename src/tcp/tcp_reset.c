@@ -35,6 +35,24 @@ static enum rst_class classify(const struct segment *seg)
 }
 
 /*
+ * A listener that resets its half-open connection takes the next SYN: one that passed may still be on its way to it, or
+ * have been answered already with a number of its own. (A refusal of an end that does not listen has the number 0.)
+ */
+static void doubt_if_listening(struct segment *seg)
+{
+	const struct tcp_conn *conn = seg->conn;
+	struct tcp_end *sender = seg->sender;
+	bool refuses = !sender->syn_seen && seg->packet->seq == 0;
+	bool syn_held = conn->next_syn_held && conn->next_syn_side != seg->sender_side;
+	bool syn_on_its_way = conn->later_syn_ns != 0 && end_may_not_have_it(seg, sender_side(seg), conn->later_syn_ns);
+
+	if (sender->active_open || refuses)
+		return;
+	if (syn_held || sender->n_candidates > 1 || syn_on_its_way)
+		sender->assumed = true;
+}
+
+/*
  * The receiver is in SYN_SENT: acceptable when the RST acknowledges its SYN (RFC 9293 3.10.7.3). An acknowledgement of
  * the SYN without the data on it (RFC 7413) counts as well.
  */
@@ -53,6 +71,8 @@ static void reset_of_attempt(struct segment *seg)
 		seg->conn->refused = true;
 	if (seg->conn->rst_cause == CONN_RST_CAUSE_NONE)
 		seg->conn->rst_cause = seg->sender->syn_seen ? CONN_RST_CAUSE_ABORT : CONN_RST_CAUSE_CLOSED_PORT;
+	doubt_if_listening(seg);
+	seg->sender->rst_seq = seg->packet->seq;
 	end_prove(seg, sender_side(seg), TCPE_SND_RST, false);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
 }
@@ -76,11 +96,14 @@ static bool answers_wrong_ack(struct segment *seg)
 		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
 		return true;
 	}
+	bool answers_candidate = false;
 	for (unsigned i = 0; i < sender->n_candidates; i++) {
 		if (sender->candidates[i] + 1 != seg->packet->seq)
 			other_iss = sender->candidates[i];
+		else
+			answers_candidate = true;
 	}
-	if (other_iss == seg->packet->seq - 1)
+	if (!answers_candidate || other_iss == seg->packet->seq - 1 || segment_has(seg, SEG_ACK))
 		return false;
 	segment_anomaly(seg, ANOMALY_OLD_DUPLICATE_SYN);
 	sender->iss = other_iss;
@@ -150,6 +173,7 @@ static void apply_reset(struct segment *seg)
 	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
 	if (sender->sure == TCPS_SYN_SENT && !segment_has(seg, SEG_ACK))
 		sender->assumed = true;
+	doubt_if_listening(seg);
 	/* RFC 2385, RFC 5925: whether the other end believes it, depends on a key that the tap does not have. */
 	if (sender->signs || seg->receiver->signs)
 		sender->assumed = true;
@@ -173,6 +197,7 @@ void reset_segment(struct segment *seg)
 	};
 
 	seg->sender->rsts++;
+	seg->sender->rst_sent_ns = seg->now_ns;
 	if (seg->packet->payload_bytes > 0)
 		segment_anomaly(seg, ANOMALY_RST_WITH_DATA);
 	if (answers_wrong_ack(seg))
@@ -189,13 +214,21 @@ void reset_segment(struct segment *seg)
 		reset_not_applied(seg, class);
 }
 
-/* Something that this end can only have sent after its RST: new sequence numbers, or an answer to what came later. */
-static bool denies_own_reset(const struct segment *seg)
+/*
+ * Something that this end can only have sent after its RST: an answer to what passed later, or new sequence numbers,
+ * unless the RST overtook them on its way to the tap.
+ */
+static bool denies_own_reset(struct segment *seg)
 {
-	const struct tcp_end *sender = seg->sender;
+	struct tcp_end *sender = seg->sender;
+	bool goes_on = seq_gt(seg->end, seq_max(sender->rst_seq, sender->snd_nxt));
+	bool overtaken = segment_may_precede_reset(seg);
 
-	return seq_gt(seg->end, seq_max(sender->rst_seq, sender->snd_nxt)) ||
-	       (segment_has(seg, SEG_ACK) && seq_gt(seg->packet->ack, sender->peer_nxt_at_rst));
+	if (segment_has(seg, SEG_ACK) && seq_gt(seg->packet->ack, sender->peer_nxt_at_rst))
+		return true;
+	if (!overtaken || goes_on || segment_has(seg, SEG_SYN))
+		sender->assumed = true;
+	return goes_on && !overtaken;
 }
 
 void reset_contradicted(struct segment *seg)
@@ -206,6 +239,7 @@ void reset_contradicted(struct segment *seg)
 	if (seg->conn->refused && sender->sure == TCPS_CLOSED && segment_has(seg, SEG_SYN) &&
 	    segment_has(seg, SEG_ACK)) {
 		seg->conn->refused = false;
+		sender->assumed = segment_may_precede_reset(seg);
 		seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	}

@@ -164,6 +164,7 @@ struct tcp_end {
 	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
 	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
 	uint32_t fin_seq; /* sequence number of its FIN */
+	uint64_t fin_ns;  /* when its FIN passed first */
 	bool fin_crossed_suspected; /* a FIN of it that crossed the other one may have been missed, see tcp_close.c */
 	uint32_t fin_suspected_seq; /* it would have this number */
 	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
@@ -171,6 +172,7 @@ struct tcp_end {
 	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
 	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
+	uint64_t rst_sent_ns;        /* when its last RST passed, taken or not; 0 = never */
 	uint64_t rst_refused_ns;     /* when it sent a RST that was only in the window; 0 = never */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
@@ -241,6 +243,8 @@ struct tcp_conn {
 	uint8_t rst_cause; /* enum conn_rst_cause: of the first RST that took effect */
 	uint64_t first_syn_ns;
 	uint64_t last_syn_ns;
+	uint64_t
+		later_syn_ns; /* when the last SYN behind the first one passed, be it a copy by the network; 0 = none */
 	uint64_t first_synack_ns;
 	uint32_t rtt_client_us; /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
 	uint32_t rtt_server_us; /* SYN to SYN-ACK */
