@@ -301,3 +301,56 @@ def simultaneous_close_ipv6(lab):
 def half_close_with_data_ipv6(lab):
     """As half_close_with_data, over IPv6."""
     half_close(lab)
+
+
+def check_syn_while_closing(seen):
+    at = [i for i, s in enumerate(seen.segments) if s.is_syn][1]
+    answer = next(s for s in seen.segments[at:] if s.from_client != seen.segments[at].from_client)
+    assert answer.is_bare_ack, f"the SYN is challenged: {seen.shape}"
+
+
+def forge_syn(lab, to_server):
+    lab.inject(SYN, seq=lab.random.randrange(1 << 32), to_server=to_server, options=mss_option())
+    lab.path.settle()
+
+
+@scenario(54, check=check_syn_while_closing)
+def syn_in_close_wait(lab):
+    """A forged SYN while the server is in CLOSE_WAIT: a challenge ACK (RFC 5961 4), and the close goes on."""
+    client, server = talk(lab)
+    client.close()
+    lab.path.settle()
+    forge_syn(lab, True)
+    lab.mark("the SYN was challenged in CLOSE_WAIT")
+    server.close()
+
+
+@scenario(55, check=check_syn_while_closing, seconds=3)
+def syn_in_last_ack(lab):
+    """A forged SYN while the server is in LAST_ACK, because the last ACK is lost before the tap: a challenge ACK."""
+    client, server = talk(lab)
+    client.close()
+    lab.path.settle()
+    lost = lab.lose_before(lambda s: s.from_client and s.is_bare_ack)
+    server.close()
+    lab.path.wait_for(lambda s: not s.from_client and s.is_fin)
+    lab.inject(SYN, seq=lab.random.randrange(1 << 32), options=mss_option())
+    lab.wait_hit(lost, 2)
+    lab.mark("the SYN was challenged in LAST_ACK")
+    lab.path.remove_rule(lost)
+
+
+@scenario(56, check=check_syn_while_closing, seconds=3)
+def syn_in_fin_wait_1(lab):
+    """A forged SYN while the client is in FIN_WAIT_1, because its FIN is lost behind the tap: a challenge ACK, which does
+    not acknowledge the client's own FIN."""
+    client, server = talk(lab)
+    lost = lab.lose_behind(lambda s: s.from_client)
+    client.shutdown(socket.SHUT_WR)
+    lab.path.wait_for(lambda s: s.is_fin)
+    lab.inject(SYN, seq=lab.random.randrange(1 << 32), to_server=False, options=mss_option())
+    lab.path.wait_for(lambda s: s.from_client and s.is_bare_ack, count=3)
+    lab.mark("the SYN was challenged in FIN_WAIT_1")
+    lab.path.remove_rule(lost)
+    lab.path.settle()
+    server.close()

@@ -7,6 +7,7 @@ socket listing give what is no full socket (embryonic requests, TIME_WAIT and th
 import os
 import re
 import select
+import socket
 import subprocess
 import tempfile
 import threading
@@ -33,7 +34,9 @@ class StateTrace:
         self._set("trace_clock", "mono")
         self._set("options/fields", 1)
         self._set("buffer_size_kb", 4096)
-        self._set("events/sock/inet_sock_set_state/filter", f"sport == {port} || dport == {port}")
+        # Multipath TCP's own sockets have states too, beside those of their subflows.
+        self._set("events/sock/inet_sock_set_state/filter",
+                  f"(sport == {port} || dport == {port}) && protocol == {socket.IPPROTO_TCP}")
         self._set("events/sock/inet_sock_set_state/enable", 1)
         self._pipe = os.open(os.path.join(self._instance, "trace_pipe"), os.O_RDONLY | os.O_NONBLOCK)
         self._stop = threading.Event()
