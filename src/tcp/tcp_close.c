@@ -45,6 +45,7 @@ static bool proves_own_fin_acked(const struct segment *seg)
 static void fin_repeated(struct segment *seg)
 {
 	segment_anomaly(seg, ANOMALY_FIN_RETRANSMIT);
+	seg->sender->fin_again = true;
 	/* It would not repeat a FIN that was acknowledged, nor overlook a FIN that it has (RFC 9293 3.8.1). */
 	end_contradict_unless_crossed(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN);
 	if (!covers_fin(seg->receiver, seg->packet->ack))
@@ -85,7 +86,7 @@ static void suspect_crossed_fin(struct segment *seg)
 			sender->fin_crossed_suspected = false;
 		return;
 	}
-	if (sender->fin_seen || sender->fin_ack_sent || seg->receiver->fins != 1 || seg->class != SEGMENT_GAP ||
+	if (sender->fin_seen || sender->fin_ack_sent || seg->receiver->fin_again || seg->class != SEGMENT_GAP ||
 	    !covers_fin(seg->receiver, seg->packet->ack))
 		return;
 	sender->fin_crossed_suspected = true;

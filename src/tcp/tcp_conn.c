@@ -186,6 +186,7 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 		verdict->retransmitted_payload = packet->payload_bytes > 0;
 		segment_anomaly(&seg, ANOMALY_NETWORK_DUPLICATE);
 		incarnation_note_copy(&seg);
+		seg.sender->fin_again |= seg.sender->fin_seen && segment_has(&seg, SEG_FIN);
 		finish(&seg);
 		return;
 	case SEGMENT_ORIGINAL:

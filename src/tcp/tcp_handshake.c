@@ -68,6 +68,7 @@ static void note_syn_of(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 
+	loss_note_syn(seg);
 	sender->syns++;
 	sender->syn_seen = true;
 	sender->seq_known = true;
@@ -129,6 +130,7 @@ void handshake_syn(struct segment *seg)
 		first_syn(seg);
 		return;
 	}
+	loss_note_syn(seg);
 	sender->syns++;
 	conn->last_syn_ns = seg->now_ns;
 	conn->later_syn_ns = seg->now_ns;
@@ -184,6 +186,7 @@ static void first_synack(struct segment *seg)
 	conn->first_synack_ns = seg->now_ns;
 	if (conn->last_syn_ns != 0 && seg->receiver->syns == 1)
 		conn->rtt_server_us = (uint32_t)(ns_since(seg->now_ns, conn->last_syn_ns) / NS_PER_US);
+	loss_note_syn_received(seg);
 	if (seg->receiver->syn_end - seg->receiver->iss > 1 && seg->packet->ack == seg->receiver->iss + 1)
 		segment_anomaly(seg, ANOMALY_TFO_DATA_IGNORED);
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, false);
@@ -193,6 +196,7 @@ static void repeated_synack(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 
+	loss_note_syn(seg);
 	sender->syns++;
 	if (!candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYNACK_DIFFERENT_ISN);
@@ -264,11 +268,7 @@ static void complete(struct segment *seg)
 	seg->verdict->completed = true;
 	if (conn->first_synack_ns != 0 && seg->receiver->syns == 1)
 		conn->rtt_client_us = (uint32_t)(ns_since(seg->now_ns, conn->first_synack_ns) / NS_PER_US);
-	/* Now that it is answered, what was repeated on the way here was lost, not ignored. */
-	if (seg->sender->syns > 1)
-		seg->sender->lost_after_tap += seg->sender->syns - 1;
-	if (seg->receiver->syns > 1)
-		seg->receiver->lost_after_tap += seg->receiver->syns - 1;
+	loss_note_syn_received(seg);
 }
 
 /* The sender shows that it has the SYN-ACK; if this segment arrives, the receiver is established too. */

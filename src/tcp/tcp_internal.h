@@ -215,6 +215,16 @@ void overlap_judge(struct segment *seg);
 /* tcp_volume.c: a segment brought new payload. */
 void volume_note_new_payload(struct segment *seg);
 
+/*
+ * tcp_loss.c: where what had to be sent again was lost. Counted are segments that occupy sequence numbers; the loss of
+ * a bare ACK shows nowhere.
+ */
+void loss_note_syn(struct segment *seg);             /* a SYN or SYN-ACK, before it is counted */
+void loss_note_syn_received(struct segment *seg);    /* the first answer to the receiver's SYN or SYN-ACK */
+void loss_note_repeat(struct segment *seg);          /* class is SEGMENT_REPEAT_* */
+void loss_note_segment(struct segment *seg);         /* class is known, numbers and ACK are not applied */
+void loss_note_acknowledgement(struct segment *seg); /* D-SACK: the receiver sent what the sender had */
+
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
 void handshake_listened_again(struct segment *seg); /* before a SYN or SYN-ACK is applied */

@@ -183,10 +183,7 @@ static void note_late(struct segment *seg, bool brings_new)
 	sender->retransmissions++;
 	seg->verdict->retransmitted_payload = seg->packet->payload_bytes > 0;
 	segment_anomaly(seg, needless ? ANOMALY_SPURIOUS_RETRANSMISSION : ANOMALY_RETRANSMISSION);
-	if (seg->class == SEGMENT_REPEAT_UNSEEN)
-		sender->lost_before_tap++;
-	else if (seg->class == SEGMENT_REPEAT_SEEN)
-		sender->lost_after_tap++;
+	loss_note_repeat(seg);
 }
 
 void sequence_advance(struct segment *seg)
@@ -196,6 +193,7 @@ void sequence_advance(struct segment *seg)
 
 	probe_byte_went_in(sender, seg->packet->seq);
 	seg->class = (uint8_t)classify(seg, &missing);
+	loss_note_segment(seg);
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_FIRST:
 		sender->seq_known = true;
@@ -387,6 +385,7 @@ void acknowledgement_advance(struct segment *seg)
 		note_unseen(seg);
 	}
 	note_fin_held_back(seg);
+	loss_note_acknowledgement(seg);
 	probe_answered(seg);
 	note_repeated_ack(seg);
 	note_dsack(seg);

@@ -94,7 +94,14 @@ enum conn_mptcp {
 	CONN_MPTCP_COUNT,   /* not a result */
 };
 
-enum { CONN_MAX_SYN_CANDIDATES = 4, CONN_MAX_HOLES = 4, CONN_MAX_PENDING = 6, CONN_MAX_RECENT = 8, CONN_MAX_HEADS = 4 };
+enum {
+	CONN_MAX_SYN_CANDIDATES = 4,
+	CONN_MAX_HOLES = 4,
+	CONN_MAX_PENDING = 6,
+	CONN_MAX_RECENT = 8,
+	CONN_MAX_REPEATS = 4,
+	CONN_MAX_HEADS = 4,
+};
 
 /* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
 struct tcp_hole {
@@ -165,6 +172,7 @@ struct tcp_end {
 	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
 	uint32_t fin_seq; /* sequence number of its FIN */
 	uint64_t fin_ns;  /* when its FIN passed first */
+	bool fin_again;   /* its FIN passed more than once, sent again or delivered twice */
 	bool fin_crossed_suspected; /* a FIN of it that crossed the other one may have been missed, see tcp_close.c */
 	uint32_t fin_suspected_seq; /* it would have this number */
 	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
@@ -212,6 +220,24 @@ struct tcp_end {
 	uint32_t zero_windows;
 	uint32_t duplicate_acks;
 	uint64_t payload_bytes; /* each sequence number once */
+
+	/* Where its losses were, see tcp_loss.c. */
+	uint32_t first_syn_ts_val; /* of its first SYN or SYN-ACK, and of its last */
+	uint32_t last_syn_ts_val;
+	struct {
+		uint32_t left;
+		uint32_t right;
+		uint32_t ts_val; /* of the repeat, if dated */
+		bool dated;
+	} repeated[CONN_MAX_REPEATS]; /* counted as lost behind the tap; the other end may still say that it had them */
+	uint8_t n_repeated;
+	uint32_t last_repeat_left; /* of its last segment that was sent again */
+	uint32_t last_repeat_right;
+	uint32_t longest_payload_bytes;
+	bool ip_ids_count_up;  /* its IPv4 identifications number the packets of this connection */
+	bool ip_ids_of_host;   /* they number those of others too */
+	uint8_t ip_ids_missed; /* counted as lost before the tap by their identifications; they may still come late */
+	uint16_t last_ip_id;
 
 	/* Its last segments, for telling copies that the capture or the network made from repeats by the sender. */
 	struct {
