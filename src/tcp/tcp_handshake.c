@@ -136,7 +136,8 @@ void handshake_syn(struct segment *seg)
 	conn->later_syn_ns = seg->now_ns;
 	if (candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
-		/* It would not ask again had it been answered (RFC 9293 3.8.1). */
+		/* It would not ask again had it been answered (RFC 9293 3.8.1), nor without ACK after the other SYN. */
+		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN);
 		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
 		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST);
 		return;
