@@ -19,9 +19,9 @@
 enum {
 	LIVE_TIMEOUT_MS = 100,        /* longest wait for a batch: delays alarms by no more than this */
 	DETECT_MIN_BYTES = 256 << 10, /* of struct detect_config */
-	/* Of what is left, one part in this for the store of unanswered SYNs: half as many attempts as flows take in a
-	 * table of this size would be too few for 135 s of a flood, and many more would be missing from the table. */
+	/* Parts of what is left: one in so many. The flow table has the rest. */
 	SYN_STORE_SHARE = 8,
+	TOMBSTONES_SHARE = 16,
 };
 
 #define EVENT_BIT(type) (UINT32_C(1) << (type))
@@ -164,8 +164,11 @@ static void divide_memory(struct config *config)
 		detect_bytes = DETECT_MIN_BYTES;
 	config->pipeline.detect.memory_bytes = (size_t)detect_bytes;
 	uint64_t tracking_bytes = config->memory_bytes - detect_bytes;
-	config->pipeline.tracker.syn_store.memory_bytes = (size_t)(tracking_bytes / SYN_STORE_SHARE);
-	config->pipeline.tracker.table.memory_bytes = (size_t)(tracking_bytes - tracking_bytes / SYN_STORE_SHARE);
+	uint64_t syn_store_bytes = tracking_bytes / SYN_STORE_SHARE;
+	uint64_t tombstones_bytes = tracking_bytes / TOMBSTONES_SHARE;
+	config->pipeline.tracker.syn_store.memory_bytes = (size_t)syn_store_bytes;
+	config->pipeline.tracker.tombstones.memory_bytes = (size_t)tombstones_bytes;
+	config->pipeline.tracker.table.memory_bytes = (size_t)(tracking_bytes - syn_store_bytes - tombstones_bytes);
 }
 
 /* What follows from the values as a whole. */

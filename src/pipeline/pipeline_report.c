@@ -85,6 +85,7 @@ static void add_tcp(struct counters *counters, const struct tracker_stats *track
 	add(counters, "tcp.segments", tracker->segments);
 	add(counters, "tcp.payload_bytes", tracker->payload_bytes);
 	add(counters, "tcp.duplicates", tracker->duplicates);
+	add(counters, "tcp.late_segments", tracker->late_segments);
 	add(counters, "tcp.out_of_state", tracker->out_of_state);
 	add(counters, "tcp.bad_checksum", tracker->bad_checksum);
 	add(counters, "tcp.untracked", tracker->untracked);
@@ -111,6 +112,14 @@ static void add_syn_store(struct counters *counters, const struct syn_store_stat
 	add(counters, "syn_store.memory_bytes", store->memory_bytes);
 }
 
+static void add_tombstones(struct counters *counters, const struct tombstones_stats *tombstones)
+{
+	add(counters, "tombstones.created", tombstones->created);
+	add(counters, "tombstones.evicted", tombstones->evicted);
+	add(counters, "tombstones.capacity", tombstones->capacity);
+	add(counters, "tombstones.memory_bytes", tombstones->memory_bytes);
+}
+
 static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 {
 	static const char *const in_use[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.in_use.") };
@@ -132,6 +141,7 @@ static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 	add_attempts(classes, table->evicted, store->evicted);
 	add_flow_classes(counters, evicted, classes);
 	add_syn_store(counters, store);
+	add_tombstones(counters, tracker_get_tombstone_stats(pipeline->tracker));
 }
 
 static void add_detect(struct counters *counters, const struct detect_stats *detect)
@@ -189,6 +199,7 @@ void pipeline_write_summary(struct pipeline *pipeline)
 	add(&counters, "tcp_segments", tracker->segments);
 	add(&counters, "connections", tracker->connections);
 	add(&counters, "flow_records", tracker->flow_records);
+	add(&counters, "late_segments", tracker->late_segments);
 	add(&counters, "out_of_state", tracker->out_of_state);
 	add(&counters, "bad_checksum", tracker->bad_checksum);
 	add(&counters, "untracked", tracker->untracked);

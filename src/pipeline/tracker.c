@@ -18,6 +18,7 @@ void tracker_config_defaults(struct tracker_config *config)
 	};
 	flow_table_config_defaults(&config->table);
 	syn_store_config_defaults(&config->syn_store);
+	tombstones_config_defaults(&config->tombstones);
 	tcp_conn_config_defaults(&config->conn);
 }
 
@@ -35,11 +36,20 @@ static void end_flow(struct tracker *tracker, struct flow *flow, uint64_t time_n
 	flow_table_remove(tracker->table, flow);
 }
 
+/* Both ends are done with it, or only repeat themselves: what comes behind its end is late. */
+static bool is_over(enum flow_class class)
+{
+	return class == FLOW_CLASS_CLOSING || class == FLOW_CLASS_TIME_WAIT || class == FLOW_CLASS_CLOSED;
+}
+
 /* The table takes the place away by itself afterwards. */
 static void on_evict(void *context, struct flow *flow)
 {
 	struct tracker *tracker = context;
+	enum flow_class class = (enum flow_class)flow->flow_class;
 
+	if (class != FLOW_CLASS_UNANSWERED_NEW && class != FLOW_CLASS_UNANSWERED)
+		tombstones_add(tracker->tombstones, flow, is_over(class), tracker->now_ns);
 	tracker_end_record(tracker, flow, tracker->now_ns, FLOW_END_EVICTED);
 }
 
@@ -66,6 +76,8 @@ static void expire(struct tracker *tracker, struct flow *flow)
 		tracker_signal_overdue(tracker, flow, SIGNAL_STILL_HALF_OPEN);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_HALF_OPEN);
 	} else {
+		if (is_over((enum flow_class)flow->flow_class))
+			tombstones_add(tracker->tombstones, flow, true, due_ns);
 		tracker_time_out(tracker, flow, due_ns);
 		flow_table_remove(tracker->table, flow);
 	}
@@ -346,10 +358,15 @@ static void icmp_error(struct tracker *tracker, struct flow *flow, unsigned send
 static void segment(struct tracker *tracker, struct flow *flow, const struct flow_key *key, uint64_t hash,
 		    unsigned sender_index, const struct packet *packet)
 {
+	uint64_t previous_id;
+
 	if (flow != NULL) {
 		known_flow(tracker, flow, sender_index, packet);
+	} else if (tombstones_is_late(tracker->tombstones, hash, sender_index, packet, tracker->now_ns, &previous_id)) {
+		tracker->stats.late_segments++;
+		tracker_orphan_segment(tracker, packet, ANOMALY_NO_SESSION_SEGMENT);
 	} else if (begins_flow(packet)) {
-		begin_flow(tracker, key, hash, sender_index, packet, 0);
+		begin_flow(tracker, key, hash, sender_index, packet, previous_id);
 	} else {
 		tracker->stats.out_of_state++;
 		tracker_orphan_anomalies(tracker, packet);
@@ -402,7 +419,8 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->source_names = source_names;
 	tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
 	tracker->syn_store = tracker->table != NULL ? tracker_create_syn_store(tracker, error) : NULL;
-	if (tracker->syn_store == NULL) {
+	tracker->tombstones = tracker->syn_store != NULL ? tombstones_create(&config->tombstones, error) : NULL;
+	if (tracker->tombstones == NULL) {
 		tracker_destroy(tracker);
 		return NULL;
 	}
@@ -413,6 +431,7 @@ void tracker_destroy(struct tracker *tracker)
 {
 	if (tracker == NULL)
 		return;
+	tombstones_destroy(tracker->tombstones);
 	syn_store_destroy(tracker->syn_store);
 	flow_table_destroy(tracker->table);
 	free(tracker);
@@ -451,4 +470,9 @@ uint64_t tracker_evicted(const struct tracker *tracker)
 	const struct syn_store_stats *store = syn_store_get_stats(tracker->syn_store);
 
 	return flow_table_get_stats(tracker->table)->evicted_total + store->evicted[false] + store->evicted[true];
+}
+
+const struct tombstones_stats *tracker_get_tombstone_stats(const struct tracker *tracker)
+{
+	return tombstones_get_stats(tracker->tombstones);
 }

@@ -107,10 +107,8 @@ void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const st
 	}
 }
 
-void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet)
+static void write_orphans(struct tracker *tracker, const struct packet *packet, struct anomaly_set left)
 {
-	struct anomaly_set left = packet->anomalies;
-
 	while (!anomaly_set_empty(&left)) {
 		enum anomaly anomaly = pop_lowest(&left);
 		uint64_t count = ++tracker->orphan_anomalies[anomaly];
@@ -118,6 +116,19 @@ void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *pack
 		if (!anomaly_info(anomaly)->is_noise && is_power_of_ten(count))
 			write_anomaly(tracker, NULL, packet, anomaly, count);
 	}
+}
+
+void tracker_orphan_anomalies(struct tracker *tracker, const struct packet *packet)
+{
+	write_orphans(tracker, packet, packet->anomalies);
+}
+
+void tracker_orphan_segment(struct tracker *tracker, const struct packet *packet, enum anomaly anomaly)
+{
+	struct anomaly_set anomalies = packet->anomalies;
+
+	anomaly_set_add(&anomalies, anomaly);
+	write_orphans(tracker, packet, anomalies);
 }
 
 static void fill_end(struct event_flow_end *to, const struct flow *flow, enum conn_side side)

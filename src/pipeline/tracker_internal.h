@@ -11,6 +11,7 @@ struct tracker {
 	struct tracker_config config;
 	struct flow_table *table;
 	struct syn_store *syn_store;
+	struct tombstones *tombstones;
 	struct flow scratch;          /* an attempt of the store, while something happens to it */
 	struct detect_engine *engine; /* null: no detection */
 	struct event_writer writer;
@@ -64,6 +65,9 @@ void tracker_write_transitions(struct tracker *tracker, const struct flow *flow,
 			       uint64_t packet_number, const struct tcp_verdict *verdict);
 void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const struct packet *packet,
 			    const struct anomaly_set *anomalies);
+
+/* A segment of no connection: its own anomalies, and this one, as tracker_orphan_anomalies. */
+void tracker_orphan_segment(struct tracker *tracker, const struct packet *packet, enum anomaly anomaly);
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
 			enum flow_end_reason reason);
 

@@ -530,13 +530,14 @@ static void host_init(struct host *host, uint8_t options, uint8_t way, bool list
 static void check_conservation(struct lab *lab)
 {
 	const struct tracker_stats *stats = tracker_get_stats(lab->tracker);
-	uint64_t accounted = lab->n_recorded + stats->duplicates + stats->out_of_state + stats->untracked;
+	uint64_t accounted =
+		lab->n_recorded + stats->duplicates + stats->late_segments + stats->out_of_state + stats->untracked;
 
 	if (stats->segments != lab->n_packets)
 		complain(lab, "%llu packets, but %llu segments counted", (unsigned long long)lab->n_packets,
 			 (unsigned long long)stats->segments);
 	if (accounted != lab->n_packets)
-		complain(lab, "%llu packets, but %llu in records, duplicates and out of state",
+		complain(lab, "%llu packets, but %llu in records, duplicates, late and out of state",
 			 (unsigned long long)lab->n_packets, (unsigned long long)accounted);
 }
 

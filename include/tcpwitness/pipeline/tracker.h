@@ -11,6 +11,7 @@
 #include "tcpwitness/flow/flow_key.h"
 #include "tcpwitness/flow/flow_table.h"
 #include "tcpwitness/flow/syn_store.h"
+#include "tcpwitness/flow/tombstones.h"
 #include "tcpwitness/tcp/tcp_conn.h"
 
 /*
@@ -23,6 +24,7 @@ struct tracker_config {
 	struct flow_key_config key;
 	struct flow_table_config table;
 	struct syn_store_config syn_store; /* its times are taken from table */
+	struct tombstones_config tombstones;
 	struct tcp_conn_config conn;
 	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
@@ -37,7 +39,8 @@ struct tracker_stats {
 	uint64_t untracked; /* segments for which no place could be made */
 	uint64_t icmp_matched;
 	uint64_t icmp_unmatched;
-	uint64_t out_of_state; /* segments without a flow that begin none (RST, late FIN) */
+	uint64_t late_segments; /* of connections that were over, and whose flow had left the table */
+	uint64_t out_of_state;  /* segments without a flow that begin none (RST, late FIN) */
 	uint64_t bad_checksum;
 	uint64_t duplicates;
 	uint64_t anomalies[ANOMALY_COUNT];
@@ -74,6 +77,7 @@ void tracker_finish(struct tracker *tracker);
 const struct tracker_stats *tracker_get_stats(const struct tracker *tracker);
 const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker);
 const struct syn_store_stats *tracker_get_syn_stats(const struct tracker *tracker);
+const struct tombstones_stats *tracker_get_tombstone_stats(const struct tracker *tracker);
 
 /* Connections that lost their place to others, of all classes and wherever they were kept. */
 uint64_t tracker_evicted(const struct tracker *tracker);

@@ -204,6 +204,32 @@ static void late_segments_after_a_close_belong_to_the_closed_connection(void **c
 	finish(f);
 }
 
+/* The flow of a reset connection leaves its table after 5 s, that of a closed one after 2MSL. */
+static void late_segments_are_no_connection_when_the_flow_is_gone_either(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	handshake(f, 0, 40000);
+	close_by_client(f, 1, 40000);
+	send(f, 100, true, 40000, SEG_FIN | SEG_ACK, 1, 2, 0);
+	send(f, 100.1, false, 40000, SEG_ACK, 2, 2, 0);
+	handshake(f, 200, 40001);
+	send(f, 201, true, 40001, SEG_RST, 1, 0, 0);
+	send(f, 220, false, 40001, SEG_ACK | SEG_FIN, 1, 1, 0);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 2);
+	assert_int_equal(tracker_get_stats(f->tracker)->late_segments, 3);
+	assert_int_equal(tracker_get_stats(f->tracker)->anomalies[ANOMALY_NO_SESSION_SEGMENT], 3);
+	/* And what is new is a connection, which knows of the one before. */
+	send(f, 230, true, 40001, SEG_SYN, 70000, 0, 0);
+	send(f, 231, false, 40000, SEG_ACK, 2, 2, 100);
+	tracker_finish(f->tracker);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 4);
+	assert_int_equal(f->recorder.events[f->recorder.n - 2].flow.previous_flow_id, 9);
+	assert_int_equal(f->recorder.events[f->recorder.n - 1].flow.previous_flow_id, 1);
+	finish(f);
+}
+
 static void a_reused_tuple_is_a_new_record_linked_to_the_old_one(void **context)
 {
 	struct fixture *f = begin();
@@ -382,6 +408,7 @@ int main(void)
 		cmocka_unit_test(syn_repeats_are_one_attempt_that_ends_after_135_seconds),
 		cmocka_unit_test(a_lone_reset_begins_nothing),
 		cmocka_unit_test(late_segments_after_a_close_belong_to_the_closed_connection),
+		cmocka_unit_test(late_segments_are_no_connection_when_the_flow_is_gone_either),
 		cmocka_unit_test(a_reused_tuple_is_a_new_record_linked_to_the_old_one),
 		cmocka_unit_test(a_held_syn_begins_its_connection_when_it_is_answered),
 		cmocka_unit_test(a_bad_checksum_moves_no_state),

@@ -90,6 +90,7 @@ static void sensor_create(struct sensor *sensor, const struct ruleset *ruleset, 
 	tracker_config_defaults(&config);
 	config.key.secret = siphash_key_from_seed(1);
 	config.syn_store.memory_bytes = store_bytes;
+	config.tombstones.memory_bytes = 1 << 20;
 	config.interim_ns = 30 * NS_PER_SEC;
 	sensor->engine = detect_engine_create(ruleset, &detect, &writer, &error);
 	assert_non_null(sensor->engine);

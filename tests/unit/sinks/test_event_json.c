@@ -149,19 +149,20 @@ static const char LINE_STATS[] =
 	"'tcp':1000000,'icmp_quote':12,'not_tcp':48560,'fragment_held':2,'fragments_reassembled':1,"
 	"'fragments_timed_out':0,'checksum_bad':5,'checksum_offloaded':0,'checksum_unchecked':120},"
 	"'decode_refused':{'truncated_ipv4':2},"
-	"'tcp':{'segments':1000000,'payload_bytes':650117120,'duplicates':0,'out_of_state':310,"
+	"'tcp':{'segments':1000000,'payload_bytes':650117120,'duplicates':0,'late_segments':40,'out_of_state':310,"
 	"'bad_checksum':5,'untracked':0,'icmp_matched':12,'icmp_unmatched':0},"
 	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,"
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
 	"'evicted':{'closed':17}},'syn_store':{'created':4900,'promoted':800,'refused':0,'entries_in_use':0,"
-	"'capacity':440000,'memory_bytes':29360128},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
+	"'capacity':440000,'memory_bytes':29360128},'tombstones':{'created':3200,'evicted':0,'capacity':400000,"
+	"'memory_bytes':14680064},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
 	"'alarms_open':1,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'events':{"
 	"'dropped':0},'output':{'events_dropped':0,'lines_dropped':0,'reconnects':1}}}";
 
 static const char LINE_SUMMARY[] =
 	"{'timestamp':'2026-11-20T02:33:20.000000+0000','event_type':'summary',"
 	"'summary':{'packets':6120,'bytes':591234,'tcp_segments':6000,'connections':4129,'flow_records':4129,"
-	"'out_of_state':12,'bad_checksum':0,'untracked':0,'kernel_dropped':0,"
+	"'late_segments':4,'out_of_state':12,'bad_checksum':0,'untracked':0,'kernel_dropped':0,"
 	"'alerts':{'raised':2,'open':1},"
 	"'decode_refused':{'truncated_ipv4':2,'bad_tcp_data_offset':1},'evicted':{},'truncated':true}}";
 
