@@ -4,7 +4,8 @@
  * overtaken on its way to the tap, or is the repeat of one that was lost before it. What tells the two apart is
  * when it was sent, against the segment behind the hole: its timestamp (RFC 7323 4.2: of the time of sending), its IPv4
  * identification where the sender counts it up, and else the time: a loss is not known to its sender before a round
- * trip is over.
+ * trip is over. A hole that the other end acknowledges is no loss; it is kept, as what was in it may have been
+ * overtaken by its own acknowledgement.
  */
 #include "tcp_internal.h"
 
@@ -15,8 +16,6 @@ enum {
 	LARGEST_ID_STEP = 256,
 	/* Beyond it, an identification is not ahead of another one but behind it, or of another counter. */
 	LARGEST_ID_LEAD = 1 << 14,
-	/* Far enough below a sequence number to be below every hole, near enough to compare (2^31). */
-	LONGEST_LOOK_BACK = 1 << 30,
 };
 
 enum sent { SENT_BEFORE, SENT_AFTER, SENT_UNKNOWN };
@@ -28,13 +27,26 @@ static void hole_remove(struct tcp_end *sender, unsigned index)
 	sender->n_holes--;
 }
 
+/* What the other end has can only come late, and soon; what it does not have must be sent again. */
+static void make_room(struct tcp_end *sender)
+{
+	unsigned index = 0;
+
+	if (sender->n_holes < CONN_MAX_HOLES)
+		return;
+	for (unsigned i = sender->n_holes; i > 0; i--) {
+		if (sender->holes[i - 1].acknowledged)
+			index = i - 1;
+	}
+	hole_remove(sender, index);
+}
+
 void hole_open(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
 	const struct tcp_options *options = &seg->packet->options;
 
-	if (sender->n_holes == CONN_MAX_HOLES)
-		hole_remove(sender, 0);
+	make_room(sender);
 	sender->holes[sender->n_holes++] = (struct tcp_hole){
 		.left = sender->snd_nxt,
 		.right = seg->packet->seq,
@@ -43,6 +55,19 @@ void hole_open(struct segment *seg)
 		.ip_id_behind = seg->packet->ip_id,
 		.has_timestamp = (options->present & TCPOPT_TIMESTAMP) != 0,
 		.ts_behind = options->ts_val,
+	};
+}
+
+void hole_open_acknowledged(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+
+	make_room(receiver);
+	receiver->holes[receiver->n_holes++] = (struct tcp_hole){
+		.left = receiver->snd_nxt,
+		.right = seg->packet->ack,
+		.since_ns = seg->now_ns,
+		.acknowledged = true,
 	};
 }
 
@@ -76,10 +101,8 @@ const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, ui
 }
 
 /* A piece cut out of a hole's middle leaves its left part: the right one is given up, as the table is small. */
-bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
+void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
 {
-	bool any = false;
-
 	for (unsigned i = 0; i < sender->n_holes;) {
 		struct tcp_hole *hole = &sender->holes[i];
 		uint32_t from = left;
@@ -88,7 +111,6 @@ bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
 			i++;
 			continue;
 		}
-		any = true;
 		if (from == hole->left)
 			hole->left = to;
 		else
@@ -98,18 +120,29 @@ bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
 		else
 			i++;
 	}
-	return any;
 }
 
-bool hole_drop_below(struct tcp_end *sender, uint32_t limit)
+bool hole_acknowledge(struct tcp_end *sender, uint32_t limit)
 {
-	return hole_fill(sender, limit - LONGEST_LOOK_BACK, limit);
+	bool any = false;
+
+	for (unsigned i = 0; i < sender->n_holes; i++) {
+		struct tcp_hole *hole = &sender->holes[i];
+		if (hole->acknowledged || seq_geq(hole->left, limit))
+			continue;
+		any = true;
+		if (seq_leq(hole->right, limit))
+			hole->acknowledged = true;
+		else
+			hole->left = limit;
+	}
+	return any;
 }
 
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
 {
 	for (unsigned i = 0; i < sender->n_holes; i++) {
-		if (seq_lt(sender->holes[i].left, limit))
+		if (!sender->holes[i].acknowledged && seq_lt(sender->holes[i].left, limit))
 			return true;
 	}
 	return false;

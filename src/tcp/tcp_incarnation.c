@@ -103,6 +103,20 @@ static enum conn_verdict_kind judge_syn_in_handshake(struct segment *seg)
 	return CONN_ACCEPT;
 }
 
+/* The SYN whose answer came to the tap before it. It tells what it offers, and changes nothing else. */
+static bool note_overtaken_syn(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+
+	if (sender->syns > 0)
+		return false;
+	sender->syns = 1;
+	sender->out_of_order++;
+	handshake_note_syn_options(sender, &seg->packet->options, seg->packet->window);
+	segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
+	return true;
+}
+
 static enum conn_verdict_kind judge_syn(struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
@@ -122,9 +136,11 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
 		if (attempt_over && !segment_is_recent(seg) && !crossed_reset)
 			return CONN_NEW_INCARNATION;
-		doubt_if_listening(seg->receiver);
-		seg->conn->later_syn_ns = seg->now_ns;
-		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+		if (!note_overtaken_syn(seg)) {
+			doubt_if_listening(seg->receiver);
+			seg->conn->later_syn_ns = seg->now_ns;
+			segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+		}
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return CONN_TRACK_ONLY;
 	}

@@ -177,20 +177,25 @@ void acknowledgement_advance(struct segment *seg);
 /* The segment is beyond what comes next: what is between is a hole. Before snd_nxt moves. */
 void hole_open(struct segment *seg);
 
+/* The segment acknowledges something beyond all that was seen: the other end's snd_nxt moves there after this. */
+void hole_open_acknowledged(struct segment *seg);
+
 /* The segment is the last one in sequence now. */
 void hole_note_front(struct segment *seg);
 
 /* A hole that overlaps [left, right), the last one, and the number of missing numbers of all; null and 0 without. */
 const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, uint32_t right, uint32_t *missing);
 
-/* Takes [left, right), or all below limit, out of the holes; true when something of it was in one. */
-bool hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right);
-bool hole_drop_below(struct tcp_end *sender, uint32_t limit);
+/* Takes [left, right) out of the holes. */
+void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right);
+
+/* The other end has all below limit; true when something of it was in a hole that it had not acknowledged before. */
+bool hole_acknowledge(struct tcp_end *sender, uint32_t limit);
 
 /* The segment, which fills the hole, was sent before the one behind it: it is no repeat. */
 bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole);
 
-/* True when something the sender sent before sequence number limit was never seen. */
+/* True when something the sender sent before sequence number limit was neither seen nor acknowledged. */
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit);
 
 /* tcp_probe.c: a probe moves no sequence number of its sender. */

@@ -135,8 +135,10 @@ static enum segment_class classify_late(const struct segment *seg, uint32_t *mis
 
 	if (goes_on)
 		*missing += seg->end - sender->snd_nxt;
-	if (hole != NULL)
-		return hole_was_overtaken(seg, hole) ? SEGMENT_OUT_OF_ORDER : SEGMENT_REPEAT_UNSEEN;
+	if (hole != NULL && hole_was_overtaken(seg, hole))
+		return SEGMENT_OUT_OF_ORDER;
+	if (hole != NULL && !hole->acknowledged)
+		return SEGMENT_REPEAT_UNSEEN;
 	return sender->una_known && seq_leq(seen_end, sender->snd_una) ? SEGMENT_REPEAT_NEEDLESS : SEGMENT_REPEAT_SEEN;
 }
 
@@ -170,10 +172,10 @@ static void note_gap(struct segment *seg)
 		sender->close_may_be_unseen = true;
 }
 
-static void note_late(struct segment *seg, bool brings_new)
+static void note_late(struct segment *seg, bool goes_on)
 {
 	struct tcp_end *sender = seg->sender;
-	bool needless = seg->class == SEGMENT_REPEAT_NEEDLESS && !brings_new;
+	bool needless = seg->class == SEGMENT_REPEAT_NEEDLESS && !goes_on;
 
 	if (seg->class == SEGMENT_OUT_OF_ORDER) {
 		sender->out_of_order++;
@@ -216,9 +218,10 @@ void sequence_advance(struct segment *seg)
 	case SEGMENT_REPEAT_SEEN:
 	case SEGMENT_REPEAT_NEEDLESS:
 		hole_fill(sender, seg->packet->seq, seg->end);
-		note_late(seg, missing > 0);
+		note_late(seg, seq_gt(seg->end, sender->snd_nxt));
 		/* All was seen now, to its end, and that is no FIN. */
-		if (missing > 0 && sender->n_holes == 0 && seg->end == sender->snd_nxt && !segment_has(seg, SEG_FIN))
+		if (missing > 0 && !sequence_has_hole_before(sender, seg->end) && seg->end == sender->snd_nxt &&
+		    !segment_has(seg, SEG_FIN))
 			sender->close_may_be_unseen = sender->stray_known;
 		break;
 	}
@@ -296,7 +299,8 @@ static void note_repeated_ack(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	const struct tcp_end *receiver = seg->receiver;
 	const struct packet *packet = seg->packet;
-	bool is_bare = packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && packet->window != 0;
+	bool is_bare = packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && packet->window != 0 &&
+		       seg->class != SEGMENT_GAP;
 	bool is_same = sender->acked_any && packet->ack == sender->last_ack && packet->window == sender->last_window &&
 		       packet->seq == sender->snd_nxt;
 
@@ -341,13 +345,15 @@ static void note_unseen(struct segment *seg)
 		receiver->close_may_be_unseen = true;
 		receiver->fin_suspected = unseen == 1;
 	}
+	if (receiver->heard)
+		hole_open_acknowledged(seg);
 	receiver->snd_nxt = seg->packet->ack;
 }
 
 /* The other end has those bytes: they were not lost, the tap missed them. */
 static void note_holes_acknowledged(struct segment *seg)
 {
-	if (!hole_drop_below(seg->receiver, seg->packet->ack))
+	if (!hole_acknowledge(seg->receiver, seg->packet->ack))
 		return;
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
 	seg->verdict->acked_gap = true;

@@ -112,6 +112,7 @@ struct tcp_hole {
 	uint16_t ip_id_before; /* IPv4 identification of the segment before it; 0 = unknown */
 	uint16_t ip_id_behind;
 	bool has_timestamp;
+	bool acknowledged; /* the other end has it: only the tap misses it */
 };
 
 /*
