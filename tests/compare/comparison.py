@@ -8,6 +8,7 @@ longer true fails as well.
 import collections
 import concurrent.futures
 import dataclasses
+import datetime
 import ipaddress
 import json
 import os
@@ -58,6 +59,11 @@ def end(address, port):
     """One end as text: the same for every way to write an IPv6 address."""
     ip = ipaddress.ip_address(address)
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
+
+
+def seconds(timestamp):
+    """An event's time as tshark's truth has it."""
+    return datetime.datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
 def tuple_of(flow):
