@@ -22,9 +22,10 @@ _LINE = re.compile(r"\s(?P<time>\d+\.\d+): inet_sock_set_state: skaddr=(?P<socke
 
 
 class StateTrace:
-    """State changes of the sockets that use one port number, on either end: (time, socket, old, new, sport, dport)."""
+    """State changes of the sockets that use one of the ports from first_port to last_port, on either end: (time, socket,
+    old, new, sport, dport)."""
 
-    def __init__(self, port):
+    def __init__(self, first_port, last_port=None):
         self.changes = []
         self.lost = 0
         self._mount = tempfile.mkdtemp(prefix="lab-tracefs-")
@@ -35,8 +36,9 @@ class StateTrace:
         self._set("options/fields", 1)
         self._set("buffer_size_kb", 4096)
         # Multipath TCP's own sockets have states too, beside those of their subflows.
-        self._set("events/sock/inet_sock_set_state/filter",
-                  f"(sport == {port} || dport == {port}) && protocol == {socket.IPPROTO_TCP}")
+        ports = f"({{0}} >= {first_port} && {{0}} <= {last_port or first_port})"
+        self._set("events/sock/inet_sock_set_state/filter", f"({ports.format('sport')} || {ports.format('dport')}) && "
+                  f"protocol == {socket.IPPROTO_TCP}")
         self._set("events/sock/inet_sock_set_state/enable", 1)
         self._pipe = os.open(os.path.join(self._instance, "trace_pipe"), os.O_RDONLY | os.O_NONBLOCK)
         self._stop = threading.Event()
