@@ -78,7 +78,8 @@ static void note_timestamp(struct segment *seg)
 		return;
 	}
 	if ((options->present & TCPOPT_TIMESTAMP) == 0) {
-		if (agreed && seg->packet->options_complete && !segment_has(seg, SEG_RST))
+		/* Some stacks leave it out of keep-alive probes (macOS), and those change no state. */
+		if (agreed && seg->packet->options_complete && !segment_has(seg, SEG_RST) && !probe_is(seg))
 			segment_anomaly(seg, ANOMALY_TIMESTAMP_MISSING);
 		return;
 	}

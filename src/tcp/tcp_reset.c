@@ -151,7 +151,8 @@ static void note_reset(struct segment *seg)
 static void reset_not_applied(struct segment *seg, enum rst_class class)
 {
 	seg->verdict->kind = CONN_TRACK_ONLY;
-	seg->sender->assumed = true;
+	if (seg->sender->sure != TCPS_CLOSED)
+		seg->sender->assumed = true;
 	if (class == RST_IN_WINDOW) {
 		seg->receiver->assumed = true;
 		seg->sender->rst_refused_ns = seg->now_ns;
@@ -188,6 +189,18 @@ static void apply_reset(struct segment *seg)
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_RST);
 }
 
+/*
+ * A closed end answers each segment at the number that it acknowledges (RFC 9293 3.5.2): data that crossed its FIN, at
+ * a number that is old when its RST arrives.
+ */
+static bool answers_old_segment(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	return sender->fin_seen && !segment_has(seg, SEG_ACK) && seq_leq(seg->packet->seq, sender->fin_seq) &&
+	       seg->receiver->acked_any && seq_gt(seg->receiver->last_ack, seg->packet->seq);
+}
+
 void reset_segment(struct segment *seg)
 {
 	static const enum anomaly names[] = {
@@ -207,7 +220,8 @@ void reset_segment(struct segment *seg)
 		return;
 	}
 	enum rst_class class = classify(seg);
-	segment_anomaly(seg, names[class]);
+	segment_anomaly(seg,
+			class == RST_OUT_OF_WINDOW && answers_old_segment(seg) ? ANOMALY_RST_AFTER_FIN : names[class]);
 	if (class == RST_EXACT || (class == RST_IN_WINDOW && !seg->config->rst_strict))
 		apply_reset(seg);
 	else

@@ -244,7 +244,8 @@ static void edge_advance(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	uint32_t edge = seg->packet->ack + sender->window_bytes;
 
-	if (!sender->window_known || seq_lt(seg->packet->ack, sender->last_ack))
+	/* Behind the other end's FIN nothing comes that would need it. */
+	if (!sender->window_known || seq_lt(seg->packet->ack, sender->last_ack) || seg->receiver->fin_seen)
 		return;
 	if (sender->edge_known && seq_lt(edge + (UINT32_C(1) << sender->wscale), sender->right_edge))
 		segment_anomaly(seg, ANOMALY_WINDOW_SHRINK);

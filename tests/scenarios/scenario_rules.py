@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""No gap among the scenarios: every rule of RULES has one, every row of the state table one in the folder of its name.
+"""No gap among the scenarios: every rule of RULES has one, every row of the state table one in the folder of its name,
+every anomaly of a stream one that shows it.
 
 usage: scenario_rules.py RUN_SCENARIO PRINT_STATE_TABLE
 """
@@ -63,6 +64,19 @@ def folder_problems(files, events):
             yield f"{folder}: a folder is named EVENT-STATE"
 
 
+def anomaly_problems(files):
+    """Those of whole streams; what is found in one segment alone is shown by the decoder's unit tests."""
+    text = (HERE.parents[1] / "src/decode/anomaly.c").read_text(encoding="utf-8")
+    names = [name for name, kind in re.findall(r'\{ "(\w+)",.*?\b(DECODE|STREAM)\b', text, re.S) if kind == "STREAM"]
+    shown = {word for path in files for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("! ")
+             for word in line.split()[1:]}
+    if not names:
+        yield "no anomaly was found in src/decode/anomaly.c"
+    for name in names:
+        if name not in shown:
+            yield f"no scenario shows {name}"
+
+
 def main():
     run_scenario, print_state_table = sys.argv[1:3]
     files = sorted(HERE.glob("*/*.scn"))
@@ -77,6 +91,7 @@ def main():
         passed = output_lines(run_scenario, "--rows", *(HERE / folder).glob("*.scn"))
         if f"row {state} {event}" not in passed:
             problems.append(f"no scenario in {folder} passes through that row of the state table")
+    problems += anomaly_problems(files)
     problems += folder_problems(files, {event for _, event in rows} | MORE_EVENTS)
     for problem in problems:
         print(problem)
