@@ -119,6 +119,7 @@ static void fin_sent(struct segment *seg)
 	uint32_t fin_seq = seg->end - 1;
 
 	sender->fins++;
+	sender->fin_packet = seg->number;
 	if (!sender->fin_seen) {
 		infer_unseen_fin(seg);
 		segment_note_closer(seg);
@@ -176,13 +177,32 @@ static void note_close_order(struct segment *seg, bool acked_before)
 		sender->close_order_unsure = sent_again;
 }
 
+/*
+ * FINs crossed at the tap, and the receiver's was lost behind it: what came was its repeat. So the acknowledgement of
+ * the sender's own FIN, which passed before that, came first.
+ */
+static bool fin_came_late(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	uint64_t ack_packet = end_pending_packet(sender, TCPE_RCV_ACK_OF_FIN);
+
+	if (sender->sure != TCPS_FIN_WAIT_1 || ack_packet == 0 || ack_packet > seg->receiver->fin_packet ||
+	    !loss_of_first_shown(seg, seg->receiver->fin_seq))
+		return false;
+	if (!end_contradict(seg, sender_side(seg), TCPE_RCV_FIN))
+		return false;
+	end_presume_since(seg, sender_side(seg), TCPE_RCV_ACK_OF_FIN, ack_packet);
+	end_presume_since(seg, sender_side(seg), TCPE_RCV_FIN, seg->receiver->fin_packet);
+	return true;
+}
+
 static void fin_acknowledged(struct segment *seg, bool acked_before)
 {
 	enum conn_side side = sender_side(seg);
 
 	if (!segment_has(seg, SEG_FIN))
 		note_close_order(seg, acked_before);
-	if (!seg->sender->fin_crossed_suspected)
+	if (!fin_came_late(seg) && !seg->sender->fin_crossed_suspected)
 		end_prove(seg, side, TCPE_RCV_FIN, !end_is_pending(seg->sender, TCPE_RCV_FIN));
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_FIN);
 }

@@ -224,10 +224,12 @@ void volume_note_new_payload(struct segment *seg);
  * tcp_loss.c: where what had to be sent again was lost. Counted are segments that occupy sequence numbers; the loss of
  * a bare ACK shows nowhere.
  */
-void loss_note_syn(struct segment *seg);             /* a SYN or SYN-ACK, before it is counted */
-void loss_note_syn_received(struct segment *seg);    /* the first answer to the receiver's SYN or SYN-ACK */
-void loss_note_repeat(struct segment *seg);          /* class is SEGMENT_REPEAT_* */
-void loss_note_segment(struct segment *seg);         /* class is known, numbers and ACK are not applied */
+void loss_note_syn(struct segment *seg);          /* a SYN or SYN-ACK, before it is counted */
+void loss_note_syn_received(struct segment *seg); /* the first answer to the receiver's SYN or SYN-ACK */
+void loss_note_repeat(struct segment *seg);       /* class is SEGMENT_REPEAT_* */
+void loss_note_segment(struct segment *seg);      /* class is known, numbers and ACK are not applied */
+/* This acknowledges the receiver's sequence number seq, of which only the repeat had come: the first one was lost. */
+bool loss_of_first_shown(const struct segment *seg, uint32_t seq);
 void loss_note_acknowledgement(struct segment *seg); /* D-SACK: the receiver sent what the sender had */
 
 /* tcp_handshake.c */

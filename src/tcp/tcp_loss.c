@@ -148,6 +148,18 @@ static bool had_it_before(const struct segment *seg, unsigned repeat)
 	       seq_lt(options->ts_ecr, receiver->repeated[repeat].ts_val);
 }
 
+bool loss_of_first_shown(const struct segment *seg, uint32_t seq)
+{
+	const struct tcp_end *receiver = seg->receiver;
+
+	for (unsigned i = 0; i < receiver->n_repeated; i++) {
+		if (receiver->repeated[i].dated && overlaps(receiver, i, seq, seq + 1))
+			return (seg->packet->options.present & TCPOPT_TIMESTAMP) != 0 &&
+			       seq_geq(seg->packet->options.ts_ecr, receiver->repeated[i].ts_val);
+	}
+	return false;
+}
+
 void loss_note_acknowledgement(struct segment *seg)
 {
 	struct tcp_end *receiver = seg->receiver;

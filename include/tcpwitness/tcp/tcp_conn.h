@@ -167,13 +167,14 @@ struct tcp_end {
 	bool signs; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
 	bool window_known; /* window_bytes is scaled rightly */
 	bool ts_known;
-	uint32_t iss;     /* sequence number of its SYN */
-	uint32_t syn_end; /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
-	uint32_t snd_nxt; /* one past the highest sequence number seen sent, SYN and FIN counted */
-	uint32_t snd_una; /* highest acknowledgement of it that the other end sent */
-	uint32_t fin_seq; /* sequence number of its FIN */
-	uint64_t fin_ns;  /* when its FIN passed first */
-	bool fin_again;   /* its FIN passed more than once, sent again or delivered twice */
+	uint32_t iss;        /* sequence number of its SYN */
+	uint32_t syn_end;    /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
+	uint32_t snd_nxt;    /* one past the highest sequence number seen sent, SYN and FIN counted */
+	uint32_t snd_una;    /* highest acknowledgement of it that the other end sent */
+	uint32_t fin_seq;    /* sequence number of its FIN */
+	uint64_t fin_ns;     /* when its FIN passed first */
+	uint64_t fin_packet; /* number of the packet in which its FIN passed last */
+	bool fin_again;      /* its FIN passed more than once, sent again or delivered twice */
 	bool fin_crossed_suspected; /* a FIN of it that crossed the other one may have been missed, see tcp_close.c */
 	uint32_t fin_suspected_seq; /* it would have this number */
 	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
