@@ -72,10 +72,11 @@ def tuple_of(flow):
 
 
 def by_tuple(flows):
-    """{tuple: its flows, oldest first}"""
+    """{tuple: its flows, oldest first}, each once: not the records of what goes on."""
     found = collections.defaultdict(list)
     for flow in sorted(flows, key=lambda f: (f["flow"]["start"], f["flow_id"])):
-        found[tuple_of(flow)].append(flow)
+        if flow["witness"]["end_reason"] != "interim":
+            found[tuple_of(flow)].append(flow)
     return found
 
 

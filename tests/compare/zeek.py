@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-conn_state and history of every connection are what Zeek's own tests expect of Zeek (truth/zeek.jsonl), but for those listed in
+conn_state, history and numbers of packets of every connection are what Zeek's own tests expect of Zeek (truth/zeek.jsonl), but for those listed in
 KNOWN_ZEEK. Rows without addresses are compared as a bag: nothing in them says which connection is which.
 Usage: zeek.py BINARY
 """
@@ -15,6 +15,7 @@ import comparison
 HERE = pathlib.Path(__file__).resolve().parent
 # Of tests that change what Zeek sees or keeps, Zeek's connections are no expectation.
 COMPARED = ("conn_state", "history")
+PACKETS = {"orig_pkts": "pkts_toserver", "resp_pkts": "pkts_toclient"}
 
 
 def ignores_checksums(row):
@@ -51,6 +52,9 @@ def compare_named(differences, row, flows):
             for what in COMPARED:
                 if conn[what] is not None:
                     differences.compare(row["file"], name, what, value_of(mine, what), conn[what])
+            for what, ours_as in PACKETS.items():
+                if conn[what] is not None:
+                    differences.compare(row["file"], name, what, mine["flow"][ours_as], conn[what])
         name = f"{ends[0]}>{ends[1]}"
         differences.compare(row["file"], name, "connections", len(ours[ends]), len(conns))
 
