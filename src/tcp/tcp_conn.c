@@ -123,7 +123,8 @@ static void drop_assumptions(struct segment *seg)
 
 	if (seg->conn->origin <= CONN_ORIGIN_SYNACK) {
 		/* Whatever made its state doubtful: an end that goes on with its data has the connection. */
-		if (seg->verdict->new_payload && !seg->sender->rst_sent && !segment_may_precede_reset(seg))
+		if (seg->verdict->new_payload && seg->sender->sure != TCPS_SYN_RCVD && !seg->sender->rst_sent &&
+		    !segment_may_precede_reset(seg))
 			seg->sender->assumed = false;
 	} else if (ends[0].new_bytes > WINDOW_BYTES && ends[1].new_bytes > WINDOW_BYTES) {
 		ends[0].assumed = false;

@@ -157,8 +157,8 @@ void handshake_listened_again(struct segment *seg)
 	if (repeats || sender->active_open || !end_is_pending(sender, TCPE_RCV_RST))
 		return;
 	/* Another RST may be on its way to it. */
-	if (seg->receiver->rsts > 1 &&
-	    end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns))
+	bool other_reset = seg->receiver->rsts > 1 || seg->receiver->rst_copied;
+	if (other_reset && end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns))
 		sender->assumed = true;
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST, false);
 	sender->syn_seen = false;
@@ -201,6 +201,9 @@ static void repeated_synack(struct segment *seg)
 	sender->syns++;
 	if (!candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYNACK_DIFFERENT_ISN);
+		/* It opens anew: it has not that connection any more. */
+		if (sender->sure != TCPS_SYN_RCVD)
+			sender->assumed = true;
 		candidate_add(sender, seg->packet->seq);
 		if (seg->receiver->sure == TCPS_SYN_SENT)
 			candidate_choose(sender, seg->packet->seq);
@@ -243,6 +246,9 @@ bool handshake_synack(struct segment *seg)
 	if (!acknowledges_syn(receiver, seg->packet->ack, &iss)) {
 		bool wrong_direction = seg->sender->active_open && !receiver->syn_seen;
 		segment_anomaly(seg, wrong_direction ? ANOMALY_SYNACK_WRONG_DIRECTION : ANOMALY_SYNACK_WRONG_ACK);
+		/* It answers a SYN that the tap has missed, of whatever connection. */
+		if (seg->sender->sure != TCPS_LISTEN)
+			seg->sender->assumed = true;
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return false;
 	}
@@ -347,7 +353,8 @@ static bool proves_ack_of_syn(const struct segment *seg)
 	uint32_t window = receiver->window_bytes > UINT16_MAX ? receiver->window_bytes : UINT16_MAX;
 	if (sender->syn_seen && seq_gt(seg->end, sender->iss + 1 + window))
 		return false;
-	if ((segment_has(seg, SEG_FIN) || seg->packet->payload_bytes > 0) && !client_opens_fast(receiver))
+	bool may_be_early = client_opens_fast(receiver) || receiver->syns == 0; /* an unseen SYN may do so too */
+	if ((segment_has(seg, SEG_FIN) || seg->packet->payload_bytes > 0) && !may_be_early)
 		return true;
 	return receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end);
 }
@@ -405,6 +412,8 @@ bool handshake_ack(struct segment *seg)
 		return false;
 	if (sender->sure == TCPS_SYN_RCVD && proves_ack_of_syn(seg))
 		leaves_syn_rcvd(seg);
+	else if (sender->sure == TCPS_SYN_RCVD && receiver->syns == 0 && segment_occupies(seg))
+		sender->assumed = true; /* early, or established: it depends on a SYN that was not seen */
 	/* A simultaneous open: both are in SYN_RCVD, and this acknowledges the receiver's SYN. */
 	if (receiver->sure == TCPS_SYN_RCVD && receiver->syn_seen && seq_gt(seg->packet->ack, receiver->iss))
 		end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);

@@ -28,6 +28,10 @@ static void doubt_if_listening(struct tcp_end *end)
 
 void incarnation_note_copy(struct segment *seg)
 {
+	if (segment_has(seg, SEG_RST)) {
+		seg->sender->rst_copied = true;
+		seg->sender->rst_sent_ns = seg->now_ns;
+	}
 	if (!segment_has(seg, SEG_SYN) || segment_has(seg, SEG_ACK))
 		return;
 	seg->conn->later_syn_ns = seg->now_ns;
@@ -134,7 +138,7 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 		bool crossed_reset =
 			end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns);
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
-		if (attempt_over && !segment_is_recent(seg) && !crossed_reset)
+		if (attempt_over && !segment_is_recent(seg) && !crossed_reset && !segment_may_precede_reset(seg))
 			return CONN_NEW_INCARNATION;
 		if (!note_overtaken_syn(seg)) {
 			doubt_if_listening(seg->receiver);
@@ -180,6 +184,18 @@ static enum conn_verdict_kind judge_answer(struct segment *seg)
 	return CONN_ACCEPT;
 }
 
+/* An end that is over answers a SYN that the tap has missed (RFC 9293 3.6.1). */
+static enum conn_verdict_kind judge_synack(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	bool repeated = sender->syn_seen && seg->packet->seq == sender->iss;
+	bool of_old_syn = seg->receiver->syn_seen && seg->packet->ack == seg->receiver->iss + 1;
+
+	if (sender->state == TCPS_TIME_WAIT && is_over(seg->receiver) && !repeated && !of_old_syn)
+		return CONN_NEW_INCARNATION;
+	return CONN_ACCEPT;
+}
+
 enum conn_verdict_kind incarnation_judge(struct segment *seg)
 {
 	bool opens = segment_has(seg, SEG_SYN) && !segment_has(seg, SEG_ACK | SEG_RST | SEG_FIN);
@@ -188,5 +204,7 @@ enum conn_verdict_kind incarnation_judge(struct segment *seg)
 		return judge_syn(seg);
 	if (seg->conn->next_syn_held)
 		return judge_answer(seg);
+	if (segment_has(seg, SEG_SYN) && !segment_has(seg, SEG_RST | SEG_FIN))
+		return judge_synack(seg);
 	return CONN_ACCEPT;
 }

@@ -255,5 +255,5 @@ bool reset_shows_half_open(const struct segment *seg, enum conn_rst_cause cause)
 /* tcp_incarnation.c: does this segment begin the next connection on the tuple? */
 enum conn_verdict_kind incarnation_judge(struct segment *seg);
 
-/* A copy of a segment, delivered twice by the network: a listener takes that of a SYN for a SYN. */
+/* A copy of a segment, delivered twice by the network: a listener takes that of a SYN for a SYN, of a RST for a RST. */
 void incarnation_note_copy(struct segment *seg);

@@ -68,6 +68,13 @@ static bool is_near(uint32_t number, const struct tcp_end *of, const struct tcp_
 	return ahead <= reach && ahead >= -2 * reach;
 }
 
+/* Either the segment is not this connection's, or its sender has another one. */
+static bool reject_acknowledgement(struct segment *seg)
+{
+	seg->sender->assumed = true;
+	return reject(seg, implausible(seg, ANOMALY_FIN_INVALID_ACK, ANOMALY_INVALID_ACK));
+}
+
 bool sequence_plausible(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -83,7 +90,7 @@ bool sequence_plausible(struct segment *seg)
 	if (segment_has(seg, SEG_ACK) && receiver->seq_known && !is_near(ack, receiver, sender)) {
 		/* The other end acknowledges just what seemed astray. */
 		if (!receiver->stray_known || ack != receiver->stray_next)
-			return reject(seg, implausible(seg, ANOMALY_FIN_INVALID_ACK, ANOMALY_INVALID_ACK));
+			return reject_acknowledgement(seg);
 		resynchronise(seg, receiver, ack);
 	}
 	return true;

@@ -182,6 +182,7 @@ struct tcp_end {
 	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
 	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
+	bool rst_copied;             /* a RST of it was delivered twice by the network */
 	uint64_t rst_sent_ns;        /* when its last RST passed, taken or not; 0 = never */
 	uint64_t rst_refused_ns;     /* when it sent a RST that was only in the window; 0 = never */
 	uint32_t last_ack;           /* highest acknowledgement number it sent */
