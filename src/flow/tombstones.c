@@ -185,7 +185,7 @@ void tombstones_add(struct tombstones *tombstones, const struct flow *flow, bool
 		if (!flow->conn.end[side].seq_known)
 			continue;
 		stone->next[index] = flow->conn.end[side].snd_nxt;
-		stone->known |= 1u << index & 3u;
+		stone->known = (stone->known | 1u << index) & 3u;
 	}
 	*chain = slot;
 	tombstones->stats.created++;
