@@ -67,7 +67,7 @@ static const struct anomaly_info infos[] = {
 					   EVENT },
 	[ANOMALY_SYNACK_DIFFERENT_ACK] = { "synack_different_ack",
 					   "the same SYN-ACK again, but with another acknowledgement", STREAM, EVENT },
-	[ANOMALY_SYNACK_UNSOLICITED] = { "synack_unsolicited", "a SYN-ACK to no SYN that was seen", STREAM, NOISE },
+	[ANOMALY_SYNACK_UNSOLICITED] = { "synack_unsolicited", "a SYN-ACK that nobody had asked for", STREAM, EVENT },
 	[ANOMALY_SYNACK_AFTER_ESTABLISHED] = { "synack_after_established",
 					       "a SYN-ACK again after the handshake was seen to end", STREAM, EVENT },
 	[ANOMALY_THIRD_ACK_WRONG_ACK] = { "third_ack_wrong_ack", "the handshake's last ACK acknowledges something else",

@@ -80,6 +80,16 @@ static void add_decode(struct counters *counters, const struct decoder_stats *de
 	add(counters, "decode.checksum_unchecked", decoder->checksum_unchecked);
 }
 
+/*
+ * What answers nothing that was seen: the other half of an attack with forged addresses, or of traffic that passes by.
+ */
+static void add_backscatter(struct counters *counters, const char *synack_name, const char *rst_name,
+			    const struct tracker_stats *tracker)
+{
+	add(counters, synack_name, tracker->anomalies[ANOMALY_SYNACK_UNSOLICITED]);
+	add(counters, rst_name, tracker->lone_resets);
+}
+
 static void add_tcp(struct counters *counters, const struct tracker_stats *tracker)
 {
 	add(counters, "tcp.segments", tracker->segments);
@@ -87,6 +97,7 @@ static void add_tcp(struct counters *counters, const struct tracker_stats *track
 	add(counters, "tcp.duplicates", tracker->duplicates);
 	add(counters, "tcp.late_segments", tracker->late_segments);
 	add(counters, "tcp.out_of_state", tracker->out_of_state);
+	add_backscatter(counters, "tcp.backscatter.synack", "tcp.backscatter.rst", tracker);
 	add(counters, "tcp.bad_checksum", tracker->bad_checksum);
 	add(counters, "tcp.untracked", tracker->untracked);
 	add(counters, "tcp.icmp_matched", tracker->icmp_matched);
@@ -201,6 +212,7 @@ void pipeline_write_summary(struct pipeline *pipeline)
 	add(&counters, "flow_records", tracker->flow_records);
 	add(&counters, "late_segments", tracker->late_segments);
 	add(&counters, "out_of_state", tracker->out_of_state);
+	add_backscatter(&counters, "backscatter.synack", "backscatter.rst", tracker);
 	add(&counters, "bad_checksum", tracker->bad_checksum);
 	add(&counters, "untracked", tracker->untracked);
 	add(&counters, "kernel_dropped", pipeline->capture_stats.kernel_dropped);

@@ -369,6 +369,7 @@ static void segment(struct tracker *tracker, struct flow *flow, const struct flo
 		begin_flow(tracker, key, hash, sender_index, packet, previous_id);
 	} else {
 		tracker->stats.out_of_state++;
+		tracker->stats.lone_resets += (packet->flags & SEG_RST) != 0;
 		tracker_orphan_anomalies(tracker, packet);
 	}
 }

@@ -91,6 +91,21 @@ static enum anomaly pop_lowest(struct anomaly_set *set)
 	return (enum anomaly)(word * 64 + bit);
 }
 
+/* Of backscatter each one is a flow of its own: they are folded over all flows, as those without a flow. */
+static bool is_folded_over_flows(enum anomaly anomaly)
+{
+	return anomaly == ANOMALY_SYNACK_UNSOLICITED;
+}
+
+static bool is_worth_an_event(struct tracker *tracker, const struct flow *flow, enum anomaly anomaly, uint64_t *count)
+{
+	*count = 1;
+	if (!is_folded_over_flows(anomaly))
+		return flow->anomalies[anomaly] == 1;
+	*count = ++tracker->orphan_anomalies[anomaly];
+	return is_power_of_ten(*count);
+}
+
 void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const struct packet *packet,
 			    const struct anomaly_set *anomalies)
 {
@@ -98,12 +113,13 @@ void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const st
 
 	while (!anomaly_set_empty(&left)) {
 		enum anomaly anomaly = pop_lowest(&left);
+		uint64_t count;
 		tracker->stats.anomalies[anomaly]++;
 		if (flow->anomalies[anomaly] == UINT16_MAX)
 			continue;
 		flow->anomalies[anomaly]++;
-		if (flow->anomalies[anomaly] == 1 && !anomaly_info(anomaly)->is_noise)
-			write_anomaly(tracker, flow, packet, anomaly, 1);
+		if (is_worth_an_event(tracker, flow, anomaly, &count) && !anomaly_info(anomaly)->is_noise)
+			write_anomaly(tracker, flow, packet, anomaly, count);
 	}
 }
 

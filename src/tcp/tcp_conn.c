@@ -165,8 +165,25 @@ static void apply(struct segment *seg)
 	drop_assumptions(seg);
 }
 
+/*
+ * A SYN-ACK alone may answer a SYN that somebody else forged: its "client" need not know of it. Until that end
+ * speaks, or the sender goes on as only an answered one does, nobody knows who asked whom.
+ */
+static void settle_direction(struct segment *seg)
+{
+	struct tcp_conn *conn = seg->conn;
+
+	if (conn->origin != CONN_ORIGIN_SYNACK || conn->direction_certain || conn->unsolicited)
+		return;
+	conn->direction_certain = conn->established_once;
+	conn->unsolicited = !conn->established_once && conn->end[SIDE_CLIENT].rst_sent;
+	if (conn->unsolicited)
+		segment_anomaly(seg, ANOMALY_SYNACK_UNSOLICITED);
+}
+
 static void finish(struct segment *seg)
 {
+	settle_direction(seg);
 	ends_settle(seg);
 	if (seg->now_ns > seg->sender->last_ns)
 		seg->sender->last_ns = seg->now_ns;
@@ -235,11 +252,9 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config
 	verdict_init(verdict, packet);
 	struct segment seg = segment_of(conn, config, side, packet, verdict);
 	note_heard(&seg);
-	conn->direction_certain = syn;
+	conn->direction_certain = syn && !ack;
 	if (syn) {
 		conn->origin = ack ? CONN_ORIGIN_SYNACK : CONN_ORIGIN_SYN;
-		if (ack)
-			segment_anomaly(&seg, ANOMALY_SYNACK_UNSOLICITED);
 	} else {
 		bool closing = (packet->flags & (SEG_FIN | SEG_RST)) != 0;
 		conn->origin = closing ? CONN_ORIGIN_CLOSING : CONN_ORIGIN_MIDSTREAM;
@@ -298,6 +313,8 @@ void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict 
 
 	verdict_init(verdict, &nothing);
 	seg.cause = CONN_CAUSE_TIMEOUT;
+	if (conn->origin == CONN_ORIGIN_SYNACK && !conn->direction_certain && !conn->end[SIDE_CLIENT].heard)
+		segment_anomaly(&seg, ANOMALY_SYNACK_UNSOLICITED);
 	/* RFC 4987 3.6: a server that keeps no state for a SYN-ACK cannot repeat it. */
 	if (!conn->established_once && conn->end[SIDE_SERVER].sure == TCPS_SYN_RCVD &&
 	    conn->end[SIDE_SERVER].syns == 1 && !conn->synack_reset)

@@ -8,6 +8,8 @@
 
 /* A new connection attempt, not an old duplicate: stacks repeat a SYN with the same number (RFC 9293 3.8.1). */
 #define NEW_ATTEMPT_AFTER_NS NS_PER_SEC
+/* Paths to a tap differ by less, and a SYN is repeated later (RFC 6298 2.1). */
+#define LONGEST_OVERTAKING_NS (150 * NS_PER_MS)
 
 static bool is_over(const struct tcp_end *end)
 {
@@ -116,9 +118,19 @@ static bool note_overtaken_syn(struct segment *seg)
 		return false;
 	sender->syns = 1;
 	sender->out_of_order++;
+	seg->conn->direction_certain = true;
 	handshake_note_syn_options(sender, &seg->packet->options, seg->packet->window);
 	segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
 	return true;
+}
+
+/* The tap missed the first SYN, and then this one did not cross the SYN-ACK: its sender does not have that. */
+static bool is_repeat_behind_synack(const struct segment *seg)
+{
+	const struct tcp_conn *conn = seg->conn;
+
+	return conn->origin == CONN_ORIGIN_SYNACK && !conn->established_once && seg->sender->syns == 0 &&
+	       !seg->sender->rst_sent && ns_since(seg->now_ns, conn->first_synack_ns) > LONGEST_OVERTAKING_NS;
 }
 
 static enum conn_verdict_kind judge_syn(struct segment *seg)
@@ -130,6 +142,11 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 	if (conn->origin == CONN_ORIGIN_SYN && !conn->established_once && !conn->refused && !sender->rst_sent &&
 	    (sender->state != TCPS_CLOSED || conn->unreachable))
 		return judge_syn_in_handshake(seg);
+	if (same_syn && is_repeat_behind_synack(seg)) {
+		handshake_note_syn_options(seg->sender, &seg->packet->options, seg->packet->window);
+		seg->conn->direction_certain = true;
+		return CONN_ACCEPT;
+	}
 	if (is_over(sender) && is_over(seg->receiver) && !same_syn)
 		return judge_syn_after_close(seg);
 	if (same_syn) {

@@ -41,6 +41,7 @@ struct tracker_stats {
 	uint64_t icmp_unmatched;
 	uint64_t late_segments; /* of connections that were over, and whose flow had left the table */
 	uint64_t out_of_state;  /* segments without a flow that begin none (RST, late FIN) */
+	uint64_t lone_resets;   /* RSTs among those out of state */
 	uint64_t bad_checksum;
 	uint64_t duplicates;
 	uint64_t anomalies[ANOMALY_COUNT];

@@ -262,7 +262,8 @@ struct tcp_end {
 struct tcp_conn {
 	struct tcp_end end[2];  /* by enum conn_side */
 	uint8_t origin;         /* enum conn_origin */
-	bool direction_certain; /* client is known to be the client: its SYN or the server's SYN-ACK was seen */
+	bool direction_certain; /* client is known to be the client: its SYN was seen, or it took up a SYN-ACK */
+	bool unsolicited;       /* it began with a SYN-ACK that a RST answered */
 	bool established_once;  /* the client proved that it has the SYN-ACK */
 	bool refused;
 	bool unreachable;  /* an ICMP error answered the SYN */

@@ -230,6 +230,81 @@ static void late_segments_are_no_connection_when_the_flow_is_gone_either(void **
 	finish(f);
 }
 
+static const struct sensor_event *flow_of(const struct fixture *f, uint64_t id)
+{
+	for (size_t i = 0; i < f->recorder.n; i++) {
+		if (f->recorder.events[i].type == EVENT_FLOW && f->recorder.events[i].flow_id == id)
+			return &f->recorder.events[i];
+	}
+	fail();
+	return NULL;
+}
+
+static size_t count_anomaly(const struct fixture *f, enum anomaly anomaly)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->recorder.n; i++)
+		n += f->recorder.events[i].type == EVENT_ANOMALY && f->recorder.events[i].anomaly.anomaly == anomaly;
+	return n;
+}
+
+/* What spoofed SYNs bring about at those whose addresses they carry. Nobody is known to have asked for anything. */
+static void a_synack_that_nobody_takes_up_is_backscatter(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	send(f, 0, false, 40000, SEG_SYN | SEG_ACK, 0, 1, 0);   /* nothing answers it */
+	send(f, 0.1, false, 40001, SEG_SYN | SEG_ACK, 0, 1, 0); /* a RST does */
+	send(f, 0.11, true, 40001, SEG_RST, 1, 0, 0);
+	send(f, 0.2, false, 40002, SEG_SYN | SEG_ACK, 0, 1, 0); /* a client does, whose SYN was not seen */
+	send(f, 0.21, true, 40002, SEG_ACK, 1, 1, 0);
+	send(f, 0.3, false, 40003, SEG_RST | SEG_ACK, 0, 1, 0); /* alone */
+	tracker_advance(f->tracker, 1200 * NS_PER_SEC, 0);
+	tracker_finish(f->tracker);
+	assert_false(flow_of(f, 1)->flow.direction_certain);
+	assert_false(flow_of(f, 2)->flow.direction_certain);
+	assert_true(flow_of(f, 4)->flow.direction_certain);
+	assert_string_equal(flow_of(f, 1)->flow.conn_state, "OTH");
+	assert_int_equal(tracker_get_stats(f->tracker)->anomalies[ANOMALY_SYNACK_UNSOLICITED], 2);
+	assert_int_equal(tracker_get_stats(f->tracker)->lone_resets, 1);
+	assert_int_equal(tracker_get_stats(f->tracker)->connections, 3);
+	finish(f);
+}
+
+static void backscatter_does_not_fill_the_feed(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	for (unsigned i = 0; i < 100; i++) {
+		f->recorder.n = 0;
+		send(f, 0, false, (uint16_t)(40000 + i), SEG_SYN | SEG_ACK, 0, 1, 0);
+		send(f, 0.01, true, (uint16_t)(40000 + i), SEG_RST, 1, 0, 0);
+		assert_int_equal(count_anomaly(f, ANOMALY_SYNACK_UNSOLICITED), i == 0 || i == 9 || i == 99);
+	}
+	finish(f);
+}
+
+static void a_synack_that_overtook_its_syn_is_one_connection(void **context)
+{
+	struct fixture *f = begin();
+
+	(void)context;
+	send(f, 0, false, 40000, SEG_SYN | SEG_ACK, 0, 1, 0);
+	send(f, 0.001, true, 40000, SEG_SYN, 0, 0, 0);
+	send(f, 0.02, true, 40000, SEG_ACK, 1, 1, 0);
+	tracker_finish(f->tracker);
+	const struct sensor_event *record = only_flow(f);
+	assert_int_equal(record->ends.client_port, 40000);
+	assert_true(record->flow.direction_certain);
+	assert_int_equal(record->flow.end[SIDE_CLIENT].syns, 1);
+	assert_int_equal(record->flow.end[SIDE_CLIENT].state, TCPS_ESTABLISHED);
+	assert_int_equal(tracker_get_stats(f->tracker)->anomalies[ANOMALY_SYNACK_UNSOLICITED], 0);
+	finish(f);
+}
+
 static void a_reused_tuple_is_a_new_record_linked_to_the_old_one(void **context)
 {
 	struct fixture *f = begin();
@@ -409,6 +484,9 @@ int main(void)
 		cmocka_unit_test(a_lone_reset_begins_nothing),
 		cmocka_unit_test(late_segments_after_a_close_belong_to_the_closed_connection),
 		cmocka_unit_test(late_segments_are_no_connection_when_the_flow_is_gone_either),
+		cmocka_unit_test(a_synack_that_nobody_takes_up_is_backscatter),
+		cmocka_unit_test(backscatter_does_not_fill_the_feed),
+		cmocka_unit_test(a_synack_that_overtook_its_syn_is_one_connection),
 		cmocka_unit_test(a_reused_tuple_is_a_new_record_linked_to_the_old_one),
 		cmocka_unit_test(a_held_syn_begins_its_connection_when_it_is_answered),
 		cmocka_unit_test(a_bad_checksum_moves_no_state),

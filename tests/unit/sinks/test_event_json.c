@@ -150,6 +150,7 @@ static const char LINE_STATS[] =
 	"'fragments_timed_out':0,'checksum_bad':5,'checksum_offloaded':0,'checksum_unchecked':120},"
 	"'decode_refused':{'truncated_ipv4':2},"
 	"'tcp':{'segments':1000000,'payload_bytes':650117120,'duplicates':0,'late_segments':40,'out_of_state':310,"
+	"'backscatter':{'synack':0,'rst':300},"
 	"'bad_checksum':5,'untracked':0,'icmp_matched':12,'icmp_unmatched':0},"
 	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,"
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
@@ -162,7 +163,8 @@ static const char LINE_STATS[] =
 static const char LINE_SUMMARY[] =
 	"{'timestamp':'2026-11-20T02:33:20.000000+0000','event_type':'summary',"
 	"'summary':{'packets':6120,'bytes':591234,'tcp_segments':6000,'connections':4129,'flow_records':4129,"
-	"'late_segments':4,'out_of_state':12,'bad_checksum':0,'untracked':0,'kernel_dropped':0,"
+	"'late_segments':4,'out_of_state':12,'backscatter':{'synack':0,'rst':12},'bad_checksum':0,'untracked':0,'"
+	"kernel_dropped':0,"
 	"'alerts':{'raised':2,'open':1},"
 	"'decode_refused':{'truncated_ipv4':2,'bad_tcp_data_offset':1},'evicted':{},'truncated':true}}";
 
