@@ -119,6 +119,75 @@ static void test_finds_what_was_inserted(void **state)
 	flow_table_destroy(table);
 }
 
+static struct flow *adopt(struct flow_table *table, uint32_t n, uint64_t id, uint64_t touched_ns)
+{
+	struct flow image = { .key = key_number(n), .id = id, .last_ns = n };
+
+	image.hash = flow_key_hash(&keys, &image.key);
+	return flow_table_adopt(table, &image, FLOW_CLASS_UNANSWERED, touched_ns);
+}
+
+/* A flow that lived elsewhere takes the place in its queue that it would have had here. */
+static void test_adopted_flows_expire_in_the_order_of_their_age(void **state)
+{
+	/* Ids 1 to 9, touched at 1, 1, 2, 2, ...; in the order in which they are taken over. */
+	static const uint32_t order[] = { 5, 2, 9, 1, 8, 4, 3, 7, 6 };
+	struct flow_table *table = create_table(256 * 1024, NULL);
+	struct flow *flow;
+
+	(void)state;
+	insert(table, 100, FLOW_CLASS_ESTABLISHED, SECONDS(20));
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		flow = adopt(table, order[i], order[i], SECONDS((order[i] + 1) / 2));
+		assert_ptr_equal(find(table, order[i]), flow);
+		assert_int_equal(flow->last_ns, order[i]);
+		assert_int_equal(flow->touched_ns, SECONDS((order[i] + 1) / 2));
+		check_flow_table(table);
+	}
+	for (uint64_t id = 1; id <= 9; id++) {
+		flow = flow_table_next_expired(table, SECONDS(134 + (id + 1) / 2));
+		assert_non_null(flow);
+		assert_int_equal(flow->id, id);
+		flow_table_remove(table, flow);
+	}
+	assert_null(flow_table_next_expired(table, SECONDS(140)));
+	flow_table_destroy(table);
+}
+
+/* Senders choose the order: far from the tail a flow counts as younger than it is, and the queue stays in order. */
+static void test_the_search_for_an_adopted_flows_place_is_bounded(void **state)
+{
+	struct flow_table *table = create_table(1024 * 1024, NULL);
+	struct flow *flow;
+
+	(void)state;
+	for (uint32_t n = 1; n <= 100; n++)
+		insert(table, n, FLOW_CLASS_UNANSWERED, SECONDS(10 + n));
+	flow = adopt(table, 200, 200, SECONDS(1));
+	assert_int_equal(flow->touched_ns, SECONDS(10 + 36)); /* 64 are younger */
+	check_flow_table(table);
+	flow = adopt(table, 201, 201, SECONDS(10 + 90));
+	assert_int_equal(flow->touched_ns, SECONDS(10 + 90));
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
+static void test_an_adopted_flow_evicts_as_a_newcomer_does(void **state)
+{
+	struct evicted evicted = { .n = 0 };
+	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
+	uint32_t capacity = (uint32_t)flow_table_get_stats(table)->capacity;
+
+	(void)state;
+	for (uint32_t n = 1; n <= capacity; n++)
+		insert(table, n, n == 2 ? FLOW_CLASS_CLOSED : FLOW_CLASS_HALF_CLOSED, SECONDS(10));
+	assert_non_null(adopt(table, 1000, 1000, SECONDS(9)));
+	assert_int_equal(evicted.n, 1);
+	assert_int_equal(evicted.ids[0], 2);
+	check_flow_table(table);
+	flow_table_destroy(table);
+}
+
 static void test_reused_place_is_zeroed(void **state)
 {
 	static const struct flow zero;
@@ -576,6 +645,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finds_what_was_inserted),
+		cmocka_unit_test(test_adopted_flows_expire_in_the_order_of_their_age),
+		cmocka_unit_test(test_the_search_for_an_adopted_flows_place_is_bounded),
+		cmocka_unit_test(test_an_adopted_flow_evicts_as_a_newcomer_does),
 		cmocka_unit_test(test_reused_place_is_zeroed),
 		cmocka_unit_test(test_eviction_follows_the_stated_order),
 		cmocka_unit_test(test_longest_untouched_of_a_class_goes_first),
