@@ -21,16 +21,27 @@ static bool is_next_byte(const struct segment *seg)
 	return seg->packet->payload_bytes == 1 && seg->packet->seq == seg->sender->snd_nxt && meets_closed_window(seg);
 }
 
+/*
+ * With something outstanding it repeats that. Where acknowledgements are not visible, nobody can tell; but an
+ * application that sends a single byte pushes it, and a probe does not.
+ */
+static bool may_be_needless(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	if (!sender->una_known)
+		return !segment_has(seg, SEG_PSH) && !sender->fin_seen;
+	return sender->snd_una == sender->snd_nxt;
+}
+
 bool probe_is(const struct segment *seg)
 {
 	const struct packet *packet = seg->packet;
 	const struct tcp_end *sender = seg->sender;
-	bool all_acknowledged = sender->una_known && sender->snd_una == sender->snd_nxt;
 	bool just_below = packet->payload_bytes <= 1 && packet->seq == sender->snd_nxt - 1;
 
-	/* With something outstanding it repeats that. */
-	return segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_FIN | SEG_RST) && all_acknowledged &&
-	       (just_below || is_next_byte(seg));
+	return segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_SYN | SEG_FIN | SEG_RST) && may_be_needless(seg) &&
+	       (just_below || (sender->una_known && is_next_byte(seg)));
 }
 
 void probe_note(struct segment *seg)
@@ -69,5 +80,6 @@ bool probe_given_up(const struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
 
-	return sender->probe == PROBE_KEEPALIVE && ns_since(seg->now_ns, sender->last_ns) >= ANSWER_WITHIN_NS;
+	return sender->probe == PROBE_KEEPALIVE && sender->una_known &&
+	       ns_since(seg->now_ns, sender->last_ns) >= ANSWER_WITHIN_NS;
 }
