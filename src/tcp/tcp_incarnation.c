@@ -188,8 +188,9 @@ static enum conn_verdict_kind judge_answer(struct segment *seg)
 	    packet->seq != seg->sender->snd_nxt)
 		return CONN_NEW_INCARNATION_HELD_SYN;
 	if (from_opener && segment_has(seg, SEG_RST)) {
-		/* The opener has no such connection: the old one is over, its SYN will be repeated. */
-		segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
+		/* The opener has no such connection: the old one is over (where TIME_WAIT held it, in good order). */
+		if (seg->receiver->state != TCPS_TIME_WAIT)
+			segment_anomaly(seg, ANOMALY_HALF_OPEN_DISCOVERED);
 		return CONN_ACCEPT;
 	}
 	if (!from_opener && segment_has(seg, SEG_ACK) && !segment_has(seg, SEG_RST | SEG_SYN) &&
