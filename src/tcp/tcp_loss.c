@@ -85,28 +85,57 @@ static bool was_refused(const struct segment *seg)
 	return seg->receiver->edge_known && seq_geq(seg->packet->seq, seg->receiver->right_edge);
 }
 
+/* What a repeat brings that the other end has not said it has: the rest is sent along, as segments are cut anew. */
+static void trim_to_needed(const struct segment *seg, uint32_t *left, uint32_t *right)
+{
+	const struct tcp_end *sender = seg->sender;
+
+	if (sender->una_known)
+		*left = seq_max(*left, sender->snd_una);
+	for (unsigned i = 0; i < sender->n_sacked; i++) {
+		uint32_t from = sender->sacked[i].left;
+		uint32_t to = sender->sacked[i].right;
+		if (seq_leq(from, *left) && seq_gt(to, *left))
+			*left = to;
+		if (seq_gt(from, *left) && seq_lt(from, *right) && seq_geq(to, *right))
+			*right = from;
+	}
+}
+
 /*
  * What was one segment may be sent again as two, when options (SACK blocks, above all) leave less room for payload than
  * before: a full one, and the rest.
  */
-static bool is_rest_of_repeat(const struct segment *seg)
+static bool is_rest_of_repeat(const struct tcp_end *sender, uint32_t left, uint32_t right)
 {
 	enum { MOST_OPTIONS_BYTES = 40 };
-	const struct tcp_end *sender = seg->sender;
 	uint32_t before = sender->last_repeat_right - sender->last_repeat_left;
 
-	return seg->packet->seq == sender->last_repeat_right && seg->packet->payload_bytes < MOST_OPTIONS_BYTES &&
+	return left == sender->last_repeat_right && right - left < MOST_OPTIONS_BYTES &&
 	       before + MOST_OPTIONS_BYTES >= sender->longest_payload_bytes &&
-	       before + seg->packet->payload_bytes <= sender->longest_payload_bytes;
+	       before + (right - left) <= sender->longest_payload_bytes;
 }
 
 void loss_note_repeat(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
-	bool is_rest = is_rest_of_repeat(seg);
+	uint32_t left = seg->packet->seq;
+	uint32_t right = seg->end;
 
-	sender->last_repeat_left = seg->packet->seq;
-	sender->last_repeat_right = seg->end;
+	if (seg->class == SEGMENT_REPEAT_NEEDLESS) {
+		/* A D-SACK will be about this one. */
+		for (unsigned i = sender->n_repeated; i > 0; i--) {
+			if (overlaps(sender, i - 1, left, right))
+				repeated_remove(sender, i - 1);
+		}
+		return;
+	}
+	trim_to_needed(seg, &left, &right);
+	if (seq_geq(left, right))
+		return;
+	bool is_rest = is_rest_of_repeat(sender, left, right);
+	sender->last_repeat_left = left;
+	sender->last_repeat_right = right;
 	if (is_rest)
 		return;
 	if (seg->class == SEGMENT_REPEAT_UNSEEN) {
@@ -114,12 +143,6 @@ void loss_note_repeat(struct segment *seg)
 	} else if (seg->class == SEGMENT_REPEAT_SEEN && !was_refused(seg)) {
 		sender->lost_after_tap++;
 		repeated_add(seg);
-	} else if (seg->class == SEGMENT_REPEAT_NEEDLESS) {
-		/* A D-SACK will be about this one. */
-		for (unsigned i = sender->n_repeated; i > 0; i--) {
-			if (overlaps(sender, i - 1, seg->packet->seq, seg->end))
-				repeated_remove(sender, i - 1);
-		}
 	}
 }
 
@@ -134,15 +157,12 @@ static bool has_dsack(const struct tcp_options *options, uint32_t ack)
 	       seq_leq(options->sack[0].right, options->sack[1].right);
 }
 
-/* Does the sender of the acknowledgement say that it had the receiver's segment before it was repeated? */
-static bool had_it_before(const struct segment *seg, unsigned repeat)
+/* The acknowledgement echoes a timestamp from before the repeat: what was repeated had come. */
+static bool is_echoed_from_before(const struct segment *seg, unsigned repeat)
 {
 	const struct tcp_options *options = &seg->packet->options;
 	const struct tcp_end *receiver = seg->receiver;
 
-	if (has_dsack(options, seg->packet->ack) &&
-	    overlaps(receiver, repeat, options->sack[0].left, options->sack[0].right))
-		return true;
 	return receiver->repeated[repeat].dated && (options->present & TCPOPT_TIMESTAMP) != 0 &&
 	       seq_geq(seg->packet->ack, receiver->repeated[repeat].right) &&
 	       seq_lt(options->ts_ecr, receiver->repeated[repeat].ts_val);
@@ -160,16 +180,36 @@ bool loss_of_first_shown(const struct segment *seg, uint32_t seq)
 	return false;
 }
 
-void loss_note_acknowledgement(struct segment *seg)
+static void note_sack(struct segment *seg, bool dsack)
 {
+	const struct tcp_options *options = &seg->packet->options;
 	struct tcp_end *receiver = seg->receiver;
 
-	for (unsigned i = 0; i < receiver->n_repeated; i++) {
-		if (had_it_before(seg, i)) {
-			receiver->lost_after_tap--;
-			repeated_remove(receiver, i);
-			return;
-		}
+	receiver->n_sacked = 0;
+	if ((options->present & TCPOPT_SACK) == 0)
+		return;
+	for (unsigned i = dsack ? 1 : 0; i < options->n_sack_blocks; i++) {
+		receiver->sacked[receiver->n_sacked].left = options->sack[i].left;
+		receiver->sacked[receiver->n_sacked].right = options->sack[i].right;
+		receiver->n_sacked++;
+	}
+}
+
+void loss_note_acknowledgement(struct segment *seg)
+{
+	const struct tcp_options *options = &seg->packet->options;
+	struct tcp_end *receiver = seg->receiver;
+	bool dsack = has_dsack(options, seg->packet->ack);
+
+	note_sack(seg, dsack);
+	for (unsigned i = receiver->n_repeated; i > 0; i--) {
+		bool told = dsack && overlaps(receiver, i - 1, options->sack[0].left, options->sack[0].right);
+		if (!told && !is_echoed_from_before(seg, i - 1))
+			continue;
+		/* A D-SACK is about one of them. */
+		dsack = dsack && !told;
+		receiver->lost_after_tap--;
+		repeated_remove(receiver, i - 1);
 	}
 }
 

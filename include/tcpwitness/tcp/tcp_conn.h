@@ -234,6 +234,11 @@ struct tcp_end {
 		bool dated;
 	} repeated[CONN_MAX_REPEATS]; /* counted as lost behind the tap; the other end may still say that it had them */
 	uint8_t n_repeated;
+	struct {
+		uint32_t left;
+		uint32_t right;
+	} sacked[4]; /* what the other end has beyond snd_una, as it said last (RFC 2018) */
+	uint8_t n_sacked;
 	uint32_t last_repeat_left; /* of its last segment that was sent again */
 	uint32_t last_repeat_right;
 	uint32_t longest_payload_bytes;
