@@ -242,6 +242,7 @@ struct tcp_end {
 	uint32_t last_repeat_left; /* of its last segment that was sent again */
 	uint32_t last_repeat_right;
 	uint32_t longest_payload_bytes;
+	bool more_to_come;     /* its last new payload had no PSH: it had more to send at once */
 	bool ip_ids_count_up;  /* its IPv4 identifications number the packets of this connection */
 	bool ip_ids_of_host;   /* they number those of others too */
 	uint8_t ip_ids_missed; /* counted as lost before the tap by their identifications; they may still come late */
