@@ -93,6 +93,18 @@ class EndHistory:
         return any(entry.fate == ARRIVED and entry.end != self.end and entry.id in self.unseen
                    for entry in self.between(last, until))
 
+    def fin_waited(self, life):
+        """It closed, and its FIN waited in the sender until the other one had come: on the wire it closed second."""
+        closed = next((time for time, state in life.changes if state == "FIN_WAIT_1"), None)
+        if closed is None:
+            return False
+        for entry in self.between(closed, NEVER):
+            if entry.end == self.end and entry.fate == SENT and entry.flags & FIN:
+                return False
+            if entry.end != self.end and entry.fate == ARRIVED and entry.flags & FIN:
+                return True
+        return False
+
     def rst_lost_on_its_way(self, life, until):
         """A RST to this end passed the tap, was lost behind it, and nothing from this end passed since."""
         lost = False

@@ -6,6 +6,7 @@ that each end went through, in each of its lives. Counted is what an observer ca
 
   unheard      nothing of this life of the end passed the tap
   fin_unseen   its FIN has not passed the tap: it waits in the sender, or was lost before the tap
+  fin_waited   it closed first, but its FIN waited in the sender until the other one had come
   died_unseen  the end is gone, and no segment that passed the tap says so: no RST of its own, none to it
   rst_lost     a RST to the end was lost behind the tap, and nothing of the end passed since
   got_unseen   something reached the end that this tap did not see, and nothing of the end was seen since
@@ -53,6 +54,8 @@ def unknowable(history, life, time, state):
         return "unheard"
     if state in ("FIN_WAIT_1", "LAST_ACK", "CLOSING") and not history.seen_own(life, time, j.FIN):
         return "fin_unseen"
+    if history.fin_waited(life) and state in FIN_STATES:
+        return "fin_waited"
     if state == "CLOSED" and life.end_time <= time:
         if life.ended == SILENTLY:
             return "died_unseen"
@@ -152,6 +155,9 @@ def score_paths(truth, histories, flows, score):
                 flow = flow_of_life(flows.get(key, []), history.seen_own(life, until))
                 if flow is None:
                     score.left_out["path", "unheard"] += 1
+                    continue
+                if history.fin_waited(life):
+                    score.left_out["path", "fin_waited"] += 1
                     continue
                 accepted = acceptable_paths(history, life, until)
                 ours = as_path(flow.path(end))
