@@ -156,6 +156,7 @@ static void apply(struct segment *seg)
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return;
 	}
+	handshake_choose_synack(seg);
 	if (!sequence_plausible(seg) || !handshake_ack(seg))
 		return;
 	reset_challenge(seg);

@@ -87,14 +87,18 @@ static bool may_have_read_ack_of_fin(const struct tcp_conn *conn, enum conn_side
 
 /*
  * An unheard end is never more than presumed, whatever its peer's segments say of it; no segment shows that somebody
- * listens; and a FIN that the tap may have missed would have moved both ends.
+ * listens; a FIN that the tap may have missed would have moved both ends; and the third segment may have come from an
+ * end that the tap does not hear.
  */
 static enum tcp_certainty certainty_of(const struct tcp_conn *conn, enum conn_side side)
 {
 	const struct tcp_end *end = &conn->end[side];
+	const struct tcp_end *other = &conn->end[conn_side_other(side)];
 	bool close_may_be_unseen = conn->end[0].close_may_be_unseen || conn->end[1].close_may_be_unseen;
 
 	if (end->state != end->sure || !end->heard || end->assumed || close_may_be_unseen || end->state == TCPS_LISTEN)
+		return TCP_PRESUMED;
+	if (end->state == TCPS_SYN_RCVD && !other->heard)
 		return TCP_PRESUMED;
 	if (end->close_order_unsure || may_have_read_fin(conn, side) || may_have_read_ack_of_fin(conn, side))
 		return TCP_PRESUMED;

@@ -148,6 +148,16 @@ void handshake_syn(struct segment *seg)
 		candidate_choose(sender, seg->packet->seq);
 }
 
+/* Servers that keep no state may number each SYN-ACK otherwise (RFC 4987 3.6), and the first may come last. */
+void handshake_choose_synack(struct segment *seg)
+{
+	struct tcp_end *receiver = seg->receiver;
+	uint32_t iss = seg->packet->ack - 1;
+
+	if (seg->sender->sure == TCPS_SYN_SENT && receiver->syn_seen && candidate_has(receiver, iss))
+		candidate_choose(receiver, iss);
+}
+
 /* It answers another SYN than the one it was reset for (RFC 9293 figure 8): it listened again. */
 void handshake_listened_again(struct segment *seg)
 {

@@ -234,6 +234,7 @@ void loss_note_acknowledgement(struct segment *seg); /* D-SACK: the receiver sen
 
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
+void handshake_choose_synack(struct segment *seg);  /* of several, the one that this segment acknowledges */
 void handshake_listened_again(struct segment *seg); /* before a SYN or SYN-ACK is applied */
 void handshake_syn(struct segment *seg);            /* SYN without ACK, not a new incarnation */
 bool handshake_synack(struct segment *seg);         /* false: answers no SYN of ours; nothing may follow from it */

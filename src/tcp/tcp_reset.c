@@ -178,9 +178,10 @@ static void apply_reset(struct segment *seg)
 	/* RFC 2385, RFC 5925: whether the other end believes it, depends on a key that the tap does not have. */
 	if (sender->signs || seg->receiver->signs)
 		sender->assumed = true;
+	if (!sender->rst_sent || seq_gt(seg->receiver->snd_nxt, sender->peer_nxt_at_rst))
+		sender->peer_nxt_at_rst = seg->receiver->snd_nxt;
 	sender->rst_sent = true;
 	sender->rst_seq = seg->packet->seq;
-	sender->peer_nxt_at_rst = seg->receiver->snd_nxt;
 	if (!sender->seq_known) {
 		sender->seq_known = true;
 		sender->snd_nxt = seg->packet->seq;

@@ -517,7 +517,7 @@ static void host_init(struct host *host, uint8_t options, uint8_t way, bool list
 		.time_wait_resets = (options & 4) != 0,
 		.fin_with_data = (options & 8) != 0,
 		.synack_establishes = (options & 16) != 0,
-		.iss_goes_back = (options & 32) != 0,
+		.random_iss = (options & 32) != 0,
 	};
 
 	/* Numbers that wrap soon are no worse than others. */

@@ -13,7 +13,8 @@ enum {
 	MAX_UNACKED_BYTES = 6000,
 	WINDOW_BYTES = 65535,
 	MAX_RESENT = 4,
-	NEXT_ISS_STEP = 250007
+	NEXT_ISS_STEP = 250007,
+	RANDOM_ISS_STEP = 0x59d1a3b7
 };
 
 #define RESEND_NS      (200 * NS_PER_MS)
@@ -176,7 +177,7 @@ static void open_with(struct tcp_endpoint *ep, enum tcp_state state, bool passiv
 {
 	stop_timers(ep);
 	ep->iss = ep->next_iss;
-	ep->next_iss += ep->config.iss_goes_back ? -(uint32_t)NEXT_ISS_STEP : (uint32_t)NEXT_ISS_STEP;
+	ep->next_iss += ep->config.random_iss ? RANDOM_ISS_STEP : NEXT_ISS_STEP;
 	ep->snd_una = ep->iss;
 	ep->snd_nxt = ep->iss + 1;
 	ep->data_end = ep->iss + 1;

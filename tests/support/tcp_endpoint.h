@@ -34,7 +34,7 @@ struct endpoint_config {
 	bool delays_acks;        /* RFC 9293 3.8.6.3 */
 	bool time_wait_resets;   /* a RST ends TIME_WAIT (RFC 9293 3.10.7.4; RFC 1337 advises against) */
 	bool fin_with_data;      /* its last data and its FIN are one segment */
-	bool iss_goes_back;      /* its next connection has a lower initial number */
+	bool random_iss;         /* not driven by a clock (RFC 9293 3.4.1): the next one may be lower */
 	bool synack_establishes; /* in SYN_RCVD it reads the ACK of a SYN-ACK, though its number is old (figure 7) */
 };
 
