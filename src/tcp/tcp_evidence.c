@@ -96,7 +96,8 @@ static enum tcp_certainty certainty_of(const struct tcp_conn *conn, enum conn_si
 	const struct tcp_end *other = &conn->end[conn_side_other(side)];
 	bool close_may_be_unseen = conn->end[0].close_may_be_unseen || conn->end[1].close_may_be_unseen;
 
-	if (end->state != end->sure || !end->heard || end->assumed || close_may_be_unseen || end->state == TCPS_LISTEN)
+	if (end->state != end->sure || !end->heard || end->assumed || end->may_be_opening || close_may_be_unseen ||
+	    end->state == TCPS_LISTEN)
 		return TCP_PRESUMED;
 	if (end->state == TCPS_SYN_RCVD && !other->heard)
 		return TCP_PRESUMED;

@@ -73,6 +73,7 @@ static void note_syn_of(struct segment *seg)
 	sender->syn_seen = true;
 	sender->seq_known = true;
 	sender->iss = seg->packet->seq;
+	sender->syn_end = seg->end;
 	sender->snd_nxt = seg->end;
 	sender->syn_flags = seg->packet->flags;
 	sender->window_bytes = seg->packet->window;
@@ -104,7 +105,6 @@ static void first_syn(struct segment *seg)
 	note_syn_of(seg);
 	note_fast_open(seg);
 	seg->sender->active_open = true;
-	seg->sender->syn_end = seg->end;
 	seg->sender->fast_open =
 		(seg->packet->options.present & TCPOPT_FASTOPEN) != 0 && seg->packet->options.fastopen_cookie_bytes > 0;
 	seg->sender->payload_bytes += seg->packet->payload_bytes;
@@ -136,6 +136,7 @@ void handshake_syn(struct segment *seg)
 	conn->later_syn_ns = seg->now_ns;
 	if (candidate_has(sender, seg->packet->seq)) {
 		segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+		sender->assumed &= sender->sure != TCPS_SYN_SENT;
 		/* It would not ask again had it been answered (RFC 9293 3.8.1), nor without ACK after the other SYN. */
 		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYN);
 		end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
@@ -299,6 +300,9 @@ static void opened(struct segment *seg, bool inferred)
 		if (end_contradict(seg, side, TCPE_RCV_RST) && yet_to_come)
 			seg->sender->assumed = true;
 	}
+	/* An end in SYN_RCVD answers with a bare ACK, too, what it cannot accept (RFC 9293 3.10.7.4). */
+	if (seg->receiver->active_open && !segment_occupies(seg))
+		seg->sender->may_be_opening = true;
 	end_prove(seg, side, TCPE_RCV_SYNACK, inferred);
 	complete(seg);
 	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_ACK_OF_SYN);
@@ -417,6 +421,8 @@ bool handshake_ack(struct segment *seg)
 
 	if (sender->sure == TCPS_SYN_SENT && !leaves_syn_sent(seg))
 		return false;
+	if (segment_occupies(seg) || (receiver->syn_seen && seq_gt(seg->packet->ack, receiver->syn_end)))
+		sender->may_be_opening = false;
 	if ((sender->sure == TCPS_LISTEN || sender->sure == TCPS_CLOSED) && !sender->syn_seen && !sender->rst_sent &&
 	    !server_without_synack(seg))
 		return false;

@@ -209,7 +209,7 @@ static enum conn_verdict_kind judge_synack(const struct segment *seg)
 	bool repeated = sender->syn_seen && seg->packet->seq == sender->iss;
 	bool of_old_syn = seg->receiver->syn_seen && seg->packet->ack == seg->receiver->iss + 1;
 
-	if (sender->state == TCPS_TIME_WAIT && is_over(seg->receiver) && !repeated && !of_old_syn)
+	if (seg->conn->established_once && is_over(sender) && is_over(seg->receiver) && !repeated && !of_old_syn)
 		return CONN_NEW_INCARNATION;
 	return CONN_ACCEPT;
 }

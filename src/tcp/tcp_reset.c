@@ -46,6 +46,9 @@ static void doubt_if_listening(struct segment *seg)
 	bool syn_held = conn->next_syn_held && conn->next_syn_side != seg->sender_side;
 	bool syn_on_its_way = conn->later_syn_ns != 0 && end_may_not_have_it(seg, sender_side(seg), conn->later_syn_ns);
 
+	/* Without a number of its own it refuses a SYN that came before it asked for a connection itself (3.10.7.1). */
+	if (sender->active_open && sender->sure != TCPS_ESTABLISHED && seg->packet->seq == 0 && sender->iss != 0)
+		sender->assumed = true;
 	if (sender->active_open || refuses)
 		return;
 	if (syn_held || sender->n_candidates > 1 || syn_on_its_way)
@@ -64,6 +67,8 @@ static void reset_of_attempt(struct segment *seg)
 	if (!segment_has(seg, SEG_ACK) || !seq_gt(ack, receiver->iss) || !seq_leq(ack, receiver->snd_nxt)) {
 		segment_anomaly(seg, ANOMALY_RST_OUT_OF_WINDOW);
 		seg->verdict->kind = CONN_TRACK_ONLY;
+		/* Blind; or it refuses a later SYN that the tap has missed. */
+		receiver->assumed = true;
 		return;
 	}
 	segment_anomaly(seg, ANOMALY_RST_REFUSES_SYN);
@@ -172,7 +177,8 @@ static void apply_reset(struct segment *seg)
 	if (!segment_has(seg, SEG_ACK))
 		end_contradict(seg, sender_side(seg), TCPE_RCV_SYNACK);
 	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
-	if (sender->sure == TCPS_SYN_SENT && !segment_has(seg, SEG_ACK))
+	bool opens = sender->sure == TCPS_SYN_SENT || (sender->sure == TCPS_SYN_RCVD && sender->active_open);
+	if (opens && !segment_has(seg, SEG_ACK))
 		sender->assumed = true;
 	doubt_if_listening(seg);
 	/* RFC 2385, RFC 5925: whether the other end believes it, depends on a key that the tap does not have. */

@@ -61,7 +61,7 @@ class EndHistory:
 
     def rst_arrived(self, time):
         return any(entry.fate == ARRIVED and entry.end != self.end and entry.flags & RST
-                   for entry in self.between(time - JUST_BEFORE_S, time + 0.002))
+                   for entry in self.between(time - JUST_BEFORE_S, time))
 
     def fin_arrived(self, life, time):
         return any(entry.fate == ARRIVED and entry.end != self.end and entry.flags & FIN

@@ -98,7 +98,7 @@ def closes_in_three(world):
     yield HOLD
 
 
-@script(3)
+@script(2)
 def closes_at_once(world):
     """Both ends close at the same time: FINs cross (RFC 9293 figure 13)."""
     client, server = yield from world.open()

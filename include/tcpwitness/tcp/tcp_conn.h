@@ -141,9 +141,10 @@ struct tcp_end {
 	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
 
 	/* Sequence space. */
-	bool heard;       /* at least one segment of this end was seen */
-	bool assumed;     /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
-	bool active_open; /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+	bool heard;   /* at least one segment of this end was seen */
+	bool assumed; /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
+	bool may_be_opening;     /* both connect, and what proved it established an end in SYN_RCVD may send as well */
+	bool active_open;        /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
 	uint32_t new_bytes;      /* of payload sent after the flow was picked up, saturated */
 	bool close_order_unsure; /* its FIN may be the repeat of an unseen one: which end closed first is not sure */
 	bool stray_known;        /* stray_next is valid */
