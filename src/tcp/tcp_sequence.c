@@ -46,6 +46,7 @@ static bool reject_stray(struct segment *seg)
 
 	sender->stray_known = true;
 	sender->stray_next = seg->end;
+	sender->stray_is_fin = segment_has(seg, SEG_FIN);
 	sender->close_may_be_unseen = true;
 	return reject(seg, implausible(seg, ANOMALY_FIN_OUT_OF_WINDOW, ANOMALY_SEQ_OUT_OF_WINDOW));
 }
@@ -75,6 +76,73 @@ static bool reject_acknowledgement(struct segment *seg)
 	return reject(seg, implausible(seg, ANOMALY_FIN_INVALID_ACK, ANOMALY_INVALID_ACK));
 }
 
+/*
+ * It begins beyond all that the receiver said it would take, and leaves out something that its sender would have had to
+ * send before: no receiver takes it (RFC 9293 3.10.7.4). The tap may have missed how that window moved, though.
+ */
+static bool is_beyond_window(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	uint32_t taken = receiver->acked_any ? receiver->last_ack : sender->syn_end;
+	uint32_t edge = receiver->edge_known ? receiver->right_edge : taken + receiver->window_bytes;
+	uint32_t rounded_off = UINT32_C(1) << receiver->wscale; /* RFC 7323 2.4 */
+
+	return sender->seq_known && receiver->window_known && (receiver->acked_any || sender->syn_seen) &&
+	       seq_gt(seg->packet->seq, sender->snd_nxt) && seq_gt(seg->packet->seq, edge + rounded_off);
+}
+
+/*
+ * The receiver's FIN was seen, and this acknowledges what would come behind it; or it acknowledges less than its sender
+ * did before, by more than a window (RFC 5961 section 5): dropped. What is sent again carries the newest
+ * acknowledgement.
+ */
+static bool has_impossible_ack(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	uint32_t ack = seg->packet->ack;
+
+	if (receiver->fin_seen && seq_gt(ack, receiver->fin_seq + 1))
+		return true;
+	return sender->acked_any && seq_lt(ack, sender->last_ack - window_or_more(sender));
+}
+
+/*
+ * A FIN moves both ends for good, so it is believed only where its receiver can take it. Numbers below what the
+ * receiver has acknowledged are of nobody's FIN: of an earlier connection, or forged.
+ */
+static bool fin_plausible(struct segment *seg)
+{
+	struct tcp_end *sender = seg->sender;
+	bool before_syn = sender->syn_seen && seq_leq(seg->end, sender->iss);
+	bool old = before_syn || (sender->una_known && seq_lt(seg->end, sender->snd_una));
+
+	if (old && sender->fin_seen)
+		return reject(seg, ANOMALY_FIN_OUT_OF_WINDOW);
+	if (old || is_beyond_window(seg))
+		return reject_stray(seg);
+	return has_impossible_ack(seg) ? reject_acknowledgement(seg) : true;
+}
+
+/* The FIN that seemed astray was acknowledged: it was the sender's, and the tap has missed what came before. */
+static void believe_stray_fin(struct segment *seg)
+{
+	struct tcp_end *end = seg->receiver;
+
+	if (!end->stray_known || !end->stray_is_fin || end->fin_seen || seg->packet->ack != end->stray_next)
+		return;
+	end->stray_known = false;
+	/* But not when the acknowledgements contradict one another. */
+	if (!end->una_known || seq_gt(seg->packet->ack, end->snd_una))
+		end->close_may_be_unseen = false;
+	end->fins++;
+	end->fin_seen = true;
+	end->fin_seq = end->stray_next - 1;
+	end->fin_ns = seg->now_ns;
+	end_prove(seg, segment_receiver_side(seg), TCPE_SND_FIN, true);
+}
+
 bool sequence_plausible(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -93,7 +161,7 @@ bool sequence_plausible(struct segment *seg)
 			return reject_acknowledgement(seg);
 		resynchronise(seg, receiver, ack);
 	}
-	return true;
+	return segment_has(seg, SEG_FIN) ? fin_plausible(seg) : true;
 }
 
 /* --- what the sender sent --- */
@@ -398,6 +466,7 @@ void acknowledgement_advance(struct segment *seg)
 	} else if (seq_gt(ack, receiver->snd_nxt) && !probe_byte_went_in(receiver, ack)) {
 		note_unseen(seg);
 	}
+	believe_stray_fin(seg);
 	note_fin_held_back(seg);
 	loss_note_acknowledgement(seg);
 	probe_answered(seg);

@@ -148,6 +148,7 @@ struct tcp_end {
 	uint32_t new_bytes;      /* of payload sent after the flow was picked up, saturated */
 	bool close_order_unsure; /* its FIN may be the repeat of an unseen one: which end closed first is not sure */
 	bool stray_known;        /* stray_next is valid */
+	bool stray_is_fin;       /* that segment was a FIN */
 	bool fast_open; /* its SYN carried a cookie (RFC 7413): the other end may speak before the third segment */
 	bool close_may_be_unseen; /* its FIN may have been missed: neither end's state is sure */
 	bool fin_suspected;       /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
