@@ -7,6 +7,7 @@ Usage: run.py BINARY RELAY [--full] [--keep FOLDER] [--seed N]
 
 import argparse
 import concurrent.futures
+import fcntl
 import json
 import math
 import os
@@ -21,6 +22,7 @@ sys.dont_write_bytecode = True
 from experiment import PORTS_OF_A_RUN, Settings  # pylint: disable=wrong-import-position
 from score import Score, score_run  # pylint: disable=wrong-import-position
 
+TUN = "/dev/net/tun"
 SKIPPED = 77
 CHANCE = 0.001  # that a short run fails although the figure holds
 
@@ -149,6 +151,17 @@ def report(options, totals, of_views):
     return 1 if problems else 0
 
 
+def wait_for_turn():
+    """The tracepoint tells of all sockets of the machine: two tests at a time would take each other's for their own.
+    The lock lasts as long as this process."""
+    device = os.open(TUN, os.O_RDONLY)
+    try:
+        fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another kernel test runs on this machine: waiting for its end", file=sys.stderr, flush=True)
+        fcntl.flock(device, fcntl.LOCK_EX)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Compares tcpwitness with two kernels.")
     parser.add_argument("binary", type=os.path.abspath, help="the tcpwitness program")
@@ -158,9 +171,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="of the first run (default 1)")
     parser.add_argument("--jobs", type=int, default=3, help="runs at a time (default 3)")
     options = parser.parse_args()
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
+    if os.geteuid() != 0 or not os.path.exists(TUN):
         print("SKIPPED: network namespaces and TUN devices need root: the states are NOT compared with a kernel's")
         return SKIPPED
+    wait_for_turn()
     folder = options.keep or tempfile.mkdtemp(prefix="tcpwitness-kernel-")
     try:
         return report(options, *collect(options, folder))
