@@ -21,8 +21,8 @@ static bool passed_before(const struct segment *seg, uint64_t *time_ns)
 		return false;
 	for (unsigned i = 1; i <= CONN_MAX_RECENT; i++) {
 		unsigned at = (sender->next_recent + CONN_MAX_RECENT - i) % CONN_MAX_RECENT;
-		if (sender->recent[at].hash == packet->payload_hash && sender->recent[at].ip_id == packet->ip_id) {
-			*time_ns = sender->recent[at].time_ns;
+		if (sender->recent_hash[at] == packet->payload_hash && sender->recent_ip_id[at] == packet->ip_id) {
+			*time_ns = sender->recent_ns[at];
 			return true;
 		}
 	}
@@ -63,8 +63,8 @@ void segment_remember(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	unsigned at = sender->next_recent;
 
-	sender->recent[at].hash = seg->packet->payload_hash;
-	sender->recent[at].ip_id = seg->packet->ip_id;
-	sender->recent[at].time_ns = seg->now_ns;
+	sender->recent_hash[at] = seg->packet->payload_hash;
+	sender->recent_ip_id[at] = seg->packet->ip_id;
+	sender->recent_ns[at] = seg->now_ns;
 	sender->next_recent = (uint8_t)((at + 1) % CONN_MAX_RECENT);
 }

@@ -118,7 +118,6 @@ static void update(struct segment *seg, enum conn_side side, bool contradicted, 
 	end->caused_by = caused_by;
 	end->certainty = contradicted ? TCP_CONTRADICTED : (uint8_t)certainty_of(seg->conn, side);
 	end->state_packet = seg->number;
-	end->state_since_ns = seg->now_ns;
 	note(seg, side, from, end->state, inferred);
 }
 
@@ -290,7 +289,6 @@ void end_begin_opened(struct segment *seg, enum conn_side side)
 	end->certainty = TCP_PRESUMED;
 	end->assumed = true;
 	end->state_packet = seg->number;
-	end->state_since_ns = seg->now_ns;
 	note(seg, side, TCPS_ESTABLISHED, TCPS_ESTABLISHED, true);
 }
 

@@ -51,9 +51,12 @@ void loss_note_syn_received(struct segment *seg)
 
 static void repeated_remove(struct tcp_end *sender, unsigned index)
 {
+	unsigned below = (1u << index) - 1;
+
 	sender->n_repeated--;
 	memmove(&sender->repeated[index], &sender->repeated[index + 1],
 		sizeof(sender->repeated[0]) * (sender->n_repeated - index));
+	sender->repeated_dated = (uint8_t)((sender->repeated_dated & below) | ((sender->repeated_dated >> 1) & ~below));
 }
 
 /*
@@ -69,9 +72,16 @@ static void repeated_add(struct segment *seg)
 	sender->repeated[sender->n_repeated].left = seg->packet->seq;
 	sender->repeated[sender->n_repeated].right = seg->end;
 	sender->repeated[sender->n_repeated].ts_val = seg->packet->options.ts_val;
-	sender->repeated[sender->n_repeated].dated = (seg->packet->options.present & TCPOPT_TIMESTAMP) != 0 &&
-						     sender->una_known && sender->snd_una == seg->packet->seq;
+	/* The bit of an unused one is 0. */
+	if ((seg->packet->options.present & TCPOPT_TIMESTAMP) != 0 && sender->una_known &&
+	    sender->snd_una == seg->packet->seq)
+		sender->repeated_dated |= (uint8_t)(1u << sender->n_repeated);
 	sender->n_repeated++;
+}
+
+static bool is_dated(const struct tcp_end *sender, unsigned index)
+{
+	return (sender->repeated_dated >> index & 1) != 0;
 }
 
 static bool overlaps(const struct tcp_end *sender, unsigned index, uint32_t left, uint32_t right)
@@ -163,7 +173,7 @@ static bool is_echoed_from_before(const struct segment *seg, unsigned repeat)
 	const struct tcp_options *options = &seg->packet->options;
 	const struct tcp_end *receiver = seg->receiver;
 
-	return receiver->repeated[repeat].dated && (options->present & TCPOPT_TIMESTAMP) != 0 &&
+	return is_dated(receiver, repeat) && (options->present & TCPOPT_TIMESTAMP) != 0 &&
 	       seq_geq(seg->packet->ack, receiver->repeated[repeat].right) &&
 	       seq_lt(options->ts_ecr, receiver->repeated[repeat].ts_val);
 }
@@ -173,7 +183,7 @@ bool loss_of_first_shown(const struct segment *seg, uint32_t seq)
 	const struct tcp_end *receiver = seg->receiver;
 
 	for (unsigned i = 0; i < receiver->n_repeated; i++) {
-		if (receiver->repeated[i].dated && overlaps(receiver, i, seq, seq + 1))
+		if (is_dated(receiver, i) && overlaps(receiver, i, seq, seq + 1))
 			return (seg->packet->options.present & TCPOPT_TIMESTAMP) != 0 &&
 			       seq_geq(seg->packet->options.ts_ecr, receiver->repeated[i].ts_val);
 	}

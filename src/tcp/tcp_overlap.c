@@ -23,14 +23,14 @@ void overlap_judge(struct segment *seg)
 	if (packet->payload_head == 0 || n_bytes < TELLING_BYTES)
 		return;
 	for (unsigned i = 0; i < CONN_MAX_HEADS; i++) {
-		if (sender->heads[i].n_bytes != n_bytes || sender->heads[i].seq != packet->seq)
+		if (sender->head_bytes[i] != n_bytes || sender->head_seq[i] != packet->seq)
 			continue;
-		if (sender->heads[i].hash != packet->payload_head)
+		if (sender->head_hash[i] != packet->payload_head)
 			segment_anomaly(seg, ANOMALY_OVERLAP_CONFLICT);
 		return;
 	}
-	sender->heads[sender->next_head].seq = packet->seq;
-	sender->heads[sender->next_head].hash = packet->payload_head;
-	sender->heads[sender->next_head].n_bytes = n_bytes;
+	sender->head_seq[sender->next_head] = packet->seq;
+	sender->head_hash[sender->next_head] = packet->payload_head;
+	sender->head_bytes[sender->next_head] = n_bytes;
 	sender->next_head = (uint8_t)((sender->next_head + 1) % CONN_MAX_HEADS);
 }

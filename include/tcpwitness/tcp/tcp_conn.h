@@ -105,9 +105,9 @@ enum {
 
 /* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
 struct tcp_hole {
+	uint64_t since_ns; /* when the segment behind it passed */
 	uint32_t left;
 	uint32_t right;
-	uint64_t since_ns;     /* when the segment behind it passed */
 	uint32_t ts_behind;    /* TSval of that segment, if has_timestamp */
 	uint16_t ip_id_before; /* IPv4 identification of the segment before it; 0 = unknown */
 	uint16_t ip_id_behind;
@@ -118,15 +118,11 @@ struct tcp_hole {
 /*
  * One end. Sequence numbers are in host order. Invariants: snd_una <= snd_nxt (mod 2^32) once both are
  * known; state is what sure becomes when the pending events happen in order.
+ *
+ * There are two in each flow, and memory is made of flows: members stand in the order of their sizes, truths are one
+ * bit each, and rings are arrays side by side.
  */
 struct tcp_end {
-	/* State. */
-	uint8_t state;     /* enum tcp_state: the best estimate */
-	uint8_t sure;      /* enum tcp_state: what this end's own segments prove */
-	uint8_t certainty; /* enum tcp_certainty of state */
-	uint8_t n_pending;
-	uint8_t pending[CONN_MAX_PENDING]; /* enum tcp_event: sent to this end, receipt not shown yet, in tap order */
-	uint8_t sure_before_rst; /* enum tcp_state: to go back to when a reset turns out not to have happened */
 	/*
 	 * Numbers of packets, 0 where there is none. state_packet is the one with which state and certainty became what
 	 * they are (with proved: the one that proved it; 0: a timer); caused_by the segment that brought this end into
@@ -134,85 +130,42 @@ struct tcp_end {
 	 */
 	uint64_t state_packet;
 	uint64_t caused_by;
-	uint64_t pending_packet[CONN_MAX_PENDING]; /* of the first segment that can have meant pending[i] */
-	uint64_t pending_ns[CONN_MAX_PENDING];     /* when the latest such segment passed */
-	uint64_t sure_caused_by;                   /* as caused_by, of sure */
+	uint64_t sure_caused_by; /* as caused_by, of sure */
 	uint64_t sure_caused_by_before_rst;
-	uint64_t state_since_ns; /* when the state (not its certainty) last changed */
+	uint64_t pending_packet[CONN_MAX_PENDING]; /* of the first segment that can have meant pending[i] */
+	uint64_t fin_packet;                       /* in which its FIN passed last */
+
+	/* Times. */
+	uint64_t pending_ns[CONN_MAX_PENDING]; /* when the latest segment passed that can have meant pending[i] */
+	uint64_t last_ns;                      /* of its last segment */
+	uint64_t fin_ns;                       /* when its FIN passed first */
+	uint64_t rst_sent_ns;                  /* when its last RST passed, taken or not; 0 = never */
+	uint64_t rst_refused_ns;               /* when it sent a RST that was only in the window; 0 = never */
+	uint64_t recent_ns[CONN_MAX_RECENT];   /* as recent_hash */
+
+	uint64_t payload_bytes; /* each sequence number once */
+
+	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
 
 	/* Sequence space. */
-	bool heard;   /* at least one segment of this end was seen */
-	bool assumed; /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
-	bool may_be_opening;     /* both connect, and what proved it established an end in SYN_RCVD may send as well */
-	bool active_open;        /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
-	uint32_t new_bytes;      /* of payload sent after the flow was picked up, saturated */
-	bool close_order_unsure; /* its FIN may be the repeat of an unseen one: which end closed first is not sure */
-	bool stray_known;        /* stray_next is valid */
-	bool stray_is_fin;       /* that segment was a FIN */
-	bool fast_open; /* its SYN carried a cookie (RFC 7413): the other end may speak before the third segment */
-	bool close_may_be_unseen; /* its FIN may have been missed: neither end's state is sure */
-	bool fin_suspected;       /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
-	bool fin_held_back;       /* it has the other end's FIN (SACK), but not everything before it */
-	bool edge_known;          /* right_edge is valid */
-	uint8_t small_run;        /* very small segments in a row */
-	uint8_t probe;   /* enum probe of tcp_probe.c: its last segment was a probe that was not answered yet */
-	bool probe_byte; /* and carried the byte snd_nxt, which the other end may take */
-	bool seq_known;  /* snd_nxt is valid */
-	bool una_known;  /* snd_una is valid: the other end has acknowledged something */
-	bool acked_any;  /* last_ack is valid */
-	bool fin_ack_boundary_known; /* nxt_before_fin_ack is valid */
-	bool fin_ack_sent;           /* it acknowledged the other end's FIN */
-	bool syn_seen;               /* its SYN or SYN-ACK was seen, iss is sure */
-	bool fin_seen;               /* its FIN was seen (or must have been sent), fin_seq is valid */
-	bool rst_sent;
-	bool rst_challenged; /* the RST of rst_refused_ns was answered with a challenge ACK */
-	bool signs; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
-	bool window_known; /* window_bytes is scaled rightly */
-	bool ts_known;
 	uint32_t iss;        /* sequence number of its SYN */
 	uint32_t syn_end;    /* one past the last sequence number of its SYN: iss + 1, and more with data on it */
 	uint32_t snd_nxt;    /* one past the highest sequence number seen sent, SYN and FIN counted */
 	uint32_t snd_una;    /* highest acknowledgement of it that the other end sent */
+	uint32_t last_ack;   /* highest acknowledgement number it sent */
+	uint32_t stray_next; /* one past its last segment that was too far away to be believed */
 	uint32_t fin_seq;    /* sequence number of its FIN */
-	uint64_t fin_ns;     /* when its FIN passed first */
-	uint64_t fin_packet; /* number of the packet in which its FIN passed last */
-	bool fin_again;      /* its FIN passed more than once, sent again or delivered twice */
-	bool fin_crossed_suspected; /* a FIN of it that crossed the other one may have been missed, see tcp_close.c */
-	uint32_t fin_suspected_seq; /* it would have this number */
-	uint32_t acked_fin_at; /* its next number when it acknowledged the other end's FIN without one of its own */
+	uint32_t fin_suspected_seq;  /* of a FIN of it that crossed the other one and may have been missed */
+	uint32_t acked_fin_at;       /* its next number when it acknowledged the other FIN without one of its own */
 	uint32_t nxt_before_fin_ack; /* see tcp_close.c: above it, all was seen with an ACK of the peer's FIN */
-	uint32_t stray_next;         /* one past its last segment that was too far away to be believed */
 	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
-	bool rst_copied;             /* a RST of it was delivered twice by the network */
-	uint64_t rst_sent_ns;        /* when its last RST passed, taken or not; 0 = never */
-	uint64_t rst_refused_ns;     /* when it sent a RST that was only in the window; 0 = never */
-	uint32_t last_ack;           /* highest acknowledgement number it sent */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
 	uint32_t right_edge;         /* of its window, as last advertised behind the handshake */
-	uint16_t last_window;        /* as in the header, for duplicate ACKs */
 	uint32_t ts_val;             /* highest TSval it sent */
 	uint32_t ts_ecr;             /* highest TSecr it sent */
-	uint64_t last_ns;            /* time of its last segment */
-	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
-	uint8_t n_holes;
-	uint16_t front_ip_id; /* IPv4 identification of the segment that ends at snd_nxt; 0 = unknown */
-
-	/* Candidates for iss while the handshake is open, newest last. */
-	uint8_t n_candidates;
-	uint32_t candidates[CONN_MAX_SYN_CANDIDATES];
-
-	/* What its SYN offered. */
-	uint8_t wscale;
-	bool wscale_ok;
-	bool sack_ok;
-	bool timestamps;
-	bool timestamps_declined; /* its SYN was read to its end and offered none */
-	uint16_t mss;             /* 0 = not offered */
-	uint8_t mptcp;            /* enum conn_mptcp */
-	uint16_t syn_flags;       /* SEG_* */
-	uint32_t syn_layout;
-	uint16_t syn_window;
+	uint32_t new_bytes;          /* of payload sent after the flow was picked up, saturated */
+	uint32_t candidates[CONN_MAX_SYN_CANDIDATES]; /* for iss while the handshake is open, newest last */
 
 	/* Counters. */
 	uint32_t syns; /* SYN or SYN-ACK segments, repeats included */
@@ -224,7 +177,6 @@ struct tcp_end {
 	uint32_t lost_after_tap;
 	uint32_t zero_windows;
 	uint32_t duplicate_acks;
-	uint64_t payload_bytes; /* each sequence number once */
 
 	/* Where its losses were, see tcp_loss.c. */
 	uint32_t first_syn_ts_val; /* of its first SYN or SYN-ACK, and of its last */
@@ -232,39 +184,104 @@ struct tcp_end {
 	struct {
 		uint32_t left;
 		uint32_t right;
-		uint32_t ts_val; /* of the repeat, if dated */
-		bool dated;
+		uint32_t ts_val;      /* of the repeat, if dated */
 	} repeated[CONN_MAX_REPEATS]; /* counted as lost behind the tap; the other end may still say that it had them */
-	uint8_t n_repeated;
 	struct {
 		uint32_t left;
 		uint32_t right;
-	} sacked[4]; /* what the other end has beyond snd_una, as it said last (RFC 2018) */
-	uint8_t n_sacked;
+	} sacked[4];               /* what the other end has beyond snd_una, as it said last (RFC 2018) */
 	uint32_t last_repeat_left; /* of its last segment that was sent again */
 	uint32_t last_repeat_right;
 	uint32_t longest_payload_bytes;
-	bool more_to_come;     /* its last new payload had no PSH: it had more to send at once */
-	bool ip_ids_count_up;  /* its IPv4 identifications number the packets of this connection */
-	bool ip_ids_of_host;   /* they number those of others too */
-	uint8_t ip_ids_missed; /* counted as lost before the tap by their identifications; they may still come late */
-	uint16_t last_ip_id;
-
-	/* Its last segments, for telling copies that the capture or the network made from repeats by the sender. */
-	struct {
-		uint32_t hash;
-		uint16_t ip_id;
-		uint64_t time_ns;
-	} recent[CONN_MAX_RECENT]; /* a ring; next_recent is the oldest */
-	uint8_t next_recent;
 
 	/* How its last segments with payload begin; see tcp_overlap.c. */
+	uint32_t head_seq[CONN_MAX_HEADS];
+	uint32_t head_hash[CONN_MAX_HEADS]; /* as struct packet.payload_head */
+
+	/*
+	 * Its last segments, for telling copies that the capture or the network made from repeats by the sender. The
+	 * oldest is at next_recent.
+	 */
+	uint32_t recent_hash[CONN_MAX_RECENT];
+	uint16_t recent_ip_id[CONN_MAX_RECENT];
+
+	uint32_t syn_layout; /* of its SYN, as below */
+	uint16_t mss;        /* 0 = not offered */
+	uint16_t syn_flags;  /* SEG_* */
+	uint16_t syn_window;
+
+	uint16_t last_window; /* as in the header, for duplicate ACKs */
+	uint16_t front_ip_id; /* IPv4 identification of the segment that ends at snd_nxt; 0 = unknown */
+	uint16_t last_ip_id;
+
+	/* State. */
+	uint8_t state;           /* enum tcp_state: the best estimate */
+	uint8_t sure;            /* enum tcp_state: what this end's own segments prove */
+	uint8_t certainty;       /* enum tcp_certainty of state */
+	uint8_t sure_before_rst; /* enum tcp_state: to go back to when a reset turns out not to have happened */
+	uint8_t n_pending;
+	uint8_t pending[CONN_MAX_PENDING]; /* enum tcp_event: sent to this end, receipt not shown yet, in tap order */
+
+	uint8_t head_bytes[CONN_MAX_HEADS]; /* of payload in head_hash; 0 = none */
 	uint8_t next_head;
-	struct {
-		uint32_t seq;
-		uint32_t hash;   /* as struct packet.payload_head */
-		uint8_t n_bytes; /* of payload in it; 0 = none */
-	} heads[CONN_MAX_HEADS];
+	uint8_t next_recent;
+	uint8_t n_holes;
+	uint8_t n_repeated;
+	uint8_t n_sacked;
+	uint8_t n_candidates;
+	uint8_t small_run;      /* very small segments in a row */
+	uint8_t ip_ids_missed;  /* counted as lost before the tap by their identifications; they may still come late */
+	uint8_t probe;          /* enum probe of tcp_probe.c: its last segment was a probe that was not answered yet */
+	uint8_t wscale;         /* what its SYN offered */
+	uint8_t mptcp;          /* enum conn_mptcp: what its SYN offered */
+	uint8_t repeated_dated; /* a bit for each of repeated */
+
+	/* What is known of it. */
+	bool heard : 1;   /* at least one segment of this end was seen */
+	bool assumed : 1; /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
+	bool may_be_opening : 1; /* both connect, and what proved it established an end in SYN_RCVD may send as well */
+	bool active_open : 1;    /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+	bool seq_known : 1;      /* snd_nxt is valid */
+	bool una_known : 1;      /* snd_una is valid: the other end has acknowledged something */
+	bool acked_any : 1;      /* last_ack is valid */
+	bool stray_known : 1;    /* stray_next is valid */
+	bool stray_is_fin : 1;   /* that segment was a FIN */
+	bool edge_known : 1;     /* right_edge is valid */
+	bool window_known : 1;   /* window_bytes is scaled rightly */
+	bool ts_known : 1;
+	bool signs : 1; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
+	bool probe_byte : 1; /* its probe carried the byte snd_nxt, which the other end may take */
+
+	/* Of its SYN. */
+	bool syn_seen : 1;  /* its SYN or SYN-ACK was seen, iss is sure */
+	bool fast_open : 1; /* it carried a cookie (RFC 7413): the other end may speak before the third segment */
+	bool wscale_ok : 1;
+	bool sack_ok : 1;
+	bool timestamps : 1;
+	bool timestamps_declined : 1; /* it was read to its end and offered none */
+
+	/* Of its FIN. */
+	bool fin_seen : 1;              /* it was seen (or must have been sent), fin_seq is valid */
+	bool fin_again : 1;             /* it passed more than once, sent again or delivered twice */
+	bool close_order_unsure : 1;    /* it may be the repeat of an unseen one: which end closed first is not sure */
+	bool close_may_be_unseen : 1;   /* it may have been missed: neither end's state is sure */
+	bool fin_suspected : 1;         /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
+	bool fin_crossed_suspected : 1; /* fin_suspected_seq is valid, see tcp_close.c */
+
+	/* Of the other end's FIN. */
+	bool fin_held_back : 1;          /* it has it (SACK), but not everything before it */
+	bool fin_ack_sent : 1;           /* it acknowledged it */
+	bool fin_ack_boundary_known : 1; /* nxt_before_fin_ack is valid */
+
+	/* Of its RST. */
+	bool rst_sent : 1;
+	bool rst_challenged : 1; /* the RST of rst_refused_ns was answered with a challenge ACK */
+	bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
+
+	/* See tcp_loss.c. */
+	bool more_to_come : 1;    /* its last new payload had no PSH: it had more to send at once */
+	bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
+	bool ip_ids_of_host : 1;  /* they number those of others too */
 };
 
 struct tcp_conn {
