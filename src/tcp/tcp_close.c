@@ -131,7 +131,7 @@ static void fin_sent(struct segment *seg)
 					     (sender->sure != TCPS_CLOSE_WAIT || sender->acked_fin_at != fin_seq);
 		sender->close_may_be_unseen = false;
 		sender->fin_seen = true;
-		sender->fin_ns = seg->now_ns;
+		sender->fin_stamp = stamp_of(seg->conn, seg->now_ns);
 		sender->fin_seq = fin_seq;
 		first_fin(seg);
 		return;
@@ -166,7 +166,8 @@ static void presume_fin_read(struct segment *seg)
 static void note_close_order(struct segment *seg, bool acked_before)
 {
 	struct tcp_end *sender = seg->sender;
-	bool at_once = seg->receiver->fins <= 1 && end_may_not_have_it(seg, sender_side(seg), seg->receiver->fin_ns);
+	bool at_once = seg->receiver->fins <= 1 &&
+		       end_may_not_have_it(seg, sender_side(seg), stamp_ns(seg->conn, seg->receiver->fin_stamp));
 	bool sent_again = seg->class == SEGMENT_OUT_OF_ORDER || seg->class == SEGMENT_REPEAT_UNSEEN ||
 			  seg->class == SEGMENT_REPEAT_SEEN || seg->class == SEGMENT_REPEAT_NEEDLESS ||
 			  (segment_occupies(seg) && !at_once && !acked_before);

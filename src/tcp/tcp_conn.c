@@ -195,6 +195,7 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 {
 	struct segment seg = segment_of(conn, config, side, packet, verdict);
 
+	stamps_advance(conn, seg.now_ns);
 	verdict_init(verdict, packet);
 	switch (segment_copy_of(&seg)) {
 	case SEGMENT_CAPTURED_TWICE:
@@ -225,9 +226,10 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 
 /* --- beginnings --- */
 
-static void ends_begin(struct tcp_conn *conn)
+static void ends_begin(struct tcp_conn *conn, uint64_t now_ns)
 {
 	memset(conn, 0, sizeof(*conn));
+	stamps_begin(conn, now_ns);
 	conn->rtt_client_us = UINT32_MAX;
 	conn->rtt_server_us = UINT32_MAX;
 	conn->end[SIDE_CLIENT].certainty = TCP_PRESUMED;
@@ -249,7 +251,7 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config
 	bool ack = (packet->flags & SEG_ACK) != 0;
 	enum conn_side side = syn ? (ack ? SIDE_SERVER : SIDE_CLIENT) : guess_sender(packet);
 
-	ends_begin(conn);
+	ends_begin(conn, packet->time_ns);
 	verdict_init(verdict, packet);
 	struct segment seg = segment_of(conn, config, side, packet, verdict);
 	note_heard(&seg);
@@ -290,6 +292,7 @@ void tcp_conn_icmp(struct tcp_conn *conn, enum conn_side side, const struct pack
 	bool fatal = packet->icmp_error == ICMP_ERROR_HARD_UNREACHABLE ||
 		     packet->icmp_error == ICMP_ERROR_SOFT_UNREACHABLE || packet->icmp_error == ICMP_ERROR_PROHIBITED;
 
+	stamps_advance(conn, seg.now_ns);
 	verdict_init(verdict, packet);
 	seg.cause = CONN_CAUSE_ICMP;
 	/* RFC 5927 section 4: believed only if it quotes something that this end could have in flight. */
@@ -312,6 +315,7 @@ void tcp_conn_expire(struct tcp_conn *conn, uint64_t now_ns, struct tcp_verdict 
 	const struct packet nothing = { .time_ns = now_ns };
 	struct segment seg = segment_of(conn, NULL, SIDE_CLIENT, &nothing, verdict);
 
+	stamps_advance(conn, now_ns);
 	verdict_init(verdict, &nothing);
 	seg.cause = CONN_CAUSE_TIMEOUT;
 	if (conn->origin == CONN_ORIGIN_SYNACK && !conn->direction_certain && !conn->end[SIDE_CLIENT].heard)

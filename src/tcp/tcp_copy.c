@@ -22,7 +22,7 @@ static bool passed_before(const struct segment *seg, uint64_t *time_ns)
 	for (unsigned i = 1; i <= CONN_MAX_RECENT; i++) {
 		unsigned at = (sender->next_recent + CONN_MAX_RECENT - i) % CONN_MAX_RECENT;
 		if (sender->recent_hash[at] == packet->payload_hash && sender->recent_ip_id[at] == packet->ip_id) {
-			*time_ns = sender->recent_ns[at];
+			*time_ns = stamp_ns(seg->conn, sender->recent_stamp[at]);
 			return true;
 		}
 	}
@@ -65,6 +65,6 @@ void segment_remember(struct segment *seg)
 
 	sender->recent_hash[at] = seg->packet->payload_hash;
 	sender->recent_ip_id[at] = seg->packet->ip_id;
-	sender->recent_ns[at] = seg->now_ns;
+	sender->recent_stamp[at] = stamp_of(seg->conn, seg->now_ns);
 	sender->next_recent = (uint8_t)((at + 1) % CONN_MAX_RECENT);
 }

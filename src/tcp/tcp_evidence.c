@@ -138,7 +138,7 @@ static void drop_pending(struct tcp_end *end, enum tcp_event event)
 	size_t behind = end->n_pending - (index + 1);
 	memmove(place, place + 1, behind);
 	memmove(&end->pending_packet[index], &end->pending_packet[index + 1], behind * sizeof(end->pending_packet[0]));
-	memmove(&end->pending_ns[index], &end->pending_ns[index + 1], behind * sizeof(end->pending_ns[0]));
+	memmove(&end->pending_stamp[index], &end->pending_stamp[index + 1], behind * sizeof(end->pending_stamp[0]));
 	end->n_pending--;
 }
 
@@ -222,12 +222,12 @@ void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event 
 	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
 	if (place != NULL)
-		end->pending_ns[place - end->pending] = seg->now_ns;
+		end->pending_stamp[place - end->pending] = stamp_of(seg->conn, seg->now_ns);
 	if (place != NULL || end->n_pending == CONN_MAX_PENDING)
 		return;
 	if (next_state(end, end->state, event) == end->state)
 		return;
-	end->pending_ns[end->n_pending] = seg->now_ns;
+	end->pending_stamp[end->n_pending] = stamp_of(seg->conn, seg->now_ns);
 	end->pending_packet[end->n_pending] = packet;
 	end->pending[end->n_pending++] = (uint8_t)event;
 	update(seg, side, false, false);
@@ -313,7 +313,9 @@ bool end_contradict_unless_crossed(struct segment *seg, enum conn_side side, enu
 	const struct tcp_end *end = &seg->conn->end[side];
 	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
 
-	if (place == NULL || end_may_not_have_it(seg, side, end->pending_ns[place - end->pending]))
+	if (place == NULL)
+		return false;
+	if (end_may_not_have_it(seg, side, stamp_ns(seg->conn, end->pending_stamp[place - end->pending])))
 		return false;
 	return end_contradict(seg, side, event);
 }

@@ -169,7 +169,8 @@ void handshake_listened_again(struct segment *seg)
 		return;
 	/* Another RST may be on its way to it. */
 	bool other_reset = seg->receiver->rsts > 1 || seg->receiver->rst_copied;
-	if (other_reset && end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns))
+	if (other_reset && end_may_not_have_it(seg, (enum conn_side)seg->sender_side,
+					       stamp_ns(seg->conn, seg->receiver->rst_sent_stamp)))
 		sender->assumed = true;
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_RCV_RST, false);
 	sender->syn_seen = false;
@@ -296,7 +297,7 @@ static void opened(struct segment *seg, bool inferred)
 
 	/* A SYN-ACK that came behind a RST: it goes on, so the RST was not believed, or has yet to come. */
 	if (!end_is_pending(seg->sender, TCPE_RCV_SYNACK)) {
-		bool yet_to_come = end_may_not_have_it(seg, side, seg->receiver->rst_sent_ns);
+		bool yet_to_come = end_may_not_have_it(seg, side, stamp_ns(seg->conn, seg->receiver->rst_sent_stamp));
 		if (end_contradict(seg, side, TCPE_RCV_RST) && yet_to_come)
 			seg->sender->assumed = true;
 	}

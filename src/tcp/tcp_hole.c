@@ -50,7 +50,7 @@ void hole_open(struct segment *seg)
 	sender->holes[sender->n_holes++] = (struct tcp_hole){
 		.left = sender->snd_nxt,
 		.right = seg->packet->seq,
-		.since_ns = seg->now_ns,
+		.stamp = stamp_of(seg->conn, seg->now_ns),
 		.ip_id_before = sender->front_ip_id,
 		.ip_id_behind = seg->packet->ip_id,
 		.has_timestamp = (options->present & TCPOPT_TIMESTAMP) != 0,
@@ -66,7 +66,7 @@ void hole_open_acknowledged(struct segment *seg)
 	receiver->holes[receiver->n_holes++] = (struct tcp_hole){
 		.left = receiver->snd_nxt,
 		.right = seg->packet->ack,
-		.since_ns = seg->now_ns,
+		.stamp = stamp_of(seg->conn, seg->now_ns),
 		.acknowledged = true,
 	};
 }
@@ -187,6 +187,6 @@ bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole)
 	if (sent == SENT_UNKNOWN)
 		sent = sent_by_identification(seg, hole);
 	if (sent == SENT_UNKNOWN)
-		return ns_since(seg->now_ns, hole->since_ns) <= round_trip_ns(seg);
+		return ns_since(seg->now_ns, stamp_ns(seg->conn, hole->stamp)) <= round_trip_ns(seg);
 	return sent == SENT_BEFORE;
 }

@@ -32,7 +32,7 @@ void incarnation_note_copy(struct segment *seg)
 {
 	if (segment_has(seg, SEG_RST)) {
 		seg->sender->rst_copied = true;
-		seg->sender->rst_sent_ns = seg->now_ns;
+		seg->sender->rst_sent_stamp = stamp_of(seg->conn, seg->now_ns);
 	}
 	if (!segment_has(seg, SEG_SYN) || segment_has(seg, SEG_ACK))
 		return;
@@ -152,8 +152,8 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 	if (same_syn) {
 		bool attempt_over =
 			conn->refused || conn->synack_reset || (!conn->established_once && seg->receiver->rst_sent);
-		bool crossed_reset =
-			end_may_not_have_it(seg, (enum conn_side)seg->sender_side, seg->receiver->rst_sent_ns);
+		bool crossed_reset = end_may_not_have_it(seg, (enum conn_side)seg->sender_side,
+							 stamp_ns(seg->conn, seg->receiver->rst_sent_stamp));
 		/* Late or repeated by the network: it says nothing new. After a refusal it is a new try. */
 		if (attempt_over && !segment_is_recent(seg) && !crossed_reset && !segment_may_precede_reset(seg))
 			return CONN_NEW_INCARNATION;

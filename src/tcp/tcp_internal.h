@@ -7,6 +7,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_conn.h"
 #include "tcpwitness/tcp/tcp_seq.h"
+#include "tcp_stamp.h"
 
 /*
  * What a segment is to its sender's sequence space (tcp_sequence.c). A late one occupies sequence numbers, some of them
@@ -132,7 +133,8 @@ void end_prove_crossing(struct segment *seg);
 #define SEGMENT_OVERTAKEN_NS (250 * NS_PER_MS)
 static inline bool segment_may_precede_reset(const struct segment *seg)
 {
-	return seg->sender->rst_sent_ns != 0 && ns_since(seg->now_ns, seg->sender->rst_sent_ns) <= SEGMENT_OVERTAKEN_NS;
+	return seg->sender->rst_sent_stamp != 0 &&
+	       ns_since(seg->now_ns, stamp_ns(seg->conn, seg->sender->rst_sent_stamp)) <= SEGMENT_OVERTAKEN_NS;
 }
 
 /* A reset turned out not to have ended the sender: back to where it was. */

@@ -160,7 +160,7 @@ static void reset_not_applied(struct segment *seg, enum rst_class class)
 		seg->sender->assumed = true;
 	if (class == RST_IN_WINDOW) {
 		seg->receiver->assumed = true;
-		seg->sender->rst_refused_ns = seg->now_ns;
+		seg->sender->rst_refused_stamp = stamp_of(seg->conn, seg->now_ns);
 		seg->sender->rst_challenged = false;
 	}
 }
@@ -217,7 +217,7 @@ void reset_segment(struct segment *seg)
 	};
 
 	seg->sender->rsts++;
-	seg->sender->rst_sent_ns = seg->now_ns;
+	seg->sender->rst_sent_stamp = stamp_of(seg->conn, seg->now_ns);
 	if (seg->packet->payload_bytes > 0)
 		segment_anomaly(seg, ANOMALY_RST_WITH_DATA);
 	if (answers_wrong_ack(seg))

@@ -45,8 +45,8 @@ void reset_challenge(struct segment *seg)
 	bool says_nothing_new = !segment_occupies(seg) && sender->acked_any && seg->packet->ack == sender->last_ack &&
 				seg->packet->seq == sender->snd_nxt;
 
-	if (resetter->rst_refused_ns == 0 || resetter->rst_challenged || !says_nothing_new ||
-	    ns_since(seg->now_ns, resetter->rst_refused_ns) > ANSWER_WITHIN_NS)
+	if (resetter->rst_refused_stamp == 0 || resetter->rst_challenged || !says_nothing_new ||
+	    ns_since(seg->now_ns, stamp_ns(seg->conn, resetter->rst_refused_stamp)) > ANSWER_WITHIN_NS)
 		return;
 	resetter->rst_challenged = true;
 	segment_anomaly(seg, ANOMALY_CHALLENGE_ACK);

@@ -139,7 +139,7 @@ static void believe_stray_fin(struct segment *seg)
 	end->fins++;
 	end->fin_seen = true;
 	end->fin_seq = end->stray_next - 1;
-	end->fin_ns = seg->now_ns;
+	end->fin_stamp = stamp_of(seg->conn, seg->now_ns);
 	end_prove(seg, segment_receiver_side(seg), TCPE_SND_FIN, true);
 }
 

@@ -105,9 +105,9 @@ enum {
 
 /* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
 struct tcp_hole {
-	uint64_t since_ns; /* when the segment behind it passed */
 	uint32_t left;
 	uint32_t right;
+	uint32_t stamp;        /* when the segment behind it passed */
 	uint32_t ts_behind;    /* TSval of that segment, if has_timestamp */
 	uint16_t ip_id_before; /* IPv4 identification of the segment before it; 0 = unknown */
 	uint16_t ip_id_behind;
@@ -135,14 +135,7 @@ struct tcp_end {
 	uint64_t pending_packet[CONN_MAX_PENDING]; /* of the first segment that can have meant pending[i] */
 	uint64_t fin_packet;                       /* in which its FIN passed last */
 
-	/* Times. */
-	uint64_t pending_ns[CONN_MAX_PENDING]; /* when the latest segment passed that can have meant pending[i] */
-	uint64_t last_ns;                      /* of its last segment */
-	uint64_t fin_ns;                       /* when its FIN passed first */
-	uint64_t rst_sent_ns;                  /* when its last RST passed, taken or not; 0 = never */
-	uint64_t rst_refused_ns;               /* when it sent a RST that was only in the window; 0 = never */
-	uint64_t recent_ns[CONN_MAX_RECENT];   /* as recent_hash */
-
+	uint64_t last_ns;       /* time of its last segment */
 	uint64_t payload_bytes; /* each sequence number once */
 
 	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
@@ -166,6 +159,13 @@ struct tcp_end {
 	uint32_t ts_ecr;             /* highest TSecr it sent */
 	uint32_t new_bytes;          /* of payload sent after the flow was picked up, saturated */
 	uint32_t candidates[CONN_MAX_SYN_CANDIDATES]; /* for iss while the handshake is open, newest last */
+
+	/* Stamps: when something was, see struct tcp_conn. */
+	uint32_t pending_stamp[CONN_MAX_PENDING]; /* when the latest segment passed that can have meant pending[i] */
+	uint32_t recent_stamp[CONN_MAX_RECENT];   /* as recent_hash */
+	uint32_t fin_stamp;                       /* when its FIN passed first */
+	uint32_t rst_sent_stamp;                  /* when its last RST passed, taken or not */
+	uint32_t rst_refused_stamp;               /* when it sent a RST that was only in the window */
 
 	/* Counters. */
 	uint32_t syns; /* SYN or SYN-ACK segments, repeats included */
@@ -275,7 +275,7 @@ struct tcp_end {
 
 	/* Of its RST. */
 	bool rst_sent : 1;
-	bool rst_challenged : 1; /* the RST of rst_refused_ns was answered with a challenge ACK */
+	bool rst_challenged : 1; /* the RST of rst_refused_stamp was answered with a challenge ACK */
 	bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
 
 	/* See tcp_loss.c. */
@@ -285,7 +285,12 @@ struct tcp_end {
 };
 
 struct tcp_conn {
-	struct tcp_end end[2];  /* by enum conn_side */
+	struct tcp_end end[2]; /* by enum conn_side */
+	/*
+	 * Members named stamp hold microseconds since then, exact for 18 minutes; what is older may look less old, but
+	 * never less than that. 0 = never.
+	 */
+	uint64_t stamps_from_ns;
 	uint8_t origin;         /* enum conn_origin */
 	bool direction_certain; /* client is known to be the client: its SYN was seen, or it took up a SYN-ACK */
 	bool unsolicited;       /* it began with a SYN-ACK that a RST answered */
