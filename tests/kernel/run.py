@@ -49,13 +49,15 @@ def plan(options):
     """(condition, Settings) of all runs."""
     seeds = 6 if options.full else 1
     runs = []
+    # The tracepoint tells of all namespaces: another test at the same time must not use the same ports.
+    first_port = 10000 + os.getpid() % 30 * 600
     for condition in CONDITIONS:
         for ip in (4, 6):
             for i in range(seeds):
                 number = len(runs)
                 near_us, far_us = DELAYS_US[i % len(DELAYS_US)]
                 runs.append((condition, Settings(
-                    condition.name, options.seed + number, ip, 10000 + number * 2 * PORTS_OF_A_RUN,
+                    condition.name, options.seed + number, ip, first_port + number * 2 * PORTS_OF_A_RUN,
                     250 if options.full else 120, near_us=near_us, far_us=far_us,
                     linear_syn_timeouts=4 if number % 2 else 0, **condition.path)))
     return runs
