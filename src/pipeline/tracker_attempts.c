@@ -16,10 +16,8 @@
 static void add_anomalies(struct flow *flow, const struct anomaly_set *anomalies, uint32_t times)
 {
 	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
-		if (!anomaly_set_has(anomalies, (enum anomaly)i))
-			continue;
-		uint32_t sum = flow->anomalies[i] + times;
-		flow->anomalies[i] = (uint16_t)(sum > UINT16_MAX ? UINT16_MAX : sum);
+		if (anomaly_set_has(anomalies, (enum anomaly)i))
+			anomaly_counts_add_times(&flow->anomalies, (enum anomaly)i, times);
 	}
 }
 

@@ -97,11 +97,12 @@ static bool is_folded_over_flows(enum anomaly anomaly)
 	return anomaly == ANOMALY_SYNACK_UNSOLICITED;
 }
 
-static bool is_worth_an_event(struct tracker *tracker, const struct flow *flow, enum anomaly anomaly, uint64_t *count)
+/* It happened to the flow for the nth time; *count is what the event will say. */
+static bool is_worth_an_event(struct tracker *tracker, enum anomaly anomaly, uint16_t nth, uint64_t *count)
 {
 	*count = 1;
 	if (!is_folded_over_flows(anomaly))
-		return flow->anomalies[anomaly] == 1;
+		return nth == 1;
 	*count = ++tracker->orphan_anomalies[anomaly];
 	return is_power_of_ten(*count);
 }
@@ -115,10 +116,10 @@ void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const st
 		enum anomaly anomaly = pop_lowest(&left);
 		uint64_t count;
 		tracker->stats.anomalies[anomaly]++;
-		if (flow->anomalies[anomaly] == UINT16_MAX)
+		uint16_t nth = anomaly_counts_add(&flow->anomalies, anomaly);
+		if (nth == 0)
 			continue;
-		flow->anomalies[anomaly]++;
-		if (is_worth_an_event(tracker, flow, anomaly, &count) && !anomaly_info(anomaly)->is_noise)
+		if (is_worth_an_event(tracker, anomaly, nth, &count) && !anomaly_info(anomaly)->is_noise)
 			write_anomaly(tracker, flow, packet, anomaly, count);
 	}
 }
@@ -219,6 +220,6 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	fill_end(&to->end[SIDE_SERVER], flow, SIDE_SERVER);
 	snprintf(to->conn_state, sizeof(to->conn_state), "%s", conn_history_state(&flow->history));
 	memcpy(to->history, flow->history.text, sizeof(to->history));
-	memcpy(to->anomalies, flow->anomalies, sizeof(to->anomalies));
+	anomaly_counts_read(&flow->anomalies, to->anomalies);
 	end(tracker, event);
 }

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tcpwitness/decode/anomaly.h"
+#include "tcpwitness/flow/anomaly_counts.h"
 #include "tcpwitness/flow/flow_key.h"
 #include "tcpwitness/tcp/conn_history.h"
 #include "tcpwitness/tcp/tcp_conn.h"
@@ -56,27 +56,27 @@ struct flow {
 	uint64_t hash;
 	uint64_t id;          /* number of its first packet: unique, and the same on every run */
 	uint64_t previous_id; /* the incarnation before it on the same tuple; 0 = none known */
-	uint32_t hash_next;   /* links of the table; see flow_table.c */
-	uint32_t class_next;
-	uint32_t class_prev;
-	uint8_t flow_class;   /* enum flow_class */
-	uint8_t client_index; /* which end of the key (0 or 1) is the client */
-	uint8_t n_vlans;
-	uint8_t n_tunnels;
-	uint16_t vlans[PACKET_MAX_VLANS];
-	uint8_t tunnels[PACKET_MAX_TUNNELS];
-	uint16_t source;     /* index of file or interface of its first packet */
-	bool alerted;        /* something happened to it while an alarm was open for its server */
-	uint32_t signals;    /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
-	uint64_t touched_ns; /* when it last took its place in its class's queue; never goes backwards */
+	uint64_t touched_ns;  /* when it last took its place in its class's queue; never goes backwards */
 	uint64_t first_ns;
 	uint64_t last_ns;
-	uint64_t recorded_ns;               /* time of its last interim record, or of its beginning */
-	uint32_t n_interim;                 /* interim records so far */
-	struct flow_direction direction[2]; /* by enum conn_side that sent */
-	uint16_t anomalies[ANOMALY_COUNT];  /* saturating counts */
-	struct conn_history history;
+	uint64_t recorded_ns; /* time of its last interim record, or of its beginning */
 	struct tcp_conn conn;
+	struct flow_direction direction[2]; /* by enum conn_side that sent */
+	uint32_t hash_next;                 /* links of the table; see flow_table.c */
+	uint32_t class_next;
+	uint32_t class_prev;
+	uint32_t signals;   /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
+	uint32_t n_interim; /* interim records so far */
+	struct conn_history history;
+	uint16_t source; /* index of file or interface of its first packet */
+	uint16_t vlans[PACKET_MAX_VLANS];
+	uint8_t tunnels[PACKET_MAX_TUNNELS];
+	uint8_t n_vlans;
+	uint8_t n_tunnels;
+	uint8_t flow_class;   /* enum flow_class */
+	uint8_t client_index; /* which end of the key (0 or 1) is the client */
+	bool alerted;         /* something happened to it while an alarm was open for its server */
+	struct anomaly_counts anomalies;
 };
 
 /* Address and port of one side. */
