@@ -278,7 +278,16 @@ void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config 
 		.seq = syn->seq,
 		.flags = syn->flags,
 		.window = syn->window,
-		.options = syn->options,
+		.options = {
+			.present = syn->options_present & (uint16_t)~TCPOPT_SACK,
+			.mss = syn->mss,
+			.wscale = syn->wscale,
+			.fastopen_cookie_bytes = syn->fastopen_cookie_bytes,
+			.mptcp_subtype = syn->mptcp_subtype,
+			.ts_val = syn->ts_val,
+			.ts_ecr = syn->ts_ecr,
+			.layout = syn->layout,
+		},
 	};
 
 	tcp_conn_init(conn, config, &packet, verdict);

@@ -50,12 +50,16 @@ static uint8_t mptcp_of(const struct tcp_options *options)
 	return options->mptcp_subtype == MP_CAPABLE ? CONN_MPTCP_CAPABLE : CONN_MPTCP_JOIN;
 }
 
-void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window)
+void handshake_note_syn_options(struct segment *seg)
 {
+	const struct tcp_options *options = &seg->packet->options;
+	struct tcp_end *end = seg->sender;
 	enum { MAX_WSCALE = 14 }; /* RFC 7323 2.3 */
 
-	end->syn_layout = options->layout;
-	end->syn_window = window;
+	if (seg->sender_side == SIDE_CLIENT) {
+		seg->conn->syn_layout = options->layout;
+		seg->conn->syn_window = seg->packet->window;
+	}
 	end->mss = (options->present & TCPOPT_MSS) ? options->mss : 0;
 	end->wscale_ok = (options->present & TCPOPT_WSCALE) != 0;
 	end->wscale = options->wscale > MAX_WSCALE ? MAX_WSCALE : options->wscale;
@@ -79,7 +83,7 @@ static void note_syn_of(struct segment *seg)
 	sender->window_bytes = seg->packet->window;
 	sender->window_known = true;
 	sender->last_window = seg->packet->window;
-	handshake_note_syn_options(sender, &seg->packet->options, seg->packet->window);
+	handshake_note_syn_options(seg);
 	candidate_add(sender, seg->packet->seq);
 }
 

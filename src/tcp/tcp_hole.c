@@ -20,11 +20,28 @@ enum {
 
 enum sent { SENT_BEFORE, SENT_AFTER, SENT_UNKNOWN };
 
+static uint8_t bit_of(unsigned index)
+{
+	return (uint8_t)(1u << index);
+}
+
+static bool is_dated(const struct tcp_end *sender, const struct tcp_hole *hole)
+{
+	return (sender->holes_dated & bit_of((unsigned)(hole - sender->holes))) != 0;
+}
+
+bool hole_is_acknowledged(const struct tcp_end *sender, const struct tcp_hole *hole)
+{
+	return (sender->holes_acknowledged & bit_of((unsigned)(hole - sender->holes))) != 0;
+}
+
 static void hole_remove(struct tcp_end *sender, unsigned index)
 {
 	memmove(&sender->holes[index], &sender->holes[index + 1],
 		sizeof(sender->holes[0]) * (sender->n_holes - index - 1u));
 	sender->n_holes--;
+	sender->holes_dated = bits_without(sender->holes_dated, index);
+	sender->holes_acknowledged = bits_without(sender->holes_acknowledged, index);
 }
 
 /* What the other end has can only come late, and soon; what it does not have must be sent again. */
@@ -35,7 +52,7 @@ static void make_room(struct tcp_end *sender)
 	if (sender->n_holes < CONN_MAX_HOLES)
 		return;
 	for (unsigned i = sender->n_holes; i > 0; i--) {
-		if (sender->holes[i - 1].acknowledged)
+		if (hole_is_acknowledged(sender, &sender->holes[i - 1]))
 			index = i - 1;
 	}
 	hole_remove(sender, index);
@@ -47,13 +64,14 @@ void hole_open(struct segment *seg)
 	const struct tcp_options *options = &seg->packet->options;
 
 	make_room(sender);
+	if ((options->present & TCPOPT_TIMESTAMP) != 0)
+		sender->holes_dated |= bit_of(sender->n_holes);
 	sender->holes[sender->n_holes++] = (struct tcp_hole){
 		.left = sender->snd_nxt,
 		.right = seg->packet->seq,
 		.stamp = stamp_of(seg->conn, seg->now_ns),
 		.ip_id_before = sender->front_ip_id,
 		.ip_id_behind = seg->packet->ip_id,
-		.has_timestamp = (options->present & TCPOPT_TIMESTAMP) != 0,
 		.ts_behind = options->ts_val,
 	};
 }
@@ -63,11 +81,11 @@ void hole_open_acknowledged(struct segment *seg)
 	struct tcp_end *receiver = seg->receiver;
 
 	make_room(receiver);
+	receiver->holes_acknowledged |= bit_of(receiver->n_holes);
 	receiver->holes[receiver->n_holes++] = (struct tcp_hole){
 		.left = receiver->snd_nxt,
 		.right = seg->packet->ack,
 		.stamp = stamp_of(seg->conn, seg->now_ns),
-		.acknowledged = true,
 	};
 }
 
@@ -100,6 +118,13 @@ const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, ui
 	return found;
 }
 
+void holes_forget(struct tcp_end *sender)
+{
+	sender->n_holes = 0;
+	sender->holes_dated = 0;
+	sender->holes_acknowledged = 0;
+}
+
 /* A piece cut out of a hole's middle leaves its left part: the right one is given up, as the table is small. */
 void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
 {
@@ -128,11 +153,11 @@ bool hole_acknowledge(struct tcp_end *sender, uint32_t limit)
 
 	for (unsigned i = 0; i < sender->n_holes; i++) {
 		struct tcp_hole *hole = &sender->holes[i];
-		if (hole->acknowledged || seq_geq(hole->left, limit))
+		if (hole_is_acknowledged(sender, hole) || seq_geq(hole->left, limit))
 			continue;
 		any = true;
 		if (seq_leq(hole->right, limit))
-			hole->acknowledged = true;
+			sender->holes_acknowledged |= bit_of(i);
 		else
 			hole->left = limit;
 	}
@@ -142,7 +167,7 @@ bool hole_acknowledge(struct tcp_end *sender, uint32_t limit)
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
 {
 	for (unsigned i = 0; i < sender->n_holes; i++) {
-		if (!sender->holes[i].acknowledged && seq_lt(sender->holes[i].left, limit))
+		if (!hole_is_acknowledged(sender, &sender->holes[i]) && seq_lt(sender->holes[i].left, limit))
 			return true;
 	}
 	return false;
@@ -154,7 +179,8 @@ static enum sent sent_by_timestamp(const struct segment *seg, const struct tcp_h
 {
 	const struct tcp_options *options = &seg->packet->options;
 
-	if (!hole->has_timestamp || (options->present & TCPOPT_TIMESTAMP) == 0 || options->ts_val == hole->ts_behind)
+	if (!is_dated(seg->sender, hole) || (options->present & TCPOPT_TIMESTAMP) == 0 ||
+	    options->ts_val == hole->ts_behind)
 		return SENT_UNKNOWN; /* the same tick of the sender's clock */
 	return seq_lt(options->ts_val, hole->ts_behind) ? SENT_BEFORE : SENT_AFTER;
 }

@@ -57,7 +57,14 @@ static void hold_syn(struct segment *seg)
 		.seq = packet->seq,
 		.window = packet->window,
 		.flags = packet->flags,
-		.options = packet->options,
+		.options_present = packet->options.present,
+		.mss = packet->options.mss,
+		.wscale = packet->options.wscale,
+		.fastopen_cookie_bytes = packet->options.fastopen_cookie_bytes,
+		.mptcp_subtype = packet->options.mptcp_subtype,
+		.ts_val = packet->options.ts_val,
+		.ts_ecr = packet->options.ts_ecr,
+		.layout = packet->options.layout,
 	};
 	seg->verdict->kind = CONN_TRACK_ONLY;
 }
@@ -119,7 +126,7 @@ static bool note_overtaken_syn(struct segment *seg)
 	sender->syns = 1;
 	sender->out_of_order++;
 	seg->conn->direction_certain = true;
-	handshake_note_syn_options(sender, &seg->packet->options, seg->packet->window);
+	handshake_note_syn_options(seg);
 	segment_anomaly(seg, ANOMALY_OUT_OF_ORDER);
 	return true;
 }
@@ -143,7 +150,7 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 	    (sender->state != TCPS_CLOSED || conn->unreachable))
 		return judge_syn_in_handshake(seg);
 	if (same_syn && is_repeat_behind_synack(seg)) {
-		handshake_note_syn_options(seg->sender, &seg->packet->options, seg->packet->window);
+		handshake_note_syn_options(seg);
 		seg->conn->direction_certain = true;
 		return CONN_ACCEPT;
 	}

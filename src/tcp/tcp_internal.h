@@ -163,6 +163,14 @@ enum segment_copy segment_copy_of(const struct segment *seg);
 bool segment_is_recent(const struct segment *seg);
 void segment_remember(struct segment *seg);
 
+/* Without the bit of that index: those above it move down, as in the array that the bits belong to. */
+static inline uint8_t bits_without(uint8_t bits, unsigned index)
+{
+	unsigned below = (1u << index) - 1;
+
+	return (uint8_t)((bits & below) | ((bits >> 1) & ~below));
+}
+
 /* tcp_sequence.c: where a segment stands in its sender's and receiver's sequence space. */
 
 /* False: its numbers are implausible, nothing may follow from it (verdict kind and anomalies are set). */
@@ -188,13 +196,19 @@ void hole_note_front(struct segment *seg);
 /* A hole that overlaps [left, right), the last one, and the number of missing numbers of all; null and 0 without. */
 const struct tcp_hole *hole_find(const struct tcp_end *sender, uint32_t left, uint32_t right, uint32_t *missing);
 
+/* There are none any more. */
+void holes_forget(struct tcp_end *sender);
+
 /* Takes [left, right) out of the holes. */
 void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right);
 
 /* The other end has all below limit; true when something of it was in a hole that it had not acknowledged before. */
 bool hole_acknowledge(struct tcp_end *sender, uint32_t limit);
 
-/* The segment, which fills the hole, was sent before the one behind it: it is no repeat. */
+/* The other end has what was in it. */
+bool hole_is_acknowledged(const struct tcp_end *sender, const struct tcp_hole *hole);
+
+/* The segment, which fills a hole of its sender, was sent before the one behind it: it is no repeat. */
 bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole);
 
 /* True when something the sender sent before sequence number limit was neither seen nor acknowledged. */
@@ -235,13 +249,13 @@ bool loss_of_first_shown(const struct segment *seg, uint32_t seq);
 void loss_note_acknowledgement(struct segment *seg); /* D-SACK: the receiver sent what the sender had */
 
 /* tcp_handshake.c */
-void handshake_note_syn_options(struct tcp_end *end, const struct tcp_options *options, uint16_t window);
-void handshake_choose_synack(struct segment *seg);  /* of several, the one that this segment acknowledges */
-void handshake_listened_again(struct segment *seg); /* before a SYN or SYN-ACK is applied */
-void handshake_syn(struct segment *seg);            /* SYN without ACK, not a new incarnation */
-bool handshake_synack(struct segment *seg);         /* false: answers no SYN of ours; nothing may follow from it */
-bool handshake_ack(struct segment *seg);            /* any other segment with ACK; false as above */
-void handshake_infer_opened(struct segment *seg);   /* segments of an open connection whose opening was not seen */
+void handshake_note_syn_options(struct segment *seg); /* of its sender */
+void handshake_choose_synack(struct segment *seg);    /* of several, the one that this segment acknowledges */
+void handshake_listened_again(struct segment *seg);   /* before a SYN or SYN-ACK is applied */
+void handshake_syn(struct segment *seg);              /* SYN without ACK, not a new incarnation */
+bool handshake_synack(struct segment *seg);           /* false: answers no SYN of ours; nothing may follow from it */
+bool handshake_ack(struct segment *seg);              /* any other segment with ACK; false as above */
+void handshake_infer_opened(struct segment *seg);     /* segments of an open connection whose opening was not seen */
 
 /* tcp_close.c */
 void close_segment(struct segment *seg);      /* FIN and its acknowledgements */

@@ -51,12 +51,10 @@ void loss_note_syn_received(struct segment *seg)
 
 static void repeated_remove(struct tcp_end *sender, unsigned index)
 {
-	unsigned below = (1u << index) - 1;
-
 	sender->n_repeated--;
 	memmove(&sender->repeated[index], &sender->repeated[index + 1],
 		sizeof(sender->repeated[0]) * (sender->n_repeated - index));
-	sender->repeated_dated = (uint8_t)((sender->repeated_dated & below) | ((sender->repeated_dated >> 1) & ~below));
+	sender->repeated_dated = bits_without(sender->repeated_dated, index);
 }
 
 /*
@@ -72,7 +70,6 @@ static void repeated_add(struct segment *seg)
 	sender->repeated[sender->n_repeated].left = seg->packet->seq;
 	sender->repeated[sender->n_repeated].right = seg->end;
 	sender->repeated[sender->n_repeated].ts_val = seg->packet->options.ts_val;
-	/* The bit of an unused one is 0. */
 	if ((seg->packet->options.present & TCPOPT_TIMESTAMP) != 0 && sender->una_known &&
 	    sender->snd_una == seg->packet->seq)
 		sender->repeated_dated |= (uint8_t)(1u << sender->n_repeated);

@@ -56,7 +56,7 @@ static void resynchronise(struct segment *seg, struct tcp_end *end, uint32_t nex
 {
 	segment_anomaly(seg, ANOMALY_UNSEEN_SEGMENT);
 	end->stray_known = false;
-	end->n_holes = 0;
+	holes_forget(end);
 	end->snd_nxt = next;
 	end->close_may_be_unseen = true;
 }
@@ -212,7 +212,7 @@ static enum segment_class classify_late(const struct segment *seg, uint32_t *mis
 		*missing += seg->end - sender->snd_nxt;
 	if (hole != NULL && hole_was_overtaken(seg, hole))
 		return SEGMENT_OUT_OF_ORDER;
-	if (hole != NULL && !hole->acknowledged)
+	if (hole != NULL && !hole_is_acknowledged(sender, hole))
 		return SEGMENT_REPEAT_UNSEEN;
 	return sender->una_known && seq_leq(seen_end, sender->snd_una) ? SEGMENT_REPEAT_NEEDLESS : SEGMENT_REPEAT_SEEN;
 }

@@ -79,6 +79,10 @@ struct flow {
 	struct anomaly_counts anomalies;
 };
 
+/* The budget holds as many connections as their size allows: what makes them larger is to be decided, not to happen. */
+_Static_assert(sizeof(struct flow) <= 1696,
+	       "struct flow has grown: find room in it, or say the new size in the documents");
+
 /* Address and port of one side. */
 static inline struct ip_addr flow_addr(const struct flow *flow, enum conn_side side)
 {

@@ -97,7 +97,7 @@ enum conn_mptcp {
 enum {
 	CONN_MAX_SYN_CANDIDATES = 4,
 	CONN_MAX_HOLES = 4,
-	CONN_MAX_PENDING = 6,
+	CONN_MAX_PENDING = 4, /* an opening, both halves of a close, a reset; what comes beyond is left out */
 	CONN_MAX_RECENT = 8,
 	CONN_MAX_REPEATS = 4,
 	CONN_MAX_HEADS = 4,
@@ -108,11 +108,9 @@ struct tcp_hole {
 	uint32_t left;
 	uint32_t right;
 	uint32_t stamp;        /* when the segment behind it passed */
-	uint32_t ts_behind;    /* TSval of that segment, if has_timestamp */
+	uint32_t ts_behind;    /* TSval of that segment, if in holes_dated */
 	uint16_t ip_id_before; /* IPv4 identification of the segment before it; 0 = unknown */
 	uint16_t ip_id_behind;
-	bool has_timestamp;
-	bool acknowledged; /* the other end has it: only the tap misses it */
 };
 
 /*
@@ -137,8 +135,6 @@ struct tcp_end {
 
 	uint64_t last_ns;       /* time of its last segment */
 	uint64_t payload_bytes; /* each sequence number once */
-
-	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
 
 	/* Sequence space. */
 	uint32_t iss;        /* sequence number of its SYN */
@@ -166,6 +162,8 @@ struct tcp_end {
 	uint32_t fin_stamp;                       /* when its FIN passed first */
 	uint32_t rst_sent_stamp;                  /* when its last RST passed, taken or not */
 	uint32_t rst_refused_stamp;               /* when it sent a RST that was only in the window */
+
+	struct tcp_hole holes[CONN_MAX_HOLES]; /* oldest first */
 
 	/* Counters. */
 	uint32_t syns; /* SYN or SYN-ACK segments, repeats included */
@@ -205,11 +203,8 @@ struct tcp_end {
 	uint32_t recent_hash[CONN_MAX_RECENT];
 	uint16_t recent_ip_id[CONN_MAX_RECENT];
 
-	uint32_t syn_layout; /* of its SYN, as below */
-	uint16_t mss;        /* 0 = not offered */
-	uint16_t syn_flags;  /* SEG_* */
-	uint16_t syn_window;
-
+	uint16_t mss;         /* 0 = not offered */
+	uint16_t syn_flags;   /* SEG_* */
 	uint16_t last_window; /* as in the header, for duplicate ACKs */
 	uint16_t front_ip_id; /* IPv4 identification of the segment that ends at snd_nxt; 0 = unknown */
 	uint16_t last_ip_id;
@@ -226,6 +221,8 @@ struct tcp_end {
 	uint8_t next_head;
 	uint8_t next_recent;
 	uint8_t n_holes;
+	uint8_t holes_dated;        /* a bit for each of holes, as those that follow; the bits of unused ones are 0 */
+	uint8_t holes_acknowledged; /* the other end has it: only the tap misses it */
 	uint8_t n_repeated;
 	uint8_t n_sacked;
 	uint8_t n_candidates;
@@ -234,7 +231,7 @@ struct tcp_end {
 	uint8_t probe;          /* enum probe of tcp_probe.c: its last segment was a probe that was not answered yet */
 	uint8_t wscale;         /* what its SYN offered */
 	uint8_t mptcp;          /* enum conn_mptcp: what its SYN offered */
-	uint8_t repeated_dated; /* a bit for each of repeated */
+	uint8_t repeated_dated; /* a bit for each of repeated; the bits of unused ones are 0 */
 
 	/* What is known of it. */
 	bool heard : 1;   /* at least one segment of this end was seen */
@@ -284,6 +281,23 @@ struct tcp_end {
 	bool ip_ids_of_host : 1;  /* they number those of others too */
 };
 
+/* A SYN as far as a connection may begin with it later. */
+struct packet_syn {
+	uint64_t time_ns;
+	uint64_t number;
+	uint32_t seq;
+	uint32_t ts_val; /* options: as in struct tcp_options, which has room for what no SYN carries */
+	uint32_t ts_ecr;
+	uint32_t layout;
+	uint16_t options_present;
+	uint16_t mss;
+	uint16_t window;
+	uint16_t flags;
+	uint8_t wscale;
+	uint8_t fastopen_cookie_bytes;
+	uint8_t mptcp_subtype;
+};
+
 struct tcp_conn {
 	struct tcp_end end[2]; /* by enum conn_side */
 	/*
@@ -291,36 +305,28 @@ struct tcp_conn {
 	 * never less than that. 0 = never.
 	 */
 	uint64_t stamps_from_ns;
-	uint8_t origin;         /* enum conn_origin */
-	bool direction_certain; /* client is known to be the client: its SYN was seen, or it took up a SYN-ACK */
-	bool unsolicited;       /* it began with a SYN-ACK that a RST answered */
-	bool established_once;  /* the client proved that it has the SYN-ACK */
-	bool refused;
-	bool unreachable;  /* an ICMP error answered the SYN */
-	bool synack_reset; /* client reset after SYN-ACK, before its ACK */
-	bool closed_by_known;
-	uint8_t closed_by; /* enum conn_side: who sent the first FIN or RST */
-	uint8_t rst_cause; /* enum conn_rst_cause: of the first RST that took effect */
 	uint64_t first_syn_ns;
 	uint64_t last_syn_ns;
-	uint64_t
-		later_syn_ns; /* when the last SYN behind the first one passed, be it a copy by the network; 0 = none */
+	uint64_t later_syn_ns; /* when the last SYN behind the first one passed, or a copy of one; 0 = none */
 	uint64_t first_synack_ns;
-	uint32_t rtt_client_us; /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
-	uint32_t rtt_server_us; /* SYN to SYN-ACK */
-
-	/* A SYN that might open the next incarnation while this one is not surely over. */
-	bool next_syn_held;
-	bool next_syn_challenged; /* a bare ACK answered it */
-	uint8_t next_syn_side;    /* enum conn_side that sent it */
-	struct packet_syn {
-		uint64_t time_ns;
-		uint64_t number;
-		uint32_t seq;
-		uint16_t window;
-		uint16_t flags;
-		struct tcp_options options;
-	} next_syn;
+	struct packet_syn next_syn; /* might open the next incarnation while this one is not surely over */
+	uint32_t rtt_client_us;     /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
+	uint32_t rtt_server_us;     /* SYN to SYN-ACK */
+	uint32_t syn_layout;        /* of the client's SYN */
+	uint16_t syn_window;
+	uint8_t origin;        /* enum conn_origin */
+	uint8_t rst_cause;     /* enum conn_rst_cause: of the first RST that took effect */
+	uint8_t closed_by;     /* enum conn_side: who sent the first FIN or RST */
+	uint8_t next_syn_side; /* enum conn_side that sent next_syn */
+	bool closed_by_known : 1;
+	bool next_syn_held : 1;
+	bool next_syn_challenged : 1; /* a bare ACK answered it */
+	bool direction_certain : 1;   /* client is known to be the client: its SYN was seen, or it took up a SYN-ACK */
+	bool unsolicited : 1;         /* it began with a SYN-ACK that a RST answered */
+	bool established_once : 1;    /* the client proved that it has the SYN-ACK */
+	bool refused : 1;
+	bool unreachable : 1;  /* an ICMP error answered the SYN */
+	bool synack_reset : 1; /* client reset after SYN-ACK, before its ACK */
 };
 
 struct tcp_transition {
