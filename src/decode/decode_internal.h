@@ -115,6 +115,8 @@ enum decode_result decode_cisco_hdlc(struct decode_context *context, struct curs
 enum decode_result decode_pppoe(struct decode_context *context, struct cursor in);
 enum decode_result decode_ip(struct decode_context *context, struct cursor in);
 enum decode_result decode_ipv4(struct decode_context *context, struct cursor in);
+/* False: options that make every receiver drop the packet. */
+bool ipv4_options_are_possible(const uint8_t *options, uint32_t n_bytes);
 enum decode_result decode_ipv6(struct decode_context *context, struct cursor in);
 /* Puts a fragment to its datagram. DECODE_TCP: *datagram is complete, and context goes on inside it. */
 enum decode_result decode_add_fragment(struct decode_context *context, const struct fragment *fragment,

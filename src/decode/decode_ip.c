@@ -133,6 +133,10 @@ enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)
 	context->packet->ip_bytes = saturate_u16(in.wire_bytes);
 	if (!cursor_skip(&in, header_bytes))
 		return DECODE_TRUNCATED_IPV4;
+	/* A quoted header is as some router left it. */
+	if (!context->is_quote &&
+	    !ipv4_options_are_possible(header + IPV4_HEADER_MIN_BYTES, header_bytes - IPV4_HEADER_MIN_BYTES))
+		return DECODE_BAD_IPV4_OPTIONS;
 	is_fragment = (load_be16(header + 6) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0;
 	if (!ipv4_checksum_is_good(context, header, header_bytes, total_bytes)) {
 		/* Fragments and ICMP errors have no other checksum to tell rewriting from what the receiver drops. */

@@ -34,6 +34,7 @@ static const char *const result_names[] = {
 	[DECODE_BAD_IPV4_HEADER_LENGTH] = "bad_ipv4_header_length",
 	[DECODE_BAD_IPV4_TOTAL_LENGTH] = "bad_ipv4_total_length",
 	[DECODE_BAD_IPV4_CHECKSUM] = "bad_ipv4_checksum",
+	[DECODE_BAD_IPV4_OPTIONS] = "bad_ipv4_options",
 	[DECODE_TRUNCATED_IPV6] = "truncated_ipv6",
 	[DECODE_BAD_IPV6_VERSION] = "bad_ipv6_version",
 	[DECODE_BAD_IPV6_LENGTH] = "bad_ipv6_length",

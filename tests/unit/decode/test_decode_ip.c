@@ -169,26 +169,63 @@ static void a_fragment_with_a_bad_header_checksum_is_refused(void **state)
 	expect_result(test, &frame, DECODE_BAD_IPV4_CHECKSUM);
 }
 
+static struct frame build_with_options(struct decode_test *test, const void *options, uint32_t n_bytes)
+{
+	pb_ethernet(pb_reset(&test->pb));
+	pb_ipv4(&test->pb, "10.0.0.1", "10.0.0.2");
+	pb_data(&test->pb, options, n_bytes);
+	pb_header(&test->pb, PB_IPV4)[0] = (uint8_t)(0x45 + n_bytes / 4);
+	pb_header(&test->pb, PB_IPV4)[9] = 6;
+	pb_tcp(&test->pb, &(struct pb_tcp){ .src_port = 1, .dst_port = 2, .flags = "S" });
+	return pb_frame(&test->pb);
+}
+
 /* IP (options (RR, EOL)) 10.0.0.1.1 > 10.0.0.2.2: Flags [S] */
 static void options_are_passed_over(void **state)
 {
 	struct decode_test *test = *state;
 	static const uint8_t ip_options[8] = { 7, 7, 4, 0, 0, 0, 0, 0 };
-	struct frame frame;
+	struct frame frame = build_with_options(test, ip_options, sizeof(ip_options));
 
-	pb_ethernet(pb_reset(&test->pb));
-	pb_ipv4(&test->pb, "10.0.0.1", "10.0.0.2");
-	pb_data(&test->pb, ip_options, sizeof(ip_options));
-	pb_header(&test->pb, PB_IPV4)[0] = 0x47;
-	pb_header(&test->pb, PB_IPV4)[9] = 6;
-	pb_tcp(&test->pb, &(struct pb_tcp){ .src_port = 1, .dst_port = 2, .flags = "S" });
-	frame = pb_frame(&test->pb);
 	expect_result(test, &frame, DECODE_TCP);
 	assert_int_equal(test->packet.dst_port, 2);
 	assert_int_equal(test->packet.checksum, CHECKSUM_GOOD);
 	/* Cut inside the options. */
 	frame.captured_bytes = 14 + 24;
 	expect_result(test, &frame, DECODE_TRUNCATED_IPV4);
+}
+
+/* Each of them was sent to a host running Linux 6.18, which took and dropped them as here. */
+static void options_that_no_host_takes_are_refused(void **state)
+{
+	static const struct {
+		uint8_t n_bytes;
+		uint8_t options[8];
+		enum decode_result result;
+	} rows[] = {
+		{ 4, { 0x82, 0x00 }, DECODE_BAD_IPV4_OPTIONS },       /* length 0 */
+		{ 4, { 0x82, 0x01 }, DECODE_BAD_IPV4_OPTIONS },       /* shorter than its own head */
+		{ 4, { 0x82, 0x05 }, DECODE_BAD_IPV4_OPTIONS },       /* beyond the header */
+		{ 4, { 1, 1, 1, 0x82 }, DECODE_BAD_IPV4_OPTIONS },    /* no room for its length */
+		{ 4, { 0x07, 0x02 }, DECODE_BAD_IPV4_OPTIONS },       /* a recorded route without pointer */
+		{ 8, { 0x07, 0x07, 0x03 }, DECODE_BAD_IPV4_OPTIONS }, /* its pointer into its head */
+		{ 8, { 0x07, 0x07, 0x08 }, DECODE_TCP },              /* full */
+		{ 4, { 0x83, 0x02 }, DECODE_BAD_IPV4_OPTIONS },       /* a source route without pointer */
+		{ 4, { 0x44, 0x03, 0x05 }, DECODE_BAD_IPV4_OPTIONS }, /* timestamps without flags */
+		{ 8, { 0x44, 0x08, 0x04 }, DECODE_BAD_IPV4_OPTIONS }, /* their pointer into their head */
+		{ 4, { 0x44, 0x04, 0x05, 0x00 }, DECODE_TCP },        /* room for none */
+		{ 4, { 0x55, 0x04, 0x99, 0x99 }, DECODE_TCP },        /* unknown */
+		{ 4, { 0x82, 0x02 }, DECODE_TCP },                    /* a security label without level */
+		{ 8, { 0x00, 0x82, 0xff, 0x07, 0x01 }, DECODE_TCP },  /* what is behind the end does not count */
+		{ 8, { 0x94, 0x04, 0, 0, 1, 1, 1, 1 }, DECODE_TCP },  /* router alert, no end */
+	};
+	struct decode_test *test = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct frame frame = build_with_options(test, rows[i].options, rows[i].n_bytes);
+
+		expect_result(test, &frame, rows[i].result);
+	}
 }
 
 static void other_protocols_are_sound_and_not_tcp(void **state)
@@ -234,6 +271,7 @@ int main(void)
 		DECODE_TEST(rewritten_addresses_are_accepted_from_the_third_segment_on),
 		DECODE_TEST(a_fragment_with_a_bad_header_checksum_is_refused),
 		DECODE_TEST(options_are_passed_over),
+		DECODE_TEST(options_that_no_host_takes_are_refused),
 		DECODE_TEST(other_protocols_are_sound_and_not_tcp),
 		DECODE_TEST(an_authentication_header_is_passed_over_once),
 	};
