@@ -66,6 +66,28 @@ static bool fill_fastopen(struct tcp_options *options, uint8_t cookie_bytes)
 	return true;
 }
 
+/*
+ * RFC 8684 3.3.1: a DSS option on a segment without payload only acknowledges data, unless it maps some: then it closes
+ * (3.3.3).
+ */
+static bool is_mptcp_signal(const uint8_t *data, uint8_t n_bytes)
+{
+	enum { DATA_SEQUENCE_SIGNAL = 2, HAS_MAPPING = 0x04 };
+
+	return data[0] >> 4 != DATA_SEQUENCE_SIGNAL || (n_bytes > 1 && (data[1] & HAS_MAPPING) != 0);
+}
+
+static bool fill_mptcp(struct tcp_options *options, const uint8_t *data, uint8_t n_bytes)
+{
+	if (n_bytes == 0)
+		return false;
+	options->mptcp_subtype = data[0] >> 4;
+	options->present |= TCPOPT_MPTCP;
+	if (is_mptcp_signal(data, n_bytes))
+		options->present |= TCPOPT_MPTCP_SIGNAL;
+	return true;
+}
+
 static bool fill_flag(struct tcp_options *options, uint16_t option, bool is_well_formed)
 {
 	if (is_well_formed)
@@ -105,9 +127,7 @@ static bool fill_option(struct packet *packet, uint8_t kind, const uint8_t *data
 	case OPTION_AO:
 		return fill_flag(options, TCPOPT_AO, n_bytes >= 2);
 	case OPTION_MPTCP:
-		if (n_bytes > 0)
-			options->mptcp_subtype = data[0] >> 4;
-		return fill_flag(options, TCPOPT_MPTCP, n_bytes > 0);
+		return fill_mptcp(options, data, n_bytes);
 	case OPTION_FASTOPEN:
 		return fill_fastopen(options, n_bytes);
 	case OPTION_EXPERIMENT_1:

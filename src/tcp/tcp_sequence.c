@@ -368,7 +368,8 @@ static bool has_a_name(const struct segment *seg)
 
 /*
  * The same acknowledgement again, and nothing else said. RFC 5681 section 2 calls it a duplicate while something is
- * outstanding; otherwise it answers something that could not be accepted, or came twice.
+ * outstanding; otherwise it answers something that could not be accepted, or came twice. Multipath TCP sends such
+ * segments for what else it has to say, and they are no duplicates (RFC 8684 section 3).
  */
 static void note_repeated_ack(struct segment *seg)
 {
@@ -376,7 +377,7 @@ static void note_repeated_ack(struct segment *seg)
 	const struct tcp_end *receiver = seg->receiver;
 	const struct packet *packet = seg->packet;
 	bool is_bare = packet->payload_bytes == 0 && !segment_has(seg, SEG_SYN | SEG_FIN) && packet->window != 0 &&
-		       seg->class != SEGMENT_GAP;
+		       seg->class != SEGMENT_GAP && (packet->options.present & TCPOPT_MPTCP_SIGNAL) == 0;
 	bool is_same = sender->acked_any && packet->ack == sender->last_ack && packet->window == sender->last_window &&
 		       packet->seq == sender->snd_nxt;
 

@@ -123,6 +123,11 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 		options->present |= TCPOPT_SACK_PERMITTED;
 		return 1;
 	}
+	if (strcmp(word, "mptcp-close") == 0) {
+		options->present |= TCPOPT_MPTCP | TCPOPT_MPTCP_SIGNAL;
+		options->mptcp_subtype = 2;
+		return 1;
+	}
 	if (strcmp(word, "md5") == 0) {
 		options->present |= TCPOPT_MD5;
 		return 1;
@@ -177,6 +182,8 @@ static unsigned parse_field(struct scenario *s, struct packet *packet, char lett
 	} else if (strcmp(word, "mptcp") == 0) {
 		options->present |= TCPOPT_MPTCP;
 		options->mptcp_subtype = (uint8_t)number_of(words[1]);
+		if (options->mptcp_subtype != 2)
+			options->present |= TCPOPT_MPTCP_SIGNAL;
 	} else if (strcmp(word, "icmp") == 0) {
 		packet->icmp_error = (enum icmp_error_kind)number_of(words[1]);
 	} else {

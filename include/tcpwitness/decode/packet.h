@@ -32,6 +32,7 @@ enum {
 	TCPOPT_AO = 1 << 7,       /* RFC 5925 */
 	TCPOPT_MPTCP = 1 << 8,    /* RFC 8684 */
 	TCPOPT_OTHER = 1 << 9,
+	TCPOPT_MPTCP_SIGNAL = 1 << 10, /* with MPTCP: says more than what data has come */
 };
 
 struct tcp_options {

@@ -66,9 +66,9 @@ static const struct option_case cases[] = {
 	{ "MD5 too short", 17, { 19, 17 }, 0, ANOMALY_TCP_OPTION_MALFORMED },
 	{ "authentication", 16, { 29, 16 }, TCPOPT_AO, -1 },
 	{ "authentication without key", 3, { 29, 3, 1 }, 0, ANOMALY_TCP_OPTION_MALFORMED },
-	{ "multipath", 12, { 30, 12, 0x10 }, TCPOPT_MPTCP, -1 },
+	{ "multipath", 12, { 30, 12, 0x10 }, TCPOPT_MPTCP | TCPOPT_MPTCP_SIGNAL, -1 },
 	{ "multipath without subtype", 2, { 30, 2 }, 0, ANOMALY_TCP_OPTION_MALFORMED },
-	{ "multipath twice", 8, { 30, 4, 0x20, 0, 30, 4, 0x30, 0 }, TCPOPT_MPTCP, -1 },
+	{ "multipath twice", 8, { 30, 4, 0x20, 0, 30, 4, 0x30, 0 }, TCPOPT_MPTCP | TCPOPT_MPTCP_SIGNAL, -1 },
 	{ "Fast Open request", 2, { 34, 2 }, TCPOPT_FASTOPEN, -1 },
 	{ "Fast Open cookie", 10, { 34, 10 }, TCPOPT_FASTOPEN, -1 },
 	{ "Fast Open cookie of 2 bytes", 4, { 34, 4 }, 0, ANOMALY_TCP_OPTION_MALFORMED },
@@ -155,6 +155,25 @@ static void blocks_cookie_and_subtype_are_read(void **state)
 	assert_int_equal(packet.options.fastopen_cookie_bytes, 8);
 	decode(experimental, sizeof(experimental), true);
 	assert_int_equal(packet.options.fastopen_cookie_bytes, 4);
+}
+
+/* RFC 8684: whatever is not the acknowledgement of data alone, in any of several options. */
+static void multipath_says_more_than_an_acknowledgement(void **state)
+{
+	static const uint8_t data_ack[] = { 30, 8, 0x20, 0x01, 0, 0, 0, 9 };
+	static const uint8_t data_fin[] = { 30, 18, 0x20, 0x15, 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0, 0, 0, 1, 1, 1 };
+	static const uint8_t add_addr_and_data_ack[] = { 30, 4, 0x30, 1, 30, 8, 0x20, 0x01, 0, 0, 0, 9 };
+	static const uint8_t empty[] = { 30, 2, 0, 0 };
+
+	(void)state;
+	decode(data_ack, sizeof(data_ack), true);
+	assert_int_equal(packet.options.present, TCPOPT_MPTCP);
+	decode(data_fin, sizeof(data_fin), true);
+	assert_int_equal(packet.options.present, TCPOPT_MPTCP | TCPOPT_MPTCP_SIGNAL);
+	decode(add_addr_and_data_ack, sizeof(add_addr_and_data_ack), true);
+	assert_int_equal(packet.options.present, TCPOPT_MPTCP | TCPOPT_MPTCP_SIGNAL);
+	decode(empty, sizeof(empty), true);
+	assert_int_equal(packet.options.present, 0);
 }
 
 /* The layout tells stacks apart by order and padding, whatever the values. */
@@ -250,6 +269,7 @@ int main(void)
 		cmocka_unit_test(an_obsolete_option_of_wrong_length_is_both),
 		cmocka_unit_test(of_two_the_later_one_counts),
 		cmocka_unit_test(blocks_cookie_and_subtype_are_read),
+		cmocka_unit_test(multipath_says_more_than_an_acknowledgement),
 		cmocka_unit_test(the_layout_is_of_kinds_in_order),
 		cmocka_unit_test(options_cut_by_the_capture_are_not_malformed),
 		DECODE_TEST(a_frame_cut_inside_its_options_is_a_segment),
