@@ -216,7 +216,7 @@ void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
 	end_presume_since(seg, side, event, seg->number);
 }
 
-void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet)
+static void presume(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet, bool inferred)
 {
 	struct tcp_end *end = &seg->conn->end[side];
 	const uint8_t *place = memchr(end->pending, (int)event, end->n_pending);
@@ -230,7 +230,17 @@ void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event 
 	end->pending_stamp[end->n_pending] = stamp_of(seg->conn, seg->now_ns);
 	end->pending_packet[end->n_pending] = packet;
 	end->pending[end->n_pending++] = (uint8_t)event;
-	update(seg, side, false, false);
+	update(seg, side, false, inferred);
+}
+
+void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet)
+{
+	presume(seg, side, event, packet, false);
+}
+
+void end_presume_unseen(struct segment *seg, enum conn_side side, enum tcp_event event)
+{
+	presume(seg, side, event, 0, true);
 }
 
 bool end_contradict(struct segment *seg, enum conn_side side, enum tcp_event event)

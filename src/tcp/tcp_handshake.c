@@ -394,7 +394,7 @@ static bool server_without_synack(struct segment *seg)
 	/* A bare ACK: of an end in SYN_RCVD, or established since the tap missed more than the SYN-ACK. */
 	seg->sender->assumed = bare;
 	end_prove(seg, (enum conn_side)seg->sender_side, TCPE_SND_SYNACK, true);
-	end_presume(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
+	end_presume_unseen(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK);
 	return true;
 }
 

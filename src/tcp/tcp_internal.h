@@ -102,6 +102,9 @@ void end_presume(struct segment *seg, enum conn_side side, enum tcp_event event)
 /* The same, of a segment that passed before the one at hand: the packet of that number. */
 void end_presume_since(struct segment *seg, enum conn_side side, enum tcp_event event, uint64_t packet);
 
+/* The same, of a segment that the tap missed: the segment at hand tells of it. The step is inferred. */
+void end_presume_unseen(struct segment *seg, enum conn_side side, enum tcp_event event);
+
 /* A connection picked up in its middle: its opening was not seen, and so is inferred. */
 void end_begin_opened(struct segment *seg, enum conn_side side);
 
