@@ -143,6 +143,28 @@ static void believe_stray_fin(struct segment *seg)
 	end_prove(seg, segment_receiver_side(seg), TCPE_SND_FIN, true);
 }
 
+/*
+ * It ends where the receiver's acknowledgements do, and at its number was something else, a SYN or payload. What the tap
+ * missed there may have been a FIN.
+ */
+static bool is_at_other_number(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	uint32_t missing;
+
+	return sender->seq_known && sender->una_known && seg->end == sender->snd_una && !sender->fin_seen &&
+	       !sender->close_may_be_unseen && hole_find(sender, seg->end - 1, seg->end, &missing) == NULL;
+}
+
+/* Nothing comes behind a FIN, so nobody can have got it (RFC 9293 3.10.7.4): the segment is dropped. */
+static bool acknowledges_beyond_fin(const struct segment *seg)
+{
+	const struct tcp_end *receiver = seg->receiver;
+
+	return segment_has(seg, SEG_ACK) && receiver->fin_seen &&
+	       seq_gt(seg->packet->ack, seq_max(receiver->fin_seq + 1, receiver->snd_nxt));
+}
+
 bool sequence_plausible(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -161,7 +183,19 @@ bool sequence_plausible(struct segment *seg)
 			return reject_acknowledgement(seg);
 		resynchronise(seg, receiver, ack);
 	}
-	return segment_has(seg, SEG_FIN) ? fin_plausible(seg) : true;
+	if (segment_has(seg, SEG_FIN) && is_at_other_number(seg)) {
+		/* Some stacks take the acknowledgement of what ends where the window begins. */
+		if (segment_has(seg, SEG_ACK) && (!receiver->una_known || seq_gt(ack, receiver->snd_una)))
+			receiver->assumed = true;
+		return reject(seg, ANOMALY_FIN_OUT_OF_WINDOW);
+	}
+	if (segment_has(seg, SEG_FIN))
+		return fin_plausible(seg);
+	if (acknowledges_beyond_fin(seg)) {
+		sender->assumed = true;
+		return reject(seg, ANOMALY_ACK_BEYOND_FIN);
+	}
+	return true;
 }
 
 /* --- what the sender sent --- */
