@@ -13,6 +13,20 @@ static enum conn_side sender_side(const struct segment *seg)
 enum rst_class { RST_EXACT, RST_IN_WINDOW, RST_OUT_OF_WINDOW };
 
 /*
+ * At the number of its sender's FIN: some stacks number a RST behind a FIN so, or answer with it what crossed the FIN,
+ * and Linux believes it where the FIN was the last to come.
+ */
+static bool is_at_fin(const struct segment *seg)
+{
+	const struct tcp_end *sender = seg->sender;
+	const struct tcp_end *receiver = seg->receiver;
+	bool fin_was_last = receiver->state == TCPS_CLOSE_WAIT || receiver->state == TCPS_LAST_ACK ||
+			    receiver->state == TCPS_CLOSING;
+
+	return fin_was_last && sender->fin_seen && seg->packet->seq == sender->fin_seq;
+}
+
+/*
  * RFC 5961 3.2 asks for the receiver's exact RCV.NXT. The tap knows that only within limits: at
  * least what the receiver acknowledged, at most what the sender was seen to send.
  */
@@ -25,7 +39,7 @@ static enum rst_class classify(const struct segment *seg)
 
 	if (!receiver->acked_any)
 		return !sender->seq_known || seq == sender->snd_nxt ? RST_EXACT : RST_OUT_OF_WINDOW;
-	if (seq == receiver->last_ack || (sender->seq_known && seq == sender->snd_nxt))
+	if (seq == receiver->last_ack || (sender->seq_known && seq == sender->snd_nxt) || is_at_fin(seg))
 		return RST_EXACT;
 	if (sender->seq_known && seq_geq(seq, receiver->last_ack) && seq_leq(seq, sender->snd_nxt))
 		return RST_EXACT;
@@ -176,8 +190,12 @@ static void apply_reset(struct segment *seg)
 	 */
 	if (!segment_has(seg, SEG_ACK))
 		end_contradict(seg, sender_side(seg), TCPE_RCV_SYNACK);
-	/* RFC 9293 3.10.7.3: in SYN_SENT a RST without ACK may be the answer to an ACK that was not for this SYN. */
-	bool opens = sender->sure == TCPS_SYN_SENT || (sender->sure == TCPS_SYN_RCVD && sender->active_open);
+	/*
+	 * RFC 9293 3.10.7.3 and 3.10.7.4: before it is established, a RST without ACK may be the answer to an ACK that
+	 * was not for this SYN; a listener's own has the number behind its SYN.
+	 */
+	bool opens = sender->sure == TCPS_SYN_SENT ||
+		     (sender->sure == TCPS_SYN_RCVD && (sender->active_open || seg->packet->seq != sender->iss + 1));
 	if (opens && !segment_has(seg, SEG_ACK))
 		sender->assumed = true;
 	doubt_if_listening(seg);
