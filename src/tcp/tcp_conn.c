@@ -143,7 +143,10 @@ static void apply(struct segment *seg)
 	reset_contradicted(seg);
 	if (segment_has(seg, SEG_SYN)) {
 		if (segment_has(seg, SEG_FIN)) {
-			seg->verdict->kind = CONN_TRACK_ONLY; /* no stack accepts it (RFC 9293 3.10.7.2) */
+			/* Hardly a stack accepts it (RFC 9293 3.10.7.2); Linux may give up a TIME_WAIT for it. */
+			seg->verdict->kind = CONN_TRACK_ONLY;
+			if (seg->receiver->state == TCPS_TIME_WAIT)
+				seg->receiver->assumed = true;
 		} else if (segment_has(seg, SEG_ACK)) {
 			handshake_synack(seg);
 		} else {

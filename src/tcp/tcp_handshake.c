@@ -354,6 +354,9 @@ static bool leaves_syn_sent(struct segment *seg)
 		return reject_third_ack(seg, ANOMALY_THIRD_ACK_WRONG_ACK);
 	if (seq_leq(seg->packet->ack, receiver->snd_nxt))
 		candidate_choose(receiver, iss);
+	/* Where its SYN stands: a keep-alive, or an old connection that answers. */
+	if (seg->packet->seq == seg->sender->iss)
+		seg->sender->assumed = true;
 	opened(seg, false);
 	return true;
 }
@@ -410,7 +413,8 @@ static void leaves_syn_rcvd(struct segment *seg)
 		if (unseen)
 			segment_anomaly(seg, ANOMALY_THIRD_ACK_MISSING);
 		end_prove(seg, side, TCPE_RCV_ACK_OF_SYN, unseen);
-		if (unseen && seg->receiver->sure == TCPS_SYN_SENT)
+		/* Without a SYN-ACK that passed, only the server's word says that the client has one. */
+		if (unseen && sender->syn_seen && seg->receiver->sure == TCPS_SYN_SENT)
 			end_prove(seg, segment_receiver_side(seg), TCPE_RCV_SYNACK, true);
 	}
 	if (!seg->conn->established_once) {

@@ -168,6 +168,9 @@ static enum conn_verdict_kind judge_syn(struct segment *seg)
 			doubt_if_listening(seg->receiver);
 			seg->conn->later_syn_ns = seg->now_ns;
 			segment_anomaly(seg, ANOMALY_SYN_RETRANSMIT);
+			/* Whatever the other end sends: it asks again, so it was not answered (RFC 9293 3.8.1). */
+			if (sender->sure == TCPS_SYN_SENT)
+				end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_SYNACK);
 		}
 		seg->verdict->kind = CONN_TRACK_ONLY;
 		return CONN_TRACK_ONLY;
@@ -209,14 +212,18 @@ static enum conn_verdict_kind judge_answer(struct segment *seg)
 	return CONN_ACCEPT;
 }
 
-/* An end that is over answers a SYN that the tap has missed (RFC 9293 3.6.1). */
+/*
+ * An end that is over answers a SYN that the tap has missed (RFC 9293 3.6.1). That SYN has a number beyond those of the
+ * old connection; what acknowledges one of those, answers nothing.
+ */
 static enum conn_verdict_kind judge_synack(const struct segment *seg)
 {
 	const struct tcp_end *sender = seg->sender;
 	bool repeated = sender->syn_seen && seg->packet->seq == sender->iss;
-	bool of_old_syn = seg->receiver->syn_seen && seg->packet->ack == seg->receiver->iss + 1;
+	bool of_old_number = seg->receiver->syn_seen && seq_gt(seg->packet->ack, seg->receiver->iss) &&
+			     seq_leq(seg->packet->ack, seg->receiver->snd_nxt);
 
-	if (seg->conn->established_once && is_over(sender) && is_over(seg->receiver) && !repeated && !of_old_syn)
+	if (seg->conn->established_once && is_over(sender) && is_over(seg->receiver) && !repeated && !of_old_number)
 		return CONN_NEW_INCARNATION;
 	return CONN_ACCEPT;
 }
