@@ -113,6 +113,19 @@ static void first_fin(struct segment *seg)
 		end_prove_if_pending(seg, sender_side(seg), TCPE_RCV_FIN);
 }
 
+/*
+ * Its sender sends something else where its FIN stands: which of the two the receiver took, no acknowledgement tells,
+ * unless the FIN was acknowledged before.
+ */
+static void contest_fin(struct segment *seg, enum anomaly anomaly)
+{
+	struct tcp_end *receiver = seg->receiver;
+
+	segment_anomaly(seg, anomaly);
+	if (!receiver->acked_any || seq_leq(receiver->last_ack, seg->sender->fin_seq))
+		receiver->assumed = true;
+}
+
 static void fin_sent(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
@@ -140,7 +153,7 @@ static void fin_sent(struct segment *seg)
 		fin_repeated(seg);
 		return;
 	}
-	segment_anomaly(seg, ANOMALY_FIN_MOVED);
+	contest_fin(seg, ANOMALY_FIN_MOVED);
 }
 
 /* A FIN is read when everything before it was (RFC 9293 3.10.7.4): a hole delays it. */
@@ -222,6 +235,6 @@ void close_segment(struct segment *seg)
 	if (segment_has(seg, SEG_FIN))
 		fin_sent(seg);
 	else if (sender->fin_seen && seg->packet->payload_bytes > 0 && seq_gt(seg->end, sender->fin_seq))
-		segment_anomaly(seg, ANOMALY_DATA_AFTER_FIN);
+		contest_fin(seg, ANOMALY_DATA_AFTER_FIN);
 	presume_fin_read(seg);
 }
