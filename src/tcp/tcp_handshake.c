@@ -350,8 +350,12 @@ static bool leaves_syn_sent(struct segment *seg)
 		opened(seg, false);
 		return true;
 	}
-	if (!acknowledges_syn(receiver, seg->packet->ack, &iss) && seq_leq(seg->packet->ack, receiver->iss))
+	if (!acknowledges_syn(receiver, seg->packet->ack, &iss) && seq_leq(seg->packet->ack, receiver->iss)) {
+		/* RFC 9293 3.10.7.4 refuses it; Linux, having opened actively, takes what acknowledges nothing yet. */
+		if (receiver->active_open && seg->packet->ack == receiver->iss)
+			receiver->assumed = true;
 		return reject_third_ack(seg, ANOMALY_THIRD_ACK_WRONG_ACK);
+	}
 	if (seq_leq(seg->packet->ack, receiver->snd_nxt))
 		candidate_choose(receiver, iss);
 	/* Where its SYN stands: a keep-alive, or an old connection that answers. */

@@ -144,8 +144,8 @@ static void believe_stray_fin(struct segment *seg)
 }
 
 /*
- * It ends where the receiver's acknowledgements do, and at its number was something else, a SYN or payload. What the tap
- * missed there may have been a FIN.
+ * It ends where the receiver's acknowledgements do, and at its number was something else, a SYN or payload. What the
+ * tap missed there may have been a FIN.
  */
 static bool is_at_other_number(const struct segment *seg)
 {
