@@ -62,11 +62,11 @@ struct decode_context {
 	uint8_t depth;               /* IP headers, tunnels and inner Ethernet headers entered */
 	uint8_t n_vlan_tags;         /* seen; packet->n_vlans of them are stored */
 	bool is_quote;               /* inside an ICMP error: lengths may exceed what is there */
-	bool is_reassembled;         /* reading from the fragment table: only TCP is looked for */
+	bool is_reassembled;         /* reading from the fragment table, which the next fragment would overwrite */
 	bool ipv4_checksum_wrong;    /* innermost IPv4 header's: accepted if TCP's is wrong too, and explained */
 	bool is_on_wire;             /* in an Ethernet frame with a sender: the loopback interface's has none */
 	bool pseudo_header_unsure;   /* the addresses that the TCP checksum covers are not those of the packet */
-	const uint8_t *fragment_end; /* if is_reassembled: one past the first fragment's bytes */
+	const uint8_t *fragment_end; /* if is_reassembled and in no tunnel since: one past the first fragment's bytes */
 };
 
 /* Enters one more header of those that max_depth limits. False: there are too many. */
@@ -83,6 +83,7 @@ __attribute__((warn_unused_result)) static inline bool decode_enter_tunnel(struc
 
 	if (packet->n_tunnels < PACKET_MAX_TUNNELS)
 		packet->tunnels[packet->n_tunnels++] = (uint8_t)kind;
+	context->fragment_end = NULL;
 	return decode_descend(context);
 }
 
@@ -97,6 +98,16 @@ static inline uint32_t decode_path(const struct packet *packet)
 	for (unsigned i = 0; i < packet->n_tunnels; i++)
 		path = (path ^ (0x10000U | packet->tunnels[i])) * fnv_prime;
 	return (path ^ packet->tunnel_network) * fnv_prime;
+}
+
+/*
+ * Tunnels without ports: each fragment says what it is of. Of those over UDP only the first does, and they are not to
+ * be fragmented (RFC 7348 4.3, RFC 8926 4.1).
+ */
+static inline bool protocol_is_tunnel(uint8_t protocol)
+{
+	return protocol == IPPROTO_NR_GRE || protocol == IPPROTO_NR_IPV4 || protocol == IPPROTO_NR_IPV6 ||
+	       protocol == IPPROTO_NR_MPLS;
 }
 
 static inline uint16_t saturate_u16(uint32_t value)

@@ -53,8 +53,11 @@ enum decode_result decode_add_fragment(struct decode_context *context, const str
 				       struct frag_datagram *datagram)
 {
 	struct packet *packet = context->packet;
-	enum decode_result result = frag_table_add(context->decoder->fragments, fragment, packet->time_ns, datagram);
+	enum decode_result result;
 
+	if (context->is_reassembled)
+		return context->fragment_end == NULL ? DECODE_FRAGMENT_NESTED : DECODE_BAD_FRAGMENT;
+	result = frag_table_add(context->decoder->fragments, fragment, packet->time_ns, datagram);
 	if (result == DECODE_FRAGMENT_OVERLAP)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENT_OVERLAP);
 	if (result == DECODE_TCP) {
@@ -77,7 +80,7 @@ static enum decode_result decode_ipv4_fragment(struct decode_context *context, c
 	packet->was_fragmented = true;
 	if (context->is_quote && (offset & IPV4_OFFSET_MASK) == 0)
 		return decode_ip_payload(context, header[9], in);
-	if (context->is_quote || header[9] != IPPROTO_NR_TCP)
+	if (context->is_quote || (header[9] != IPPROTO_NR_TCP && !protocol_is_tunnel(header[9])))
 		return DECODE_FRAGMENT_HELD;
 	memset(&fragment, 0, sizeof(fragment));
 	fragment.key.src = packet->src;
@@ -180,8 +183,8 @@ enum decode_result decode_ip_payload(struct decode_context *context, uint8_t pro
 
 	if (protocol == IPPROTO_NR_TCP)
 		return decode_tcp(context, in);
-	/* An error about a tunnel says nothing of the connections inside; datagrams are kept only for TCP. */
-	if (context->is_quote || context->is_reassembled)
+	/* An error about a tunnel says nothing of the connections inside. */
+	if (context->is_quote)
 		return DECODE_NOT_TCP;
 	switch (protocol) {
 	case IPPROTO_NR_ICMP:

@@ -154,10 +154,8 @@ static enum decode_result join_fragment(struct decode_context *context, const ui
 	packet->was_fragmented = true;
 	if (context->is_quote)
 		return (offset & 0xfff8) == 0 ? DECODE_TCP : DECODE_FRAGMENT_HELD;
-	if (context->is_reassembled)
-		return DECODE_BAD_FRAGMENT;
 	/* Only the first fragment's word counts (RFC 8200 4.5), but senders that mean no harm repeat it in all. */
-	if (!is_tcp_or_extension(header[0]))
+	if (!is_tcp_or_extension(header[0]) && !protocol_is_tunnel(header[0]))
 		return DECODE_FRAGMENT_HELD;
 	memset(&fragment, 0, sizeof(fragment));
 	fragment.key.src = packet->src;

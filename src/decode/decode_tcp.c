@@ -214,7 +214,7 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	}
-	if (context->is_reassembled && context->fragment_end - in.data < packet->tcp_header_bytes)
+	if (context->fragment_end != NULL && context->fragment_end - in.data < packet->tcp_header_bytes)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
 	packet->payload_hash = hash_segment(in.data, in.captured_bytes);
 	packet->payload_head = hash_head(packet, &in);

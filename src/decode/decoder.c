@@ -44,6 +44,7 @@ static const char *const result_names[] = {
 	[DECODE_FRAGMENT_OVERLAP] = "fragment_overlap",
 	[DECODE_FRAGMENT_HEADER_SPLIT] = "fragment_header_split",
 	[DECODE_FRAGMENT_TABLE_FULL] = "fragment_table_full",
+	[DECODE_FRAGMENT_NESTED] = "fragment_nested",
 	[DECODE_TRUNCATED_GRE] = "truncated_gre",
 	[DECODE_BAD_GRE] = "bad_gre",
 	[DECODE_TRUNCATED_ERSPAN] = "truncated_erspan",

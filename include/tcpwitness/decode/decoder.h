@@ -69,6 +69,7 @@ enum decode_result {
 	DECODE_FRAGMENT_OVERLAP, /* overlaps with other content, or inside the TCP header: the datagram is dropped */
 	DECODE_FRAGMENT_HEADER_SPLIT, /* first fragment ends inside the TCP header and the rest did not come */
 	DECODE_FRAGMENT_TABLE_FULL,
+	DECODE_FRAGMENT_NESTED, /* a fragment in a tunnel whose own packet came in fragments: not put together */
 	DECODE_TRUNCATED_GRE,
 	DECODE_BAD_GRE,
 	DECODE_TRUNCATED_ERSPAN,

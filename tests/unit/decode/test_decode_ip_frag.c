@@ -430,19 +430,40 @@ static void extension_headers_inside_the_datagram_are_walked(void **state)
 	assert_true(has_anomaly(test, ANOMALY_FRAGMENTED_TCP_HEADER));
 }
 
-/* Only TCP is put together: a tunnel inside is not followed, and a fragment in what was fragmented is refused. */
-static void nothing_but_tcp_is_looked_for_in_a_datagram(void **state)
+/* ERSPAN makes full frames longer than what the path takes: 10.0.0.1 > 10.0.0.2: GRE, an Ethernet frame in it. */
+static void a_tunnel_is_followed_behind_its_fragments(void **state)
 {
 	struct decode_test *test = *state;
 
-	pb_ethernet(pb_reset(&whole));
-	pb_ipv6(&whole, "2001:db8::1", "2001:db8::2");
-	pb_ipv6_extension(&whole, 60, 0);
-	pb_ipv4(&whole, "10.0.0.1", "10.0.0.2");
-	pb_tcp(&whole, &(struct pb_tcp){ .src_port = 1000, .dst_port = 2000, .flags = "S" });
-	pb_frame(&whole);
-	expect_fragment(test, 0, 24, DECODE_FRAGMENT_HELD);
-	expect_fragment(test, 24, 24, DECODE_NOT_TCP);
+	for (unsigned version = 4; version <= 6; version += 2) {
+		pb_ethernet(pb_reset(&whole));
+		if (version == 4)
+			pb_ipv4(&whole, "10.0.0.1", "10.0.0.2");
+		else
+			pb_ipv6(&whole, "2001:db8::1", "2001:db8::2");
+		pb_erspan(&whole, 2);
+		pb_ethernet(&whole);
+		pb_ipv4(&whole, "192.0.2.1", "192.0.2.2");
+		pb_tcp(&whole, &(struct pb_tcp){ .src_port = 1000, .dst_port = 2000, .flags = "P.", .ack = 1 });
+		pb_pattern(&whole, 1460);
+		pb_frame(&whole);
+		/* TCP's header is cut, but by the tunnel: its sender has no part in that. */
+		expect_fragment(test, 56, 1474, DECODE_FRAGMENT_HELD);
+		expect_fragment(test, 0, 56, DECODE_TCP);
+		assert_int_equal(test->packet.n_tunnels, 1);
+		expect_address(&test->packet.src, "192.0.2.1");
+		assert_int_equal(test->packet.dst_port, 2000);
+		assert_int_equal(test->packet.payload_bytes, 1460);
+		assert_int_equal(test->packet.ip_bytes, 1500);
+		assert_int_equal(test->packet.checksum, CHECKSUM_GOOD);
+		assert_true(anomaly_set_empty(&test->packet.anomalies));
+	}
+}
+
+/* The table's bytes are read where they lie, so only one level is put together, and the other refused by name. */
+static void fragments_in_what_was_fragmented_are_refused(void **state)
+{
+	struct decode_test *test = *state;
 
 	pb_ethernet(pb_reset(&whole));
 	pb_ipv6(&whole, "2001:db8::1", "2001:db8::2");
@@ -453,6 +474,34 @@ static void nothing_but_tcp_is_looked_for_in_a_datagram(void **state)
 	pb_frame(&whole);
 	expect_fragment(test, 0, 24, DECODE_FRAGMENT_HELD);
 	expect_fragment(test, 24, 12, DECODE_BAD_FRAGMENT);
+
+	pb_ethernet(pb_reset(&whole));
+	pb_ipv6(&whole, "2001:db8::1", "2001:db8::2");
+	pb_ipv4(&whole, "10.0.0.1", "10.0.0.2");
+	pb_tcp(&whole, &(struct pb_tcp){ .src_port = 1000, .dst_port = 2000, .flags = "S" });
+	pb_frame(&whole);
+	pb_header(&whole, PB_IPV4)[6] = 0x20;
+	pb_fix_ipv4_checksum(&whole);
+	expect_fragment(test, 0, 24, DECODE_FRAGMENT_HELD);
+	expect_fragment(test, 24, 16, DECODE_FRAGMENT_NESTED);
+}
+
+/* Fragments of UDP do not say by themselves whether they are a tunnel's, and are not kept. */
+static void fragments_of_tunnels_over_udp_are_not_kept(void **state)
+{
+	struct decode_test *test = *state;
+
+	pb_ethernet(pb_reset(&whole));
+	pb_ipv4(&whole, "10.0.0.1", "10.0.0.2");
+	pb_udp(&whole, 50000, 4789);
+	pb_vxlan(&whole, 7);
+	pb_ethernet(&whole);
+	pb_ipv4(&whole, "192.0.2.1", "192.0.2.2");
+	pb_tcp(&whole, &(struct pb_tcp){ .src_port = 1000, .dst_port = 2000, .flags = "S" });
+	pb_frame(&whole);
+	expect_fragment(test, 0, 24, DECODE_FRAGMENT_HELD);
+	expect_fragment(test, 24, 46, DECODE_FRAGMENT_HELD);
+	assert_int_equal(decoder_get_stats(test->decoder)->fragments_reassembled, 0);
 }
 
 int main(void)
@@ -480,7 +529,9 @@ int main(void)
 		DECODE_TEST(fragments_cut_by_the_capture_still_give_the_segment),
 		DECODE_TEST(an_atomic_fragment_is_processed_by_itself),
 		DECODE_TEST(extension_headers_inside_the_datagram_are_walked),
-		DECODE_TEST(nothing_but_tcp_is_looked_for_in_a_datagram),
+		DECODE_TEST(a_tunnel_is_followed_behind_its_fragments),
+		DECODE_TEST(fragments_in_what_was_fragmented_are_refused),
+		DECODE_TEST(fragments_of_tunnels_over_udp_are_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
