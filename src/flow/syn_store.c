@@ -419,7 +419,10 @@ void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const st
 
 void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry)
 {
-	parts_of(store, entry).more->n_duplicates++;
+	struct syn_more *more = parts_of(store, entry).more;
+
+	assert(more != NULL); /* syn_store_reserve made it */
+	more->n_duplicates++;
 }
 
 void syn_store_set_alerted(struct syn_entry *entry)

@@ -286,32 +286,11 @@ static void note_ip_id(struct segment *seg)
 	sender->last_ip_id = ip_id;
 }
 
-/*
- * It had more to send (no PSH, RFC 9293 3.9.1.2: the last segment of what was handed over has it), all that passed is
- * acknowledged, the window is open, and yet it paused: what comes now was sent before, and lost.
- */
-static bool paused_amid(const struct segment *seg)
-{
-	const struct tcp_end *sender = seg->sender;
-	const struct tcp_end *receiver = seg->receiver;
-	uint64_t heard_ns = receiver->last_ns > sender->last_ns ? receiver->last_ns : sender->last_ns;
-
-	return seg->class == SEGMENT_NEXT && segment_occupies(seg) && sender->more_to_come && sender->una_known &&
-	       sender->snd_una == sender->snd_nxt && receiver->edge_known && seq_leq(seg->end, receiver->right_edge) &&
-	       !end_may_not_have_it(seg, (enum conn_side)seg->sender_side, heard_ns);
-}
-
 void loss_note_segment(struct segment *seg)
 {
 	struct tcp_end *sender = seg->sender;
-	uint32_t before = sender->lost_before_tap;
 
 	note_ip_id(seg);
-	if (sender->lost_before_tap == before && paused_amid(seg))
-		sender->lost_before_tap++;
 	if (seg->packet->payload_bytes > sender->longest_payload_bytes)
 		sender->longest_payload_bytes = seg->packet->payload_bytes;
-	if (seg->class == SEGMENT_FIRST || seg->class == SEGMENT_NEXT || seg->class == SEGMENT_GAP)
-		sender->more_to_come = seg->packet->payload_bytes > 0 ? !segment_has(seg, SEG_PSH)
-								      : sender->more_to_come && !segment_occupies(seg);
 }

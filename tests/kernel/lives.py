@@ -177,7 +177,9 @@ def _full_socket(history, life, full, time, old, new):
     if new != "CLOSED":
         life.enter(time, new)
         return life, True
-    if old in ("FIN_WAIT_2", "CLOSING") and not history.rst_arrived(time) and not history.rst_sent(time):
+    # A RST that it sends right behind that answers something that came late.
+    aborted = history.rst_sent(time) and not history.fin_arrived(life, time)
+    if old in ("FIN_WAIT_2", "CLOSING") and not history.rst_arrived(time) and not aborted:
         # A small socket took over: for TIME_WAIT, or while the FIN has not come, for the FIN_WAIT_2 of an orphan.
         if old == "CLOSING" or history.fin_arrived(life, time):
             life.enter(time, "TIME_WAIT")

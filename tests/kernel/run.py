@@ -42,6 +42,8 @@ CONDITIONS = [
               {"lost_before": 0.05, "lost_behind": 0.05, "duplicated": 0.02, "reordered": 0.05}, 0.99),
 ]
 LEAST_PROVED = 0.8
+# Of what the path dropped. Before the tap some losses leave no trace (README.md).
+LOSSES_PLACED = {"before": (0.65, 1.05), "after": (0.95, 1.08)}
 DELAYS_US = [(700, 3000), (200, 400), (9000, 15000), (3000, 500)]
 
 
@@ -100,6 +102,11 @@ def complaints(condition, score, full):
         yield f"{condition.name}: only {score.share('instants_proved', 'instants'):.1%} of the instants are proved"
     if score.wrong_proved:
         yield f"{condition.name}: {len(score.wrong_proved)} times proved, and wrong"
+    for place, (least, most) in LOSSES_PLACED.items():
+        ours, theirs = score.losses[place]
+        spread = 3 * math.sqrt(theirs)
+        if not least * theirs - spread <= ours <= most * theirs + spread:
+            yield f"{condition.name}: lost {place} the tap: {ours}, and {theirs} were"
 
 
 def print_score(name, score, losses=True):

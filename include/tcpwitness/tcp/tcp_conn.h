@@ -276,7 +276,6 @@ struct tcp_end {
 	bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
 
 	/* See tcp_loss.c. */
-	bool more_to_come : 1;    /* its last new payload had no PSH: it had more to send at once */
 	bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
 	bool ip_ids_of_host : 1;  /* they number those of others too */
 };
