@@ -8,7 +8,45 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_RANK = 64 - HYPERLOGLOG_BITS + 1 };
+/* With the fewest bits for the index, the longest run. */
+enum { MAX_RANK = 64 - HYPERLOGLOG_SMALL_BITS + 1 };
+
+static void add(uint8_t *registers, unsigned bits, uint64_t hash)
+{
+	uint64_t index = hash >> (64 - bits);
+	/* The guard bit ends the run of zeros after the last bit of the hash. */
+	uint64_t rest = (hash << bits) | (UINT64_C(1) << (bits - 1));
+	uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
+
+	if (rank > registers[index])
+		registers[index] = rank;
+}
+
+static void merge(uint8_t *into, const uint8_t *from, size_t n_registers)
+{
+	for (size_t i = 0; i < n_registers; i++)
+		if (from[i] > into[i])
+			into[i] = from[i];
+}
+
+static double estimate(const uint8_t *registers, size_t n_registers)
+{
+	const double m = (double)n_registers;
+	const double alpha = 0.7213 / (1.0 + 1.079 / m);
+	unsigned with_rank[MAX_RANK + 1] = { 0 };
+	double sum = 0;
+
+	for (size_t i = 0; i < n_registers; i++)
+		with_rank[registers[i]]++;
+	/* Smallest terms first: exact in double, and the same on every machine. */
+	for (int rank = MAX_RANK; rank >= 0; rank--)
+		sum += ldexp(with_rank[rank], -rank);
+
+	double distinct = alpha * m * m / sum;
+	if (distinct <= 2.5 * m && with_rank[0] > 0)
+		distinct = m * log(m / with_rank[0]);
+	return distinct;
+}
 
 void hyperloglog_clear(struct hyperloglog *sketch)
 {
@@ -17,37 +55,35 @@ void hyperloglog_clear(struct hyperloglog *sketch)
 
 void hyperloglog_add(struct hyperloglog *sketch, uint64_t hash)
 {
-	uint64_t index = hash >> (64 - HYPERLOGLOG_BITS);
-	/* The guard bit ends the run of zeros after the last bit of the hash. */
-	uint64_t rest = (hash << HYPERLOGLOG_BITS) | (UINT64_C(1) << (HYPERLOGLOG_BITS - 1));
-	uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
-
-	if (rank > sketch->registers[index])
-		sketch->registers[index] = rank;
+	add(sketch->registers, HYPERLOGLOG_BITS, hash);
 }
 
 void hyperloglog_merge(struct hyperloglog *into, const struct hyperloglog *from)
 {
-	for (int i = 0; i < HYPERLOGLOG_REGISTERS; i++)
-		if (from->registers[i] > into->registers[i])
-			into->registers[i] = from->registers[i];
+	merge(into->registers, from->registers, HYPERLOGLOG_REGISTERS);
 }
 
 double hyperloglog_estimate(const struct hyperloglog *sketch)
 {
-	static const double alpha = 0.7213 / (1.0 + 1.079 / HYPERLOGLOG_REGISTERS);
-	const double m = HYPERLOGLOG_REGISTERS;
-	unsigned with_rank[MAX_RANK + 1] = { 0 };
-	double sum = 0;
+	return estimate(sketch->registers, HYPERLOGLOG_REGISTERS);
+}
 
-	for (int i = 0; i < HYPERLOGLOG_REGISTERS; i++)
-		with_rank[sketch->registers[i]]++;
-	/* Smallest terms first: exact in double, and the same on every machine. */
-	for (int rank = MAX_RANK; rank >= 0; rank--)
-		sum += ldexp(with_rank[rank], -rank);
+void hyperloglog_small_clear(struct hyperloglog_small *sketch)
+{
+	memset(sketch, 0, sizeof(*sketch));
+}
 
-	double estimate = alpha * m * m / sum;
-	if (estimate <= 2.5 * m && with_rank[0] > 0)
-		estimate = m * log(m / with_rank[0]);
-	return estimate;
+void hyperloglog_small_add(struct hyperloglog_small *sketch, uint64_t hash)
+{
+	add(sketch->registers, HYPERLOGLOG_SMALL_BITS, hash);
+}
+
+void hyperloglog_small_merge(struct hyperloglog_small *into, const struct hyperloglog_small *from)
+{
+	merge(into->registers, from->registers, HYPERLOGLOG_SMALL_REGISTERS);
+}
+
+double hyperloglog_small_estimate(const struct hyperloglog_small *sketch)
+{
+	return estimate(sketch->registers, HYPERLOGLOG_SMALL_REGISTERS);
 }

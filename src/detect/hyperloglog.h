@@ -23,3 +23,15 @@ void hyperloglog_add(struct hyperloglog *sketch, uint64_t hash);
 void hyperloglog_merge(struct hyperloglog *into, const struct hyperloglog *from);
 
 double hyperloglog_estimate(const struct hyperloglog *sketch);
+
+/* The same in 256 bytes, with a relative standard error of 6.5 %. */
+enum { HYPERLOGLOG_SMALL_BITS = 8, HYPERLOGLOG_SMALL_REGISTERS = 1 << HYPERLOGLOG_SMALL_BITS };
+
+struct hyperloglog_small {
+	uint8_t registers[HYPERLOGLOG_SMALL_REGISTERS];
+};
+
+void hyperloglog_small_clear(struct hyperloglog_small *sketch);
+void hyperloglog_small_add(struct hyperloglog_small *sketch, uint64_t hash);
+void hyperloglog_small_merge(struct hyperloglog_small *into, const struct hyperloglog_small *from);
+double hyperloglog_small_estimate(const struct hyperloglog_small *sketch);

@@ -250,6 +250,19 @@ static void count_signal(struct target *target, const struct flow_signal *signal
 	case SIGNAL_TIME_WAIT:
 	case SIGNAL_TIME_WAIT_OVER:
 	case SIGNAL_CLOSED:
+	case SIGNAL_SERVER_TIME_WAIT:
+	case SIGNAL_SERVER_TIME_WAIT_OVER:
+	case SIGNAL_CLIENT_RESET:
+	case SIGNAL_CLIENT_SPOKE:
+	case SIGNAL_SYNACK_AFTER_ACK:
+	case SIGNAL_DATA_IGNORED:
+	case SIGNAL_STALLED:
+	case SIGNAL_STALLED_OVER:
+	case SIGNAL_HELD:
+	case SIGNAL_HELD_OVER:
+	case SIGNAL_RST_SUSPECT:
+	case SIGNAL_STRAY:
+	case SIGNAL_JOINED:
 	case SIGNAL_KIND_COUNT:
 		break;
 	}

@@ -7,12 +7,21 @@
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/detect/flow_signal.h"
 #include "tcpwitness/detect/ruleset.h"
+#include "tcpwitness/events/sensor_event.h"
 
 /*
  * A detector is one file that ends in one const struct detector, and one row in detectors[]
  * (src/detect/detectors.c). Capture thread, but for create and destroy.
  */
 struct detect_context; /* src/detect/detect_internal.h: target tables and alarms, for detectors only */
+struct detect_scene;   /* src/detect/judgement.h: what a detector may look at, and what it answers */
+struct finding;
+
+/* Detectors of one group share one alarm per target: one incident, with one class and a runner-up. */
+enum incident_group {
+	INCIDENT_SERVICE = 0, /* what keeps clients from a service: floods, overload, death; and a crowd that is none */
+	INCIDENT_OWN,         /* the detector's alarms are its own */
+};
 
 struct detector {
 	const char *name; /* as in detection.detector and in rules */
@@ -26,6 +35,27 @@ struct detector {
 	const struct rule_param *params;
 	size_t n_params;
 	size_t params_bytes; /* size of the parameter struct */
+
+	/*
+	 * A detector only judges: given what is known of one key now, what does it find? When an alarm is raised,
+	 * updated, cleared, and which class an incident has when several detectors find something on the same target,
+	 * is decided in one place for all, so no detector can flap.
+	 */
+	uint8_t kinds;       /* of keys that it judges: bits 1 << enum summary_kind (src/detect/summary.h) */
+	uint8_t group;       /* enum incident_group */
+	size_t target_bytes; /* of its own state per key; a multiple of 8, 0 = none */
+	/*
+	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed
+	 * when the key is first watched. Called once a tick (100 ms of packet time) for each key that deserves
+	 * attention, in an order that depends on packets only. *finding is zeroed before.
+	 */
+	void (*find)(const void *params, const struct detect_scene *scene, void *state, struct finding *finding);
+	/*
+	 * Fills what only this detector knows of an event that is about to be written: counts, forecast, explanation.
+	 * All else (times, ids, rule, target, sources, spoofing, visibility, filter, command) is filled in before.
+	 */
+	void (*explain)(const void *params, const struct detect_scene *scene, const void *state,
+			const struct finding *finding, enum alert_phase phase, struct event_alert *alert);
 
 	/* State within memory_bytes, allocated once; null with *error filled on failure. */
 	void *(*create)(const struct rule *rule, size_t memory_bytes, struct error *error);

@@ -5,26 +5,60 @@
 #include <stdint.h>
 
 #include "tcpwitness/base/ip_addr.h"
+#include "tcpwitness/tcp/tcp_conn.h"
+#include "tcpwitness/tcp/tcp_state.h"
 
 /*
- * What becomes of connection attempts, as the tracker tells the detectors. Each connection gives each signal
- * at most once, but for the repeats. Detectors count these, never packets (design 1.6).
+ * What becomes of connection attempts and connections, as the tracker tells the detectors. Each connection gives each
+ * signal at most once, but for those that say otherwise. Detectors count these, never packets (design 1.6).
  */
 enum flow_signal_kind {
 	SIGNAL_ATTEMPT = 0,  /* first SYN of a connection */
 	SIGNAL_SYN_REPEATED, /* the same SYN again */
 	SIGNAL_ANSWERED,     /* first SYN-ACK: the connection is half open from now */
 	SIGNAL_SYNACK_REPEATED,
-	SIGNAL_COMPLETED,       /* the client proved that it has the SYN-ACK */
-	SIGNAL_REFUSED,         /* RST answered the SYN */
-	SIGNAL_UNREACHABLE,     /* an ICMP error answered the SYN */
-	SIGNAL_UNANSWERED,      /* no answer within the deadline (rules: an answer may still come) */
-	SIGNAL_STILL_HALF_OPEN, /* no third ACK within the deadline (one may still come) */
-	SIGNAL_HALF_OPEN_ENDED, /* no longer half open, however it ended; follows every ANSWERED once */
-	SIGNAL_TIME_WAIT,       /* the client owns TIME_WAIT from now: its port is taken for 2MSL */
-	SIGNAL_TIME_WAIT_OVER,  /* follows every TIME_WAIT once: 2MSL passed, or the tuple was used again */
-	SIGNAL_CLOSED,          /* the connection is over, or its record ends */
-	SIGNAL_KIND_COUNT,      /* not a signal */
+	SIGNAL_COMPLETED,        /* the client proved that it has the SYN-ACK */
+	SIGNAL_REFUSED,          /* RST answered the SYN */
+	SIGNAL_UNREACHABLE,      /* an ICMP error answered the SYN */
+	SIGNAL_UNANSWERED,       /* no answer within the deadline (rules: an answer may still come) */
+	SIGNAL_STILL_HALF_OPEN,  /* no third ACK within the deadline (one may still come) */
+	SIGNAL_HALF_OPEN_ENDED,  /* no longer half open, however it ended; follows every ANSWERED once */
+	SIGNAL_TIME_WAIT,        /* the client owns TIME_WAIT from now: its port is taken for 2MSL */
+	SIGNAL_TIME_WAIT_OVER,   /* follows every TIME_WAIT once: 2MSL passed, or the tuple was used again */
+	SIGNAL_CLOSED,           /* the connection is over, or its record ends */
+	SIGNAL_SERVER_TIME_WAIT, /* as TIME_WAIT, of the server: it closed first */
+	SIGNAL_SERVER_TIME_WAIT_OVER,
+	SIGNAL_CLIENT_RESET,     /* the client reset after the SYN-ACK, before its ACK: its kernel knows of no SYN */
+	SIGNAL_CLIENT_SPOKE,     /* the first payload of the client in an established connection */
+	SIGNAL_SYNACK_AFTER_ACK, /* repeats: a SYN-ACK again, although the third ACK must have arrived */
+	SIGNAL_DATA_IGNORED,     /* the client's first payload was repeated twice, and nothing of it acknowledged */
+	SIGNAL_STALLED,          /* side has closed its window while the other end has something to send */
+	SIGNAL_STALLED_OVER,     /* follows every STALLED once; of an end that stalls again, both are given again */
+	SIGNAL_HELD,             /* side came into state: CLOSE_WAIT, FIN_WAIT_2 or LAST_ACK */
+	SIGNAL_HELD_OVER,        /* follows every HELD once */
+	SIGNAL_RST_SUSPECT,      /* repeats: a RST that its sender may not have sent: see suspicion */
+	SIGNAL_STRAY,            /* repeats: a segment that belongs to no connection; client is its sender: see stray */
+	SIGNAL_JOINED,           /* a connection that was picked up in its middle: both ends were heard now */
+	SIGNAL_KIND_COUNT,       /* not a signal */
+};
+
+/* What kind of segment came out of nowhere. */
+enum flow_stray {
+	STRAY_SYNACK = 0,
+	STRAY_RST,
+	STRAY_FIN,   /* FIN, with or without ACK */
+	STRAY_ACK,   /* ACK, with or without payload: it may also belong to a connection that began unseen */
+	STRAY_OTHER, /* no flag at all, Xmas, SYN and FIN: what no stack sends */
+	STRAY_COUNT, /* not a kind */
+};
+
+/* Why a RST is in doubt; a set of bits. */
+enum flow_rst_suspicion {
+	RST_SUSPECT_PROBE = 1,        /* its sequence number is not the one expected, though in or near the window */
+	RST_SUSPECT_CONTRADICTED = 2, /* its alleged sender goes on as if it had sent none */
+	RST_SUSPECT_TTL = 4,          /* another distance than its alleged sender's segments */
+	RST_SUSPECT_IP_ID = 8,        /* out of step with its alleged sender's packet numbers */
+	RST_SUSPECT_CHALLENGED = 16,  /* its receiver answered with a challenge ACK (RFC 5961) */
 };
 
 struct flow_signal {
@@ -33,6 +67,12 @@ struct flow_signal {
 	bool completed;      /* of HALF_OPEN_ENDED, CLOSED: the handshake had completed */
 	bool reused;         /* of TIME_WAIT_OVER: the tuple was used again before 2MSL */
 	bool timestamps;     /* the client's SYN offered timestamps */
+	bool is_first;       /* of SYN_REPEATED, SYNACK_REPEATED, SYNACK_AFTER_ACK, RST_SUSPECT: of this connection */
+	bool bare_synack;    /* of ANSWERED: it offers MSS only, although the SYN offered more (and no timestamps) */
+	uint8_t side;        /* of STALLED.. HELD_OVER, RST_SUSPECT: enum conn_side of the end in question */
+	uint8_t state;       /* of HELD and HELD_OVER: enum tcp_state */
+	uint8_t stray;       /* of STRAY: enum flow_stray */
+	uint8_t suspicion;   /* of RST_SUSPECT: enum flow_rst_suspicion, a set */
 	uint8_t ttl;         /* of the client's SYN */
 	uint16_t window;     /* of the client's SYN */
 	uint32_t syn_layout; /* of the client's SYN: struct tcp_options.layout */
@@ -44,5 +84,5 @@ struct flow_signal {
 	uint64_t flow_id;
 	uint64_t now_ns;
 	uint64_t packet_number; /* of the packet during which it was found out */
-	uint64_t since_ns;      /* when the attempt began (its first SYN) */
+	uint64_t since_ns;      /* when the attempt began (its first SYN); of STALLED.. HELD_OVER, when that began */
 };

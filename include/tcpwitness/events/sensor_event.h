@@ -107,6 +107,8 @@ struct event_flow {
 	uint16_t anomalies[ANOMALY_COUNT];
 };
 
+enum alert_cookies { ALERT_COOKIES_UNKNOWN = 0, ALERT_COOKIES_NO, ALERT_COOKIES_YES };
+
 enum alert_phase { ALERT_RAISED = 0, ALERT_UPDATE = 1, ALERT_CLEARED = 2 };
 
 /* Who or what an alarm is about (design section 5). */
@@ -132,7 +134,13 @@ struct event_alert {
 	const char *mitre_tactic;
 
 	/* The detection object. */
-	const char *detector; /* static */
+	const char *detector;   /* static: of the incident's class */
+	const char *class_name; /* static: finer, e.g. "spoofed_syn_flood" */
+	const char *runner_up;  /* static: the detector whose class fits next best; null = none */
+	double class_score;     /* 0 .. 1: how well the evidence fits */
+	double runner_up_score;
+	const char *clear_reason; /* static, with ALERT_CLEARED: "recovered", "silent", "shutdown", ... */
+	uint32_t n_reopened;      /* how often it was raised again within five minutes after it was cleared */
 	uint64_t alert_id;
 	enum alert_phase phase;
 	struct alert_target target;
@@ -150,7 +158,34 @@ struct event_alert {
 		uint64_t unanswered;
 		uint64_t half_open;
 		uint64_t refused;
-	} counts;
+		uint64_t syn_repeated;
+		uint64_t synack_repeated;
+		uint64_t client_reset;
+		uint64_t server_rst;
+		uint64_t unreachable;
+		uint64_t stray;     /* segments without a connection */
+	} counts;                   /* since the trouble began */
+	double completion;          /* share of the attempts that completed, now; negative = not known */
+	double completion_baseline; /* negative = not known */
+	struct {
+		uint64_t half_open_now;
+		uint64_t half_open_peak;
+		uint64_t backlog; /* inferred; 0 = unknown */
+		uint8_t cookies;  /* enum alert_cookies */
+		const char *why;  /* static: why cookies is so; null = nothing to say */
+	} listener;               /* of a service; has_listener */
+	bool has_listener;
+	double sources_error;    /* relative standard error of sources_distinct */
+	double sources_baseline; /* usual number of distinct sources in a span of 4 s; negative = unknown */
+	struct {
+		double entropy_bits; /* of the SYNs' fingerprints; negative = unknown */
+		uint8_t ttl;         /* of the most frequent one */
+		uint16_t window;
+		uint32_t layout;
+		double share; /* 0 .. 1 */
+		bool isn_low_bits_zero;
+		bool one_source_port;
+	} fingerprint;
 	uint64_t sources_distinct;
 	uint8_t n_top_sources;
 	struct {
@@ -171,8 +206,12 @@ struct event_alert {
 		uint64_t kernel_dropped; /* frames, so far in this run */
 		uint64_t flows_evicted;  /* so far in this run */
 		uint64_t flows_refused;
+		double lost_share;    /* of the last minute's segments: not got by the sensor; negative = unknown */
+		double one_way_share; /* of the connections; negative = unknown */
+		bool started_late;    /* what was open when the run began is not known */
 	} visibility;
-	char explanation[320];
+	char explanation[400];
+	char filter[200]; /* BPF: shows the traffic in question */
 };
 
 /* One named number of a stats event. name has static storage and may be nested with dots ("flow.evicted.closed"). */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/flow_signal.h"
+
+#include "hyperloglog.h"
+
+/*
+ * What detectors read (design 1.7): for each key (a service, a host, a prefix, a source, a pair, the sensor itself) one
+ * value that counts what became of connections. It is made by one tracker (summary_table.h), and those of several
+ * trackers or sensors merge into one: every member is a sum, a maximum, or a union, kept apart by numbered spans of
+ * packet time, so the order and grouping of merging do not matter. A summary is cumulative, so a later one of the same
+ * source replaces an earlier one: that makes merging idempotent for each source.
+ *
+ * Outcomes are counted in *cohorts*: what becomes of an attempt is credited to the slot of time in which the attempt
+ * began. So the share of a slot's attempts that completed is exact however long a handshake takes, and a surge of
+ * attempts that complete 300 ms later is never, not even for a moment, a surge of attempts that do not complete.
+ */
+enum summary_kind {
+	SUMMARY_SERVICE = 0, /* ip and port of a server */
+	SUMMARY_HOST,        /* ip of a server, over all its ports */
+	SUMMARY_PREFIX,      /* /24 (IPv4) or /64 (IPv6) of servers; ip has the bits behind it cleared */
+	SUMMARY_SOURCE,      /* ip of a client or sender */
+	SUMMARY_PAIR,        /* client's ip, server's ip and port */
+	SUMMARY_SENSOR,      /* everything; no address */
+	SUMMARY_KINDS,       /* not a kind */
+};
+
+struct summary_key {
+	struct ip_addr ip; /* version 0 = none */
+	struct ip_addr client;
+	uint16_t port; /* 0 but for SERVICE and PAIR */
+	uint8_t kind;  /* enum summary_kind */
+	uint8_t prefix_bits;
+};
+_Static_assert(sizeof(struct summary_key) == 38, "keys are hashed as bytes and must have no padding");
+
+/*
+ * Of a SERVICE, HOST, PREFIX: of connections to it. Of a SOURCE: of connections from it. Of a PAIR: only COMPLETED,
+ * CLOSED, TIME_WAIT and what belongs to them. Of the SENSOR: of all.
+ */
+enum summary_counter {
+	/* In cohorts too. */
+	SUMMARY_ATTEMPTS = 0,
+	SUMMARY_ANSWERED,         /* by SYN-ACK */
+	SUMMARY_COMPLETED,        /* handshakes */
+	SUMMARY_REFUSED,          /* by RST */
+	SUMMARY_UNREACHABLE,      /* by ICMP */
+	SUMMARY_UNANSWERED,       /* no answer by the tracker's deadline; one may have come later */
+	SUMMARY_STILL_HALF_OPEN,  /* no third ACK by the tracker's deadline; one may have come later */
+	SUMMARY_HALF_OPEN_ENDED,  /* of the answered: no longer half open */
+	SUMMARY_RETRIED,          /* attempts whose SYN was sent again at the first time-out, as real stacks do */
+	SUMMARY_SYNACK_REPEATERS, /* attempts whose SYN-ACK was sent again at least once: the server holds state */
+	SUMMARY_CLIENT_RESET,     /* attempts reset by the client after the SYN-ACK */
+	SUMMARY_BARE_SYNACKS,     /* answered with options stripped (SYN cookies for a client without timestamps) */
+	SUMMARY_COHORT_COUNTERS,  /* not a counter: those below have totals only */
+	/* Events. */
+	SUMMARY_SYNS_REPEATED = SUMMARY_COHORT_COUNTERS, /* each repetition */
+	SUMMARY_SYNACKS_REPEATED,
+	SUMMARY_SYNACKS_AFTER_ACK, /* each */
+	SUMMARY_ACKS_DROPPED,      /* connections with one of these at least */
+	SUMMARY_DATA_IGNORED,      /* connections */
+	SUMMARY_CLOSED,            /* connections that had completed and are over */
+	SUMMARY_SPOKEN,            /* connections whose client sent payload */
+	SUMMARY_CLOSED_UNSPOKEN,   /* completed, over, and the client never sent payload */
+	SUMMARY_RST_SUSPECTS,      /* connections with at least one */
+	SUMMARY_RST_CONTRADICTED,  /* RSTs by their suspicion, each */
+	SUMMARY_RST_PROBES,
+	SUMMARY_JOINED,
+	SUMMARY_STRAYS, /* by enum flow_stray: received by a target, sent by a source */
+	SUMMARY_STRAYS_LAST = SUMMARY_STRAYS + STRAY_COUNT - 1,
+	/* Begun and over: the difference is a gauge (summary_gauge). */
+	SUMMARY_TIME_WAIT, /* of the client */
+	SUMMARY_TIME_WAIT_OVER,
+	SUMMARY_TIME_WAIT_REUSED, /* of those over: before their time */
+	SUMMARY_SERVER_TIME_WAIT,
+	SUMMARY_SERVER_TIME_WAIT_OVER,
+	SUMMARY_STALLED, /* SERVICE, HOST: clients that do not take what the server sends. SOURCE: it is that client */
+	SUMMARY_STALLED_OVER,
+	SUMMARY_CLOSE_WAIT, /* SERVICE, HOST: of the server. SOURCE: of the client */
+	SUMMARY_CLOSE_WAIT_OVER,
+	SUMMARY_FIN_WAIT_2,
+	SUMMARY_FIN_WAIT_2_OVER,
+	SUMMARY_LAST_ACK,
+	SUMMARY_LAST_ACK_OVER,
+	SUMMARY_COUNTERS, /* not a counter */
+};
+
+/* 8 s of cohorts. A detector must have judged a cohort before its slot is used again. */
+#define SUMMARY_SLOT_NS (250 * NS_PER_MS)
+enum { SUMMARY_SLOTS = 32 };
+
+struct summary_slot {
+	uint64_t number; /* packet time / SUMMARY_SLOT_NS */
+	uint32_t counts[SUMMARY_COHORT_COUNTERS];
+};
+
+/*
+ * Gauges by age: what is still so, by when it began. A bucket is 5 s; what began before the oldest one is old. Only of
+ * SERVICE and SOURCE keys.
+ */
+enum summary_gauge {
+	GAUGE_UNSPOKEN = 0, /* established, and the client has sent no payload yet */
+	GAUGE_STALLED,
+	GAUGE_CLOSE_WAIT,
+	GAUGE_FIN_WAIT_2,
+	GAUGE_LAST_ACK,
+	SUMMARY_GAUGES, /* not a gauge */
+};
+
+#define SUMMARY_AGE_NS (5 * NS_PER_SEC)
+enum { SUMMARY_AGES = 16 };
+
+struct summary_ages {
+	uint64_t numbers[SUMMARY_AGES]; /* packet time / SUMMARY_AGE_NS */
+	int32_t counts[SUMMARY_AGES][SUMMARY_GAUGES];
+};
+
+/* How finely fingerprints of SYNs (TTL class, window, option layout) are told apart. */
+enum { SUMMARY_FINGERPRINTS = 32 };
+
+/*
+ * A uniform sample of the connections that were added to a crowd: those whose keyed hash is smallest. The union of two
+ * samples is the sample of the union. While no more than SUMMARY_SAMPLE connections were added it holds them all.
+ */
+enum { SUMMARY_SAMPLE = 32 };
+
+struct summary_sampled {
+	uint64_t priority; /* 0 = empty; entries are sorted by it */
+	uint64_t flow_id;
+	struct ip_addr client;
+	struct ip_addr server;
+	uint16_t client_port;
+	uint16_t server_port;
+	uint16_t window;
+	uint8_t ttl;
+	uint32_t syn_layout;
+	uint32_t isn;
+};
+
+/* Who took part in something during one span of time, and how alike they look. */
+#define SUMMARY_SPAN_NS (4 * NS_PER_SEC)
+
+struct summary_crowd {
+	uint64_t span; /* packet time / SUMMARY_SPAN_NS */
+	uint64_t connections;
+	uint32_t fingerprints[SUMMARY_FINGERPRINTS];
+	struct hyperloglog sources;         /* clients' or senders' addresses */
+	struct hyperloglog_small servers;   /* addresses that were asked */
+	struct hyperloglog_small ports;     /* ports that were asked */
+	struct hyperloglog_small endpoints; /* address and port together */
+	struct summary_sampled sample[SUMMARY_SAMPLE];
+};
+
+enum summary_crowd_kind {
+	CROWD_TRYING = 0, /* attempts */
+	CROWD_FAILING,    /* attempts that were refused, or came to nothing by the tracker's deadline */
+	CROWD_STRAY,      /* segments that belong to no connection */
+	SUMMARY_CROWDS,   /* not a kind */
+};
+
+/* The present span and the one before. Only keys that deserve attention have them, see summary_table.h. */
+struct summary_crowds {
+	struct summary_crowd spans[2]; /* by the span's lowest bit */
+};
+
+/* How long handshakes took, SYN to third ACK: bucket i has those of at least 2^i * 64 us. */
+enum { SUMMARY_RTT_BUCKETS = 16 };
+
+struct port_use; /* port_use.h: of a PAIR, how it uses up the client's ports */
+
+struct summary {
+	uint64_t since_ns;  /* it counts connections that began since then */
+	uint64_t latest_ns; /* of the last signal counted */
+	uint64_t totals[SUMMARY_COUNTERS];
+	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
+	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
+	struct summary_slot *slots; /* SUMMARY_SLOTS of them: SERVICE, HOST, PREFIX, SENSOR */
+	struct summary_ages *ages;
+	struct summary_crowds *crowds[SUMMARY_CROWDS];
+	struct port_use *ports;
+};
+
+/* Sums the cohorts first .. last (slot numbers, both included) that are still known. */
+void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
+		 uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
+
+/* Connections that are half open now, whatever their age; and those whose attempt began before slot first_young. */
+uint64_t summary_half_open(const struct summary *summary);
+uint64_t summary_old_half_open(const struct summary *summary, uint64_t first_young);
+
+/* Attempts that came to nothing, given cohorts whose deadline has passed. Refused ones are an answer, and no part. */
+uint64_t summary_incomplete(const uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
+
+/* How many are so now; and of them, those that have been so since before since_ns (to SUMMARY_AGE_NS; rounded down). */
+uint64_t summary_gauge(const struct summary *summary, enum summary_gauge gauge);
+uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gauge, uint64_t since_ns);
+
+/* The crowd of the span that holds now_ns, or of the one before it; null when none is known. */
+const struct summary_crowd *summary_crowd_now(const struct summary *summary, enum summary_crowd_kind kind,
+					      uint64_t now_ns);
+const struct summary_crowd *summary_crowd_before(const struct summary *summary, enum summary_crowd_kind kind,
+						 uint64_t now_ns);
+
+/* Diversity of the SYNs' fingerprints in bits, 0 (all alike) .. 5. */
+double summary_crowd_entropy(const struct summary_crowd *crowd);
+
+/* The time within which share (0 .. 1) of the handshakes completed, in seconds, rounded up to its bucket; 0 = none. */
+double summary_handshake_quantile(const struct summary *summary, double share);
+
+/* Takes what from knows into into, part by part, where into has the part. Associative and commutative. */
+void summary_merge(struct summary *into, const struct summary *from);
+void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from);
