@@ -53,7 +53,8 @@ enum summary_counter {
 	SUMMARY_UNANSWERED,       /* no answer by the tracker's deadline; one may have come later */
 	SUMMARY_STILL_HALF_OPEN,  /* no third ACK by the tracker's deadline; one may have come later */
 	SUMMARY_HALF_OPEN_ENDED,  /* of the answered: no longer half open */
-	SUMMARY_RETRIED,          /* attempts whose SYN was sent again at the first time-out, as real stacks do */
+	SUMMARY_RETRIED,          /* attempts whose SYN was sent again, as real stacks do */
+	SUMMARY_RETRIED_SETTLED,  /* of the retried: completed, refused or unreachable */
 	SUMMARY_SYNACK_REPEATERS, /* attempts whose SYN-ACK was sent again at least once: the server holds state */
 	SUMMARY_CLIENT_RESET,     /* attempts reset by the client after the SYN-ACK */
 	SUMMARY_BARE_SYNACKS,     /* answered with options stripped (SYN cookies for a client without timestamps) */
@@ -120,6 +121,19 @@ struct summary_ages {
 	int32_t counts[SUMMARY_AGES][SUMMARY_GAUGES];
 };
 
+/*
+ * Half-open connections that the server provably keeps, for it repeated their SYN-ACK of its own accord: by the slot in
+ * which it gives them up, as far as the times of its repetitions tell, or in which they ended. So the server's own
+ * count is known for the near past and the future (detection science, L4: half of a full queue is given up after 7 s,
+ * the rest after 63 s), and what answers with SYN cookies never counts. Only of SERVICE keys.
+ */
+enum { SUMMARY_HELD_SLOTS = 272, SUMMARY_HELD_PAST_SLOTS = 12 };
+
+struct summary_held {
+	uint64_t first;                    /* slot number; what ended before is forgotten */
+	uint32_t ends[SUMMARY_HELD_SLOTS]; /* by slot number % SUMMARY_HELD_SLOTS */
+};
+
 /* How finely fingerprints of SYNs (TTL class, window, option layout) are told apart. */
 enum { SUMMARY_FINGERPRINTS = 32 };
 
@@ -180,6 +194,7 @@ struct summary {
 	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
 	struct summary_slot *slots; /* SUMMARY_SLOTS of them: SERVICE, HOST, PREFIX, SENSOR */
+	struct summary_held *held;  /* SERVICE, from its first repeated SYN-ACK on */
 	struct summary_ages *ages;
 	struct summary_crowds *crowds[SUMMARY_CROWDS];
 	struct port_use *ports;
@@ -192,6 +207,14 @@ void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 /* Connections that are half open now, whatever their age; and those whose attempt began before slot first_young. */
 uint64_t summary_half_open(const struct summary *summary);
 uint64_t summary_old_half_open(const struct summary *summary, uint64_t first_young);
+
+/* One attempt is kept until until_ns; what was said of it before was before_ns, 0 = nothing. At now_ns. */
+void summary_held_move(struct summary_held *held, uint64_t before_ns, uint64_t until_ns, uint64_t now_ns);
+
+/* How many are kept at the end of a slot that is not older than SUMMARY_HELD_PAST_SLOTS. */
+uint64_t summary_held_at(const struct summary_held *held, uint64_t slot);
+
+void summary_held_merge(struct summary_held *into, const struct summary_held *from);
 
 /* Attempts that came to nothing, given cohorts whose deadline has passed. Refused ones are an answer, and no part. */
 uint64_t summary_incomplete(const uint64_t counts[static SUMMARY_COHORT_COUNTERS]);

@@ -71,6 +71,13 @@ void tracker_orphan_segment(struct tracker *tracker, const struct packet *packet
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
 			enum flow_end_reason reason);
 
+/* tracker_half_open.c */
+
+/* The first SYN-ACK, one of the repeats, the end: the last two say in *signal how long the server keeps it. */
+void tracker_half_open_begins(struct flow *flow, uint64_t now_ns);
+void tracker_half_open_repeats(struct flow *flow, uint64_t now_ns, struct flow_signal *signal);
+void tracker_half_open_ends(struct flow *flow, uint64_t now_ns, struct flow_signal *signal);
+
 /* tracker_signals.c */
 
 /* Which signals an attempt has given that is still unanswered, a bit each, as in struct flow. */

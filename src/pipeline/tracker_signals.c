@@ -28,6 +28,7 @@ static struct flow_signal signal_of(const struct tracker *tracker, const struct 
 		.answered = flow->conn.first_synack_ns != 0,
 		.completed = flow->conn.established_once,
 		.timestamps = client->timestamps,
+		.retried = given(flow, SIGNAL_SYN_REPEATED),
 		.ttl = flow->direction[SIDE_CLIENT].ttl_max,
 		.window = flow->conn.syn_window,
 		.syn_layout = flow->conn.syn_layout,
@@ -60,8 +61,19 @@ static void give_repeat(struct tracker *tracker, struct flow *flow, enum flow_si
 
 static void end_half_open(struct tracker *tracker, struct flow *flow)
 {
-	if (given(flow, SIGNAL_ANSWERED))
-		give_once(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
+	if (!given(flow, SIGNAL_ANSWERED) || given(flow, SIGNAL_HALF_OPEN_ENDED))
+		return;
+	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
+	tracker_half_open_ends(flow, tracker->now_ns, &signal);
+	give(tracker, flow, &signal);
+}
+
+static void repeat_synack(struct tracker *tracker, struct flow *flow)
+{
+	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_SYNACK_REPEATED);
+
+	tracker_half_open_repeats(flow, tracker->now_ns, &signal);
+	give(tracker, flow, &signal);
 }
 
 /* A state may be rolled back from TIME_WAIT and come to it again, so this pair may be given more than once. */
@@ -82,10 +94,12 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, const str
 	give_once(tracker, flow, SIGNAL_ATTEMPT);
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYN_RETRANSMIT))
 		give_repeat(tracker, flow, SIGNAL_SYN_REPEATED);
-	if (conn->first_synack_ns != 0)
+	if (conn->first_synack_ns != 0 && !given(flow, SIGNAL_ANSWERED)) {
+		tracker_half_open_begins(flow, tracker->now_ns);
 		give_once(tracker, flow, SIGNAL_ANSWERED);
+	}
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYNACK_RETRANSMIT))
-		give_repeat(tracker, flow, SIGNAL_SYNACK_REPEATED);
+		repeat_synack(tracker, flow);
 	if (conn->established_once) {
 		give_once(tracker, flow, SIGNAL_COMPLETED);
 		end_half_open(tracker, flow);

@@ -68,6 +68,7 @@ struct flow_signal {
 	bool reused;         /* of TIME_WAIT_OVER: the tuple was used again before 2MSL */
 	bool timestamps;     /* the client's SYN offered timestamps */
 	bool is_first;       /* of SYN_REPEATED, SYNACK_REPEATED, SYNACK_AFTER_ACK, RST_SUSPECT: of this connection */
+	bool retried;        /* its SYN had been sent again */
 	bool bare_synack;    /* of ANSWERED: it offers MSS only, although the SYN offered more (and no timestamps) */
 	uint8_t side;        /* of STALLED.. HELD_OVER, RST_SUSPECT: enum conn_side of the end in question */
 	uint8_t state;       /* of HELD and HELD_OVER: enum tcp_state */
@@ -85,4 +86,10 @@ struct flow_signal {
 	uint64_t now_ns;
 	uint64_t packet_number; /* of the packet during which it was found out */
 	uint64_t since_ns;      /* when the attempt began (its first SYN); of STALLED.. HELD_OVER, when that began */
+	/*
+	 * Of SYNACK_REPEATED and HALF_OPEN_ENDED, of servers that keep state: when the server gives the attempt up, by
+	 * the times of its own repetitions. 0 = it never repeated a SYN-ACK of its own accord, so it may keep no state.
+	 */
+	uint64_t held_until_ns;
+	uint64_t held_before_ns; /* what the signal before it said; 0 = nothing */
 };

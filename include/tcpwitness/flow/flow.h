@@ -68,7 +68,9 @@ struct flow {
 	uint32_t signals;   /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
 	uint32_t n_interim; /* interim records so far */
 	struct conn_history history;
-	uint16_t source; /* index of file or interface of its first packet */
+	uint16_t synack_after; /* its last SYN-ACK, and how long the server keeps it from then on: see */
+	uint16_t synack_held;  /* pipeline/tracker_half_open.c */
+	uint16_t source;       /* index of file or interface of its first packet */
 	uint16_t vlans[PACKET_MAX_VLANS];
 	uint8_t tunnels[PACKET_MAX_TUNNELS];
 	uint8_t n_vlans;
