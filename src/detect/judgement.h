@@ -28,6 +28,7 @@ struct detect_scene {
 	const struct detect_visibility *visibility;
 	uint32_t n_alarms_below;   /* HOST: open incidents of its services; PREFIX: of its hosts and services */
 	bool is_alarm_above;       /* SERVICE, HOST: an incident of its host or prefix is open */
+	bool is_suspicious;        /* at the last tick a detector of the group found what is not to be learned from */
 	const struct alarm *alarm; /* the open alarm of this group and key; null = none */
 	const struct detector *present_class; /* of that alarm */
 	/* Who took part since the trouble began, over spans: filled while something is found; null = none yet. */

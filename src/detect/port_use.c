@@ -213,3 +213,34 @@ double port_use_forecast(const struct port_use *use, uint32_t capacity, double h
 	}
 	return -1;
 }
+
+void port_use_merge(struct port_use *into, const struct port_use *from)
+{
+	double arrivals = into->arrivals + from->arrivals;
+
+	if (from->slot_ns == 0)
+		return;
+	if (into->slot_ns == 0) {
+		*into = *from;
+		return;
+	}
+	if (arrivals > 0)
+		into->reuse_share =
+			(into->reuse_share * into->arrivals + from->reuse_share * from->arrivals) / arrivals;
+	into->active += from->active;
+	into->waiting += from->waiting;
+	into->in_use_before += from->in_use_before;
+	into->opened += from->opened;
+	into->opened_before[0] += from->opened_before[0];
+	into->opened_before[1] += from->opened_before[1];
+	into->freed += from->freed;
+	into->reused += from->reused;
+	into->n_slots = into->n_slots > from->n_slots ? into->n_slots : from->n_slots;
+	into->arrivals = arrivals;
+	into->peak_arrivals += from->peak_arrivals;
+	into->taken += from->taken;
+	for (int i = 0; i < PORT_USE_GROUPS; i++)
+		into->groups[i] += from->groups[i];
+	for (int i = 0; i < PORT_USE_SLOTS; i++)
+		into->entered[i] = (uint16_t)(into->entered[i] + from->entered[i]);
+}

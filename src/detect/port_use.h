@@ -62,3 +62,9 @@ bool port_use_reuses(const struct port_use *use);
  * expected.
  */
 double port_use_forecast(const struct port_use *use, uint32_t capacity, double horizon_s);
+
+/*
+ * Takes in what from knows of the same pair: connections of one pair are spread over trackers. Both are to be advanced
+ * to the same time before. Associative and commutative; a zeroed value is the neutral element.
+ */
+void port_use_merge(struct port_use *into, const struct port_use *from);

@@ -188,12 +188,12 @@ enum { SUMMARY_RTT_BUCKETS = 16 };
 struct port_use; /* port_use.h: of a PAIR, how it uses up the client's ports */
 
 struct summary {
-	uint64_t since_ns;  /* it counts connections that began since then */
+	uint64_t since_ns;  /* it counts connections that began since then; 0 = none yet */
 	uint64_t latest_ns; /* of the last signal counted */
 	uint64_t totals[SUMMARY_COUNTERS];
 	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
-	struct summary_slot *slots; /* SUMMARY_SLOTS of them: SERVICE, HOST, PREFIX, SENSOR */
+	struct summary_slot *slots; /* SUMMARY_SLOTS; none yet: all began in one slot, see summary_begin_slots */
 	struct summary_held *held;  /* SERVICE, from its first repeated SYN-ACK on */
 	struct summary_ages *ages;
 	struct summary_crowds *crowds[SUMMARY_CROWDS];
@@ -235,6 +235,48 @@ double summary_crowd_entropy(const struct summary_crowd *crowd);
 /* The time within which share (0 .. 1) of the handshakes completed, in seconds, rounded up to its bucket; 0 = none. */
 double summary_handshake_quantile(const struct summary *summary, double share);
 
-/* Takes what from knows into into, part by part, where into has the part. Associative and commutative. */
+/*
+ * Takes what from knows into into, part by part, where into has the part. Associative and commutative; a zeroed
+ * summary (with zeroed parts) is its neutral element. Of crowds of two spans the later one counts.
+ */
 void summary_merge(struct summary *into, const struct summary *from);
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from);
+
+/* The same over spans: into becomes the crowd of both. */
+void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd *from);
+
+/* --- for whoever fills summaries --- */
+
+/* One more attempt, or one more of what became of an attempt that began at since_ns. A counter of the cohorts. */
+void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns);
+void summary_count_handshake(struct summary *summary, uint64_t took_ns);
+
+/* One more (change 1) or one less (-1) of what began at since_ns. The totals are the caller's matter, before. */
+void summary_count_age(struct summary *summary, enum summary_gauge gauge, int change, uint64_t since_ns);
+
+/*
+ * As long as all that began, began within one slot (that of since_ns), the totals say everything, and a summary needs
+ * no slots and no ages. These give it some; nothing is lost.
+ */
+void summary_begin_slots(struct summary *summary, struct summary_slot *slots);
+void summary_begin_ages(struct summary *summary, struct summary_ages *ages);
+
+/* What crowds keep of a signal. All hashes are under one public key, or crowds of different sensors would not merge. */
+struct summary_hashes {
+	uint64_t client;
+	uint64_t server;
+	uint64_t port;
+	uint64_t endpoint;
+	uint64_t sample; /* a priority in samples */
+	uint32_t fingerprint;
+};
+
+uint64_t summary_address_hash(const struct ip_addr *address);
+struct summary_hashes summary_hashes_of(const struct flow_signal *signal);
+
+/* kind: of the key whose crowd it is. */
+void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
+		       const struct summary_hashes *hashes);
+
+/* The crowd that collects at now_ns; null when that span is over. */
+struct summary_crowd *summary_crowd_at(struct summary_crowds *crowds, uint64_t now_ns);

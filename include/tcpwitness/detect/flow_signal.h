@@ -65,6 +65,7 @@ struct flow_signal {
 	enum flow_signal_kind kind;
 	bool answered;       /* of UNANSWERED.. CLOSED: a SYN-ACK had been seen */
 	bool completed;      /* of HALF_OPEN_ENDED, CLOSED: the handshake had completed */
+	bool spoke;          /* of CLOSED: the client had sent payload (CLIENT_SPOKE was given) */
 	bool reused;         /* of TIME_WAIT_OVER: the tuple was used again before 2MSL */
 	bool timestamps;     /* the client's SYN offered timestamps */
 	bool is_first;       /* of SYN_REPEATED, SYNACK_REPEATED, SYNACK_AFTER_ACK, RST_SUSPECT: of this connection */

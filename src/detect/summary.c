@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mergeable value per key that design 1.7 asks for: its sums, cohorts and ages. It decides nothing; the detectors
+ * do. Who took part is in summary_crowd.c.
+ */
+#include "summary.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "port_use.h"
+
+static uint32_t add_saturated(uint32_t a, uint32_t b)
+{
+	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static uint64_t difference(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns)
+{
+	assert(counter < SUMMARY_COHORT_COUNTERS);
+	summary->totals[counter]++;
+	if (summary->slots == NULL)
+		return;
+
+	uint64_t number = since_ns / SUMMARY_SLOT_NS;
+	struct summary_slot *slot = &summary->slots[number % SUMMARY_SLOTS];
+	if (number > slot->number) {
+		memset(slot, 0, sizeof(*slot));
+		slot->number = number;
+	}
+	if (number == slot->number)
+		slot->counts[counter] = add_saturated(slot->counts[counter], 1);
+}
+
+void summary_count_age(struct summary *summary, enum summary_gauge gauge, int change, uint64_t since_ns)
+{
+	if (summary->ages == NULL)
+		return;
+
+	uint64_t number = since_ns / SUMMARY_AGE_NS;
+	uint64_t place = number % SUMMARY_AGES;
+	if (number > summary->ages->numbers[place]) {
+		summary->ages->numbers[place] = number;
+		memset(summary->ages->counts[place], 0, sizeof(summary->ages->counts[place]));
+	}
+	if (number == summary->ages->numbers[place])
+		summary->ages->counts[place][gauge] += change;
+}
+
+/* All that began, began within one slot: then the totals are that slot. */
+static struct summary_slot only_slot(const struct summary *summary)
+{
+	struct summary_slot slot = { .number = summary->since_ns / SUMMARY_SLOT_NS };
+
+	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
+		slot.counts[k] = summary->totals[k] > UINT32_MAX ? UINT32_MAX : (uint32_t)summary->totals[k];
+	return slot;
+}
+
+static void slot_merge(struct summary_slot *into, const struct summary_slot *from)
+{
+	if (from->number < into->number)
+		return;
+	if (from->number > into->number) {
+		*into = *from;
+		return;
+	}
+	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
+		into->counts[k] = add_saturated(into->counts[k], from->counts[k]);
+}
+
+void summary_begin_slots(struct summary *summary, struct summary_slot *slots)
+{
+	const struct summary_slot first = only_slot(summary);
+
+	memset(slots, 0, SUMMARY_SLOTS * sizeof(*slots));
+	slots[first.number % SUMMARY_SLOTS] = first;
+	summary->slots = slots;
+}
+
+static uint64_t gauge_by_totals(const struct summary *summary, enum summary_gauge gauge)
+{
+	const uint64_t *totals = summary->totals;
+
+	switch (gauge) {
+	case GAUGE_UNSPOKEN:
+		return difference(totals[SUMMARY_COMPLETED], totals[SUMMARY_SPOKEN] + totals[SUMMARY_CLOSED_UNSPOKEN]);
+	case GAUGE_STALLED:
+		return difference(totals[SUMMARY_STALLED], totals[SUMMARY_STALLED_OVER]);
+	case GAUGE_CLOSE_WAIT:
+		return difference(totals[SUMMARY_CLOSE_WAIT], totals[SUMMARY_CLOSE_WAIT_OVER]);
+	case GAUGE_FIN_WAIT_2:
+		return difference(totals[SUMMARY_FIN_WAIT_2], totals[SUMMARY_FIN_WAIT_2_OVER]);
+	case GAUGE_LAST_ACK:
+		return difference(totals[SUMMARY_LAST_ACK], totals[SUMMARY_LAST_ACK_OVER]);
+	case SUMMARY_GAUGES:
+		break;
+	}
+	return 0;
+}
+
+void summary_begin_ages(struct summary *summary, struct summary_ages *ages)
+{
+	memset(ages, 0, sizeof(*ages));
+	summary->ages = ages;
+	for (int gauge = 0; gauge < SUMMARY_GAUGES; gauge++) {
+		int now = (int)gauge_by_totals(summary, (enum summary_gauge)gauge);
+		if (now > 0)
+			summary_count_age(summary, (enum summary_gauge)gauge, now, summary->since_ns);
+	}
+}
+
+static void add_slot(const struct summary_slot *slot, uint64_t first, uint64_t last,
+		     uint64_t counts[static SUMMARY_COHORT_COUNTERS])
+{
+	if (slot->number < first || slot->number > last)
+		return;
+	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
+		counts[k] += slot->counts[k];
+}
+
+void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
+		 uint64_t counts[static SUMMARY_COHORT_COUNTERS])
+{
+	memset(counts, 0, SUMMARY_COHORT_COUNTERS * sizeof(*counts));
+	if (summary->slots == NULL) {
+		const struct summary_slot slot = only_slot(summary);
+		add_slot(&slot, first, last, counts);
+		return;
+	}
+	for (int i = 0; i < SUMMARY_SLOTS; i++)
+		add_slot(&summary->slots[i], first, last, counts);
+}
+
+uint64_t summary_half_open(const struct summary *summary)
+{
+	return difference(summary->totals[SUMMARY_ANSWERED], summary->totals[SUMMARY_HALF_OPEN_ENDED]);
+}
+
+uint64_t summary_old_half_open(const struct summary *summary, uint64_t first_young)
+{
+	uint64_t young[SUMMARY_COHORT_COUNTERS];
+
+	summary_sum(summary, first_young, UINT64_MAX, young);
+	return difference(summary_half_open(summary),
+			  difference(young[SUMMARY_ANSWERED], young[SUMMARY_HALF_OPEN_ENDED]));
+}
+
+uint64_t summary_incomplete(const uint64_t counts[static SUMMARY_COHORT_COUNTERS])
+{
+	return difference(counts[SUMMARY_ATTEMPTS],
+			  counts[SUMMARY_COMPLETED] + counts[SUMMARY_REFUSED] + counts[SUMMARY_UNREACHABLE]);
+}
+
+uint64_t summary_gauge(const struct summary *summary, enum summary_gauge gauge)
+{
+	return gauge_by_totals(summary, gauge);
+}
+
+uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gauge, uint64_t since_ns)
+{
+	uint64_t all = gauge_by_totals(summary, gauge);
+	int64_t young = 0;
+
+	if (summary->ages == NULL)
+		return summary->since_ns < since_ns ? all : 0;
+	for (int i = 0; i < SUMMARY_AGES; i++)
+		if (summary->ages->numbers[i] >= since_ns / SUMMARY_AGE_NS)
+			young += summary->ages->counts[i][gauge];
+	return difference(all, young > 0 ? (uint64_t)young : 0);
+}
+
+double summary_handshake_quantile(const struct summary *summary, double share)
+{
+	double all = 0;
+	double within = 0;
+
+	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)
+		all += summary->handshakes[i];
+	if (all <= 0)
+		return 0;
+	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++) {
+		within += summary->handshakes[i];
+		if (within >= share * all)
+			return (double)(UINT64_C(128000) << i) / (double)NS_PER_SEC;
+	}
+	return (double)(UINT64_C(128000) << (SUMMARY_RTT_BUCKETS - 1)) / (double)NS_PER_SEC;
+}
+
+void summary_count_handshake(struct summary *summary, uint64_t took_ns)
+{
+	int bucket = 0;
+
+	while (bucket + 1 < SUMMARY_RTT_BUCKETS && took_ns >= UINT64_C(128000) << bucket)
+		bucket++;
+	summary->handshakes[bucket] = add_saturated(summary->handshakes[bucket], 1);
+}
+
+static void ages_merge(struct summary_ages *into, const struct summary_ages *from)
+{
+	for (int i = 0; i < SUMMARY_AGES; i++) {
+		if (from->numbers[i] < into->numbers[i])
+			continue;
+		if (from->numbers[i] > into->numbers[i]) {
+			into->numbers[i] = from->numbers[i];
+			memset(into->counts[i], 0, sizeof(into->counts[i]));
+		}
+		for (int gauge = 0; gauge < SUMMARY_GAUGES; gauge++)
+			into->counts[i][gauge] += from->counts[i][gauge];
+	}
+}
+
+static void parts_merge(struct summary *into, const struct summary *from)
+{
+	if (into->slots != NULL && from->slots != NULL) {
+		for (int i = 0; i < SUMMARY_SLOTS; i++)
+			slot_merge(&into->slots[i], &from->slots[i]);
+	} else if (into->slots != NULL) {
+		const struct summary_slot slot = only_slot(from);
+		slot_merge(&into->slots[slot.number % SUMMARY_SLOTS], &slot);
+	}
+	if (into->ages != NULL && from->ages != NULL) {
+		ages_merge(into->ages, from->ages);
+	} else if (into->ages != NULL) {
+		struct summary copy = *from;
+		struct summary_ages ages;
+		summary_begin_ages(&copy, &ages);
+		ages_merge(into->ages, &ages);
+	}
+	if (into->held != NULL && from->held != NULL)
+		summary_held_merge(into->held, from->held);
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		if (into->crowds[kind] == NULL || from->crowds[kind] == NULL)
+			continue;
+		for (int i = 0; i < 2; i++)
+			summary_crowd_merge(&into->crowds[kind]->spans[i], &from->crowds[kind]->spans[i]);
+	}
+	if (into->ports != NULL && from->ports != NULL)
+		port_use_merge(into->ports, from->ports);
+}
+
+void summary_merge(struct summary *into, const struct summary *from)
+{
+	parts_merge(into, from);
+	if (into->since_ns == 0 || (from->since_ns != 0 && from->since_ns < into->since_ns))
+		into->since_ns = from->since_ns;
+	if (from->latest_ns > into->latest_ns)
+		into->latest_ns = from->latest_ns;
+	for (int k = 0; k < SUMMARY_COUNTERS; k++)
+		into->totals[k] += from->totals[k];
+	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)
+		into->handshakes[i] = add_saturated(into->handshakes[i], from->handshakes[i]);
+}

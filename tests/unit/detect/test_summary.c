@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Summaries: what counts where, and that merging gives the same value in any order and grouping.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "summary.h"
+
+#define START_NS (UINT64_C(1795132800) * NS_PER_SEC)
+
+/* A summary with all its parts, without pointers to share by mistake. */
+struct whole {
+	struct summary summary;
+	struct summary_slot slots[SUMMARY_SLOTS];
+	struct summary_ages ages;
+	struct summary_crowds crowds[SUMMARY_CROWDS];
+};
+
+static void whole_init(struct whole *whole)
+{
+	memset(whole, 0, sizeof(*whole));
+	whole->summary.slots = whole->slots;
+	whole->summary.ages = &whole->ages;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
+		whole->summary.crowds[kind] = &whole->crowds[kind];
+}
+
+static void assert_same(const struct whole *a, const struct whole *b)
+{
+	assert_int_equal(a->summary.since_ns, b->summary.since_ns);
+	assert_int_equal(a->summary.latest_ns, b->summary.latest_ns);
+	assert_memory_equal(a->summary.totals, b->summary.totals, sizeof(a->summary.totals));
+	assert_memory_equal(a->summary.handshakes, b->summary.handshakes, sizeof(a->summary.handshakes));
+	assert_memory_equal(a->slots, b->slots, sizeof(a->slots));
+	assert_memory_equal(&a->ages, &b->ages, sizeof(a->ages));
+	assert_memory_equal(a->crowds, b->crowds, sizeof(a->crowds));
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *state >> 33;
+}
+
+/* One connection of a random kind at a random time within 20 s: some spans and slots are used twice. */
+static void count_connection(struct whole *whole, uint64_t id, uint64_t random)
+{
+	uint64_t since_ns = START_NS + random % (20 * NS_PER_SEC);
+	struct flow_signal signal = {
+		.client = { .version = 4, .bytes = { 10, 0, (uint8_t)(random >> 8), (uint8_t)random } },
+		.server = { .version = 4, .bytes = { 203, 0, 113, (uint8_t)(random % 7) } },
+		.server_port = (uint16_t)(random % 11),
+		.client_port = (uint16_t)random,
+		.ttl = (uint8_t)(random >> 3),
+		.window = (uint16_t)(random % 3),
+		.flow_id = id,
+	};
+	const struct summary_hashes hashes = summary_hashes_of(&signal);
+	struct summary *summary = &whole->summary;
+
+	if (summary->since_ns == 0 || since_ns < summary->since_ns)
+		summary->since_ns = since_ns;
+	if (since_ns > summary->latest_ns)
+		summary->latest_ns = since_ns;
+	summary_count(summary, SUMMARY_ATTEMPTS, since_ns);
+	summary_count(summary, (enum summary_counter)(1 + random % (SUMMARY_COHORT_COUNTERS - 1)), since_ns);
+	summary_count_handshake(summary, random % (2 * NS_PER_SEC));
+	summary_count_age(summary, (enum summary_gauge)(random % SUMMARY_GAUGES), random % 3 == 0 ? -1 : 1, since_ns);
+	struct summary_crowd *crowd = summary_crowd_at(summary->crowds[random % SUMMARY_CROWDS], since_ns);
+	if (crowd != NULL)
+		summary_crowd_add(crowd, SUMMARY_PREFIX, &signal, &hashes);
+}
+
+/* The same connections, spread over n summaries. */
+static void count_spread(struct whole *wholes, unsigned n)
+{
+	uint64_t random = 7;
+
+	for (unsigned i = 0; i < n; i++)
+		whole_init(&wholes[i]);
+	for (uint64_t id = 1; id <= 4000; id++) {
+		uint64_t value = next_random(&random);
+		/* In the order of time, as trackers count. */
+		value = (id * (20 * NS_PER_SEC) / 4001) + value % 1000;
+		count_connection(&wholes[value % n], id, value);
+	}
+}
+
+static void test_merge_is_commutative_and_associative(void **state)
+{
+	static struct whole parts[3];
+	static struct whole left;
+	static struct whole right;
+	static struct whole inner;
+
+	(void)state;
+	count_spread(parts, 3);
+	whole_init(&left);
+	summary_merge(&left.summary, &parts[0].summary);
+	summary_merge(&left.summary, &parts[1].summary);
+	summary_merge(&left.summary, &parts[2].summary);
+
+	whole_init(&inner);
+	summary_merge(&inner.summary, &parts[2].summary);
+	summary_merge(&inner.summary, &parts[1].summary);
+	whole_init(&right);
+	summary_merge(&right.summary, &inner.summary);
+	summary_merge(&right.summary, &parts[0].summary);
+	assert_same(&left, &right);
+}
+
+static void test_parts_together_are_the_whole(void **state)
+{
+	static struct whole parts[5];
+	static struct whole together;
+	static struct whole alone;
+
+	(void)state;
+	count_spread(&alone, 1);
+	count_spread(parts, 5);
+	whole_init(&together);
+	for (int i = 0; i < 5; i++)
+		summary_merge(&together.summary, &parts[i].summary);
+	assert_same(&together, &alone);
+	assert_int_equal(alone.summary.totals[SUMMARY_ATTEMPTS], 4000);
+}
+
+/* A summary is cumulative: a later one of the same source takes the place of the earlier one. */
+static void test_a_later_one_replaces(void **state)
+{
+	static struct whole early;
+	static struct whole late;
+	static struct whole merged;
+
+	(void)state;
+	whole_init(&early);
+	count_connection(&early, 1, 100);
+	late = early;
+	late.summary.slots = late.slots;
+	late.summary.ages = &late.ages;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
+		late.summary.crowds[kind] = &late.crowds[kind];
+	count_connection(&late, 2, 200);
+	whole_init(&merged);
+	summary_merge(&merged.summary, &late.summary);
+	assert_same(&merged, &late);
+	assert_int_equal(merged.summary.totals[SUMMARY_ATTEMPTS], 2);
+	assert_int_equal(early.summary.totals[SUMMARY_ATTEMPTS], 1);
+}
+
+static void test_without_slots_the_totals_are_the_only_slot(void **state)
+{
+	static struct whole merged;
+	struct summary small = { .since_ns = START_NS + 10 };
+	struct summary_slot slots[SUMMARY_SLOTS];
+	uint64_t number = START_NS / SUMMARY_SLOT_NS;
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		summary_count(&small, SUMMARY_ATTEMPTS, START_NS + 10);
+	summary_count(&small, SUMMARY_ANSWERED, START_NS + 10);
+	summary_sum(&small, number, number, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 3);
+	summary_sum(&small, number + 1, UINT64_MAX, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
+	assert_int_equal(summary_old_half_open(&small, number + 1), 1);
+	assert_int_equal(summary_old_half_open(&small, number), 0);
+
+	whole_init(&merged);
+	summary_merge(&merged.summary, &small);
+	summary_begin_slots(&small, slots);
+	assert_memory_equal(merged.slots, slots, sizeof(slots));
+	summary_count(&small, SUMMARY_ATTEMPTS, START_NS + SUMMARY_SLOT_NS);
+	summary_sum(&small, number, number, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 3);
+	summary_sum(&small, 0, UINT64_MAX, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 4);
+}
+
+/* What becomes of an attempt counts where it began; old slots are not touched by what is too late for them. */
+static void test_cohorts(void **state)
+{
+	static struct whole whole;
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+	uint64_t number = START_NS / SUMMARY_SLOT_NS;
+
+	(void)state;
+	whole_init(&whole);
+	summary_count(&whole.summary, SUMMARY_ATTEMPTS, START_NS);
+	summary_count(&whole.summary, SUMMARY_ATTEMPTS, START_NS + NS_PER_SEC);
+	summary_count(&whole.summary, SUMMARY_COMPLETED, START_NS);
+	summary_sum(&whole.summary, number, number, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 1);
+	assert_int_equal(counts[SUMMARY_COMPLETED], 1);
+	assert_int_equal(summary_incomplete(counts), 0);
+	summary_count(&whole.summary, SUMMARY_ATTEMPTS, START_NS + SUMMARY_SLOTS * SUMMARY_SLOT_NS);
+	summary_count(&whole.summary, SUMMARY_REFUSED, START_NS);
+	summary_sum(&whole.summary, number, number, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
+	assert_int_equal(whole.summary.totals[SUMMARY_REFUSED], 1);
+}
+
+static void stall(struct summary *summary, uint64_t since_ns)
+{
+	summary->totals[SUMMARY_STALLED]++;
+	summary_count_age(summary, GAUGE_STALLED, 1, since_ns);
+}
+
+static void test_gauges_know_ages(void **state)
+{
+	static struct whole whole;
+	struct summary *summary = &whole.summary;
+
+	(void)state;
+	whole_init(&whole);
+	stall(summary, START_NS);
+	stall(summary, START_NS + 7 * NS_PER_SEC);
+	stall(summary, START_NS + 200 * NS_PER_SEC);
+	assert_int_equal(summary_gauge(summary, GAUGE_STALLED), 3);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 200 * NS_PER_SEC), 2);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 5 * NS_PER_SEC), 1);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 4 * NS_PER_SEC), 0);
+	summary->totals[SUMMARY_STALLED_OVER]++;
+	summary_count_age(summary, GAUGE_STALLED, -1, START_NS + 7 * NS_PER_SEC);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 200 * NS_PER_SEC), 1);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 15 * NS_PER_SEC), 1);
+	/* A bucket of the ring that is used again held what is old by then. */
+	stall(summary, START_NS + SUMMARY_AGES * SUMMARY_AGE_NS);
+	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 50 * NS_PER_SEC), 1);
+}
+
+static void test_handshake_quantiles(void **state)
+{
+	struct summary summary = { 0 };
+
+	(void)state;
+	assert_true(summary_handshake_quantile(&summary, 0.5) == 0);
+	for (int i = 0; i < 90; i++)
+		summary_count_handshake(&summary, NS_PER_MS);
+	for (int i = 0; i < 10; i++)
+		summary_count_handshake(&summary, 100 * NS_PER_MS);
+	assert_true(summary_handshake_quantile(&summary, 0.5) >= 0.001);
+	assert_true(summary_handshake_quantile(&summary, 0.5) <= 0.0021);
+	assert_true(summary_handshake_quantile(&summary, 0.99) >= 0.1);
+	assert_true(summary_handshake_quantile(&summary, 0.99) <= 0.21);
+}
+
+static void test_crowds_estimate_who_took_part(void **state)
+{
+	static struct summary_crowd crowd;
+	struct flow_signal signal = { .server = { .version = 4, .bytes = { 203, 0, 113, 5 } }, .ttl = 64 };
+
+	(void)state;
+	memset(&crowd, 0, sizeof(crowd));
+	for (uint32_t i = 0; i < 10000; i++) {
+		signal.flow_id = i + 1;
+		signal.client = (struct ip_addr){ .version = 4,
+						  .bytes = { 10, 0, (uint8_t)(i % 2000 >> 8), (uint8_t)(i % 2000) } };
+		signal.server_port = (uint16_t)(i % 100);
+		signal.window = (uint16_t)(i % 4);
+		const struct summary_hashes hashes = summary_hashes_of(&signal);
+		summary_crowd_add(&crowd, SUMMARY_HOST, &signal, &hashes);
+	}
+	assert_int_equal(crowd.connections, 10000);
+	assert_true(fabs(hyperloglog_estimate(&crowd.sources) - 2000) < 0.12 * 2000);
+	assert_true(fabs(hyperloglog_small_estimate(&crowd.ports) - 100) < 12);
+	assert_true(fabs(hyperloglog_small_estimate(&crowd.servers) - 1) < 0.1);
+	/* Four looks, two of which may share a bucket. */
+	assert_true(summary_crowd_entropy(&crowd) >= 1.5 && summary_crowd_entropy(&crowd) <= 2.01);
+	for (int i = 1; i < SUMMARY_SAMPLE; i++)
+		assert_true(crowd.sample[i - 1].priority < crowd.sample[i].priority);
+}
+
+static void test_small_samples_are_complete(void **state)
+{
+	static struct summary_crowd crowd;
+	uint64_t seen = 0;
+
+	(void)state;
+	memset(&crowd, 0, sizeof(crowd));
+	for (uint64_t id = 1; id <= SUMMARY_SAMPLE; id++) {
+		struct flow_signal signal = { .flow_id = id, .client = { .version = 4, .bytes = { (uint8_t)id } } };
+		const struct summary_hashes hashes = summary_hashes_of(&signal);
+		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+		/* The same again is no other connection. */
+		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+	}
+	for (int i = 0; i < SUMMARY_SAMPLE; i++)
+		seen |= UINT64_C(1) << (crowd.sample[i].flow_id - 1);
+	assert_int_equal(seen, UINT32_MAX);
+}
+
+static void test_spans(void **state)
+{
+	static struct whole whole;
+	struct flow_signal signal = { .flow_id = 1, .client = { .version = 4 } };
+	const struct summary_hashes hashes = summary_hashes_of(&signal);
+	struct summary_crowds *crowds = &whole.crowds[CROWD_FAILING];
+
+	(void)state;
+	whole_init(&whole);
+	assert_null(summary_crowd_now(&whole.summary, CROWD_FAILING, START_NS));
+	summary_crowd_add(summary_crowd_at(crowds, START_NS), SUMMARY_HOST, &signal, &hashes);
+	assert_non_null(summary_crowd_now(&whole.summary, CROWD_FAILING, START_NS + 1));
+	assert_null(summary_crowd_before(&whole.summary, CROWD_FAILING, START_NS));
+	assert_non_null(summary_crowd_before(&whole.summary, CROWD_FAILING, START_NS + SUMMARY_SPAN_NS));
+	assert_null(summary_crowd_now(&whole.summary, CROWD_FAILING, START_NS + SUMMARY_SPAN_NS));
+	summary_crowd_add(summary_crowd_at(crowds, START_NS + 2 * SUMMARY_SPAN_NS), SUMMARY_HOST, &signal, &hashes);
+	assert_null(summary_crowd_at(crowds, START_NS));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_merge_is_commutative_and_associative),
+		cmocka_unit_test(test_parts_together_are_the_whole),
+		cmocka_unit_test(test_a_later_one_replaces),
+		cmocka_unit_test(test_without_slots_the_totals_are_the_only_slot),
+		cmocka_unit_test(test_cohorts),
+		cmocka_unit_test(test_gauges_know_ages),
+		cmocka_unit_test(test_handshake_quantiles),
+		cmocka_unit_test(test_crowds_estimate_who_took_part),
+		cmocka_unit_test(test_small_samples_are_complete),
+		cmocka_unit_test(test_spans),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
