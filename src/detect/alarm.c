@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * When an alarm may speak (design 1.6, detection science section 6): updates are rare and say something new, clearing
- * takes patience, and trouble that comes back soon is the same incident.
+ * takes patience, and trouble that comes back soon is the same incident. Pulses are one incident: after the first
+ * pause, which nobody can tell from the end, the alarm waits longer than the pauses last.
  */
 #include "alarm.h"
 
@@ -19,10 +20,25 @@
 #define UPDATE_GROWTH    2.0
 #define UPDATE_CHANGE    0.2
 
+/* Two changes of class or severity in a row are not told one by one. */
+#define CHANGE_AGAIN_NS (10 * NS_PER_SEC)
+
+/* What came back after a pause is over when it has been away so much longer, within these bounds. */
+#define PAUSE_FACTOR         1.25
+#define PATIENCE_REOPENED_NS (30 * NS_PER_SEC)
+#define PATIENCE_MOST_NS     SAME_INCIDENT_NS
+
+/* Nothing has arrived for this share of the patience. */
+#define SILENT_SHARE 0.5
+
+/* New alarms: a bucket that holds ALARM_BURST of them and gets one more in each such time. */
+#define NEW_ALARM_NS NS_PER_SEC
+
 struct alarm_set {
 	size_t n_alarms;
 	size_t max_open;
 	size_t n_open;
+	uint64_t bucket_full_ns; /* when the bucket will be full again */
 	struct alarm alarms[];
 };
 
@@ -61,13 +77,13 @@ static bool same_target(const struct alert_target *a, const struct alert_target 
 }
 
 /* Not from the sensor's secret: the same capture gives the same ids on every machine. */
-static uint64_t alert_id(const char *detector, const struct alert_target *target, uint64_t started_ns)
+static uint64_t alert_id(const char *group, const struct alert_target *target, uint64_t started_ns)
 {
 	static const struct siphash_key key = { UINT64_C(0x7463707769746e65), UINT64_C(0x616c6572745f6964) };
 	unsigned char bytes[96] = { 0 };
-	size_t name_length = strnlen(detector, 32);
+	size_t name_length = strnlen(group, 32);
 
-	memcpy(bytes, detector, name_length);
+	memcpy(bytes, group, name_length);
 	memcpy(bytes + 32, &target->ip, sizeof(target->ip));
 	memcpy(bytes + 52, &target->client, sizeof(target->client));
 	bytes[72] = target->prefix_bits;
@@ -95,17 +111,47 @@ static struct alarm *free_place(struct alarm_set *set)
 	return best;
 }
 
+/* When it was over: at the first tick at which it could be cleared, which after a silence may come late. */
+static uint64_t over_ns(const struct alarm *alarm)
+{
+	uint64_t patient_ns = alarm->hot_ns + alarm->patience_ns;
+
+	return alarm->patience_ns > 0 && patient_ns < alarm->ended_ns ? patient_ns : alarm->ended_ns;
+}
+
 static struct alarm *remembered(struct alarm_set *set, const struct alert_target *target, uint64_t now_ns)
 {
 	for (size_t i = 0; i < set->n_alarms; i++) {
 		struct alarm *alarm = &set->alarms[i];
-		if (alarm->is_used && !alarm->is_open && same_target(&alarm->target, target))
-			return ns_since(now_ns, alarm->ended_ns) <= SAME_INCIDENT_NS ? alarm : NULL;
+		if (alarm->is_used && !alarm->is_open && same_target(&alarm->target, target) &&
+		    ns_since(now_ns, over_ns(alarm)) <= SAME_INCIDENT_NS)
+			return alarm;
 	}
 	return NULL;
 }
 
-struct alarm *alarm_open(struct alarm_set *set, const char *detector, const struct alert_target *target,
+/* Takes a new alarm from the bucket, if there is one. */
+static bool take_new(struct alarm_set *set, uint64_t now_ns)
+{
+	uint64_t full_ns = set->bucket_full_ns > now_ns ? set->bucket_full_ns : now_ns;
+
+	if (full_ns - now_ns > (ALARM_BURST - 1) * NEW_ALARM_NS)
+		return false;
+	set->bucket_full_ns = full_ns + NEW_ALARM_NS;
+	return true;
+}
+
+static struct alarm *reopen(struct alarm *alarm, uint64_t now_ns)
+{
+	uint64_t pause_ns = ns_since(now_ns, alarm->hot_ns);
+
+	if (pause_ns > alarm->pause_ns)
+		alarm->pause_ns = pause_ns;
+	alarm->n_reopened++;
+	return alarm;
+}
+
+struct alarm *alarm_open(struct alarm_set *set, const char *group, const struct alert_target *target,
 			 uint64_t started_ns, uint64_t now_ns)
 {
 	struct alarm *alarm;
@@ -113,32 +159,76 @@ struct alarm *alarm_open(struct alarm_set *set, const char *detector, const stru
 	if (set->n_open == set->max_open)
 		return NULL;
 	alarm = remembered(set, target, now_ns);
-	if (alarm == NULL) {
+	if (alarm != NULL) {
+		reopen(alarm, now_ns);
+	} else {
+		if (!take_new(set, now_ns))
+			return NULL;
 		alarm = free_place(set);
 		*alarm = (struct alarm){
 			.is_used = true,
 			.target = *target,
-			.alert_id = alert_id(detector, target, started_ns),
+			.alert_id = alert_id(group, target, started_ns),
 			.started_ns = started_ns,
 		};
 	}
 	alarm->is_open = true;
 	alarm->raised_ns = now_ns;
 	alarm->written_ns = now_ns;
+	alarm->changed_ns = 0;
 	alarm->hot_ns = now_ns;
+	alarm->arrived_ns = now_ns;
 	alarm->ended_ns = 0;
+	alarm->patience_ns = 0;
+	alarm->worst_severity = 0;
 	set->n_open++;
 	return alarm;
 }
 
-static bool is_news(const struct alarm *alarm, const struct alarm_reading *reading)
+static bool is_figure_moved(const struct alarm *alarm, const struct alarm_reading *reading)
 {
 	const struct alarm_reading *written = &alarm->written;
 	/* Below the threshold changes are noise. */
 	double scale = fmax(written->level, alarm->threshold);
 
 	return fabs(reading->level - written->level) > UPDATE_CHANGE * scale ||
-	       reading->extent > UPDATE_GROWTH * written->extent || reading->severity != written->severity;
+	       reading->extent > UPDATE_GROWTH * written->extent;
+}
+
+/* Names are static: the same class has the same pointer. */
+static bool is_change(const struct alarm_reading *before, const struct alarm_reading *now)
+{
+	return now->severity != before->severity || now->detector != before->detector ||
+	       now->class_name != before->class_name;
+}
+
+static bool may_change(const struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
+{
+	return reading->severity < alarm->worst_severity || alarm->changed_ns == 0 ||
+	       ns_since(now_ns, alarm->changed_ns) >= CHANGE_AGAIN_NS;
+}
+
+static uint64_t patience_ns(const struct alarm *alarm, uint64_t clear_after_ns)
+{
+	uint64_t learned_ns = (uint64_t)(PAUSE_FACTOR * (double)alarm->pause_ns);
+
+	if (alarm->n_reopened == 0)
+		return clear_after_ns;
+	if (learned_ns < PATIENCE_REOPENED_NS)
+		learned_ns = PATIENCE_REOPENED_NS;
+	if (learned_ns > PATIENCE_MOST_NS)
+		learned_ns = PATIENCE_MOST_NS;
+	return learned_ns > clear_after_ns ? learned_ns : clear_after_ns;
+}
+
+static void take_reading(struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
+{
+	alarm->peak = fmax(alarm->peak, reading->level);
+	if (reading->is_hot)
+		alarm->hot_ns = now_ns;
+	if (reading->arrivals != alarm->arrivals)
+		alarm->arrived_ns = now_ns;
+	alarm->arrivals = reading->arrivals;
 }
 
 enum alarm_due alarm_review(struct alarm *alarm, const struct alarm_reading *reading, uint64_t clear_after_ns,
@@ -147,25 +237,42 @@ enum alarm_due alarm_review(struct alarm *alarm, const struct alarm_reading *rea
 	uint64_t written_ago_ns = ns_since(now_ns, alarm->written_ns);
 	bool is_young = ns_since(now_ns, alarm->raised_ns) < FIRST_MINUTE_NS;
 
-	alarm->peak = fmax(alarm->peak, reading->level);
-	if (reading->is_hot)
-		alarm->hot_ns = now_ns;
-	if (ns_since(now_ns, alarm->hot_ns) >= clear_after_ns)
+	take_reading(alarm, reading, now_ns);
+	alarm->patience_ns = patience_ns(alarm, clear_after_ns);
+	if (ns_since(now_ns, alarm->hot_ns) >= alarm->patience_ns)
 		return ALARM_CLEAR_DUE;
-	if (reading->severity < alarm->written.severity)
+	if (is_change(&alarm->written, reading) && may_change(alarm, reading, now_ns))
 		return ALARM_UPDATE_DUE;
 	if (reading->stage != alarm->written.stage && written_ago_ns >= UPDATE_EARLY_NS)
 		return ALARM_UPDATE_DUE;
 	if (written_ago_ns < (is_young ? UPDATE_EARLY_NS : UPDATE_LATE_NS))
 		return ALARM_NOTHING_DUE;
-	return is_news(alarm, reading) ? ALARM_UPDATE_DUE : ALARM_NOTHING_DUE;
+	return is_figure_moved(alarm, reading) ? ALARM_UPDATE_DUE : ALARM_NOTHING_DUE;
 }
 
 void alarm_written(struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
 {
+	bool is_first = alarm->worst_severity == 0;
+
+	if (!is_first && is_change(&alarm->written, reading))
+		alarm->changed_ns = now_ns;
+	if (is_first || reading->severity < alarm->worst_severity)
+		alarm->worst_severity = reading->severity;
+	take_reading(alarm, reading, now_ns);
 	alarm->written = *reading;
 	alarm->written_ns = now_ns;
-	alarm->peak = fmax(alarm->peak, reading->level);
+}
+
+const char *alarm_clear_reason(const struct alarm *alarm, uint64_t now_ns)
+{
+	uint64_t silent_ns = ns_since(now_ns, alarm->arrived_ns);
+
+	return (double)silent_ns >= SILENT_SHARE * (double)alarm->patience_ns ? "silent" : "recovered";
+}
+
+uint64_t alarm_duration_ns(const struct alarm *alarm)
+{
+	return ns_since(alarm->hot_ns, alarm->started_ns);
 }
 
 void alarm_close(struct alarm_set *set, struct alarm *alarm, uint64_t now_ns)

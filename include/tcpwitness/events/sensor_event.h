@@ -121,7 +121,16 @@ struct alert_target {
 	struct ip_addr client; /* version 0 = none */
 };
 
-enum { ALERT_TOP_SOURCES = 5 };
+enum { ALERT_TOP_SOURCES = 5, ALERT_SAMPLE_FLOWS = 5, ALERT_MAX_PARAMETERS = 32 };
+
+enum alert_parameter_kind { ALERT_PARAMETER_NUMBER = 0, ALERT_PARAMETER_SECONDS, ALERT_PARAMETER_FLAG };
+
+/* One parameter of the detector, as in force for the target. */
+struct alert_parameter {
+	const char *name; /* static */
+	double value;
+	uint8_t kind; /* enum alert_parameter_kind */
+};
 
 struct event_alert {
 	/* EVE's alert object; strings are borrowed from the ruleset, which outlives every event. */
@@ -147,6 +156,7 @@ struct event_alert {
 	uint64_t started_ns;
 	uint64_t updated_ns;
 	uint64_t ended_ns; /* 0 = not over */
+	double duration_s; /* from the start to the last time at which the trouble was seen, pauses included */
 	double rate;       /* of what the detector counts, per second (or its level, for gauges) */
 	double baseline;
 	double threshold;
@@ -210,8 +220,13 @@ struct event_alert {
 		double one_way_share; /* of the connections; negative = unknown */
 		bool started_late;    /* what was open when the run began is not known */
 	} visibility;
+	uint8_t n_parameters;
+	uint8_t n_sample_flows;
+	struct alert_parameter parameters[ALERT_MAX_PARAMETERS];
+	uint64_t sample_flows[ALERT_SAMPLE_FLOWS]; /* flow ids of connections that took part */
 	char explanation[400];
-	char filter[200]; /* BPF: shows the traffic in question */
+	char filter[200];  /* BPF: shows the traffic in question */
+	char capture[100]; /* BPF: what a capture must hold, at least, for the alarm to be found in it again */
 };
 
 /* One named number of a stats event. name has static storage and may be nested with dots ("flow.evicted.closed"). */

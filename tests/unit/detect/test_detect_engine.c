@@ -11,6 +11,7 @@
 
 #include <malloc.h>
 
+#include "alarm.h"
 #include "simulation.h"
 
 static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
@@ -228,8 +229,9 @@ static void test_too_many_alarms_are_counted(void **state)
 	sim_run(&sim, 25);
 	const struct detect_stats *stats = detect_engine_get_stats(sim.engine);
 	assert_true(stats->alarms_raised > 0 && stats->alarms_suppressed > 0);
-	/* Each of the 40 services once, and each host beside its service not at all. */
-	assert_int_equal(stats->alarms_raised + stats->alarms_suppressed, 40);
+	/* Each of the 40 services, and each host beside its service not at all; some had only to wait. */
+	assert_true(stats->alarms_raised + stats->alarms_suppressed >= 40);
+	assert_true(stats->alarms_raised <= 40 && stats->alarms_suppressed <= 40 - ALARM_BURST);
 	assert_int_equal(stats->alarms_open, stats->alarms_raised);
 	sim_fini(&sim);
 }
