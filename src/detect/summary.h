@@ -172,9 +172,14 @@ struct summary_crowd {
 
 enum summary_crowd_kind {
 	CROWD_TRYING = 0, /* attempts */
-	CROWD_FAILING,    /* attempts that were refused, or came to nothing by the tracker's deadline */
-	CROWD_STRAY,      /* segments that belong to no connection */
-	SUMMARY_CROWDS,   /* not a kind */
+	/*
+	 * Attempts that were refused, or reset by their client after the SYN-ACK, or came to nothing by the tracker's
+	 * deadline; each once.
+	 */
+	CROWD_FAILING,
+	CROWD_ANSWERED, /* attempts that got a SYN-ACK. Only of a SOURCE: what it found open */
+	CROWD_STRAY,    /* segments that belong to no connection */
+	SUMMARY_CROWDS, /* not a kind */
 };
 
 /* The present span and the one before. Only keys that deserve attention have them, see summary_table.h. */

@@ -20,6 +20,7 @@ struct finding;
 /* Detectors of one group share one alarm per target: one incident, with one class and a runner-up. */
 enum incident_group {
 	INCIDENT_SERVICE = 0, /* what keeps clients from a service: floods, overload, death; and a crowd that is none */
+	INCIDENT_SOURCE,      /* what one host does to many: scans, spreads, or answers what nobody asked */
 	INCIDENT_OWN,         /* the detector's alarms are its own */
 };
 

@@ -46,11 +46,20 @@ enum flow_signal_kind {
 enum flow_stray {
 	STRAY_SYNACK = 0,
 	STRAY_RST,
-	STRAY_FIN,   /* FIN, with or without ACK */
-	STRAY_ACK,   /* ACK, with or without payload: it may also belong to a connection that began unseen */
-	STRAY_OTHER, /* no flag at all, Xmas, SYN and FIN: what no stack sends */
-	STRAY_COUNT, /* not a kind */
+	STRAY_FIN,     /* FIN alone: no stack sends it without ACK */
+	STRAY_FIN_ACK, /* late ones are ordinary; so do Maimon scans look */
+	STRAY_ACK,     /* ACK, with or without payload: it may also belong to a connection that began unseen */
+	STRAY_NULL,    /* no flag at all */
+	STRAY_XMAS,    /* FIN, PSH and URG */
+	STRAY_OTHER,   /* SYN and FIN, SYN and RST, FIN and PSH: what no stack sends */
+	STRAY_COUNT,   /* not a kind */
 };
+
+/* By the segment's SEG_* flags (decode/packet.h). A SYN alone is never stray and counts as OTHER. */
+enum flow_stray flow_stray_kind(uint16_t flags);
+
+/* "ACK", "Xmas", ...; as explanations say it. Static storage. */
+const char *flow_stray_name(enum flow_stray stray);
 
 /* Why a RST is in doubt; a set of bits. */
 enum flow_rst_suspicion {
