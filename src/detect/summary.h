@@ -70,6 +70,7 @@ enum summary_counter {
 	SUMMARY_CLOSED_UNSPOKEN,   /* completed, over, and the client never sent payload */
 	SUMMARY_RST_SUSPECTS,      /* connections with at least one */
 	SUMMARY_RST_CONTRADICTED,  /* RSTs by their suspicion, each */
+	SUMMARY_RST_FORGED,        /* of the contradicted: of another distance, or out of step in their numbers */
 	SUMMARY_RST_PROBES,
 	SUMMARY_JOINED,
 	SUMMARY_STRAYS, /* by enum flow_stray: received by a target, sent by a source */

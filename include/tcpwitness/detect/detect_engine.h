@@ -19,11 +19,24 @@ struct detect_config {
 	struct siphash_key secret; /* of the target tables */
 };
 
-/* What the sensor itself could not see, for alert.visibility; filled by the pipeline before each tick. */
+/*
+ * What the sensor itself could not see, for alert.visibility and sensor_health; filled by the pipeline before each
+ * tick. All are counts since the run began; those of several sensors add up.
+ */
 struct detect_visibility {
-	uint64_t kernel_dropped;
-	uint64_t flows_evicted;
-	uint64_t flows_refused;
+	uint64_t segments;            /* seen */
+	uint64_t connections;         /* begun, whatever with */
+	uint64_t one_way_connections; /* of which one direction was heard only, though it goes on */
+	uint64_t two_way_connections; /* of which both were */
+	uint64_t duplicates;          /* segments captured twice */
+	uint64_t unseen_segments;     /* acknowledgements of data that never passed here, of ends that are heard */
+	uint64_t truncated_packets;   /* whose headers did not fit what was kept of the frame */
+	uint64_t backward_steps;      /* of the clock that stamps the frames, by more than reordering explains */
+	uint64_t kernel_dropped;      /* frames */
+	uint64_t interface_dropped;
+	uint64_t flows_evicted;    /* connections that lost their place to others, wherever they were kept */
+	uint64_t attempts_evicted; /* of these: SYNs that nobody had answered */
+	uint64_t flows_refused;    /* connections for which there was no place */
 };
 
 struct detect_stats {

@@ -11,6 +11,10 @@
 /*
  * What becomes of connection attempts and connections, as the tracker tells the detectors. Each connection gives each
  * signal at most once, but for those that say otherwise. Detectors count these, never packets (design 1.6).
+ *
+ * What begins is over once, whatever becomes of the connection or of its place in the table: each COMPLETED and each
+ * JOINED is followed by one CLOSED with completed set (an attempt that only seemed over, and then completed, gives
+ * CLOSED twice, the first time without), and between them by at most one CLIENT_SPOKE.
  */
 enum flow_signal_kind {
 	SIGNAL_ATTEMPT = 0,  /* first SYN of a connection */
@@ -73,8 +77,8 @@ enum flow_rst_suspicion {
 struct flow_signal {
 	enum flow_signal_kind kind;
 	bool answered;       /* of UNANSWERED.. CLOSED: a SYN-ACK had been seen */
-	bool completed;      /* of HALF_OPEN_ENDED, CLOSED: the handshake had completed */
-	bool spoke;          /* of CLOSED: the client had sent payload (CLIENT_SPOKE was given) */
+	bool completed;      /* of HALF_OPEN_ENDED, CLOSED: COMPLETED (or JOINED) had been given */
+	bool spoke;          /* of CLOSED: CLIENT_SPOKE had been given, or nobody knows as its beginning was not seen */
 	bool reused;         /* of TIME_WAIT_OVER: the tuple was used again before 2MSL */
 	bool timestamps;     /* the client's SYN offered timestamps */
 	bool is_first;       /* of SYN_REPEATED, SYNACK_REPEATED, SYNACK_AFTER_ACK, RST_SUSPECT: of this connection */

@@ -243,7 +243,7 @@ static void test_visibility_is_in_the_alarm(void **state)
 	(void)state;
 	sim_init(&sim);
 	sim.only = "syn_flood";
-	sim.visibility = (struct detect_visibility){ 11, 22, 33 };
+	sim.visibility = (struct detect_visibility){ .kernel_dropped = 11, .flows_evicted = 22, .flows_refused = 33 };
 	sim_spoofed_flood(&sim, 10, 20, 200, web, SIM_ANSWERS);
 	sim_run(&sim, 20);
 	assert_int_equal(sim.alerts[0].alert.visibility.kernel_dropped, 11);
