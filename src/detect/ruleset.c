@@ -50,6 +50,7 @@ static int set_defaults(struct rule *rule, const struct detector *detector)
 {
 	rule->enabled = true;
 	rule->severity = detector->default_severity;
+	rule->default_severity = detector->default_severity;
 	rule->signature_id = detector->default_signature_id;
 	rule->rev = 1;
 	snprintf(rule->signature, sizeof(rule->signature), "%s", detector->default_signature);

@@ -36,6 +36,8 @@ struct detector {
 	const struct rule_param *params;
 	size_t n_params;
 	size_t params_bytes; /* size of the parameter struct */
+	/* Every class_name that find gives, ended by null, for severities by class; null = only the detector's name. */
+	const char *const *class_names;
 
 	/*
 	 * A detector only judges: given what is known of one key now, what does it find? When an alarm is raised,

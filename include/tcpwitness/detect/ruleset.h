@@ -6,10 +6,11 @@
 #include <stdint.h>
 
 #include "tcpwitness/base/error.h"
+#include "tcpwitness/base/ip_addr.h"
 
 /*
  * Parsed rules, one per detector, immutable once built. Built by control/rules.c from YAML with the tables
- * that the detectors declare; read by the detectors.
+ * that the detectors declare; read by the detectors. Any thread may read them.
  */
 enum rule_param_type {
 	RULE_PARAM_COUNT = 0,    /* uint64_t */
@@ -31,15 +32,16 @@ struct rule_param {
 };
 
 struct rule {
-	bool enabled;
-	uint8_t severity; /* 1 .. 3 */
+	bool enabled;             /* the detector runs, be it for some targets only */
+	uint8_t severity;         /* 1 .. 3 */
+	uint8_t default_severity; /* the detector's */
 	uint32_t signature_id;
 	uint32_t rev;
 	char signature[128]; /* UTF-8 */
 	char category[64];
 	char mitre_technique[16]; /* empty = none */
 	char mitre_tactic[48];
-	void *params; /* the detector's parameter struct, filled */
+	void *params; /* the detector's parameter struct, filled; in force where nothing else is: see rule_params_for */
 };
 
 struct ruleset {
@@ -55,3 +57,43 @@ void ruleset_destroy(struct ruleset *ruleset);
 
 /* Index of the detector with this name in detectors[], or -1. */
 int ruleset_find(const char *detector_name);
+
+/*
+ * Whom a decision is about. Unknown parts have version 0 / has_port false. Of a detector that judges sources or pairs,
+ * overrides are about source where it is known; of all others, about target. Ports are always the target's.
+ */
+struct rule_subject {
+	struct ip_addr target;
+	uint8_t target_bits; /* prefix length, 0 = host */
+	bool has_port;
+	uint16_t port;
+	struct ip_addr source;
+};
+
+/*
+ * The parameter struct in force for the subject: the rule's own, or the most specific override's. Never null. Bounded
+ * and without allocation, and the answer for a subject never changes, so it may be kept.
+ */
+const void *rule_params_for(const struct rule *rule, const struct rule_subject *subject);
+
+/* Whether and why an alarm about subject must not be raised at packet time now_ns. */
+enum rule_silence {
+	RULE_SPEAKS = 0,
+	RULE_ALLOWED,
+	RULE_QUIET_HOURS,
+	RULE_DISABLED_HERE,
+};
+
+/*
+ * An alarm that is open when quiet hours begin is not touched by them: it is updated and cleared as ever, so that
+ * nobody is left with an alarm that never ends. What would be raised during them is counted and not raised; what still
+ * lasts when they end is raised then.
+ */
+enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_subject *subject, uint64_t now_ns);
+
+/*
+ * Severity 1 .. 3 for the subject and the detection class ("" = none), given the one that the detector proposes. The
+ * detector's proposal holds where no rule says otherwise.
+ */
+uint8_t rule_severity_for(const struct rule *rule, const struct rule_subject *subject, const char *class_name,
+			  uint8_t proposed);

@@ -104,6 +104,24 @@ static void test_defaults_are_filled_in(void **state)
 	}
 }
 
+/* Without any file the detector decides alone; a severity that somebody chose holds for all its alarms. */
+static void test_rule_without_exceptions(void **state)
+{
+	struct ruleset *ruleset = *state;
+	struct rule *rule = &ruleset->rules[0];
+	const struct rule_subject subject = { .target = { .bytes = { 192, 0, 2, 1 }, .version = 4 } };
+	uint8_t other = rule->default_severity == 3 ? 2 : 3;
+
+	assert_ptr_equal(rule_params_for(rule, &subject), rule->params);
+	assert_int_equal(rule_silence_of(rule, &subject, NS_PER_SEC), RULE_SPEAKS);
+	assert_int_equal(rule_severity_for(rule, &subject, "", 1), 1);
+	assert_int_equal(rule_severity_for(rule, &subject, "", 3), 3);
+	rule->severity = other;
+	assert_int_equal(rule_severity_for(rule, &subject, "", 1), other);
+	rule->enabled = false;
+	assert_int_equal(rule_silence_of(rule, &subject, NS_PER_SEC), RULE_DISABLED_HERE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -111,6 +129,7 @@ int main(void)
 		TEST(test_one_enabled_rule_per_detector),
 		TEST(test_tables_are_sound),
 		TEST(test_defaults_are_filled_in),
+		TEST(test_rule_without_exceptions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
