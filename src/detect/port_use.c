@@ -1,246 +1,241 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The model of detection science section 4. What comes free is known exactly, from the slots in which TIME_WAIT
- * began; what will be taken is the present rate and, if the last 2MSL show a steady rise, that rise.
+ * Counts how a client uses up its ports. A second's slot is found by its number; a newer number clears it, an older
+ * one is forgotten, so that the order in which trackers are merged does not matter.
  */
 #include "port_use.h"
 
-#include <math.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "tcpwitness/base/units.h"
+enum { N_WORDS = (sizeof(struct port_use) - sizeof(uint64_t)) / sizeof(uint32_t) };
+_Static_assert(sizeof(struct port_use) == sizeof(uint64_t) + N_WORDS * sizeof(uint32_t),
+	       "one 64-bit word, then 32-bit words without padding");
 
-/* Weight of the newest slot: a moving mean over about five. */
-#define WEIGHT 0.2
+/* Options of SYNs as the decoder hashes them (tcp_options.layout): kinds in order, FNV-1a. */
+#define LAYOUT_LINUX   UINT32_C(0x32e187f9) /* MSS, SACK, timestamps, NOP, window scale */
+#define LAYOUT_LINUX_2 UINT32_C(0x630b2c01) /* without timestamps */
+#define LAYOUT_WINDOWS UINT32_C(0x051cadd1) /* MSS, NOP, window scale, NOP, NOP, SACK */
+#define LAYOUT_BSD     UINT32_C(0x6bdd4429) /* MSS, NOP, window scale, SACK, timestamps: FreeBSD; Windows with them */
+#define LAYOUT_MACOS   UINT32_C(0x91962de9) /* MSS, NOP, window scale, NOP, NOP, timestamps, SACK, end */
 
-/* A moving maximum that halves in about 2MSL. */
-#define PEAK_KEPT 0.99
+/* Initial hop limits in use are 64, 128 and 255; no path is longer than the room between them. */
+enum { TTL_UNIX = 64, TTL_WINDOWS = 128 };
 
-/* Ports are told apart in groups of so many; a group with less than 1 % of the connections is chance. */
-enum { GROUP_PORTS = 4096, MIN_OPENED = 2000 };
-#define MIN_GROUP_SHARE 0.01
+enum port_use_stack port_use_stack_of(uint8_t ttl, uint16_t window, uint32_t layout)
+{
+	if (ttl > TTL_WINDOWS)
+		return PORT_STACK_OTHER;
+	if (ttl > TTL_UNIX)
+		return layout == LAYOUT_WINDOWS || layout == LAYOUT_BSD ? PORT_STACK_WINDOWS : PORT_STACK_OTHER;
+	if (layout == LAYOUT_LINUX || layout == LAYOUT_LINUX_2)
+		return PORT_STACK_LINUX;
+	if (layout == LAYOUT_MACOS && window == UINT16_MAX)
+		return PORT_STACK_MACOS;
+	if (layout == LAYOUT_BSD && window == UINT16_MAX)
+		return PORT_STACK_FREEBSD;
+	return PORT_STACK_OTHER;
+}
 
-/*
- * 32768: start of the usual range of Linux; 49152: of the dynamic ports of RFC 6335, Windows and macOS; 61440: above
- * Linux's.
- */
-enum { GROUP_LINUX = 8, GROUP_DYNAMIC = 12, GROUP_LAST = 15, DYNAMIC_PORTS = 16384, WIDE_PORTS = 32768 };
-
-/* A few tuples are used again even by clients that cannot (measured: 12 of 14,000); where it is enabled, most are. */
-#define MIN_REUSE_SHARE 0.02
-
-/* "Fell to less than 5 %" (section 4), over the last two slots and what there is of the present one. */
-#define SILENT_SHARE 0.05
-
-void port_use_init(struct port_use *use, uint64_t two_msl_ns, uint64_t now_ns)
+void port_use_init(struct port_use *use, uint64_t since_ns)
 {
 	memset(use, 0, sizeof(*use));
-	use->slot_ns = two_msl_ns / PORT_USE_SLOTS;
-	use->slot = now_ns / use->slot_ns;
+	use->since_ns = since_ns;
 }
 
-static uint32_t in_use(const struct port_use *use)
+static uint32_t slot_number(uint64_t time_ns)
 {
-	return use->active + use->waiting;
+	uint32_t number = (uint32_t)(time_ns / PORT_USE_SLOT_NS + 1);
+
+	return number;
 }
 
-static void close_slot(struct port_use *use)
+static uint32_t slot_place(uint32_t number)
 {
-	/* More is in use, and what came free was taken as well. */
-	double taken = (double)in_use(use) - use->in_use_before + use->freed;
-	double reuse_share = use->opened > 0 ? (double)use->reused / use->opened : use->reuse_share;
-	/* The first whole slot is all that is known. */
-	double weight = use->n_slots == 1 ? 1 : WEIGHT;
+	return number % PORT_USE_SLOTS;
+}
 
-	if (use->n_slots > 0) {
-		use->arrivals += weight * (use->opened - use->arrivals);
-		use->taken += weight * (taken - use->taken);
-		use->reuse_share += weight * (reuse_share - use->reuse_share);
-		use->peak_arrivals = fmax(use->peak_arrivals * PEAK_KEPT, use->arrivals);
+/* The slot of that time, cleared if it held an older one; null when it holds a newer one. */
+static struct port_use_slot *slot_for(struct port_use *use, uint64_t time_ns)
+{
+	uint32_t number = slot_number(time_ns);
+	struct port_use_slot *slot = &use->slots[slot_place(number)];
+
+	if (number > slot->number) {
+		memset(slot, 0, sizeof(*slot));
+		slot->number = number;
 	}
-	if (use->n_slots < UINT32_MAX)
-		use->n_slots++;
-	use->in_use_before = in_use(use);
-	use->opened_before[1] = use->opened_before[0];
-	use->opened_before[0] = use->opened;
-	use->opened = 0;
-	use->freed = 0;
-	use->reused = 0;
-	use->slot++;
-	use->entered[use->slot % PORT_USE_SLOTS] = 0;
+	return number == slot->number ? slot : NULL;
 }
 
-void port_use_advance(struct port_use *use, uint64_t now_ns)
+const struct port_use_slot *port_use_slot_at(const struct port_use *use, uint64_t time_ns)
 {
-	uint64_t slot = now_ns / use->slot_ns;
+	uint32_t number = slot_number(time_ns);
+	const struct port_use_slot *slot = &use->slots[slot_place(number)];
 
-	/* After 2MSL of silence all means are next to nothing and all slots are empty. */
-	for (int i = 0; i < PORT_USE_SLOTS && use->slot < slot; i++)
-		close_slot(use);
-	if (use->slot < slot)
-		use->slot = slot;
+	return number == slot->number ? slot : NULL;
 }
 
-void port_use_open(struct port_use *use, uint16_t port)
+uint32_t port_use_active(const struct port_use *use)
 {
-	use->active++;
-	use->opened++;
-	use->groups[port / GROUP_PORTS]++;
-	if (use->groups[port / GROUP_PORTS] < UINT32_MAX / 2)
+	return use->opened - use->closed;
+}
+
+static void count_group(struct port_use_group *group, uint32_t opened, uint32_t lowest, uint32_t highest)
+{
+	if (opened == 0)
 		return;
-	for (int i = 0; i < PORT_USE_GROUPS; i++)
-		use->groups[i] /= 2;
+	if (group->opened == 0 || lowest < group->lowest)
+		group->lowest = lowest;
+	if (group->opened == 0 || highest > group->highest)
+		group->highest = highest;
+	group->opened += opened;
 }
 
-void port_use_closed(struct port_use *use)
+static void note_ttl(struct port_use *use, uint32_t lowest, uint32_t highest)
 {
-	if (use->active > 0)
-		use->active--;
+	if (lowest != 0 && (use->ttl_lowest == 0 || lowest < use->ttl_lowest))
+		use->ttl_lowest = lowest;
+	if (highest > use->ttl_highest)
+		use->ttl_highest = highest;
 }
 
-void port_use_time_wait(struct port_use *use)
+static void count_open(struct port_use *use, const struct flow_signal *signal)
 {
-	uint16_t *entered = &use->entered[use->slot % PORT_USE_SLOTS];
+	uint32_t port = signal->client_port;
+	struct port_use_slot *slot = slot_for(use, signal->now_ns);
+
+	if (signal->since_ns < use->since_ns)
+		return;
+	use->opened++;
+	use->stacks[port_use_stack_of(signal->ttl, signal->window, signal->syn_layout)]++;
+	note_ttl(use, signal->ttl, signal->ttl);
+	count_group(&use->groups[port / PORT_USE_GROUP_PORTS], 1, port, port);
+	if (slot == NULL)
+		return;
+	slot->opened++;
+	slot->opened_odd += port % 2;
+}
+
+static void count_closed(struct port_use *use, const struct flow_signal *signal)
+{
+	struct port_use_slot *slot = slot_for(use, signal->now_ns);
+
+	if (signal->since_ns < use->since_ns || !signal->completed)
+		return;
+	use->closed++;
+	if (slot == NULL)
+		return;
+	slot->closed++;
+	slot->lived_ms += (uint32_t)((signal->now_ns - signal->since_ns) / NS_PER_MS);
+}
+
+static void count_gap(struct port_use_gap *gap, uint32_t count, uint32_t shortest_ms)
+{
+	if (count == 0)
+		return;
+	if (gap->count == 0 || shortest_ms < gap->shortest_ms)
+		gap->shortest_ms = shortest_ms;
+	gap->count += count;
+}
+
+static void count_cut_short(struct port_use *use, const struct flow_signal *signal)
+{
+	uint64_t waited_ms = signal->now_ns > signal->since_ns ? (signal->now_ns - signal->since_ns) / NS_PER_MS : 0;
+	struct port_use_slot *began = slot_for(use, signal->since_ns);
+	struct port_use_slot *slot = slot_for(use, signal->now_ns);
+	int bucket = 0;
+
+	if (!signal->reused)
+		return;
+	while (bucket < PORT_USE_GAPS - 1 && waited_ms >= UINT64_C(1000) << bucket)
+		bucket++;
+	use->cut_short++;
+	count_gap(&use->gaps[bucket], 1, waited_ms < UINT32_MAX ? (uint32_t)waited_ms : UINT32_MAX);
+	if (began != NULL && began->waiting > 0)
+		began->waiting--;
+	if (slot != NULL)
+		slot->cut_short++;
+}
+
+static void count_server_cut_short(struct port_use *use, const struct flow_signal *signal)
+{
+	struct port_use_slot *began = slot_for(use, signal->since_ns);
+
+	if (!signal->reused)
+		return;
+	use->server_cut_short++;
+	if (began != NULL && began->server_waiting > 0)
+		began->server_waiting--;
+}
+
+static void count_time_wait(struct port_use *use, const struct flow_signal *signal)
+{
+	struct port_use_slot *slot = slot_for(use, signal->now_ns);
 
 	use->waiting++;
-	if (*entered < UINT16_MAX)
-		(*entered)++;
+	if (slot != NULL)
+		slot->waiting++;
 }
 
-void port_use_time_wait_over(struct port_use *use, bool reused)
+static void count_server_time_wait(struct port_use *use, const struct flow_signal *signal)
 {
-	if (use->waiting > 0)
-		use->waiting--;
-	use->freed++;
-	use->reused += reused;
+	struct port_use_slot *slot = slot_for(use, signal->now_ns);
+
+	use->server_waiting++;
+	if (slot != NULL)
+		slot->server_waiting++;
 }
 
-uint32_t port_use_capacity(const struct port_use *use, uint32_t range)
+void port_use_signal(struct port_use *use, const struct flow_signal *signal)
 {
-	double opened = 0;
-	int lowest = PORT_USE_GROUPS;
-	int highest = -1;
+	static void (*const count[SIGNAL_KIND_COUNT])(struct port_use *, const struct flow_signal *) = {
+		[SIGNAL_COMPLETED] = count_open,
+		[SIGNAL_CLOSED] = count_closed,
+		[SIGNAL_TIME_WAIT] = count_time_wait,
+		[SIGNAL_TIME_WAIT_OVER] = count_cut_short,
+		[SIGNAL_SERVER_TIME_WAIT] = count_server_time_wait,
+		[SIGNAL_SERVER_TIME_WAIT_OVER] = count_server_cut_short,
+	};
 
-	for (int i = 0; i < PORT_USE_GROUPS; i++)
-		opened += use->groups[i];
-	if (opened < MIN_OPENED)
-		return range;
-	for (int i = 0; i < PORT_USE_GROUPS; i++) {
-		if (use->groups[i] < MIN_GROUP_SHARE * opened)
-			continue;
-		lowest = lowest < i ? lowest : i;
-		highest = i;
+	if (signal->kind < SIGNAL_KIND_COUNT && count[signal->kind] != NULL)
+		count[signal->kind](use, signal);
+}
+
+static void merge_slot(struct port_use_slot *into, const struct port_use_slot *from)
+{
+	if (from->number > into->number) {
+		*into = *from;
+		return;
 	}
-	if (lowest >= GROUP_DYNAMIC && highest == GROUP_LAST)
-		return DYNAMIC_PORTS;
-	/* Groups are coarse: they show a wide range, not a narrow one that was configured. */
-	uint32_t span = (uint32_t)(highest - lowest + 1) * GROUP_PORTS;
-	return lowest < GROUP_LINUX && span > WIDE_PORTS && span > range ? span : range;
-}
-
-double port_use_occupancy(const struct port_use *use, uint32_t capacity)
-{
-	return (double)in_use(use) / capacity;
-}
-
-static double slot_seconds(const struct port_use *use)
-{
-	return ns_to_seconds(use->slot_ns);
-}
-
-double port_use_rate(const struct port_use *use)
-{
-	return use->arrivals / slot_seconds(use);
-}
-
-bool port_use_is_silent(const struct port_use *use)
-{
-	double recent = (double)use->opened + use->opened_before[0] + use->opened_before[1];
-
-	return use->peak_arrivals > 1 && recent < 2 * SILENT_SHARE * use->peak_arrivals;
-}
-
-bool port_use_reuses(const struct port_use *use)
-{
-	return use->reuse_share >= MIN_REUSE_SHARE;
-}
-
-/* TIME_WAITs that began from to up to before slots ago; the present slot is not whole and does not count. */
-static double entered_between(const struct port_use *use, uint64_t from, uint64_t before)
-{
-	double sum = 0;
-
-	for (uint64_t age = before + 1; age <= from; age++)
-		sum += use->entered[(use->slot - age) % PORT_USE_SLOTS];
-	return sum;
-}
-
-/*
- * Growth of the ports taken per slot, per slot. Quarters of the last 2MSL are compared, and the smallest of the three
- * rises counts: a step lies in one quarter and raises two differences at most, a ramp raises all. What chance could
- * do is no rise.
- */
-static double rise(const struct port_use *use)
-{
-	enum { QUARTER = PORT_USE_SLOTS / 4 - 1 };
-	double newer = entered_between(use, QUARTER, 0) / QUARTER;
-	double chance = sqrt(2 * newer / QUARTER);
-	double smallest = INFINITY;
-
-	for (uint64_t quarter = 1; quarter < 4; quarter++) {
-		double older = entered_between(use, (quarter + 1) * QUARTER, quarter * QUARTER) / QUARTER;
-		smallest = fmin(smallest, newer - older);
-		newer = older;
-	}
-	return smallest > chance ? smallest / QUARTER : 0;
-}
-
-double port_use_forecast(const struct port_use *use, uint32_t capacity, double horizon_s)
-{
-	double used = in_use(use);
-	double per_slot = use->taken;
-	double growth = rise(use);
-	double steps = horizon_s / slot_seconds(use);
-
-	for (int step = 0; step <= steps; step++) {
-		if (used >= capacity)
-			return step * slot_seconds(use);
-		double freed = step < PORT_USE_SLOTS - 1
-				       ? use->entered[(use->slot + 1 + (uint64_t)step) % PORT_USE_SLOTS]
-				       : use->taken + growth * (step - PORT_USE_SLOTS + 1);
-		used += per_slot - freed;
-		per_slot += growth;
-	}
-	return -1;
+	if (from->number < into->number)
+		return;
+	into->opened += from->opened;
+	into->opened_odd += from->opened_odd;
+	into->closed += from->closed;
+	into->waiting += from->waiting;
+	into->server_waiting += from->server_waiting;
+	into->cut_short += from->cut_short;
+	into->lived_ms += from->lived_ms;
 }
 
 void port_use_merge(struct port_use *into, const struct port_use *from)
 {
-	double arrivals = into->arrivals + from->arrivals;
-
-	if (from->slot_ns == 0)
-		return;
-	if (into->slot_ns == 0) {
-		*into = *from;
-		return;
-	}
-	if (arrivals > 0)
-		into->reuse_share =
-			(into->reuse_share * into->arrivals + from->reuse_share * from->arrivals) / arrivals;
-	into->active += from->active;
-	into->waiting += from->waiting;
-	into->in_use_before += from->in_use_before;
+	if (from->since_ns < into->since_ns)
+		into->since_ns = from->since_ns;
 	into->opened += from->opened;
-	into->opened_before[0] += from->opened_before[0];
-	into->opened_before[1] += from->opened_before[1];
-	into->freed += from->freed;
-	into->reused += from->reused;
-	into->n_slots = into->n_slots > from->n_slots ? into->n_slots : from->n_slots;
-	into->arrivals = arrivals;
-	into->peak_arrivals += from->peak_arrivals;
-	into->taken += from->taken;
+	into->closed += from->closed;
+	into->waiting += from->waiting;
+	into->cut_short += from->cut_short;
+	into->server_waiting += from->server_waiting;
+	into->server_cut_short += from->server_cut_short;
+	for (int i = 0; i < PORT_STACKS; i++)
+		into->stacks[i] += from->stacks[i];
+	note_ttl(into, from->ttl_lowest, from->ttl_highest);
+	for (int i = 0; i < PORT_USE_GAPS; i++)
+		count_gap(&into->gaps[i], from->gaps[i].count, from->gaps[i].shortest_ms);
 	for (int i = 0; i < PORT_USE_GROUPS; i++)
-		into->groups[i] += from->groups[i];
+		count_group(&into->groups[i], from->groups[i].opened, from->groups[i].lowest, from->groups[i].highest);
 	for (int i = 0; i < PORT_USE_SLOTS; i++)
-		into->entered[i] = (uint16_t)(into->entered[i] + from->entered[i]);
+		merge_slot(&into->slots[i], &from->slots[i]);
 }

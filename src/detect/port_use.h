@@ -4,67 +4,93 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * How one client uses up its ports towards one service (detection science, section 4): ports of open connections,
- * ports in TIME_WAIT, when those come free, and what follows from it.
- */
-enum { PORT_USE_SLOTS = 60, PORT_USE_GROUPS = 16 };
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/flow_signal.h"
 
-struct port_use {
-	uint64_t slot_ns;          /* 2MSL / PORT_USE_SLOTS */
-	uint64_t slot;             /* now, as packet time / slot_ns */
-	uint32_t active;           /* open or opening connections */
-	uint32_t waiting;          /* in TIME_WAIT */
-	uint32_t in_use_before;    /* when the slot began */
-	uint32_t opened;           /* in this slot */
-	uint32_t opened_before[2]; /* in the last slot and the one before */
-	uint32_t freed;            /* TIME_WAITs that ended in this slot */
-	uint32_t reused;           /* of these, before their time */
-	uint32_t n_slots;          /* whole slots seen */
-	double arrivals;           /* opened per slot, moving mean */
-	double peak_arrivals;
-	double taken;                     /* ports per slot that are newly taken, moving mean */
-	double reuse_share;               /* of those opened that reuse a port in TIME_WAIT, moving mean */
-	uint32_t groups[PORT_USE_GROUPS]; /* opened by source port / 4096 */
-	uint16_t entered[PORT_USE_SLOTS]; /* TIME_WAITs that began, by slot; each comes free PORT_USE_SLOTS later */
+/*
+ * How one client uses up its ports towards one service (detection science, section 4), as one tracker saw it. Those of
+ * several trackers merge: every member is a sum, a minimum or a maximum, kept apart by numbered seconds of packet time.
+ * It draws no conclusions; port_forecast.h and the detector do.
+ *
+ * A pair deserves one early: connections that began before its time are not known to hold their ports. With its first
+ * 16 completed connections within 10 s at the latest, so that no more than that are missed.
+ */
+#define PORT_USE_SLOT_NS NS_PER_SEC
+enum {
+	PORT_USE_SLOTS = 512, /* more than twice the longest 2MSL in use, 240 s: what comes free, and how rates rise */
+	PORT_USE_GROUPS = 64,
+	PORT_USE_GROUP_PORTS = 1024,
+	PORT_USE_GAPS = 8,
 };
 
-void port_use_init(struct port_use *use, uint64_t two_msl_ns, uint64_t now_ns);
+struct port_use_slot {
+	uint32_t number;         /* packet time / PORT_USE_SLOT_NS + 1, modulo 2^32; 0 = empty */
+	uint32_t opened;         /* connections that completed */
+	uint32_t opened_odd;     /* of these, from an odd port */
+	uint32_t closed;         /* connections that ended, with or without TIME_WAIT */
+	uint32_t waiting;        /* the client's TIME_WAITs that began, but for those that a new connection cut short */
+	uint32_t server_waiting; /* the same of the server's */
+	uint32_t cut_short;      /* TIME_WAITs that a new connection cut short in this second */
+	uint32_t lived_ms;       /* how long the closed ones had lived, together */
+};
 
-/* Closes the slots that are over. To be called before anything else is told of now_ns. */
-void port_use_advance(struct port_use *use, uint64_t now_ns);
+/* Ports that were used: of a group of PORT_USE_GROUP_PORTS. */
+struct port_use_group {
+	uint32_t opened; /* 0: lowest and highest mean nothing */
+	uint32_t lowest;
+	uint32_t highest;
+};
 
-void port_use_open(struct port_use *use, uint16_t port);
-void port_use_closed(struct port_use *use);
-void port_use_time_wait(struct port_use *use);
-void port_use_time_wait_over(struct port_use *use, bool reused);
+/* Stacks that differ in their ephemeral ports or in 2MSL, by what their SYNs look like. */
+enum port_use_stack {
+	PORT_STACK_OTHER = 0,
+	PORT_STACK_LINUX,
+	PORT_STACK_WINDOWS,
+	PORT_STACK_MACOS,
+	PORT_STACK_FREEBSD,
+	PORT_STACKS, /* not a stack */
+};
+
+/* Time between the beginning of TIME_WAIT and a new connection on the same ports: bucket i ends at 2^i s. */
+struct port_use_gap {
+	uint32_t count;
+	uint32_t shortest_ms; /* 0 with count 0 */
+};
+
+/* For serialisation: one uint64_t, and then nothing but uint32_t up to the end. */
+struct port_use {
+	uint64_t since_ns; /* it counts connections that began since then */
+	uint32_t opened;   /* all of these wrap around; differences do not */
+	uint32_t closed;
+	uint32_t waiting;   /* TIME_WAITs of the client that began */
+	uint32_t cut_short; /* of these, by a new connection on the same ports */
+	uint32_t server_waiting;
+	uint32_t server_cut_short;
+	uint32_t stacks[PORT_STACKS]; /* opened, by stack */
+	uint32_t ttl_lowest;          /* of the SYNs; 0 = none yet */
+	uint32_t ttl_highest;
+	struct port_use_gap gaps[PORT_USE_GAPS];
+	struct port_use_group groups[PORT_USE_GROUPS];
+	struct port_use_slot slots[PORT_USE_SLOTS];
+};
+
+/* It counts connections whose first SYN came at since_ns or later. */
+void port_use_init(struct port_use *use, uint64_t since_ns);
 
 /*
- * Ports that the client can use: range, unless its ports show that it has a wider or the narrower dynamic range (RFC
- * 6335).
+ * Counts what one of the pair's signals says about its ports: COMPLETED, CLOSED, TIME_WAIT, TIME_WAIT_OVER,
+ * SERVER_TIME_WAIT, SERVER_TIME_WAIT_OVER. Others say nothing and may be given too.
  */
-uint32_t port_use_capacity(const struct port_use *use, uint32_t range);
+void port_use_signal(struct port_use *use, const struct flow_signal *signal);
 
-/* 0 .. 1 and above. */
-double port_use_occupancy(const struct port_use *use, uint32_t capacity);
-
-/* Connections opened per second. */
-double port_use_rate(const struct port_use *use);
-
-/* It opens next to none where it opened many before. */
-bool port_use_is_silent(const struct port_use *use);
-
-/* It is able to use ports again that are still in TIME_WAIT, and does. */
-bool port_use_reuses(const struct port_use *use);
-
-/*
- * Seconds until no port is left if things go on as they do, at most horizon_s; negative when that is not to be
- * expected.
- */
-double port_use_forecast(const struct port_use *use, uint32_t capacity, double horizon_s);
-
-/*
- * Takes in what from knows of the same pair: connections of one pair are spread over trackers. Both are to be advanced
- * to the same time before. Associative and commutative; a zeroed value is the neutral element.
- */
+/* Adds what another tracker saw of the same pair. Associative and commutative. */
 void port_use_merge(struct port_use *into, const struct port_use *from);
+
+/* The second that holds time_ns; null when nothing is known of it. */
+const struct port_use_slot *port_use_slot_at(const struct port_use *use, uint64_t time_ns);
+
+/* Connections that are open now. */
+uint32_t port_use_active(const struct port_use *use);
+
+/* By TTL, window and options of a SYN. */
+enum port_use_stack port_use_stack_of(uint8_t ttl, uint16_t window, uint32_t layout);

@@ -14,7 +14,7 @@
 #include "bounded_table.h"
 #include "detect_internal.h"
 #include "evidence.h"
-#include "port_use.h"
+#include "port_ring.h"
 
 /* The pair is looked at from this occupancy on. */
 #define WATCH_OCCUPANCY 0.1
@@ -84,7 +84,7 @@ struct pair {
 		uint64_t answered;
 		uint64_t completed;
 	} counts, counts_before;
-	struct port_use use;
+	struct port_ring use;
 };
 
 struct time_wait {
@@ -171,7 +171,7 @@ static struct pair *find_pair(struct time_wait *detector, struct detect_context 
 	pair->created_ns = signal->since_ns;
 	pair->counts.attempts = 1;
 	pair->counts.answered = signal->answered;
-	port_use_init(&pair->use, detector->params->two_msl_ns, signal->now_ns);
+	port_ring_init(&pair->use, detector->params->two_msl_ns, signal->now_ns);
 	return pair;
 }
 
@@ -179,7 +179,7 @@ static uint32_t capacity_of(const struct time_wait *detector, const struct pair 
 {
 	uint32_t range = (uint32_t)detector->params->port_range;
 
-	return detector->params->learn_range ? port_use_capacity(&pair->use, range) : range;
+	return detector->params->learn_range ? port_ring_capacity(&pair->use, range) : range;
 }
 
 static enum bounded_keep worth(const struct pair *pair)
@@ -206,17 +206,17 @@ static void count_signal(struct pair *pair, const struct flow_signal *signal)
 		break;
 	case SIGNAL_COMPLETED:
 		pair->counts.completed++;
-		port_use_open(&pair->use, signal->client_port);
+		port_ring_open(&pair->use, signal->client_port);
 		break;
 	case SIGNAL_TIME_WAIT:
-		port_use_time_wait(&pair->use);
+		port_ring_time_wait(&pair->use);
 		break;
 	case SIGNAL_TIME_WAIT_OVER:
-		port_use_time_wait_over(&pair->use, signal->reused);
+		port_ring_time_wait_over(&pair->use, signal->reused);
 		break;
 	case SIGNAL_CLOSED:
 		if (signal->completed)
-			port_use_closed(&pair->use);
+			port_ring_closed(&pair->use);
 		break;
 	case SIGNAL_SYN_REPEATED:
 	case SIGNAL_SYNACK_REPEATED:
@@ -251,10 +251,10 @@ static void signal_pair(void *state, struct detect_context *context, const struc
 	/* A connection older than the record was counted in one that is forgotten: all or nothing of it counts. */
 	if (pair == NULL || signal->since_ns < pair->created_ns)
 		return;
-	port_use_advance(&pair->use, signal->now_ns);
+	port_ring_advance(&pair->use, signal->now_ns);
 	count_signal(pair, signal);
 	if (!pair->is_watched &&
-	    port_use_occupancy(&pair->use, (uint32_t)detector->params->port_range) >= WATCH_OCCUPANCY)
+	    port_ring_occupancy(&pair->use, (uint32_t)detector->params->port_range) >= WATCH_OCCUPANCY)
 		watch(detector, pair);
 	bounded_table_touch(detector->pairs, pair, worth(pair));
 }
@@ -276,14 +276,14 @@ static struct verdict judge(const struct time_wait *detector, const struct pair 
 	const struct time_wait_params *p = detector->params;
 	struct verdict verdict = { .capacity = capacity_of(detector, pair), .severity = detector->severity };
 
-	verdict.occupancy = port_use_occupancy(&pair->use, verdict.capacity);
-	verdict.seconds_left = port_use_forecast(&pair->use, verdict.capacity, HORIZON_S);
-	verdict.is_silent = verdict.occupancy >= SILENT_OCCUPANCY && port_use_is_silent(&pair->use);
+	verdict.occupancy = port_ring_occupancy(&pair->use, verdict.capacity);
+	verdict.seconds_left = port_ring_forecast(&pair->use, verdict.capacity, HORIZON_S);
+	verdict.is_silent = verdict.occupancy >= SILENT_OCCUPANCY && port_ring_is_silent(&pair->use);
 	if (verdict.is_silent || verdict.occupancy >= EXHAUSTED_OCCUPANCY)
 		verdict.seconds_left = 0;
 
 	bool is_foreseen = verdict.seconds_left >= 0 && verdict.seconds_left <= ns_to_seconds(p->warn_ahead_ns);
-	bool reuses = port_use_reuses(&pair->use);
+	bool reuses = port_ring_reuses(&pair->use);
 	verdict.threshold = is_foreseen ? p->warn_at : p->warn_always_at;
 	verdict.is_alarming = verdict.occupancy >= verdict.threshold && !reuses;
 	verdict.is_hot = verdict.occupancy >= p->clear_below && !reuses;
@@ -303,10 +303,10 @@ static void explain(struct event_alert *alert, const struct pair *pair, const st
 	if (verdict->is_silent)
 		snprintf(left, sizeof(left), "it has all but stopped opening, so connects are likely failing now");
 	else if (verdict->seconds_left > 0)
-		snprintf(left, sizeof(left), "at %.0f new/s none is left in about %.0f s", port_use_rate(&pair->use),
+		snprintf(left, sizeof(left), "at %.0f new/s none is left in about %.0f s", port_ring_rate(&pair->use),
 			 verdict->seconds_left);
 	else if (verdict->seconds_left < 0)
-		snprintf(left, sizeof(left), "at %.0f new/s it is not expected to run out", port_use_rate(&pair->use));
+		snprintf(left, sizeof(left), "at %.0f new/s it is not expected to run out", port_ring_rate(&pair->use));
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "%s holds %u of about %u ports to %s (%u in TIME_WAIT): %s. Reuse connections, widen its port range, "
 		 "or enable tcp_tw_reuse.",
@@ -423,7 +423,7 @@ static void review_open(struct time_wait *detector, struct detect_context *conte
 
 static void review_pair(struct time_wait *detector, struct detect_context *context, struct pair *pair)
 {
-	port_use_advance(&pair->use, context->now_ns);
+	port_ring_advance(&pair->use, context->now_ns);
 	/* Once a slot: the forecast knows nothing new in between. */
 	if (pair->use.slot == pair->reviewed_slot)
 		return;

@@ -84,6 +84,7 @@ static void leave_time_wait(struct tracker *tracker, struct flow *flow, bool reu
 	flow->signals &= ~(UINT32_C(1) << SIGNAL_TIME_WAIT);
 	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_TIME_WAIT_OVER);
 	signal.reused = reused;
+	signal.since_ns = flow->last_ns;
 	give(tracker, flow, &signal);
 }
 

@@ -99,7 +99,11 @@ struct flow_signal {
 	uint64_t flow_id;
 	uint64_t now_ns;
 	uint64_t packet_number; /* of the packet during which it was found out */
-	uint64_t since_ns;      /* when the attempt began (its first SYN); of STALLED.. HELD_OVER, when that began */
+	/*
+	 * When the attempt began (its first SYN); of TIME_WAIT_OVER and SERVER_TIME_WAIT_OVER, when that TIME_WAIT
+	 * began; of STALLED.. HELD_OVER, when that began.
+	 */
+	uint64_t since_ns;
 	/*
 	 * Of SYNACK_REPEATED and HALF_OPEN_ENDED, of servers that keep state: when the server gives the attempt up, by
 	 * the times of its own repetitions. 0 = it never repeated a SYN-ACK of its own accord, so it may keep no state.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The forecast against what then happens, and what a client's ports tell of its range.
+ * What is counted of a client's ports, and that it does not matter which tracker saw which connection.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,189 +8,183 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <math.h>
+#include <string.h>
 
 #include "port_use.h"
-#include "tcpwitness/base/units.h"
+#include "random.h"
 
-enum { RANGE = 28232, TWO_MSL_S = 60 };
+#define START_NS (UINT64_C(1795132800) * NS_PER_SEC)
 
-static uint64_t at(double seconds)
+enum { TRACKERS = 4 };
+
+static struct flow_signal signal_at(enum flow_signal_kind kind, double at, uint16_t port)
 {
-	return (uint64_t)((1000000 + seconds) * 1e9);
+	return (struct flow_signal){
+		.kind = kind,
+		.completed = true,
+		.client_port = port,
+		.now_ns = START_NS + (uint64_t)(at * 1e9),
+		.since_ns = START_NS + (uint64_t)(at * 1e9),
+		.ttl = 64,
+	};
 }
 
-/* Opens rate + growth * (s - from) connections in each second s; each is over at once and frees its port after 2MSL. */
-static void run(struct port_use *use, unsigned from, unsigned to, unsigned rate, int growth)
+static void test_counts_by_second(void **state)
 {
-	static unsigned opened[1000];
+	static struct port_use use;
+	(void)state;
 
-	for (unsigned s = from; s < to; s++) {
-		port_use_advance(use, at(s + 0.5));
-		for (unsigned i = 0; s >= TWO_MSL_S && i < opened[s - TWO_MSL_S]; i++)
-			port_use_time_wait_over(use, false);
-		opened[s] = (unsigned)((int)rate + growth * (int)(s - from));
-		for (unsigned i = 0; i < opened[s]; i++) {
-			port_use_open(use, (uint16_t)(32768 + i % RANGE));
-			port_use_time_wait(use);
-			port_use_closed(use);
+	port_use_init(&use, START_NS);
+	for (int i = 0; i < 10; i++) {
+		struct flow_signal signal = signal_at(SIGNAL_COMPLETED, 1.05 + i * 0.1, (uint16_t)(40000 + i));
+		port_use_signal(&use, &signal);
+	}
+	struct flow_signal closed = signal_at(SIGNAL_CLOSED, 3.5, 40000);
+	closed.since_ns = START_NS + NS_PER_SEC;
+	port_use_signal(&use, &closed);
+	struct flow_signal waits = signal_at(SIGNAL_TIME_WAIT, 3.5, 40000);
+	port_use_signal(&use, &waits);
+	assert_int_equal(port_use_active(&use), 9);
+	assert_int_equal(port_use_slot_at(&use, START_NS + NS_PER_SEC)->opened, 10);
+	assert_int_equal(port_use_slot_at(&use, START_NS + NS_PER_SEC)->opened_odd, 5);
+	const struct port_use_slot *slot = port_use_slot_at(&use, START_NS + 3 * NS_PER_SEC);
+	assert_int_equal(slot->closed, 1);
+	assert_int_equal(slot->lived_ms, 2500);
+	assert_int_equal(slot->waiting, 1);
+	assert_null(port_use_slot_at(&use, START_NS + 2 * NS_PER_SEC));
+	/* The new connection frees nothing: one TIME_WAIT less is in that second's ring, and one connection more. */
+	struct flow_signal again = signal_at(SIGNAL_TIME_WAIT_OVER, 7.0, 40000);
+	again.since_ns = START_NS + 3500 * NS_PER_MS;
+	again.reused = true;
+	port_use_signal(&use, &again);
+	assert_int_equal(slot->waiting, 0);
+	assert_int_equal(use.cut_short, 1);
+	assert_int_equal(use.gaps[2].count, 1);
+	assert_int_equal(use.gaps[2].shortest_ms, 3500);
+}
+
+static void test_what_began_before_is_not_counted(void **state)
+{
+	static struct port_use use;
+	(void)state;
+
+	port_use_init(&use, START_NS + 10 * NS_PER_SEC);
+	struct flow_signal closed = signal_at(SIGNAL_CLOSED, 11, 40000);
+	closed.since_ns = START_NS + 9 * NS_PER_SEC;
+	port_use_signal(&use, &closed);
+	assert_int_equal(port_use_active(&use), 0);
+	/* Its TIME_WAIT holds a port whoever saw it begin. */
+	struct flow_signal waits = signal_at(SIGNAL_TIME_WAIT, 11, 40000);
+	port_use_signal(&use, &waits);
+	assert_int_equal(port_use_slot_at(&use, START_NS + 11 * NS_PER_SEC)->waiting, 1);
+}
+
+/* Options as the decoder hashes them. */
+static uint32_t layout_of(const char *kinds)
+{
+	uint32_t layout = UINT32_C(2166136261);
+
+	for (; *kinds != '\0'; kinds++)
+		layout = (layout ^ (uint32_t)(*kinds - '0')) * UINT32_C(16777619);
+	return layout;
+}
+
+static void test_stacks(void **state)
+{
+	(void)state;
+	assert_int_equal(port_use_stack_of(61, 64240, layout_of("24813")), PORT_STACK_LINUX);
+	assert_int_equal(port_use_stack_of(61, 29200, layout_of("211413")), PORT_STACK_LINUX);
+	assert_int_equal(port_use_stack_of(118, 64240, layout_of("213114")), PORT_STACK_WINDOWS);
+	assert_int_equal(port_use_stack_of(118, 8192, layout_of("21348")), PORT_STACK_WINDOWS);
+	assert_int_equal(port_use_stack_of(64, 65535, layout_of("21311840")), PORT_STACK_MACOS);
+	assert_int_equal(port_use_stack_of(64, 65535, layout_of("21348")), PORT_STACK_FREEBSD);
+	assert_int_equal(port_use_stack_of(242, 0, 0), PORT_STACK_OTHER);
+}
+
+/* Connections of all kinds over 700 s, longer than the ring; each belongs to one tracker, by its port. */
+static void feed(struct port_use *uses, unsigned n_uses)
+{
+	struct random random = { 7 };
+
+	for (unsigned i = 0; i < n_uses; i++)
+		port_use_init(&uses[i], START_NS);
+	for (int i = 0; i < 20000; i++) {
+		double at = i * 0.035;
+		uint16_t port = (uint16_t)(1024 + random_u64(&random) % 60000);
+		struct port_use *use = &uses[port % n_uses];
+		static const enum flow_signal_kind kinds[] = { SIGNAL_COMPLETED,      SIGNAL_CLOSED,
+							       SIGNAL_TIME_WAIT,      SIGNAL_SERVER_TIME_WAIT,
+							       SIGNAL_TIME_WAIT_OVER, SIGNAL_SERVER_TIME_WAIT_OVER };
+		struct flow_signal signal = signal_at(kinds[random_u64(&random) % 6], at, port);
+		signal.reused = random_u64(&random) % 2 == 0;
+		signal.ttl = (uint8_t)(50 + random_u64(&random) % 80);
+		if (signal.kind != SIGNAL_COMPLETED)
+			signal.since_ns -= random_u64(&random) % (at < 20 ? 1 : 20) * NS_PER_SEC;
+		port_use_signal(use, &signal);
+	}
+}
+
+static void test_merging_equals_one_tracker(void **state)
+{
+	static struct port_use parts[TRACKERS];
+	static struct port_use merged;
+	static struct port_use backwards;
+	(void)state;
+
+	feed(parts, TRACKERS);
+	merged = parts[0];
+	for (int i = 1; i < TRACKERS; i++)
+		port_use_merge(&merged, &parts[i]);
+	/* ((3 + 2) + (1 + 0)): another order and grouping. */
+	port_use_merge(&parts[1], &parts[0]);
+	backwards = parts[3];
+	port_use_merge(&backwards, &parts[2]);
+	port_use_merge(&backwards, &parts[1]);
+	assert_memory_equal(&merged, &backwards, sizeof(merged));
+	assert_true(merged.opened > 2000 && merged.cut_short > 500);
+}
+
+/* TIME_WAITs end on the ports on which they began, so even what is taken back is the same. */
+static void test_one_client_on_four_trackers(void **state)
+{
+	static struct port_use parts[TRACKERS];
+	static struct port_use one;
+	(void)state;
+
+	port_use_init(&one, START_NS);
+	for (int i = 0; i < TRACKERS; i++)
+		port_use_init(&parts[i], START_NS);
+	for (int i = 0; i < 30000; i++) {
+		uint16_t port = (uint16_t)(32768 + i * 2 % 4000);
+		double at = i * 0.025;
+		struct flow_signal life[] = {
+			signal_at(SIGNAL_TIME_WAIT_OVER, at, port),
+			signal_at(SIGNAL_COMPLETED, at, port),
+			signal_at(SIGNAL_CLOSED, at + 0.01, port),
+			signal_at(SIGNAL_TIME_WAIT, at + 0.01, port),
+		};
+		life[0].reused = i >= 2000;
+		life[0].since_ns -= i >= 2000 ? (uint64_t)49990 * NS_PER_MS : 0;
+		life[2].since_ns = life[1].since_ns;
+		for (int k = 0; k < 4; k++) {
+			port_use_signal(&one, &life[k]);
+			port_use_signal(&parts[port / 2 % TRACKERS], &life[k]);
 		}
 	}
-	port_use_advance(use, at(to));
-}
-
-static void test_occupancy(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 20, 706, 0);
-	assert_true(fabs(port_use_occupancy(&use, RANGE) - 0.5) < 0.01);
-	assert_true(fabs(port_use_rate(&use) - 706) < 1);
-}
-
-static void test_step_ends_when_the_range_is_used_up(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 20, 800, 0);
-	double left = port_use_forecast(&use, RANGE, 300);
-	assert_true(fabs(20 + left - RANGE / 800.0) <= 1);
-}
-
-static void test_steady_use_below_the_range_never_ends(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	for (unsigned rate = 100; rate <= 440; rate += 20) {
-		port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-		for (unsigned s = 0; s < 200; s += 10) {
-			run(&use, s, s + 10, rate, 0);
-			assert_true(port_use_forecast(&use, RANGE, 300) < 0);
-		}
-	}
-}
-
-static void test_steady_use_above_the_range_ends(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 40, 480, 0);
-	double left = port_use_forecast(&use, RANGE, 300);
-	assert_true(fabs(40 + left - RANGE / 480.0) <= 1);
-}
-
-/* Two more per second each second: W(t) = 120 t - 3600 reaches the range at 265 s. */
-static void test_steady_rise_is_carried_on(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 150, 0, 2);
-	double left = port_use_forecast(&use, RANGE, 300);
-	assert_true(left > 0 && fabs(150 + left - 265) < 12);
-}
-
-static void test_falling_use_is_no_rise(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 90, 440, -2);
-	assert_true(port_use_forecast(&use, RANGE, 300) < 0);
-}
-
-static void test_silence(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 30, 500, 0);
-	assert_false(port_use_is_silent(&use));
-	port_use_advance(&use, at(31.5));
-	assert_false(port_use_is_silent(&use));
-	port_use_advance(&use, at(32.5));
-	assert_true(port_use_is_silent(&use));
-}
-
-static void test_a_long_gap_is_forgotten_in_bounded_time(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 30, 500, 0);
-	port_use_advance(&use, at(1e7));
-	assert_int_equal(use.slot, at(1e7) / NS_PER_SEC);
-	assert_true(port_use_rate(&use) < 0.01);
-	for (int i = 0; i < PORT_USE_SLOTS; i++)
-		assert_int_equal(use.entered[i], 0);
-}
-
-static uint32_t capacity_of_ports(unsigned first, unsigned last, unsigned step)
-{
-	struct port_use use;
-
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	for (unsigned port = first; port <= last; port += step)
-		port_use_open(&use, (uint16_t)port);
-	return port_use_capacity(&use, RANGE);
-}
-
-static void test_range_is_learned_from_ports(void **state)
-{
-	(void)state;
-	assert_int_equal(capacity_of_ports(32768, 60999, 2), RANGE);
-	assert_int_equal(capacity_of_ports(49152, 65535, 2), 16384);
-	assert_int_equal(capacity_of_ports(1024, 65535, 3), 65536);
-	/* One turn of Linux may be above 49152 for a while; the top of its range is below that of the others. */
-	assert_int_equal(capacity_of_ports(50000, 60999, 2), RANGE);
-	/* Not a range that anyone could have chosen by default. */
-	assert_int_equal(capacity_of_ports(20000, 22100, 1), RANGE);
-	/* Too few to tell. */
-	assert_int_equal(capacity_of_ports(49152, 65535, 20), RANGE);
-}
-
-static void test_reuse_counts_when_it_is_common(void **state)
-{
-	struct port_use use;
-
-	(void)state;
-	port_use_init(&use, TWO_MSL_S * NS_PER_SEC, at(0));
-	run(&use, 0, 20, 500, 0);
-	port_use_time_wait_over(&use, true);
-	port_use_advance(&use, at(22));
-	assert_false(port_use_reuses(&use));
-	for (int i = 0; i < 200; i++) {
-		port_use_time_wait_over(&use, true);
-		port_use_open(&use, 40000);
-	}
-	port_use_advance(&use, at(23));
-	assert_true(port_use_reuses(&use));
+	for (int i = 1; i < TRACKERS; i++)
+		port_use_merge(&parts[0], &parts[i]);
+	assert_memory_equal(&one, &parts[0], sizeof(one));
+	assert_int_equal(port_use_active(&one), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_occupancy),
-		cmocka_unit_test(test_step_ends_when_the_range_is_used_up),
-		cmocka_unit_test(test_steady_use_below_the_range_never_ends),
-		cmocka_unit_test(test_steady_use_above_the_range_ends),
-		cmocka_unit_test(test_steady_rise_is_carried_on),
-		cmocka_unit_test(test_falling_use_is_no_rise),
-		cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_a_long_gap_is_forgotten_in_bounded_time),
-		cmocka_unit_test(test_range_is_learned_from_ports),
-		cmocka_unit_test(test_reuse_counts_when_it_is_common),
+		cmocka_unit_test(test_counts_by_second),
+		cmocka_unit_test(test_what_began_before_is_not_counted),
+		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_merging_equals_one_tracker),
+		cmocka_unit_test(test_one_client_on_four_trackers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
