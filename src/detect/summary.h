@@ -55,7 +55,8 @@ enum summary_counter {
 	SUMMARY_HALF_OPEN_ENDED,  /* of the answered: no longer half open */
 	SUMMARY_RETRIED,          /* attempts whose SYN was sent again, as real stacks do */
 	SUMMARY_RETRIED_SETTLED,  /* of the retried: completed, refused or unreachable */
-	SUMMARY_SYNACK_REPEATERS, /* attempts whose SYN-ACK was sent again at least once: the server holds state */
+	SUMMARY_SYNACK_REPEATERS, /* attempts whose SYN-ACK the server sent again of its own accord: it holds state */
+	SUMMARY_REPEATERS_ENDED,  /* of these: no longer half open, however that ended */
 	SUMMARY_CLIENT_RESET,     /* attempts reset by the client after the SYN-ACK */
 	SUMMARY_BARE_SYNACKS,     /* answered with options stripped (SYN cookies for a client without timestamps) */
 	SUMMARY_COHORT_COUNTERS,  /* not a counter: those below have totals only */
