@@ -76,6 +76,7 @@ enum summary_counter {
 	SUMMARY_JOINED,
 	SUMMARY_STRAYS, /* by enum flow_stray: received by a target, sent by a source */
 	SUMMARY_STRAYS_LAST = SUMMARY_STRAYS + STRAY_COUNT - 1,
+	SUMMARY_STRAYS_CLAIMED, /* connections that showed that what had seemed stray belonged to them */
 	/* Begun and over: the difference is a gauge (summary_gauge). */
 	SUMMARY_TIME_WAIT, /* of the client */
 	SUMMARY_TIME_WAIT_OVER,

@@ -238,6 +238,7 @@ static void count_signal(struct pair *pair, const struct flow_signal *signal)
 	case SIGNAL_RST_SUSPECT:
 	case SIGNAL_STRAY:
 	case SIGNAL_JOINED:
+	case SIGNAL_STRAY_CLAIMED:
 	case SIGNAL_KIND_COUNT:
 		break;
 	}

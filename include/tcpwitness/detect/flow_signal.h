@@ -43,7 +43,13 @@ enum flow_signal_kind {
 	SIGNAL_RST_SUSPECT,      /* repeats: a RST that its sender may not have sent: see suspicion */
 	SIGNAL_STRAY,            /* repeats: a segment that belongs to no connection; client is its sender: see stray */
 	SIGNAL_JOINED,           /* a connection that was picked up in its middle: both ends were heard now */
-	SIGNAL_KIND_COUNT,       /* not a signal */
+	/*
+	 * The STRAY that a connection began with belonged to it after all: both of its ends were heard (a RST is no
+	 * answer), or its sender went on as in a connection, with new data or a FIN behind it. client is the STRAY's
+	 * sender and stray its kind, once for each connection; until then, each segment of it is a STRAY.
+	 */
+	SIGNAL_STRAY_CLAIMED,
+	SIGNAL_KIND_COUNT, /* not a signal */
 };
 
 /* What kind of segment came out of nowhere. */
