@@ -12,6 +12,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/sinks/sink.h"
 #include "command_line.h"
+#include "replay.h"
 #include "config_yaml.h"
 #include "option_table.h"
 #include "string_pool.h"
@@ -196,6 +197,12 @@ static enum config_result finish(struct config *config, const struct command_lin
 	}
 	config->pipeline.summary = (config->events & EVENT_BIT(EVENT_SUMMARY)) != 0;
 	divide_memory(config);
+	config->replay = replay_command(config, line);
+	config->replay_capture = replay_capture(config);
+	if (config->replay == NULL || config->replay_capture == NULL) {
+		error_set(error, "out of memory");
+		return CONFIG_INVALID;
+	}
 	return choose_secrets(config, error) ? CONFIG_OK : CONFIG_INVALID;
 }
 
@@ -263,5 +270,7 @@ void config_free(struct config *config)
 	string_pool_destroy(config->strings);
 	free(config->bpf_filter);
 	free(config->mistakes);
+	free(config->replay);
+	free(config->replay_capture);
 	*config = (struct config){ .command = COMMAND_RUN };
 }

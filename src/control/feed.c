@@ -205,6 +205,7 @@ struct feed *feed_create(const struct feed_config *config, struct event_base *ba
 	if (feed->encoder == NULL || feed->stats == NULL || feed->readable == NULL || feed->give_up == NULL ||
 	    event_add(feed->readable, NULL) != 0)
 		goto no_memory;
+	event_json_set_replay(feed->encoder, &config->replay);
 	for (size_t i = 0; i < config->n_outputs; i++) {
 		feed->sinks[i] = sink_open(config->outputs[i], base, config->lossless, on_room, feed, error);
 		if (feed->sinks[i] == NULL) {

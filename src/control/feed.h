@@ -7,6 +7,7 @@
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/events/event_queue.h"
+#include "tcpwitness/sinks/event_json.h"
 
 struct event_base; /* libevent */
 
@@ -16,7 +17,8 @@ struct feed;
 struct feed_config {
 	const char *const *outputs; /* texts for sink_open; borrowed for the call */
 	size_t n_outputs;
-	bool lossless;                /* a full sink makes the queue wait; else its line is dropped and counted */
+	bool lossless; /* a full sink makes the queue wait; else its line is dropped and counted */
+	struct event_json_replay replay;
 	void (*ended)(void *context); /* called once: all is encoded, or a sink failed (feed_failed) */
 	void *context;
 };

@@ -252,6 +252,7 @@ static enum exit_code open_output(struct run *run, struct error *error)
 		.outputs = config->outputs,
 		.n_outputs = config->n_outputs,
 		.lossless = !run->is_live,
+		.replay = { .capture = config->replay_capture, .command = config->replay },
 		.ended = on_feed_ended,
 		.context = run,
 	};

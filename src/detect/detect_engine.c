@@ -9,6 +9,7 @@
 
 #include "tcpwitness/base/units.h"
 
+#include "alarm_event.h"
 #include "detect_internal.h"
 
 #define TICK_NS (100 * NS_PER_MS)
@@ -221,7 +222,8 @@ static const char *text_or_null(const char *text)
 	return text[0] == '\0' ? NULL : text;
 }
 
-static void fill_common(struct sensor_event *event, const struct detect_context *context, const struct alarm *alarm)
+static void fill_common(struct sensor_event *event, const struct detect_context *context, const struct alarm *alarm,
+			enum alert_phase phase)
 {
 	const struct rule *rule = context->rule;
 	struct event_alert *alert = &event->alert;
@@ -233,6 +235,7 @@ static void fill_common(struct sensor_event *event, const struct detect_context 
 	event->ends.has_ports = alarm->target.has_port;
 	event->ends.client = alarm->target.client;
 
+	alarm_event_life(alert, alarm, phase, context->now_ns);
 	alert->signature_id = rule->signature_id;
 	alert->rev = rule->rev;
 	alert->signature = rule->signature;
@@ -240,16 +243,7 @@ static void fill_common(struct sensor_event *event, const struct detect_context 
 	alert->mitre_technique = text_or_null(rule->mitre_technique);
 	alert->mitre_tactic = text_or_null(rule->mitre_tactic);
 	alert->detector = context->detector->name;
-	alert->severity = alarm->written.severity;
-	alert->alert_id = alarm->alert_id;
-	alert->target = alarm->target;
-	alert->started_ns = alarm->started_ns;
-	alert->updated_ns = context->now_ns;
-	alert->ended_ns = alarm->ended_ns;
-	alert->rate = alarm->written.level;
-	alert->threshold = alarm->threshold;
-	alert->peak = alarm->peak;
-	alert->spoofed_likelihood = -1;
+	alarm_event_parameters(alert, context->detector, rule->params);
 	alert->visibility.kernel_dropped = context->visibility->kernel_dropped;
 	alert->visibility.flows_evicted = context->visibility->flows_evicted;
 	alert->visibility.flows_refused = context->visibility->flows_refused;
@@ -268,8 +262,7 @@ struct sensor_event *detect_event_begin(struct detect_context *context, struct a
 	event = context->writer->begin(context->writer->context, EVENT_ALERT);
 	if (event == NULL)
 		return NULL;
-	fill_common(event, context, alarm);
-	event->alert.phase = phase;
+	fill_common(event, context, alarm, phase);
 	return event;
 }
 

@@ -19,6 +19,7 @@ enum {
 struct event_json {
 	char *line;
 	size_t capacity;
+	struct event_json_replay replay;
 };
 
 struct event_json *event_json_create(void)
@@ -27,6 +28,7 @@ struct event_json *event_json_create(void)
 
 	if (encoder == NULL)
 		return NULL;
+	encoder->replay = (struct event_json_replay){ .command = NULL };
 	encoder->capacity = LINE_FIRST_BYTES;
 	encoder->line = malloc(encoder->capacity);
 	if (encoder->line == NULL) {
@@ -42,6 +44,11 @@ void event_json_destroy(struct event_json *encoder)
 		return;
 	free(encoder->line);
 	free(encoder);
+}
+
+void event_json_set_replay(struct event_json *encoder, const struct event_json_replay *replay)
+{
+	encoder->replay = *replay;
 }
 
 static const char *tunnel_name(uint8_t kind)
@@ -184,11 +191,12 @@ static void put_summary(struct object_builder *build, json_t *object, const stru
 	put_flag(build, summary, "truncated", event->truncated);
 }
 
-static void put_own_objects(struct object_builder *build, json_t *object, const struct sensor_event *event)
+static void put_own_objects(struct object_builder *build, json_t *object, const struct sensor_event *event,
+			    const struct event_json_replay *replay)
 {
 	switch (event->type) {
 	case EVENT_ALERT:
-		event_json_put_alert(build, object, &event->alert);
+		event_json_put_alert(build, object, &event->alert, replay);
 		break;
 	case EVENT_FLOW:
 		event_json_put_flow(build, object, &event->flow);
@@ -210,7 +218,8 @@ static void put_own_objects(struct object_builder *build, json_t *object, const 
 	}
 }
 
-static void put_event(struct object_builder *build, json_t *object, const struct sensor_event *event)
+static void put_event(struct object_builder *build, json_t *object, const struct sensor_event *event,
+		      const struct event_json_replay *replay)
 {
 	put_time(build, object, "timestamp", event->time_ns);
 	if (event->flow_id != 0)
@@ -222,7 +231,7 @@ static void put_event(struct object_builder *build, json_t *object, const struct
 	put_name(build, object, "event_type", sensor_event_type_name(event->type));
 	if (event->type != EVENT_STATS && event->type != EVENT_SUMMARY)
 		put_ends(build, object, event);
-	put_own_objects(build, object, event);
+	put_own_objects(build, object, event, replay);
 }
 
 /* Prints object into the line, which grows as needed. Returns its length with the newline, 0 when memory is short. */
@@ -252,7 +261,7 @@ const char *event_json_encode(struct event_json *encoder, const struct sensor_ev
 	json_t *object = json_object();
 
 	*length = 0;
-	put_event(&build, object, event);
+	put_event(&build, object, event, &encoder->replay);
 	if (!build.failed)
 		*length = print_line(encoder, object);
 	json_decref(object);

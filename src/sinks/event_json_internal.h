@@ -3,10 +3,12 @@
 
 #include "object_builder.h"
 #include "tcpwitness/events/sensor_event.h"
+#include "tcpwitness/sinks/event_json.h"
 
 /* The type's own objects, put into the event's object. One file each; event_json.c does the rest. */
 void event_json_put_flow(struct object_builder *build, json_t *object, const struct event_flow *flow);
-void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert);
+void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert,
+			  const struct event_json_replay *replay);
 
 /*
  * The ends that an alarm's src and dest stand for: those in the event when the detector named them, else what the

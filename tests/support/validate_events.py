@@ -28,6 +28,9 @@ SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "doc" / "events.schema.js
 MAX_PROBLEMS = 20
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 FLAGS = {"fin": 0x01, "syn": 0x02, "rst": 0x04, "psh": 0x08, "ack": 0x10, "urg": 0x20, "ecn": 0x40, "cwr": 0x80}
+SAME_INCIDENT_S = 300  # trouble that comes back within this after its alarm was cleared is the same alarm
+MAX_ALARM_EVENTS = 16  # of one alarm within a minute
+ALWAYS_INFORMATIONAL = ("backscatter", "flash_crowd")
 CLOCK = slice(0, 26)  # of a timestamp: all but the zone, which is always the same, so that texts compare as times do
 
 
@@ -139,6 +142,16 @@ def check_detection(event):
         yield "detection.ended is before detection.started"
     if detection["peak"] < detection["rate"]:
         yield "detection.peak is below detection.rate"
+    if detection.get("runner_up", {}).get("detector") == detection["detector"]:
+        yield "detection.runner_up is the class itself"
+    if detection["detector"] in ALWAYS_INFORMATIONAL and event["alert"]["severity"] != 3:
+        yield f"{detection['detector']} has the severity {event['alert']['severity']}, but is informational"
+    if "listener" in detection and detection["listener"]["half_open_peak"] < detection["listener"]["half_open"]:
+        yield "detection.listener.half_open_peak is below half_open"
+    if not detection.get("command", "").endswith(f"| grep {detection['alert_id']}") and "tcpdump" not in detection.get(
+        "command", "tcpdump"
+    ):
+        yield "detection.command does not show this alarm"
     if sum(source["share"] for source in detection["sources"]["top"]) > 1.001:
         yield "the shares of detection.sources.top are more than a whole"
     if "prefix" in detection["target"]:
@@ -149,7 +162,9 @@ class Run:
     """What lines of one run say of one another."""
 
     def __init__(self, all_states=False):
-        self.alarms = {}  # alert_id -> (phase, what stays the same for its whole life)
+        self.alarms = {}  # alert_id -> detection of its last event
+        self.alarm_times = {}  # alert_id -> when its last events were
+        self.rules = {}  # detector -> what its rule says of itself
         self.all_states = all_states
         self.ends = {}  # (flow_id, endpoint) -> what the tcp_state events say of it: see told()
         self.told_until = {}  # flow_id -> pcap_cnt of its last tcp_state event
@@ -157,17 +172,57 @@ class Run:
         self.n_raised = 0
         self.ended = False
 
-    def check_alarm(self, detection):
+    def check_alarm(self, event):
+        """raised, then update any number of times, then cleared, then perhaps raised again: one line in self.alarms."""
+        detection = event["detection"]
         key, phase = detection["alert_id"], detection["phase"]
-        life = (detection["detector"], detection["target"], detection["started"])
-        before, life_before = self.alarms.get(key, (None, life))
-        self.alarms[key] = (phase, life)
+        before = self.alarms.get(key)
         self.n_raised += phase == "raised"
-        # Trouble that comes back soon is the same alarm, raised again.
-        if (before in (None, "cleared")) != (phase == "raised"):
-            yield f"alarm {key} is {phase} " + ("and was never raised" if before is None else f"after {before}")
-        if before not in (None, "cleared") and life != life_before:
-            yield f"alarm {key} changed its detector, target or start"
+        yield from self.check_rule(event)
+        if (before is None or before["phase"] == "cleared") != (phase == "raised"):
+            yield f"alarm {key} is {phase} " + (f"after {before['phase']}" if before else "and was never raised")
+        if before is None:
+            self.alarms[key] = detection
+            self.alarm_times[key] = [event["timestamp"]]
+            if phase == "raised" and detection["reopened"] != 0:
+                yield f"alarm {key} is raised for the first time, but says it was reopened"
+            return
+        self.alarms[key] = detection
+        yield from self.check_next(key, before, detection)
+        times = self.alarm_times[key] = [*self.alarm_times[key], event["timestamp"]][-MAX_ALARM_EVENTS - 1 :]
+        if len(times) > MAX_ALARM_EVENTS and whole_seconds(times[0], times[-1]) < 60:
+            yield f"alarm {key} has more than {MAX_ALARM_EVENTS} events within a minute"
+
+    def check_next(self, key, before, detection):
+        """What one event of an alarm says against the one before it."""
+        phase = detection["phase"]
+        if (before["target"], before["started"]) != (detection["target"], detection["started"]):
+            yield f"alarm {key} changed its target or start"
+        if phase == "cleared" and before["detector"] != detection["detector"]:
+            yield f"alarm {key} changed its detector without an update"
+        if detection["reopened"] - before["reopened"] != (phase == "raised"):
+            yield f"alarm {key} was reopened {before['reopened']} times before it is {phase}, and now says {detection['reopened']}"
+        if phase == "raised" and before["ended"] and whole_seconds(before["ended"], detection["updated"]) > SAME_INCIDENT_S:
+            yield f"alarm {key} is raised again after more than {SAME_INCIDENT_S} s"
+        for figure in ("updated", "duration"):
+            if detection[figure] < before[figure]:
+                yield f"alarm {key}: {figure} went back"
+        # The class decides what the level is.
+        if before["detector"] == detection["detector"] and detection["peak"] < before["peak"]:
+            yield f"alarm {key}: the peak went back"
+
+    def check_rule(self, event):
+        """A detector has one rule in a run, and an open alarm is the only one of its detector about its target."""
+        alert, detection = event["alert"], event["detection"]
+        rule = (alert["signature_id"], alert["rev"], alert["signature"], alert["category"], str(alert["metadata"]))
+        if self.rules.setdefault(detection["detector"], rule) != rule:
+            yield f"{detection['detector']} has the rule {rule}, but had {self.rules[detection['detector']]}"
+        if detection["phase"] != "raised":
+            return
+        for key, other in self.alarms.items():
+            twin = (other["detector"], other["target"]) == (detection["detector"], detection["target"])
+            if twin and other["phase"] != "cleared" and key != detection["alert_id"]:
+                yield f"alarm {key} about the same is still open"
 
     def told(self, flow_id, side):
         """(state, certainty, state_pcap_cnt, caused_by) of an end, rebuilt from the tcp_state events so far."""
@@ -217,7 +272,7 @@ class Run:
         self.ended = True
         if self.alarms and summary["alerts"]["raised"] != self.n_raised:
             yield f"summary.alerts.raised is {summary['alerts']['raised']}, but {self.n_raised} were raised"
-        n_open = sum(phase != "cleared" for phase, _ in self.alarms.values())
+        n_open = sum(alarm["phase"] != "cleared" for alarm in self.alarms.values())
         if self.alarms and summary["alerts"]["open"] != n_open:
             yield f"summary.alerts.open is {summary['alerts']['open']}, but {n_open} were not cleared"
 
@@ -227,7 +282,7 @@ class Run:
             yield "an event after the summary"
         if kind == "alert":
             yield from check_detection(event)
-            yield from self.check_alarm(event["detection"])
+            yield from self.check_alarm(event)
         elif kind == "flow":
             yield from check_flow(event)
             yield from self.check_record(event)

@@ -42,7 +42,9 @@ struct config {
 	int verbosity;         /* -1 quiet, 0, 1, 2 */
 	unsigned queue_events; /* capacity of the event queue */
 	struct pipeline_config pipeline;
-	char *mistakes;              /* owned; all mistakes of the configuration file, one a line; null = none */
+	char *replay;         /* owned; a command that reads the input again as this run does and writes alarms */
+	char *replay_capture; /* owned; live: a command that takes that input first; files: empty */
+	char *mistakes;       /* owned; all mistakes of the configuration file, one a line; null = none */
 	struct string_pool *strings; /* owns what the pointers above refer to */
 };
 

@@ -222,6 +222,11 @@ static inline struct sensor_event sample_alert(void)
 	alert->target = (struct alert_target){ .ip = sample_addr("198.51.100.5"), .has_port = true, .port = 443 };
 	alert->started_ns = SAMPLE_TIME_NS + 1000000 * NS_PER_US;
 	alert->updated_ns = event.time_ns;
+	alert->duration_s = 1;
+	alert->class_name = "spoofed_syn_flood";
+	alert->class_score = 0.91;
+	alert->runner_up = "half_open_surge";
+	alert->runner_up_score = 0.62;
 	alert->rate = 2411.33333333;
 	alert->baseline = 12.5;
 	alert->threshold = 200;
@@ -231,6 +236,17 @@ static inline struct sensor_event sample_alert(void)
 	alert->counts.completed = 20;
 	alert->counts.unanswered = 3076;
 	alert->counts.half_open = 1000;
+	alert->counts.synack_repeated = 513;
+	alert->completion = 0.0049;
+	alert->completion_baseline = 0.987;
+	alert->has_listener = true;
+	alert->listener.half_open_now = 1000;
+	alert->listener.half_open_peak = 1024;
+	alert->listener.backlog = 1024;
+	alert->listener.cookies = ALERT_COOKIES_NO;
+	alert->listener.why = "its SYN-ACKs are repeated, and SYNs beyond its backlog stay unanswered";
+	alert->sources_error = 0.0325;
+	alert->sources_baseline = 31.5;
 	alert->sources_distinct = 4031;
 	alert->n_top_sources = 2;
 	alert->top_sources[0].ip = sample_addr("203.0.113.77");
@@ -238,7 +254,23 @@ static inline struct sensor_event sample_alert(void)
 	alert->top_sources[1].ip = sample_addr("203.0.113.4");
 	alert->top_sources[1].share = 0.0002441;
 	alert->spoofed_likelihood = 0.94;
+	alert->fingerprint.entropy_bits = 0.9981;
+	alert->fingerprint.ttl = 244;
+	alert->fingerprint.share = 0.5312;
 	alert->confidence = 0.97;
+	alert->visibility.lost_share = 0.0012;
+	alert->visibility.one_way_share = 0;
+	alert->n_sample_flows = 2;
+	alert->sample_flows[0] = 1024;
+	alert->sample_flows[1] = 4711;
+	alert->n_parameters = 3;
+	alert->parameters[0] = (struct alert_parameter){ .name = "floor", .value = 20 };
+	alert->parameters[1] =
+		(struct alert_parameter){ .name = "window", .value = 10, .kind = ALERT_PARAMETER_SECONDS };
+	alert->parameters[2] =
+		(struct alert_parameter){ .name = "whole_host", .value = 1, .kind = ALERT_PARAMETER_FLAG };
+	strcpy(alert->filter,
+	       "tcp and dst host 198.51.100.5 and dst port 443 and tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn");
 	strcpy(alert->explanation,
 	       "198.51.100.5:443 gets 2411 connection attempts a second (normal: 12.5) and 99.5 % of "
 	       "them do not complete; filter or enable SYN cookies there.");
@@ -268,10 +300,18 @@ static inline struct sensor_event sample_alert_time_wait(void)
 	alert->started_ns = SAMPLE_TIME_NS;
 	alert->updated_ns = event.time_ns;
 	alert->ended_ns = event.time_ns;
+	alert->duration_s = 12.5;
+	alert->clear_reason = "recovered";
 	alert->rate = 14640;
 	alert->peak = 27001;
 	alert->threshold = 14116;
+	alert->completion = -1;
+	alert->completion_baseline = -1;
+	alert->sources_baseline = -1;
 	alert->spoofed_likelihood = -1;
+	alert->visibility.lost_share = -1;
+	alert->visibility.one_way_share = -1;
+	alert->visibility.started_late = true;
 	alert->confidence = 0.9;
 	alert->has_forecast = true;
 	alert->forecast.occupancy = 0.51856;

@@ -105,17 +105,32 @@ static const char LINE_ALERT[] =
 	"'alert':{'action':'allowed','gid':1,'signature_id':4100001,'rev':1,"
 	"'signature':'SYN flood: connection attempts far above normal stay unanswered',"
 	"'category':'Attempted Denial of Service','severity':1,"
-	"'metadata':{'mitre_technique_id':['T1499.001'],'mitre_tactic_name':['Impact']}},"
-	"'detection':{'detector':'syn_flood','alert_id':'00c0ffee12345678','phase':'raised','target':{"
+	"'metadata':{'mitre_technique_id':['T1499.001'],'mitre_tactic_id':['TA0040'],"
+	"'mitre_tactic_name':['Impact']}},"
+	"'detection':{'detector':'syn_flood','class':'spoofed_syn_flood','class_score':0.91,"
+	"'runner_up':{'detector':'half_open_surge','score':0.62},'alert_id':'00c0ffee12345678','phase':'raised','"
+	"target':{"
 	"'ip':'198.51.100.5','port':443},"
 	"'started':'2026-11-20T02:31:46.000000+0000','updated':'2026-11-20T02:31:47.000000+0000',"
-	"'ended':null,"
+	"'ended':null,'duration':1.0,'reopened':0,"
 	"'rate':2411.333,'baseline':12.5,'threshold':200.0,'peak':2411.333,"
-	"'counts':{'syn':4096,'synack':1020,'completed':20,'unanswered':3076,'half_open':1000,'refused':0},"
-	"'sources':{'distinct':4031,'top':[{'ip':'203.0.113.77','share':0.0117},{'ip':'203.0.113.4',"
+	"'counts':{'syn':4096,'synack':1020,'completed':20,'unanswered':3076,'half_open':1000,'refused':0,"
+	"'syn_repeated':0,'synack_repeated':513,'client_reset':0,'unreachable':0,'stray':0},"
+	"'completion':{'now':0.0049,'baseline':0.987},"
+	"'listener':{'half_open':1000,'half_open_peak':1024,'backlog':1024,'cookies':'no',"
+	"'cookies_why':'its SYN-ACKs are repeated, and SYNs beyond its backlog stay unanswered'},"
+	"'sources':{'distinct':4031,'error':0.0325,'baseline':31.5,'top':[{'ip':'203.0.113.77','share':0.0117},{'ip':'"
+	"203.0.113.4',"
 	"'share':0.0002}],'spoofed_likelihood':0.94},"
+	"'fingerprint':{'entropy_bits':0.998,'ttl':244,'window':0,'options':'none','share':0.5312,"
+	"'isn_low_bits_zero':false,'one_source_port':false},"
 	"'confidence':0.97,"
-	"'visibility':{'one_way':false,'kernel_dropped':0,'flows_evicted':0,'flows_refused':0},"
+	"'visibility':{'one_way':false,'kernel_dropped':0,'flows_evicted':0,'flows_refused':0,"
+	"'lost_share':0.0012,'one_way_share':0.0,'started_late':false},"
+	"'flows':[1024,4711],"
+	"'parameters':{'floor':20.0,'window':10.0,'whole_host':true},"
+	"'filter':'tcp and dst host 198.51.100.5 and dst port 443 and tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn',"
+	"'command':'tcpwitness -q -r flood.pcap --events alert | grep 00c0ffee12345678',"
 	"'explanation':'198.51.100.5:443 gets 2411 connection attempts a second (normal: 12.5) and 99.5 % of "
 	"them do not complete; filter or enable SYN cookies there.'}}";
 
@@ -127,18 +142,22 @@ static const char LINE_ALERT_TIME_WAIT[] =
 	"'alert':{'action':'allowed','gid':1,'signature_id':4100003,'rev':2,"
 	"'signature':'TIME_WAIT exhausts the ports of a client','category':'Misc activity','severity':2,"
 	"'metadata':{}},"
-	"'detection':{'detector':'time_wait_exhaustion','alert_id':'fedcba9876543210','phase':'cleared',"
+	"'detection':{'detector':'time_wait_exhaustion','class':'time_wait_exhaustion','alert_id':'fedcba9876543210','"
+	"phase':'cleared',"
 	"'target':{"
 	"'client':'10.0.0.5','ip':'10.0.0.9','port':443},"
 	"'started':'2026-11-20T02:31:45.000000+0000','updated':'2026-11-20T02:32:15.000000+0000',"
-	"'ended':'2026-11-20T02:32:15.000000+0000',"
+	"'ended':'2026-11-20T02:32:15.000000+0000','duration':12.5,'reopened':0,"
+	"'clear_reason':'recovered',"
 	"'rate':14640.0,'baseline':0.0,'threshold':14116.0,'peak':27001.0,"
-	"'counts':{'syn':0,'synack':0,'completed':0,'unanswered':0,'half_open':0,'refused':0},"
+	"'counts':{'syn':0,'synack':0,'completed':0,'unanswered':0,'half_open':0,'refused':0,"
+	"'syn_repeated':0,'synack_repeated':0,'client_reset':0,'unreachable':0,'stray':0},"
 	"'sources':{'distinct':0,'top':[]},"
 	"'confidence':0.9,"
 	"'forecast':{'occupancy':0.5186,'capacity':28232,'exhaustion_at':'2026-11-20T02:32:42.100000+0000',"
 	"'seconds_left':27.1},"
-	"'visibility':{'one_way':true,'kernel_dropped':12,'flows_evicted':0,'flows_refused':0},"
+	"'visibility':{'one_way':true,'kernel_dropped':12,'flows_evicted':0,'flows_refused':0,'started_late':true},"
+	"'command':'tcpwitness -q -r flood.pcap --events alert | grep fedcba9876543210',"
 	"'explanation':'10.0.0.5 no longer runs out of ports towards 10.0.0.9:443.'}}";
 
 static const char LINE_STATS[] =
@@ -187,8 +206,16 @@ enum { N_ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 static int make_encoder(void **state)
 {
+	static const struct event_json_replay replay = {
+		.capture = "",
+		.command = "tcpwitness -q -r flood.pcap --events alert",
+	};
+
 	*state = event_json_create();
-	return *state == NULL;
+	if (*state == NULL)
+		return -1;
+	event_json_set_replay(*state, &replay);
+	return 0;
 }
 
 static int drop_encoder(void **state)
@@ -523,6 +550,49 @@ static void ends_that_a_detector_named_are_kept(void **state)
 					  "'community_id':'1:oRjJpBIVEuPZhRHGGXNKN+7K1Kk=','alert'");
 }
 
+static void of_an_alarm_too_what_is_not_known_is_absent(void **state)
+{
+	static const char *const keys[] = { "class_score", "runner_up", "completion", "listener",     "error",
+					    "fingerprint", "spoofed",   "forecast",   "clear_reason", "lost_share",
+					    "one_way_s",   "flows'",    "parameters", "'filter'",     "tactic_id" };
+	struct sensor_event event = sample_alert_time_wait();
+
+	event.alert.has_forecast = false;
+	event.alert.clear_reason = NULL;
+	event.alert.mitre_tactic = "Some Other Framework's";
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_has_not(encode(state, &event), keys[i]);
+	event.alert.completion = 0;
+	assert_has(encode(state, &event), "'completion':{'now':0.0},");
+	event.alert.has_listener = true;
+	assert_has(encode(state, &event), "'listener':{'half_open':0,'half_open_peak':0,'cookies':'unknown'},");
+}
+
+static void an_alarm_says_how_it_can_be_had_again(void **state)
+{
+	struct event_json_replay replay = { .capture = "tcpdump -i eth0 -w alarm.pcap",
+					    .command = "tcpwitness -q -r alarm.pcap --events alert" };
+	struct sensor_event event = sample_alert();
+
+	assert_has(encode(state, &event),
+		   "'command':'tcpwitness -q -r flood.pcap --events alert | grep 00c0ffee12345678',");
+	strcpy(event.alert.capture, "host 198.51.100.5");
+	event_json_set_replay(*state, &replay);
+	/* Taken later, it holds another alarm. */
+	assert_has(encode(state, &event), "'command':'tcpdump -i eth0 -w alarm.pcap 'host 198.51.100.5'; "
+					  "tcpwitness -q -r alarm.pcap --events alert',");
+
+	/* A part of a command is none. */
+	static char long_command[9000];
+	memset(long_command, 'x', sizeof(long_command) - 1);
+	replay = (struct event_json_replay){ .capture = "", .command = long_command };
+	event_json_set_replay(*state, &replay);
+	assert_has_not(encode(state, &event), "'command'");
+	replay.command = NULL;
+	event_json_set_replay(*state, &replay);
+	assert_has_not(encode(state, &event), "'command'");
+}
+
 static void phases_have_their_names(void **state)
 {
 	struct sensor_event event = sample_alert();
@@ -636,6 +706,8 @@ static void the_lines_satisfy_the_schema(void **state)
 
 			raised.alert.phase = ALERT_RAISED;
 			raised.alert.ended_ns = 0;
+			raised.alert.duration_s = 0;
+			raised.alert.clear_reason = NULL;
 			raised.time_ns = raised.alert.updated_ns = raised.alert.started_ns;
 			add_line(text, encode(state, &raised));
 		}
@@ -762,6 +834,8 @@ int main(void)
 		encoder_test(a_source_is_the_client),
 		encoder_test(ends_that_a_detector_named_are_kept),
 		encoder_test(phases_have_their_names),
+		encoder_test(of_an_alarm_too_what_is_not_known_is_absent),
+		encoder_test(an_alarm_says_how_it_can_be_had_again),
 		encoder_test(a_forecast_without_an_end_says_none),
 		encoder_test(a_counter_below_a_number_keeps_its_dots),
 		encoder_test(the_longest_event_fits),
