@@ -11,6 +11,9 @@
 
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detector.h"
+#include "tcpwitness/detect/rule_exceptions.h"
+
+#include "summary.h"
 
 static size_t count_detectors(void)
 {
@@ -49,6 +52,7 @@ static void set_default(void *params, const struct rule_param *param)
 static int set_defaults(struct rule *rule, const struct detector *detector)
 {
 	rule->enabled = true;
+	rule->is_about_source = (detector->kinds & (1 << SUMMARY_SOURCE | 1 << SUMMARY_PAIR)) != 0;
 	rule->severity = detector->default_severity;
 	rule->default_severity = detector->default_severity;
 	rule->signature_id = detector->default_signature_id;
@@ -91,8 +95,10 @@ void ruleset_destroy(struct ruleset *ruleset)
 {
 	if (ruleset == NULL)
 		return;
-	for (size_t i = 0; i < ruleset->n_rules; i++)
+	for (size_t i = 0; i < ruleset->n_rules; i++) {
 		free(ruleset->rules[i].params);
+		rule_exceptions_destroy(ruleset->rules[i].exceptions);
+	}
 	free(ruleset->rules);
 	free(ruleset);
 }

@@ -33,6 +33,8 @@ struct rule_param {
 
 struct rule {
 	bool enabled;             /* the detector runs, be it for some targets only */
+	bool is_off_elsewhere;    /* it runs only for those whose override enables it */
+	bool is_about_source;     /* the detector judges sources or pairs: overrides are about the source */
 	uint8_t severity;         /* 1 .. 3 */
 	uint8_t default_severity; /* the detector's */
 	uint32_t signature_id;
@@ -42,6 +44,7 @@ struct rule {
 	char mitre_technique[16]; /* empty = none */
 	char mitre_tactic[48];
 	void *params; /* the detector's parameter struct, filled; in force where nothing else is: see rule_params_for */
+	struct rule_exceptions *exceptions; /* detect/rule_exceptions.h; null = none */
 };
 
 struct ruleset {
