@@ -187,6 +187,20 @@ static void write_interim(struct tracker *tracker, struct flow *flow, const stru
 	tracker_write_flow(tracker, flow, packet->time_ns, FLOW_END_INTERIM);
 }
 
+/* How many of one end's segments in a row show that the other one cannot be heard. */
+enum { ONE_WAY_PACKETS = 4 };
+
+static void count_views(struct tracker *tracker, const struct flow *flow, enum conn_side side,
+			const struct tcp_verdict *verdict)
+{
+	uint64_t sent = flow->direction[side].packets;
+	bool other_heard = flow->direction[conn_side_other(side)].packets > 0;
+
+	tracker->stats.unseen += verdict->acked_gap;
+	tracker->stats.one_way += sent == ONE_WAY_PACKETS && !other_heard && flow->conn.established_once;
+	tracker->stats.two_way += sent == 1 && other_heard;
+}
+
 void tracker_observe(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
 		     const struct tcp_verdict *verdict)
 {
@@ -194,7 +208,8 @@ void tracker_observe(struct tracker *tracker, struct flow *flow, enum conn_side 
 	conn_history_segment(&flow->history, side, packet, verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict->anomalies);
 	tracker_write_transitions(tracker, flow, packet->time_ns, packet->number, verdict);
-	tracker_signal_segment(tracker, flow, verdict);
+	tracker_signal_segment(tracker, flow, side, verdict);
+	count_views(tracker, flow, side, verdict);
 	write_interim(tracker, flow, packet);
 }
 
@@ -250,12 +265,18 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 
 	if (tracker_begin_attempt(tracker, key, hash, packet, previous_id))
 		return;
+	bool is_stray = previous_id == 0 && (packet->flags & (SEG_SYN | SEG_ACK)) != SEG_SYN;
 	struct flow *flow = insert(tracker, key, hash, packet);
-	if (flow == NULL)
+	if (flow == NULL) {
+		if (is_stray)
+			tracker_signal_stray(tracker, NULL, packet);
 		return;
+	}
 	flow->previous_id = previous_id;
 	enum conn_side side = tcp_conn_init(&flow->conn, &tracker->config.conn, packet, &verdict);
 	flow->client_index = (uint8_t)(side == SIDE_CLIENT ? sender_index : 1 - sender_index);
+	if (is_stray)
+		tracker_begin_stray(tracker, flow, side, packet);
 	conclude(tracker, flow, side, packet, &verdict);
 }
 
@@ -285,7 +306,7 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 	tcp_conn_init_from_syn(&flow->conn, &tracker->config.conn, &syn, &verdict);
 	conn_history_held_syn(&flow->history, &syn);
 	tracker_write_transitions(tracker, flow, syn.time_ns, syn.number, &verdict);
-	tracker_signal_segment(tracker, flow, &verdict);
+	tracker_signal_segment(tracker, flow, SIDE_CLIENT, &verdict);
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
 	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
 	conclude(tracker, flow, side, packet, &verdict);
@@ -294,6 +315,7 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 static void known_flow(struct tracker *tracker, struct flow *flow, unsigned sender_index, const struct packet *packet)
 {
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
+	bool is_stray = tracker_is_stray(flow);
 	struct tcp_verdict verdict;
 
 	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
@@ -319,6 +341,8 @@ static void known_flow(struct tracker *tracker, struct flow *flow, unsigned send
 	case CONN_TRACK_ONLY:
 		break;
 	}
+	if (is_stray)
+		tracker_follow_stray(tracker, flow, side, packet, &verdict);
 	conclude(tracker, flow, side, packet, &verdict);
 }
 
@@ -351,7 +375,7 @@ static void icmp_error(struct tracker *tracker, struct flow *flow, unsigned send
 	tcp_conn_icmp(&flow->conn, side, packet, &verdict);
 	tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
 	tracker_write_transitions(tracker, flow, packet->time_ns, packet->number, &verdict);
-	tracker_signal_segment(tracker, flow, &verdict);
+	tracker_signal_segment(tracker, flow, side, &verdict);
 	place(tracker, flow, &verdict);
 }
 
@@ -370,6 +394,8 @@ static void segment(struct tracker *tracker, struct flow *flow, const struct flo
 	} else {
 		tracker->stats.out_of_state++;
 		tracker->stats.lone_resets += (packet->flags & SEG_RST) != 0;
+		if (previous_id == 0)
+			tracker_signal_stray(tracker, NULL, packet);
 		tracker_orphan_anomalies(tracker, packet);
 	}
 }

@@ -83,11 +83,37 @@ void tracker_half_open_ends(struct flow *flow, uint64_t now_ns, struct flow_sign
 /* Which signals an attempt has given that is still unanswered, a bit each, as in struct flow. */
 uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt);
 
-/* After a segment changed the flow: gives the signals that follow from it. */
-void tracker_signal_segment(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict);
+/* After a segment that side sent (or an ICMP error quotes) changed the flow: gives the signals that follow from it. */
+void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
+			    const struct tcp_verdict *verdict);
 
 /* A deadline passed without an answer (kind is UNANSWERED or STILL_HALF_OPEN). */
 void tracker_signal_overdue(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind);
 
+/* A segment that belongs to no connection; flow: the one that it is in all the same, or null. */
+void tracker_signal_stray(struct tracker *tracker, struct flow *flow, const struct packet *packet);
+
+/* The flow begins with such a segment, of side; and one more segment of the flow, before tracker_observe. */
+void tracker_begin_stray(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet);
+void tracker_follow_stray(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+			  const struct tcp_verdict *verdict);
+
+/* It began so, and nothing shows yet that it is a connection. */
+bool tracker_is_stray(const struct flow *flow);
+
+/* A signal of the flow, and giving it. */
+struct flow_signal tracker_signal_of(const struct tracker *tracker, const struct flow *flow,
+				     enum flow_signal_kind kind);
+void tracker_give(struct tracker *tracker, struct flow *flow, struct flow_signal *signal);
+
 /* The flow's record ends: closes what is open. reused: another connection took the tuple. */
 void tracker_signal_end(struct tracker *tracker, struct flow *flow, bool reused);
+
+/* tracker_gauges.c: what lasts at an end, and is told when it begins and when it is over. */
+
+/* After a segment of side. may_have_moved: a state may have changed, or who counts as a connection. */
+void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
+			   const struct tcp_verdict *verdict, bool may_have_moved);
+
+/* The flow's record ends: nothing lasts. */
+void tracker_gauge_end(struct tracker *tracker, struct flow *flow);

@@ -5,12 +5,21 @@
  */
 #include "tracker_internal.h"
 
+#include "tcpwitness/tcp/tcp_seq.h"
+
+_Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");
+_Static_assert((int)RST_SUSPECT_PROBE == (int)CONN_RST_PROBE &&
+		       (int)RST_SUSPECT_CONTRADICTED == (int)CONN_RST_CONTRADICTED &&
+		       (int)RST_SUSPECT_TTL == (int)CONN_RST_TTL && (int)RST_SUSPECT_IP_ID == (int)CONN_RST_IP_ID &&
+		       (int)RST_SUSPECT_CHALLENGED == (int)CONN_RST_CHALLENGED,
+	       "detectors and connections name suspicions alike");
+
 static bool given(const struct flow *flow, enum flow_signal_kind kind)
 {
 	return (flow->signals >> kind) & 1;
 }
 
-static void give(struct tracker *tracker, struct flow *flow, struct flow_signal *signal)
+void tracker_give(struct tracker *tracker, struct flow *flow, struct flow_signal *signal)
 {
 	flow->signals |= UINT32_C(1) << signal->kind;
 	if (tracker->engine == NULL)
@@ -19,14 +28,15 @@ static void give(struct tracker *tracker, struct flow *flow, struct flow_signal 
 		flow->alerted = true;
 }
 
-static struct flow_signal signal_of(const struct tracker *tracker, const struct flow *flow, enum flow_signal_kind kind)
+struct flow_signal tracker_signal_of(const struct tracker *tracker, const struct flow *flow, enum flow_signal_kind kind)
 {
 	const struct tcp_end *client = &flow->conn.end[SIDE_CLIENT];
 
 	return (struct flow_signal){
 		.kind = kind,
 		.answered = flow->conn.first_synack_ns != 0,
-		.completed = flow->conn.established_once,
+		.completed = given(flow, SIGNAL_COMPLETED) || given(flow, SIGNAL_JOINED),
+		.spoke = given(flow, SIGNAL_CLIENT_SPOKE) || !given(flow, SIGNAL_COMPLETED),
 		.timestamps = client->timestamps,
 		.retried = given(flow, SIGNAL_SYN_REPEATED),
 		.ttl = flow->direction[SIDE_CLIENT].ttl_max,
@@ -48,44 +58,116 @@ static void give_once(struct tracker *tracker, struct flow *flow, enum flow_sign
 {
 	if (given(flow, kind))
 		return;
-	struct flow_signal signal = signal_of(tracker, flow, kind);
-	give(tracker, flow, &signal);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, kind);
+	tracker_give(tracker, flow, &signal);
 }
 
 static void give_repeat(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)
 {
-	struct flow_signal signal = signal_of(tracker, flow, kind);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, kind);
 
-	give(tracker, flow, &signal);
+	signal.is_first = !given(flow, kind);
+	tracker_give(tracker, flow, &signal);
 }
 
 static void end_half_open(struct tracker *tracker, struct flow *flow)
 {
 	if (!given(flow, SIGNAL_ANSWERED) || given(flow, SIGNAL_HALF_OPEN_ENDED))
 		return;
-	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
 	tracker_half_open_ends(flow, tracker->now_ns, &signal);
-	give(tracker, flow, &signal);
+	tracker_give(tracker, flow, &signal);
 }
 
 static void repeat_synack(struct tracker *tracker, struct flow *flow)
 {
-	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_SYNACK_REPEATED);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_SYNACK_REPEATED);
 
+	signal.is_first = !given(flow, SIGNAL_SYNACK_REPEATED);
 	tracker_half_open_repeats(flow, tracker->now_ns, &signal);
-	give(tracker, flow, &signal);
+	tracker_give(tracker, flow, &signal);
 }
 
+/* --- TIME_WAIT --- */
+
+struct time_wait_kinds {
+	enum flow_signal_kind begun;
+	enum flow_signal_kind over;
+};
+
+static const struct time_wait_kinds time_wait_kinds[] = {
+	[SIDE_CLIENT] = { SIGNAL_TIME_WAIT, SIGNAL_TIME_WAIT_OVER },
+	[SIDE_SERVER] = { SIGNAL_SERVER_TIME_WAIT, SIGNAL_SERVER_TIME_WAIT_OVER },
+};
+
 /* A state may be rolled back from TIME_WAIT and come to it again, so this pair may be given more than once. */
-static void leave_time_wait(struct tracker *tracker, struct flow *flow, bool reused)
+static void leave_time_wait(struct tracker *tracker, struct flow *flow, enum conn_side side, bool reused)
 {
-	if (!given(flow, SIGNAL_TIME_WAIT))
+	const struct time_wait_kinds *kinds = &time_wait_kinds[side];
+
+	if (!given(flow, kinds->begun))
 		return;
-	flow->signals &= ~(UINT32_C(1) << SIGNAL_TIME_WAIT);
-	struct flow_signal signal = signal_of(tracker, flow, SIGNAL_TIME_WAIT_OVER);
+	flow->signals &= ~(UINT32_C(1) << kinds->begun);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, kinds->over);
 	signal.reused = reused;
 	signal.since_ns = flow->last_ns;
-	give(tracker, flow, &signal);
+	tracker_give(tracker, flow, &signal);
+}
+
+static void signal_time_wait(struct tracker *tracker, struct flow *flow, enum conn_side side)
+{
+	if (flow->conn.end[side].state == TCPS_TIME_WAIT)
+		give_once(tracker, flow, time_wait_kinds[side].begun);
+	else
+		leave_time_wait(tracker, flow, side, false);
+}
+
+/* --- opening --- */
+
+/* What counts as a connection from now on is closed once more, should it have seemed over before. */
+static void give_beginning(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)
+{
+	if (given(flow, kind))
+		return;
+	give_once(tracker, flow, kind);
+	flow->signals &= ~(UINT32_C(1) << SIGNAL_CLOSED);
+}
+
+/* RFC 4987 3.6: a cookie has no room for options but the MSS, unless the client's timestamp carries them. */
+static bool is_bare(const struct tcp_conn *conn)
+{
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+	bool offered_more = client->sack_ok || client->wscale_ok;
+
+	return offered_more && !client->timestamps && !server->sack_ok && !server->wscale_ok && server->mss != 0;
+}
+
+static void give_answered(struct tracker *tracker, struct flow *flow)
+{
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_ANSWERED);
+
+	tracker_half_open_begins(flow, tracker->now_ns);
+	signal.bare_synack = is_bare(&flow->conn);
+	tracker_give(tracker, flow, &signal);
+}
+
+/* The server never showed that it has the connection, nor that it has anything of what the client says. */
+static bool is_data_ignored(const struct tcp_conn *conn)
+{
+	enum { REPEATS = 2 };
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+
+	return client->retransmissions >= REPEATS && client->una_known && seq_leq(client->snd_una, client->syn_end) &&
+	       conn->end[SIDE_SERVER].sure == TCPS_SYN_RCVD;
+}
+
+static void signal_client(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
+{
+	if (flow->conn.end[SIDE_CLIENT].payload_bytes > 0 && !given(flow, SIGNAL_CLOSED))
+		give_once(tracker, flow, SIGNAL_CLIENT_SPOKE);
+	if (verdict->retransmitted_payload && is_data_ignored(&flow->conn))
+		give_once(tracker, flow, SIGNAL_DATA_IGNORED);
 }
 
 static void signal_opening(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
@@ -95,22 +177,25 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, const str
 	give_once(tracker, flow, SIGNAL_ATTEMPT);
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYN_RETRANSMIT))
 		give_repeat(tracker, flow, SIGNAL_SYN_REPEATED);
-	if (conn->first_synack_ns != 0 && !given(flow, SIGNAL_ANSWERED)) {
-		tracker_half_open_begins(flow, tracker->now_ns);
-		give_once(tracker, flow, SIGNAL_ANSWERED);
-	}
+	if (conn->first_synack_ns != 0 && !given(flow, SIGNAL_ANSWERED))
+		give_answered(tracker, flow);
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYNACK_RETRANSMIT))
 		repeat_synack(tracker, flow);
+	if (verdict->third_ack_ignored)
+		give_repeat(tracker, flow, SIGNAL_SYNACK_AFTER_ACK);
 	if (conn->established_once) {
-		give_once(tracker, flow, SIGNAL_COMPLETED);
+		give_beginning(tracker, flow, SIGNAL_COMPLETED);
 		end_half_open(tracker, flow);
+		signal_client(tracker, flow, verdict);
 	}
 	if (conn->refused)
 		give_once(tracker, flow, SIGNAL_REFUSED);
 	if (conn->unreachable)
 		give_once(tracker, flow, SIGNAL_UNREACHABLE);
-	if (conn->synack_reset)
+	if (conn->synack_reset) {
+		give_once(tracker, flow, SIGNAL_CLIENT_RESET);
 		end_half_open(tracker, flow);
+	}
 }
 
 uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt)
@@ -124,17 +209,114 @@ uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt)
 	return signals;
 }
 
-void tracker_signal_segment(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
+/* --- what did not begin here --- */
+
+/* Both ends have sent something else than a RST: they know of the connection. */
+static bool are_both_heard(const struct flow *flow)
+{
+	return flow->conn.end[SIDE_CLIENT].ttl != 0 && flow->conn.end[SIDE_SERVER].ttl != 0;
+}
+
+void tracker_signal_stray(struct tracker *tracker, struct flow *flow, const struct packet *packet)
+{
+	const struct flow_signal signal = {
+		.kind = SIGNAL_STRAY,
+		.stray = (uint8_t)flow_stray_kind(packet->flags),
+		.timestamps = (packet->options.present & TCPOPT_TIMESTAMP) != 0,
+		.ttl = packet->ttl,
+		.window = packet->window,
+		.syn_layout = packet->options.layout,
+		.isn = packet->seq,
+		.client = packet->src,
+		.server = packet->dst,
+		.client_port = packet->src_port,
+		.server_port = packet->dst_port,
+		.flow_id = flow != NULL ? flow->id : packet->number,
+		.now_ns = tracker->now_ns,
+		.packet_number = packet->number,
+		.since_ns = packet->time_ns,
+	};
+
+	if (tracker->engine != NULL && detect_engine_signal(tracker->engine, &signal) && flow != NULL)
+		flow->alerted = true;
+}
+
+bool tracker_is_stray(const struct flow *flow)
+{
+	return flow->gauges[SIDE_CLIENT].is_stray || flow->gauges[SIDE_SERVER].is_stray;
+}
+
+void tracker_begin_stray(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet)
+{
+	flow->gauges[side].is_stray = 1;
+	tracker_signal_stray(tracker, flow, packet);
+}
+
+/* What it began with, as flow_stray_kind said of that segment. */
+static enum flow_stray beginning_of(const struct flow *flow)
+{
+	if (flow->conn.origin == CONN_ORIGIN_SYNACK)
+		return STRAY_SYNACK;
+	return flow->conn.origin == CONN_ORIGIN_CLOSING ? STRAY_FIN_ACK : STRAY_ACK;
+}
+
+static void claim_stray(struct tracker *tracker, struct flow *flow, enum conn_side sender)
+{
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_STRAY_CLAIMED);
+	enum conn_side receiver = conn_side_other(sender);
+
+	signal.stray = (uint8_t)beginning_of(flow);
+	signal.client = flow_addr(flow, sender);
+	signal.server = flow_addr(flow, receiver);
+	signal.client_port = flow_port(flow, sender);
+	signal.server_port = flow_port(flow, receiver);
+	flow->gauges[sender].is_stray = 0;
+	tracker_give(tracker, flow, &signal);
+}
+
+void tracker_follow_stray(struct tracker *tracker, struct flow *flow, enum conn_side side, const struct packet *packet,
+			  const struct tcp_verdict *verdict)
+{
+	enum conn_side sender = flow->gauges[SIDE_CLIENT].is_stray ? SIDE_CLIENT : SIDE_SERVER;
+	bool closes = verdict->kind == CONN_ACCEPT && (packet->flags & SEG_FIN) != 0 &&
+		      flow->conn.origin != CONN_ORIGIN_CLOSING;
+	bool goes_on = side == sender && (verdict->new_payload || closes);
+
+	if (goes_on || are_both_heard(flow))
+		claim_stray(tracker, flow, sender);
+	else if (side == sender)
+		tracker_signal_stray(tracker, flow, packet);
+}
+
+/* --- all of them --- */
+
+static void signal_suspicion(struct tracker *tracker, struct flow *flow, enum conn_side side, uint8_t suspicion)
+{
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_RST_SUSPECT);
+
+	signal.is_first = !given(flow, SIGNAL_RST_SUSPECT);
+	signal.side = (uint8_t)side;
+	signal.suspicion = suspicion;
+	tracker_give(tracker, flow, &signal);
+}
+
+void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
+			    const struct tcp_verdict *verdict)
 {
 	enum conn_phase phase = tcp_conn_phase(&flow->conn);
+	bool joins = flow->conn.origin != CONN_ORIGIN_SYN && !given(flow, SIGNAL_JOINED) &&
+		     flow->conn.established_once && are_both_heard(flow);
 
 	/* Without its SYN nobody knows who asked whom: such flows are no attempts. */
 	if (flow->conn.origin == CONN_ORIGIN_SYN)
 		signal_opening(tracker, flow, verdict);
-	if (flow->conn.end[SIDE_CLIENT].state == TCPS_TIME_WAIT)
-		give_once(tracker, flow, SIGNAL_TIME_WAIT);
-	else
-		leave_time_wait(tracker, flow, false);
+	else if (joins)
+		give_beginning(tracker, flow, SIGNAL_JOINED);
+	if (verdict->rst_suspicion != 0)
+		signal_suspicion(tracker, flow, side, verdict->rst_suspicion);
+	signal_time_wait(tracker, flow, SIDE_CLIENT);
+	signal_time_wait(tracker, flow, SIDE_SERVER);
+	tracker_gauge_segment(tracker, flow, side, verdict, verdict->n_transitions > 0 || joins);
 	if (phase == CONN_PHASE_TIME_WAIT || phase == CONN_PHASE_CLOSED) {
 		end_half_open(tracker, flow);
 		give_once(tracker, flow, SIGNAL_CLOSED);
@@ -150,6 +332,8 @@ void tracker_signal_overdue(struct tracker *tracker, struct flow *flow, enum flo
 void tracker_signal_end(struct tracker *tracker, struct flow *flow, bool reused)
 {
 	end_half_open(tracker, flow);
-	leave_time_wait(tracker, flow, reused);
+	tracker_gauge_end(tracker, flow);
+	leave_time_wait(tracker, flow, SIDE_CLIENT, reused);
+	leave_time_wait(tracker, flow, SIDE_SERVER, reused);
 	give_once(tracker, flow, SIGNAL_CLOSED);
 }

@@ -58,6 +58,8 @@ static void verdict_init(struct tcp_verdict *verdict, const struct packet *packe
 	verdict->new_payload = false;
 	verdict->retransmitted_payload = false;
 	verdict->acked_gap = false;
+	verdict->third_ack_ignored = false;
+	verdict->rst_suspicion = 0;
 }
 
 /*
@@ -98,6 +100,8 @@ static void note_heard(struct segment *seg)
 	if (segment_has(seg, SEG_ACK | SEG_SYN))
 		note_timestamp(seg);
 	sender->heard = true;
+	if (!segment_has(seg, SEG_RST))
+		sender->ttl = seg->packet->ttl;
 	if ((options->present & (TCPOPT_MD5 | TCPOPT_AO)) != 0)
 		sender->signs = true;
 	segment_remember(seg);

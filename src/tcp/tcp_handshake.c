@@ -231,6 +231,8 @@ static void repeated_synack(struct segment *seg)
 	}
 	/* RFC 9293 3.8.1: it would not repeat its SYN had it been acknowledged. */
 	bool third_ack_lost = end_contradict_unless_crossed(seg, (enum conn_side)seg->sender_side, TCPE_RCV_ACK_OF_SYN);
+	seg->verdict->third_ack_ignored = sender->sure == TCPS_SYN_RCVD && seg->receiver->sure == TCPS_ESTABLISHED &&
+					  !end_is_pending(sender, TCPE_RCV_ACK_OF_SYN);
 	if (third_ack_lost || seg->receiver->sure != TCPS_SYN_SENT)
 		segment_anomaly(seg, ANOMALY_SYNACK_AFTER_ESTABLISHED);
 	else

@@ -265,6 +265,12 @@ void close_segment(struct segment *seg);      /* FIN and its acknowledgements */
 void reset_segment(struct segment *seg);      /* RST */
 void reset_contradicted(struct segment *seg); /* a segment that is no RST after one */
 
+/* tcp_suspicion.c: what speaks against a RST being its alleged sender's. */
+void suspicion_note_reset(struct segment *seg);                   /* of an end that is past SYN_SENT; before all else */
+void suspicion_note_refused(struct segment *seg, bool in_window); /* it is not taken */
+void suspicion_note_goes_on(struct segment *seg);                 /* no RST, after one that was refused */
+void suspicion_contradicted(struct segment *seg);                 /* only one who sent no RST can have sent this */
+
 /* tcp_reset_cause.c: a bare ACK upon a RST that was only in the window challenges it. Before the ACK is applied. */
 void reset_challenge(struct segment *seg);
 

@@ -170,6 +170,7 @@ static void note_reset(struct segment *seg)
 static void reset_not_applied(struct segment *seg, enum rst_class class)
 {
 	seg->verdict->kind = CONN_TRACK_ONLY;
+	suspicion_note_refused(seg, class == RST_IN_WINDOW);
 	if (seg->sender->sure != TCPS_CLOSED)
 		seg->sender->assumed = true;
 	if (class == RST_IN_WINDOW) {
@@ -244,6 +245,7 @@ void reset_segment(struct segment *seg)
 		reset_of_attempt(seg);
 		return;
 	}
+	suspicion_note_reset(seg);
 	enum rst_class class = classify(seg);
 	segment_anomaly(seg,
 			class == RST_OUT_OF_WINDOW && answers_old_segment(seg) ? ANOMALY_RST_AFTER_FIN : names[class]);
@@ -287,9 +289,12 @@ void reset_contradicted(struct segment *seg)
 		seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 		segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	}
+	if (sender->rst_waits)
+		suspicion_note_goes_on(seg);
 	if (!sender->rst_sent || !denies_own_reset(seg))
 		return;
 	sender->rst_sent = false;
+	suspicion_contradicted(seg);
 	seg->conn->rst_cause = CONN_RST_CAUSE_NONE;
 	segment_anomaly(seg, ANOMALY_RST_CONTRADICTED);
 	end_revive(seg, sender_side(seg));

@@ -49,6 +49,7 @@ void reset_challenge(struct segment *seg)
 	    ns_since(seg->now_ns, stamp_ns(seg->conn, resetter->rst_refused_stamp)) > ANSWER_WITHIN_NS)
 		return;
 	resetter->rst_challenged = true;
+	resetter->rst_suspicion |= CONN_RST_CHALLENGED;
 	segment_anomaly(seg, ANOMALY_CHALLENGE_ACK);
 }
 

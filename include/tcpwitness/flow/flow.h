@@ -45,8 +45,9 @@ const char *flow_end_reason_name(enum flow_end_reason reason);
 
 struct flow_direction {
 	uint64_t packets;
-	uint64_t bytes; /* IP packets with their headers */
-	uint16_t flags; /* union of SEG_* */
+	uint64_t bytes;   /* IP packets with their headers */
+	uint32_t held_ms; /* since when this end is in held, see struct flow; after first_ns */
+	uint16_t flags;   /* union of SEG_* */
 	uint8_t ttl_min;
 	uint8_t ttl_max;
 };
@@ -65,8 +66,9 @@ struct flow {
 	uint32_t hash_next;                 /* links of the table; see flow_table.c */
 	uint32_t class_next;
 	uint32_t class_prev;
-	uint32_t signals;   /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
-	uint32_t n_interim; /* interim records so far */
+	uint32_t signals;      /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
+	uint32_t n_interim;    /* interim records so far */
+	uint32_t narrow_ms[2]; /* since when an end's window is too small, see gauges; after first_ns */
 	struct conn_history history;
 	uint16_t synack_after; /* its last SYN-ACK, and how long the server keeps it from then on: see */
 	uint16_t synack_held;  /* pipeline/tracker_half_open.c */
@@ -78,6 +80,13 @@ struct flow {
 	uint8_t flow_class;   /* enum flow_class */
 	uint8_t client_index; /* which end of the key (0 or 1) is the client */
 	bool alerted;         /* something happened to it while an alarm was open for its server */
+	/* What pipeline/tracker_gauges.c has begun and not ended, by enum conn_side. */
+	struct {
+		uint8_t held : 2; /* which state was signalled; 0 = none */
+		uint8_t is_narrow : 1;
+		uint8_t is_stalled : 1;
+		uint8_t is_stray : 1; /* it sent the segment that the flow began with, which was SIGNAL_STRAY */
+	} gauges[2];
 	struct anomaly_counts anomalies;
 };
 

@@ -77,6 +77,15 @@ enum conn_rst_cause {
 	CONN_RST_CAUSE_COUNT, /* not a cause */
 };
 
+/* Why a RST is in doubt; a set of bits. */
+enum conn_rst_suspicion {
+	CONN_RST_PROBE = 1,        /* refused for its sequence number, and so was one before it with another */
+	CONN_RST_CONTRADICTED = 2, /* its alleged sender goes on as if it had sent none */
+	CONN_RST_TTL = 4,          /* another distance than its alleged sender's segments */
+	CONN_RST_IP_ID = 8,        /* out of step with its alleged sender's packet numbers */
+	CONN_RST_CHALLENGED = 16,  /* its receiver answered with a challenge ACK (RFC 5961 3.2) */
+};
+
 /* What the opening says of explicit congestion notification (RFC 3168 6.1.1, RFC 9768 3.1). */
 enum conn_ecn {
 	CONN_ECN_NONE = 0, /* not asked for, or the SYN was not seen */
@@ -147,7 +156,7 @@ struct tcp_end {
 	uint32_t fin_suspected_seq;  /* of a FIN of it that crossed the other one and may have been missed */
 	uint32_t acked_fin_at;       /* its next number when it acknowledged the other FIN without one of its own */
 	uint32_t nxt_before_fin_ack; /* see tcp_close.c: above it, all was seen with an ACK of the peer's FIN */
-	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent */
+	uint32_t rst_seq;            /* of the RST that it sent, if rst_sent or rst_refused */
 	uint32_t peer_nxt_at_rst;    /* snd_nxt of the other end then */
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
 	uint32_t right_edge;         /* of its window, as last advertised behind the handshake */
@@ -232,6 +241,8 @@ struct tcp_end {
 	uint8_t wscale;         /* what its SYN offered */
 	uint8_t mptcp;          /* enum conn_mptcp: what its SYN offered */
 	uint8_t repeated_dated; /* a bit for each of repeated; the bits of unused ones are 0 */
+	uint8_t ttl;            /* of its last segment that was no RST */
+	uint8_t rst_suspicion;  /* enum conn_rst_suspicion, of all its RSTs: see tcp_suspicion.c */
 
 	/* What is known of it. */
 	bool heard : 1;   /* at least one segment of this end was seen */
@@ -274,6 +285,8 @@ struct tcp_end {
 	bool rst_sent : 1;
 	bool rst_challenged : 1; /* the RST of rst_refused_stamp was answered with a challenge ACK */
 	bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
+	bool rst_refused : 1;    /* a RST of it was not taken: rst_seq is the number of the last one, if not rst_sent */
+	bool rst_waits : 1;      /* that one was in the window, and it has brought nothing new since */
 
 	/* See tcp_loss.c. */
 	bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
@@ -358,7 +371,9 @@ struct tcp_verdict {
 	bool completed;   /* this segment completed the handshake: the client proved ESTABLISHED */
 	bool new_payload; /* brought payload not seen before */
 	bool retransmitted_payload;
-	bool acked_gap; /* it acknowledged something that the other end, which is visible, sent unseen */
+	bool acked_gap;         /* it acknowledged something that the other end, which is visible, sent unseen */
+	bool third_ack_ignored; /* a SYN-ACK again, though the third segment had time to arrive */
+	uint8_t rst_suspicion;  /* a RST of its sender, this one or an earlier, is in doubt: enum conn_rst_suspicion */
 };
 
 struct tcp_conn_config {
