@@ -10,6 +10,7 @@
 #include "tcpwitness/base/units.h"
 
 #include "alarm_event.h"
+#include "alarm_filter.h"
 #include "detect_internal.h"
 
 #define TICK_NS (100 * NS_PER_MS)
@@ -244,6 +245,7 @@ static void fill_common(struct sensor_event *event, const struct detect_context 
 	alert->mitre_tactic = text_or_null(rule->mitre_tactic);
 	alert->detector = context->detector->name;
 	alarm_event_parameters(alert, context->detector, rule->params);
+	alarm_filter_fill(alert);
 	alert->visibility.kernel_dropped = context->visibility->kernel_dropped;
 	alert->visibility.flows_evicted = context->visibility->flows_evicted;
 	alert->visibility.flows_refused = context->visibility->flows_refused;
