@@ -70,6 +70,13 @@ const char *decode_result_name(enum decode_result result)
 	return result_names[result];
 }
 
+bool decode_result_is_truncation(enum decode_result result)
+{
+	static const char prefix[] = "truncated_";
+
+	return strncmp(decode_result_name(result), prefix, sizeof(prefix) - 1) == 0;
+}
+
 void decoder_config_defaults(struct decoder_config *config)
 {
 	*config = (struct decoder_config){

@@ -37,15 +37,32 @@ static void share_progress(struct pipeline *pipeline)
 	atomic_store_explicit(&to->last_ns, pipeline->now_ns, memory_order_relaxed);
 }
 
+static struct detect_visibility visibility_of(const struct pipeline *pipeline)
+{
+	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
+	const struct syn_store_stats *store = tracker_get_syn_stats(pipeline->tracker);
+
+	return (struct detect_visibility){
+		.segments = tracker->segments,
+		.connections = tracker->connections,
+		.one_way_connections = tracker->one_way,
+		.two_way_connections = tracker->two_way,
+		.duplicates = tracker->duplicates,
+		.unseen_segments = tracker->unseen,
+		.truncated_packets = pipeline->truncated_packets,
+		.backward_steps = pipeline->backward_steps,
+		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
+		.interface_dropped = pipeline->capture_stats.interface_dropped,
+		.flows_evicted = tracker_evicted(pipeline->tracker),
+		.attempts_evicted = store->evicted[false] + store->evicted[true],
+		.flows_refused = tracker_get_table_stats(pipeline->tracker)->refused,
+	};
+}
+
 /* Moves packet time on: what is due happens before the packet at hand counts. */
 static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet_number)
 {
-	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
-	struct detect_visibility visibility = {
-		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
-		.flows_evicted = tracker_evicted(pipeline->tracker),
-		.flows_refused = table->refused,
-	};
+	const struct detect_visibility visibility = visibility_of(pipeline);
 
 	if (time_ns > pipeline->now_ns)
 		pipeline->now_ns = time_ns;
@@ -66,6 +83,25 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 	}
 }
 
+/* What frames of several queues, or of several files, may come out of order. */
+#define REORDERED_NS (100 * NS_PER_MS)
+
+/* A header that does not fit what was kept of the frame; a payload need not fit. */
+static bool is_cut_short(const struct frame *frame, const struct packet *packet, enum decode_result result)
+{
+	if (frame->captured_bytes == frame->wire_bytes)
+		return false;
+	return result == DECODE_TCP ? !packet->options_complete : decode_result_is_truncation(result);
+}
+
+static void note_quality(struct pipeline *pipeline, const struct frame *frame, const struct packet *packet,
+			 enum decode_result result)
+{
+	pipeline->truncated_packets += is_cut_short(frame, packet, result);
+	pipeline->backward_steps += frame->time_ns + REORDERED_NS < pipeline->frame_ns;
+	pipeline->frame_ns = frame->time_ns;
+}
+
 static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
 {
 	struct packet packet;
@@ -73,6 +109,7 @@ static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
 	pipeline->frames++;
 	pipeline->bytes += frame->wire_bytes;
 	enum decode_result result = decoder_decode(pipeline->decoder, frame, &packet);
+	note_quality(pipeline, frame, &packet, result);
 	advance(pipeline, frame->time_ns, frame->number);
 	if (result == DECODE_TCP || result == DECODE_ICMP_QUOTE) {
 		tracker_packet(pipeline->tracker, &packet, result == DECODE_ICMP_QUOTE);

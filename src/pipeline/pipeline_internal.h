@@ -45,6 +45,9 @@ struct pipeline {
 	uint64_t next_stats_ns; /* 0 = not begun */
 	uint64_t frames;
 	uint64_t bytes;
+	uint64_t frame_ns;       /* time of the frame before */
+	uint64_t backward_steps; /* see struct detect_visibility */
+	uint64_t truncated_packets;
 
 	struct shared_progress progress;
 };

@@ -97,6 +97,9 @@ static inline bool decode_result_is_refusal(enum decode_result result)
 	return result > DECODE_FRAGMENT_HELD;
 }
 
+/* True for one that says that a header goes on beyond what was captured of the frame, or of its packet. */
+bool decode_result_is_truncation(enum decode_result result);
+
 struct decoder_stats {
 	uint64_t results[DECODE_RESULT_COUNT];
 	uint64_t checksum_bad;

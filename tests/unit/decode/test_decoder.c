@@ -19,6 +19,8 @@ static void every_result_has_a_name_of_its_own(void **state)
 	assert_string_equal(decode_result_name(DECODE_TRUNCATED_TCP_HEADER), "truncated_tcp_header");
 	assert_false(decode_result_is_refusal(DECODE_FRAGMENT_HELD));
 	assert_true(decode_result_is_refusal(DECODE_UNKNOWN_LINK_TYPE));
+	assert_true(decode_result_is_truncation(DECODE_TRUNCATED_IPV4));
+	assert_false(decode_result_is_truncation(DECODE_SHORT_TCP_HEADER));
 }
 
 static void defaults_are_those_of_the_header(void **state)
