@@ -83,6 +83,26 @@ const char *rule_param_format(const struct rule_param *param, const void *params
 	return value_format(value_type(param->type), &value, text);
 }
 
+static size_t field_bytes(enum rule_param_type type)
+{
+	switch (type) {
+	case RULE_PARAM_COUNT:
+	case RULE_PARAM_DURATION:
+		return sizeof(uint64_t);
+	case RULE_PARAM_RATE:
+	case RULE_PARAM_RATIO:
+		return sizeof(double);
+	case RULE_PARAM_FLAG:
+		return sizeof(bool);
+	}
+	return 0;
+}
+
+bool rule_param_is_equal(const struct rule_param *param, const void *a, const void *b)
+{
+	return memcmp((const char *)a + param->offset, (const char *)b + param->offset, field_bytes(param->type)) == 0;
+}
+
 const char *rule_param_range(const struct rule_param *param, char text[static VALUE_RANGE_BYTES])
 {
 	return value_format_range(value_type(param->type), value_range(param), text);

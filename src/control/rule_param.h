@@ -15,5 +15,8 @@ bool rule_param_set(const struct rule_param *param, void *params, const char *te
 /* The value in the parameter struct as rule_param_set reads it. Returns text. */
 const char *rule_param_format(const struct rule_param *param, const void *params, char text[static VALUE_TEXT_BYTES]);
 
+/* True when both structs hold the same value. */
+bool rule_param_is_equal(const struct rule_param *param, const void *a, const void *b);
+
 /* "1 to 100", or an empty text. Returns text. */
 const char *rule_param_range(const struct rule_param *param, char text[static VALUE_RANGE_BYTES]);

@@ -12,21 +12,20 @@
 struct ruleset *rules_choose(const struct config *config, FILE *report, struct error *error)
 {
 	struct ruleset *ruleset = ruleset_create_default(error);
-	struct error ignored;
-	int result = 0;
+	struct rules_loader *loader = ruleset != NULL ? rules_loader_create(error) : NULL;
 
-	if (ruleset == NULL)
-		return NULL;
-	if (config->n_rules_paths == 0 && access(TCPWITNESS_RULES_DIR, F_OK) == 0)
-		result = rules_load_path(ruleset, TCPWITNESS_RULES_DIR, report, error);
-	for (size_t i = 0; i < config->n_rules_paths; i++) {
-		/* The first mistake of all files is the one for *error. */
-		if (rules_load_path(ruleset, config->rules_paths[i], report, result == 0 ? error : &ignored) != 0)
-			result = -1;
-	}
-	if (result != 0) {
+	if (loader == NULL) {
 		ruleset_destroy(ruleset);
 		return NULL;
 	}
+	if (config->n_rules_paths == 0 && access(TCPWITNESS_RULES_DIR, F_OK) == 0)
+		rules_loader_add_path(loader, TCPWITNESS_RULES_DIR);
+	for (size_t i = 0; i < config->n_rules_paths; i++)
+		rules_loader_add_path(loader, config->rules_paths[i]);
+	if (rules_loader_apply(loader, ruleset, report, error) != 0) {
+		ruleset_destroy(ruleset);
+		ruleset = NULL;
+	}
+	rules_loader_destroy(loader);
 	return ruleset;
 }

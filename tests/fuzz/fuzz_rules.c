@@ -10,6 +10,7 @@
 #include "../../src/control/config_yaml.h"
 #include "tcpwitness/control/rules.h"
 #include "tcpwitness/detect/detector.h"
+#include "tcpwitness/detect/rule_exceptions.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,6 +53,48 @@ static void require_legal_param(const struct rule_param *param, const void *para
 	}
 }
 
+static void require_legal_params(const struct detector *detector, const void *params)
+{
+	for (size_t i = 0; i < detector->n_params; i++)
+		require_legal_param(&detector->params[i], params);
+}
+
+static void require_legal_exceptions(const struct detector *detector, const struct rule_exceptions *exceptions)
+{
+	for (size_t i = 0; i < exceptions->n_overrides; i++) {
+		require(exceptions->overrides[i].severity <= 3);
+		if (exceptions->overrides[i].params != NULL)
+			require_legal_params(detector, exceptions->overrides[i].params);
+	}
+	for (size_t i = 0; i < exceptions->n_quiet; i++) {
+		require(exceptions->quiet[i].days < 128);
+		require(exceptions->quiet[i].from_minute < 1440 && exceptions->quiet[i].to_minute <= 1440);
+		require(abs(exceptions->quiet[i].utc_offset_minutes) <= 14 * 60);
+	}
+	for (size_t i = 0; i < exceptions->n_class_severities; i++)
+		require(exceptions->class_severities[i].severity >= 1 && exceptions->class_severities[i].severity <= 3);
+}
+
+/* Whatever is asked has an answer, at any time. */
+static void require_answers(const struct detector *detector, const struct rule *rule)
+{
+	struct rule_subject subject = {
+		.target = { .bytes = { 192, 0, 2, 1 }, .version = 4 },
+		.source = { .bytes = { 0x20, 0x01, 0x0d, 0xb8 }, .version = 6 },
+		.has_port = true,
+	};
+
+	for (unsigned port = 0; port < 65536; port += 1021) {
+		uint8_t severity = rule_severity_for(rule, &subject, detector->name, 2);
+
+		subject.port = (uint16_t)port;
+		subject.target_bits = (uint8_t)(port % 33);
+		require_legal_params(detector, rule_params_for(rule, &subject));
+		require(severity >= 1 && severity <= 3);
+		require(rule_silence_of(rule, &subject, (uint64_t)port * 3600000000000) <= RULE_DISABLED_HERE);
+	}
+}
+
 static void require_legal_rules(const struct ruleset *ruleset)
 {
 	for (size_t i = 0; detectors[i] != NULL; i++) {
@@ -63,8 +106,10 @@ static void require_legal_rules(const struct ruleset *ruleset)
 		require_clean(rule->signature);
 		require_clean(rule->category);
 		require_clean(rule->mitre_tactic);
-		for (size_t j = 0; j < detectors[i]->n_params; j++)
-			require_legal_param(&detectors[i]->params[j], rule->params);
+		require_legal_params(detectors[i], rule->params);
+		if (rule->exceptions != NULL)
+			require_legal_exceptions(detectors[i], rule->exceptions);
+		require_answers(detectors[i], rule);
 	}
 }
 
