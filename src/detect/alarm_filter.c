@@ -42,7 +42,7 @@ struct view {
 	bool zero_window;
 };
 
-/* The first row that fits holds. Of a target that acts itself ("role":"source") TO means what it sends. */
+/* The first row that fits holds. Of a target that acts itself ("role":"source") TO and FROM are what it sends. */
 static const struct view views[] = {
 	{ .detector = "syn_flood", .test = SYN_ONLY },
 	{ .detector = "flash_crowd", .test = SYN_ONLY },
@@ -137,7 +137,7 @@ static void put_target(struct text *text, const struct alert_target *target, enu
 		return;
 	/* With a client both ends are known, and one capture shows both directions. */
 	if (direction != BOTH && target->client.version == 0)
-		side = (direction == TO) != target->is_source ? "dst " : "src ";
+		side = direction == TO && !target->is_source ? "dst " : "src ";
 	if (target->client.version != 0) {
 		put(text, " and ");
 		put_place(text, &target->client, 0);

@@ -5,6 +5,7 @@
 #include "tcpwitness/detect/detector.h"
 
 #include "alarm.h"
+#include "target_evidence.h"
 #include "target_table.h"
 
 extern const struct detector detector_syn_flood;

@@ -151,7 +151,7 @@ static struct alarm_reading reading(const struct half_open *surge, const struct 
 {
 	return (struct alarm_reading){
 		.level = level,
-		.extent = hyperloglog_estimate(&evidence_crowd(target)->sources),
+		.extent = hyperloglog_estimate(&target_evidence_crowd(target)->sources),
 		.severity = surge->severity,
 		.is_hot = level >= surge->params->clear_below * target->half_open.alarm->threshold,
 	};
@@ -167,7 +167,7 @@ static void write_event(const struct half_open *surge, struct detect_context *co
 
 	if (event == NULL)
 		return;
-	evidence_fill(event, target, state->totals_before);
+	target_evidence_fill(event, target, state->totals_before);
 	event->alert.baseline = state->level.mean;
 	event->alert.confidence = confidence(context, target, alarm);
 	if (phase == ALERT_CLEARED)

@@ -168,7 +168,7 @@ static uint64_t count_incomplete(const uint64_t outcomes[static TARGET_OUTCOMES]
 static bool refused_count(const struct target *target)
 {
 	return target->summary.totals[TARGET_REFUSED] > 0 &&
-	       evidence_spoofed(target, &target->summary.failing) >= REFUSED_MIN_SPOOFED;
+	       target_evidence_spoofed(target, &target->summary.failing) >= REFUSED_MIN_SPOOFED;
 }
 
 /*
@@ -308,7 +308,7 @@ static bool is_spread(const struct target *host, const struct syn_flood_params *
 		top_share += top[i].share;
 	return host->n_service_alarms == 0 && __builtin_popcountll(host->ports_seen) >= HOST_MIN_PORT_GROUPS &&
 	       host->leading_votes <= HOST_MAX_LEAD * host->all_votes && top_share <= HOST_MAX_TOP_SHARE &&
-	       hyperloglog_estimate(&evidence_crowd(host)->sources) >= (double)p->host_sources;
+	       hyperloglog_estimate(&target_evidence_crowd(host)->sources) >= (double)p->host_sources;
 }
 
 static bool may_raise(struct detect_context *context, const struct target *target, const struct syn_flood_params *p)
@@ -324,7 +324,7 @@ static bool may_raise(struct detect_context *context, const struct target *targe
 static bool is_plausible(const struct target *target, const struct syn_flood_params *p)
 {
 	const struct syn_flood_target *state = &target->syn_flood;
-	double sources = hyperloglog_estimate(&evidence_crowd(target)->sources);
+	double sources = hyperloglog_estimate(&target_evidence_crowd(target)->sources);
 
 	if (state->n_incomplete < p->min_incomplete || state->completed_share > p->max_completed)
 		return false;
@@ -401,7 +401,7 @@ static double confidence(const struct detect_context *context, const struct targ
 
 	if (!baseline_ready(&state->incomplete))
 		sure *= 0.9;
-	if (evidence_one_way(target))
+	if (target_evidence_one_way(target))
 		sure *= 0.7;
 	if (context->visibility->kernel_dropped > 0)
 		sure *= 0.95;
@@ -470,7 +470,7 @@ static struct alarm_reading reading(const struct syn_flood *flood, const struct 
 
 	return (struct alarm_reading){
 		.level = state->incomplete_rate,
-		.extent = hyperloglog_estimate(&evidence_crowd(target)->sources),
+		.extent = hyperloglog_estimate(&target_evidence_crowd(target)->sources),
 		.severity = flood->severity,
 		.is_hot = state->incomplete_rate >= clear_at,
 	};
@@ -486,7 +486,7 @@ static void write_event(const struct syn_flood *flood, struct detect_context *co
 
 	if (event == NULL)
 		return;
-	evidence_fill(event, target, state->totals_before);
+	target_evidence_fill(event, target, state->totals_before);
 	event->alert.baseline = state->incomplete.mean;
 	event->alert.confidence = confidence(context, target, alarm->peak);
 	if (phase == ALERT_CLEARED)

@@ -181,6 +181,9 @@ static void test_what_belongs_to_no_connection(void **state)
 	expect(&back, true, "203.0.113.5", 80, "192.0.2.1", 4000, "S.", 0);
 	expect(&back, true, "203.0.113.5", 80, "192.0.2.1", 4000, "R.", 0);
 	expect(&back, false, "192.0.2.1", 4000, "203.0.113.5", 80, "S.", 0);
+	back.target.is_source = true;
+	alarm_filter_fill(&back);
+	expect(&back, true, "203.0.113.5", 80, "192.0.2.1", 4000, "S.", 0);
 }
 
 static void test_closed_windows(void **state)
