@@ -80,9 +80,9 @@ static const struct rule_key of_override[] = {
 
 static const struct rule_key of_allow[] = {
 	{ .name = "sources", .type = RULE_KEY_PARTIES, .values = "a list",
-	  .text = "Silent is the detector about what comes from these." },
+	  .text = "The detector is silent about what comes from these." },
 	{ .name = "targets", .type = RULE_KEY_PARTIES, .values = "a list",
-	  .text = "Silent is the detector about what is aimed at these." },
+	  .text = "The detector is silent about what is aimed at these." },
 };
 
 static const struct rule_key of_quiet[] = {
