@@ -8,6 +8,7 @@
 #include "tcpwitness/events/sensor_event.h"
 
 #include "alarm.h"
+#include "sensor_view.h"
 #include "summary.h"
 
 /*
@@ -26,8 +27,9 @@ struct detect_scene {
 	const struct summary *prefix;  /* of a SERVICE or HOST: that of its prefix; else null */
 	const struct summary *sensor;  /* of everything */
 	const struct detect_visibility *visibility;
-	uint32_t n_alarms_below;   /* HOST: open incidents of its services; PREFIX: of its hosts and services */
-	bool is_alarm_above;       /* SERVICE, HOST: an incident of its host or prefix is open */
+	const struct sensor_view *view; /* the same over the last minute; null = not known */
+	uint32_t n_alarms_below;        /* HOST: open incidents of its services; PREFIX: of its hosts and services */
+	bool is_alarm_above;            /* SERVICE, HOST: an incident of its host or prefix is open */
 	bool is_suspicious;        /* at the last tick a detector of the group found what is not to be learned from */
 	const struct alarm *alarm; /* the open alarm of this group and key; null = none */
 	const struct detector *present_class; /* of that alarm */

@@ -187,17 +187,22 @@ static void write_interim(struct tracker *tracker, struct flow *flow, const stru
 	tracker_write_flow(tracker, flow, packet->time_ns, FLOW_END_INTERIM);
 }
 
-/* How many of one end's segments in a row show that the other one cannot be heard. */
-enum { ONE_WAY_PACKETS = 4 };
+/*
+ * How many of one end's segments in a row show that the other one cannot be heard; and of a connection that was picked
+ * up while one end had a whole window to send.
+ */
+enum { ONE_WAY_PACKETS = 4, ONE_WAY_MIDSTREAM_PACKETS = 32 };
 
 static void count_views(struct tracker *tracker, const struct flow *flow, enum conn_side side,
 			const struct tcp_verdict *verdict)
 {
 	uint64_t sent = flow->direction[side].packets;
 	bool other_heard = flow->direction[conn_side_other(side)].packets > 0;
+	bool began = flow->conn.origin <= CONN_ORIGIN_SYNACK;
+	uint64_t enough = began ? ONE_WAY_PACKETS : ONE_WAY_MIDSTREAM_PACKETS;
 
 	tracker->stats.unseen += verdict->acked_gap;
-	tracker->stats.one_way += sent == ONE_WAY_PACKETS && !other_heard && flow->conn.established_once;
+	tracker->stats.one_way += sent == enough && !other_heard && flow->conn.established_once;
 	tracker->stats.two_way += sent == 1 && other_heard;
 }
 

@@ -50,17 +50,23 @@ static const uint8_t state_of_held[] = {
 
 static enum held held_of(const struct flow *flow, enum conn_side side)
 {
+	const struct tcp_end *end = &flow->conn.end[side];
 	bool is_known = flow->conn.origin == CONN_ORIGIN_SYN || (flow->signals >> SIGNAL_JOINED & 1);
+	bool is_unsure = end->close_may_be_unseen || flow->conn.end[conn_side_other(side)].close_may_be_unseen;
 
-	/* A FIN out of nowhere makes no connection, and its receiver waits for nothing. */
-	if (!flow->conn.established_once || !is_known)
+	/*
+	 * A FIN out of nowhere makes no connection, and its receiver waits for nothing. And a sensor that loses
+	 * segments is not to see leaks where it has missed a FIN.
+	 */
+	if (!flow->conn.established_once || !is_known || is_unsure)
 		return HELD_NOTHING;
-	uint8_t state = flow->conn.end[side].state;
+	uint8_t state = end->state;
 	if (state == TCPS_CLOSE_WAIT)
 		return HELD_CLOSE_WAIT;
 	if (state == TCPS_FIN_WAIT_2)
 		return HELD_FIN_WAIT_2;
-	if (state == TCPS_LAST_ACK)
+	/* The acknowledgement of a FIN may have been missed here; one that is sent again shows that it did not come. */
+	if (state == TCPS_LAST_ACK && end->fin_again)
 		return HELD_LAST_ACK;
 	return HELD_NOTHING;
 }
@@ -162,7 +168,7 @@ void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn
 {
 	enum conn_side other = conn_side_other(side);
 
-	if (may_have_moved) {
+	if (may_have_moved || anomaly_set_has(&verdict->anomalies, ANOMALY_FIN_RETRANSMIT)) {
 		hold(tracker, flow, SIDE_CLIENT, held_of(flow, SIDE_CLIENT));
 		hold(tracker, flow, SIDE_SERVER, held_of(flow, SIDE_SERVER));
 	}

@@ -38,7 +38,7 @@ enum flow_signal_kind {
 	SIGNAL_DATA_IGNORED,     /* the client's first payload was repeated twice, and nothing of it acknowledged */
 	SIGNAL_STALLED,          /* side has closed its window while the other end has something to send */
 	SIGNAL_STALLED_OVER,     /* follows every STALLED once; of an end that stalls again, both are given again */
-	SIGNAL_HELD,             /* side came into state: CLOSE_WAIT, FIN_WAIT_2 or LAST_ACK */
+	SIGNAL_HELD,             /* side came into state: CLOSE_WAIT, FIN_WAIT_2, or LAST_ACK and repeats its FIN */
 	SIGNAL_HELD_OVER,        /* follows every HELD once */
 	SIGNAL_RST_SUSPECT,      /* repeats: a RST that its sender may not have sent: see suspicion */
 	SIGNAL_STRAY,            /* repeats: a segment that belongs to no connection; client is its sender: see stray */

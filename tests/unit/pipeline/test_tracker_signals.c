@@ -318,8 +318,11 @@ static void states_that_wait_are_told_with_their_beginning_and_end(void **state)
 	assert_non_null(over);
 	assert_true(over->since_ns == 1001 * NS_PER_SEC && over->now_ns == 1100 * NS_PER_SEC);
 	assert_non_null(held(SIGNAL_HELD_OVER, SIDE_CLIENT, TCPS_FIN_WAIT_2));
+	/* Its acknowledgement is on its way, until the FIN comes again. */
+	assert_null(held(SIGNAL_HELD, SIDE_SERVER, TCPS_LAST_ACK));
+	from_server(&f, 100.5, SEG_FIN | SEG_ACK, 1, 2, 0);
 	assert_non_null(held(SIGNAL_HELD, SIDE_SERVER, TCPS_LAST_ACK));
-	from_client(&f, 100.1, SEG_ACK, 2, 2, 0);
+	from_client(&f, 101, SEG_ACK, 2, 2, 0);
 	assert_non_null(held(SIGNAL_HELD_OVER, SIDE_SERVER, TCPS_LAST_ACK));
 	finish(&f);
 }
@@ -334,6 +337,20 @@ static void a_state_that_waits_is_over_when_the_flow_expires(void **state)
 	let_pass(&f, 30 * 24 * 3600.0);
 	assert_int_equal(count(SIGNAL_HELD), 2);
 	assert_int_equal(count(SIGNAL_HELD_OVER), 2);
+	finish(&f);
+}
+
+/* A capture that misses a FIN is not to see a leak: the other end acknowledges it. */
+static void a_close_that_was_missed_is_no_state_that_waits(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_client(&f, 1, SEG_FIN | SEG_ACK, 1, 1, 0);
+	from_server(&f, 1.1, SEG_ACK, 1, 2, 0);
+	assert_int_equal(count(SIGNAL_HELD) - count(SIGNAL_HELD_OVER), 2);
+	from_client(&f, 1.2, SEG_ACK, 2, 2, 0);
+	assert_int_equal(count(SIGNAL_HELD) - count(SIGNAL_HELD_OVER), 0);
 	finish(&f);
 }
 
@@ -754,6 +771,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_closes_first_owns_time_wait),
 		cmocka_unit_test(states_that_wait_are_told_with_their_beginning_and_end),
 		cmocka_unit_test(a_state_that_waits_is_over_when_the_flow_expires),
+		cmocka_unit_test(a_close_that_was_missed_is_no_state_that_waits),
 		cmocka_unit_test(a_fin_out_of_nowhere_leaves_no_state_that_waits),
 		cmocka_unit_test(a_closed_window_is_told_once_something_waits_for_it),
 		cmocka_unit_test(a_closed_window_that_nobody_needs_is_no_stall),
