@@ -214,7 +214,7 @@ class Run:
     def check_rule(self, event):
         """A detector has one rule in a run, and an open alarm is the only one of its detector about its target."""
         alert, detection = event["alert"], event["detection"]
-        rule = (alert["signature_id"], alert["rev"], alert["signature"], alert["category"], str(alert["metadata"]))
+        rule = (alert["signature_id"], alert["rev"], alert["signature"], alert["category"])
         if self.rules.setdefault(detection["detector"], rule) != rule:
             yield f"{detection['detector']} has the rule {rule}, but had {self.rules[detection['detector']]}"
         if detection["phase"] != "raised":
