@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Port scans: of one source, whichever way it goes and however slowly, and of many sources together.
+ *
+ * Of a source, distinct first contacts are judged by a threshold random walk, within some seconds and over an hour.
+ * Failures alone make no scan: they must lie along ports or along hosts, and speak against successes of the same kind
+ * only, for behind one address may be many hosts. A SYN scan resets what it finds open, which counts as a failure.
+ * What is fast need not wait until answers are overdue: honest hosts' first answers would be there by then.
+ */
+#include "port_scan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "detect_internal.h"
+#include "inside.h"
+#include "source_scene.h"
+
+#define P(member) offsetof(struct port_scan_params, member)
+
+static const struct rule_param params[] = {
+	{ "ports", RULE_PARAM_COUNT, P(ports), 5, 65535, 20,
+	  "ports of few hosts, or endpoints of many, that fail within 8 s" },
+	{ "hosts", RULE_PARAM_COUNT, P(hosts), 5, 65535, 25, "hosts that fail on few ports within 8 s" },
+	{ "slow_endpoints", RULE_PARAM_COUNT, P(slow_endpoints), 5, 65535, 25,
+	  "endpoints that fail within slow_window" },
+	{ "slow_window", RULE_PARAM_DURATION, P(slow_window_ns), 60, 24 * 3600, 3600,
+	  "how long failures are remembered, at least" },
+	{ "pending", RULE_PARAM_COUNT, P(pending), 10, 65535, 60, "endpoints asked at once that need not fail first" },
+	{ "patience", RULE_PARAM_DURATION, P(patience_ns), 0.1, 10, 0.4,
+	  "time in which a fifth of the pending would have been answered if it were no scan" },
+	{ "min_failed", RULE_PARAM_RATIO, P(min_failed), 0.1, 1, 0.7,
+	  "share of failures among first contacts of the same kind" },
+	{ "alpha", RULE_PARAM_RATIO, P(alpha), 1e-9, 0.1, 1e-4,
+	  "how often the random walk may accuse an honest source" },
+	{ "beta", RULE_PARAM_RATIO, P(beta), 0.5, 0.999999, 0.99, "how often it finds a scanner" },
+	{ "stealth", RULE_PARAM_COUNT, P(stealth), 3, 65535, 12,
+	  "endpoints that get segments which no stack sends; twice as many of ACK and FIN-ACK" },
+	{ "spread_endpoints", RULE_PARAM_COUNT, P(spread_endpoints), 10, 65535, 40,
+	  "distributed: endpoints of one host or prefix that fail within 8 s" },
+	{ "spread_sources", RULE_PARAM_COUNT, P(spread_sources), 2, 65535, 8, "distributed: sources that take part" },
+	{ "clear_after", RULE_PARAM_DURATION, P(clear_after_ns), 1, 3600, 30,
+	  "silence after which a fast scan is over" },
+	{ "slow_clear_after", RULE_PARAM_DURATION, P(slow_clear_after_ns), 1, 24 * 3600, 300,
+	  "silence after which a slow scan is over" },
+};
+
+/* Of a source whose SYNs are repeated as real stacks do, more hosts must fail; still more where all clients go. */
+#define RETRIED_FACTOR 2
+#define WEB_FACTOR     4
+
+/* Until a real stack would have repeated its SYNs nobody can tell an inside host that spreads from one that scans. */
+#define REPEAT_NS (1400 * NS_PER_MS)
+
+/* What took longer is a slow scan. */
+#define FAST_NS (30 * NS_PER_SEC)
+
+/* ACKs and FIN-ACKs out of nowhere are ordinary when a run begins. */
+#define STRAY_WAIT_NS     (3 * NS_PER_SEC)
+#define STRAY_WARM_UP_NS  (60 * NS_PER_SEC)
+#define STRAY_MAX_CLAIMED 0.1
+#define STRAY_MIN_SHARE   0.7
+
+/* A distributed scan asks each endpoint once, and each of its sources several; a flood does neither. */
+#define SPREAD_MAX_REPEATS 1.6
+#define SPREAD_MIN_EACH    2.0
+#define SPREAD_MAX_ENTROPY 1.5
+#define SPREAD_MAX_RETRIED 0.3
+
+static const char *const stealth_names[STRAY_COUNT] = {
+	[STRAY_SYNACK] = "stealth_synack_scan", [STRAY_RST] = "stealth_rst_scan",
+	[STRAY_FIN] = "stealth_fin_scan",       [STRAY_FIN_ACK] = "stealth_maimon_scan",
+	[STRAY_ACK] = "stealth_ack_scan",       [STRAY_NULL] = "stealth_null_scan",
+	[STRAY_XMAS] = "stealth_xmas_scan",     [STRAY_OTHER] = "stealth_odd_flags_scan",
+};
+
+const char *port_scan_class_name(unsigned class)
+{
+	switch (class) {
+	case SCAN_NONE:
+		return NULL;
+	case SCAN_SLOW:
+		return "slow_scan";
+	case SCAN_DISTRIBUTED:
+		return "distributed_scan";
+	case SCAN_BLOCK:
+		return "block_scan";
+	case SCAN_HORIZONTAL:
+		return "horizontal_scan";
+	case SCAN_VERTICAL:
+		return "vertical_scan";
+	default:
+		return class - SCAN_STEALTH < STRAY_COUNT ? stealth_names[class - SCAN_STEALTH] : NULL;
+	}
+}
+
+/* --- what is new --- */
+
+static void first_look(struct port_scan_state *state, const struct detect_scene *scene)
+{
+	const struct summary *summary = scene->summary;
+	uint64_t seen = crowd_recent(summary, CROWD_FAILING, scene->now_ns);
+	uint64_t failed = source_failures(summary);
+
+	state->is_first_look_done = true;
+	state->unseen = failed > seen ? failed - seen : 0;
+	/* Of a source that does much else besides, it began now. */
+	state->activity.began_ns = 2 * failed >= summary->totals[SUMMARY_ATTEMPTS] ? summary->since_ns : scene->now_ns;
+	state->activity.active_ns = scene->now_ns;
+	/* What strayed before is not in the crowd, but for that of now. */
+	if (crowd_recent(summary, CROWD_STRAY, scene->now_ns) == 0)
+		memcpy(state->stray_totals, &summary->totals[SUMMARY_STRAYS], sizeof(state->stray_totals));
+	state->claimed_total = 0;
+}
+
+static uint64_t take_strays(struct port_scan_state *state, const struct detect_scene *scene, uint64_t pause_ns)
+{
+	const struct summary *summary = scene->summary;
+	uint64_t n_new = crowd_growth(&state->strays, summary, CROWD_STRAY, scene->now_ns);
+
+	if (n_new == 0)
+		return 0;
+	if (state->stray_ns == 0 || ns_since(scene->now_ns, state->activity.active_ns) > pause_ns) {
+		memset(&state->stray, 0, sizeof(state->stray));
+		memset(state->stray_counts, 0, sizeof(state->stray_counts));
+		state->stray_claimed = 0;
+		state->stray_ns = scene->now_ns;
+		state->stray_scan_ns = 0;
+	}
+	reach_add(&state->stray, summary, CROWD_STRAY, scene->now_ns, n_new);
+	for (int i = 0; i < STRAY_COUNT; i++) {
+		state->stray_counts[i] += summary->totals[SUMMARY_STRAYS + i] - state->stray_totals[i];
+		state->stray_totals[i] = summary->totals[SUMMARY_STRAYS + i];
+	}
+	return n_new;
+}
+
+/* Takes what is new into the state; true if anything is that may matter. */
+static bool take(struct port_scan_state *state, const struct detect_scene *scene, const struct port_scan_params *p)
+{
+	const struct summary *summary = scene->summary;
+	struct reach_period *period = reach_period_at(state->periods, p->slow_window_ns, scene->now_ns);
+
+	if (!state->is_first_look_done)
+		first_look(state, scene);
+	uint64_t trying = crowd_growth(&state->trying, summary, CROWD_TRYING, scene->now_ns);
+	uint64_t failed = crowd_growth(&state->failed, summary, CROWD_FAILING, scene->now_ns);
+	uint64_t answered = crowd_growth(&state->answered, summary, CROWD_ANSWERED, scene->now_ns);
+	uint64_t strays = take_strays(state, scene, p->slow_clear_after_ns);
+	uint64_t claimed = summary->totals[SUMMARY_STRAYS_CLAIMED];
+
+	state->stray_claimed += claimed - state->claimed_total;
+	state->claimed_total = claimed;
+	if (failed > 0)
+		reach_add(&period->failed, summary, CROWD_FAILING, scene->now_ns, failed);
+	if (answered > 0)
+		reach_add(&period->answered, summary, CROWD_ANSWERED, scene->now_ns, answered);
+	source_activity_note(&state->activity, failed + strays, p->slow_clear_after_ns, scene->now_ns);
+	return trying + failed + answered + strays > 0 || state->pending_ns != 0 || state->stray_scan_ns != 0;
+}
+
+/* --- one source --- */
+
+static bool is_scan(const struct reach_view *view, double limit, const struct port_scan_params *p)
+{
+	return view->shape != REACH_SCATTERED && round(view->count) >= limit &&
+	       view->count >= p->min_failed * (view->count + view->against) &&
+	       reach_likelihood(view->count, view->against) >= log(p->beta / p->alpha);
+}
+
+static enum port_scan_class class_of(enum reach_shape shape)
+{
+	switch (shape) {
+	case REACH_VERTICAL:
+		return SCAN_VERTICAL;
+	case REACH_HORIZONTAL:
+		return SCAN_HORIZONTAL;
+	case REACH_BLOCK:
+		return SCAN_BLOCK;
+	case REACH_SCATTERED:
+		break;
+	}
+	return SCAN_NONE;
+}
+
+static double hosts_factor(const struct summary *summary, const struct reach_view *view)
+{
+	if (view->shape != REACH_HORIZONTAL || !source_is_retried(summary))
+		return 1;
+	return view->port == 443 || view->port == 80 ? WEB_FACTOR : RETRIED_FACTOR;
+}
+
+static double fast_limit(const struct summary *summary, const struct reach_view *view, const struct port_scan_params *p)
+{
+	if (view->shape == REACH_HORIZONTAL)
+		return (double)p->hosts * hosts_factor(summary, view);
+	return (double)p->ports;
+}
+
+/* What the failures of the last seconds show. */
+static enum port_scan_class judge_recent(const struct detect_scene *scene, const struct port_scan_params *p,
+					 struct reach_view *view)
+{
+	struct reach_period recent = { 0 };
+	uint64_t failures = crowd_recent(scene->summary, CROWD_FAILING, scene->now_ns);
+
+	if (failures < fmin((double)p->ports, (double)p->hosts))
+		return SCAN_NONE;
+	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
+	reach_add(&recent.answered, scene->summary, CROWD_ANSWERED, scene->now_ns, 0);
+	reach_see(&recent, view);
+	return is_scan(view, fast_limit(scene->summary, view, p), p) ? class_of(view->shape) : SCAN_NONE;
+}
+
+/*
+ * Many endpoints are asked at once, and after a while nearly none of those has answered. The view is of all that are
+ * asked, as if they had failed.
+ */
+static enum port_scan_class judge_pending(struct port_scan_state *state, const struct detect_scene *scene,
+					  const struct port_scan_params *p, struct reach_view *view)
+{
+	struct reach_period asked = { 0 };
+	uint64_t trying = crowd_recent(scene->summary, CROWD_TRYING, scene->now_ns);
+	uint64_t answered = crowd_recent(scene->summary, CROWD_ANSWERED, scene->now_ns);
+	uint64_t unanswered = trying > answered ? trying - answered : 0;
+	bool is_pending = trying >= p->pending && 5 * unanswered >= 4 * trying;
+
+	if (is_pending) {
+		reach_add(&asked.failed, scene->summary, CROWD_TRYING, scene->now_ns, trying);
+		reach_see(&asked, view);
+		is_pending = round(view->count) >= (double)p->pending && view->shape != REACH_SCATTERED;
+	}
+	if (!is_pending) {
+		state->pending_ns = 0;
+		return SCAN_NONE;
+	}
+	if (state->pending_ns == 0) {
+		state->pending_ns = scene->now_ns;
+		state->pending_tried = view->count;
+	}
+	if (ns_since(scene->now_ns, state->pending_ns) < p->patience_ns ||
+	    (double)answered > 0.2 * state->pending_tried)
+		return SCAN_NONE;
+	/* Real clients that are cut off send their SYN again; whether these are such shows after a second. */
+	if (view->shape == REACH_HORIZONTAL &&
+	    (source_is_outage(scene, trying) || view->count < WEB_FACTOR * (double)p->hosts))
+		return SCAN_NONE;
+	return class_of(view->shape);
+}
+
+/* What the failures of the last hour show. */
+static enum port_scan_class judge_slow(const struct port_scan_state *state, const struct detect_scene *scene,
+				       const struct port_scan_params *p, struct reach_view *view)
+{
+	struct reach_period both;
+	uint64_t failures = state->periods[0].failed.connections + state->periods[1].failed.connections;
+
+	if (failures + state->unseen < p->slow_endpoints || failures < p->slow_endpoints / 3)
+		return SCAN_NONE;
+	reach_both(state->periods, p->slow_window_ns, scene->now_ns, &both);
+	reach_see(&both, view);
+	/* If all that was seen was new each time, so was what failed before anybody looked. */
+	double seen = (double)both.failed.connections;
+	if (seen > 0 && view->count > 0.8 * seen)
+		view->count += (double)state->unseen * fmin(view->count / seen, 1);
+	if (!is_scan(view, (double)p->slow_endpoints * hosts_factor(scene->summary, view), p))
+		return SCAN_NONE;
+	return SCAN_SLOW;
+}
+
+/* Which kind of stray segment the source sends, if it is one that scanners send. */
+static int stray_kind(const struct port_scan_state *state, double *share)
+{
+	uint64_t all = 0;
+	int main_kind = STRAY_OTHER;
+
+	for (int i = 0; i < STRAY_COUNT; i++) {
+		all += state->stray_counts[i];
+		if (state->stray_counts[i] > state->stray_counts[main_kind])
+			main_kind = i;
+	}
+	*share = all == 0 ? 0 : (double)state->stray_counts[main_kind] / (double)all;
+	return main_kind;
+}
+
+/* ACKs of connections that began unseen look like an ACK scan for a moment; and their ports are clients' ports. */
+static bool is_ordinary_stray(const struct port_scan_state *state, const struct detect_scene *scene,
+			      const struct reach_view *view)
+{
+	int low = 0;
+	int n = 0;
+
+	for (; n < REACH_EXAMPLES && state->stray.examples[n].priority != 0; n++)
+		low += state->stray.examples[n].is_low;
+	if (low < STRAY_MIN_SHARE * n || (double)state->stray_claimed > STRAY_MAX_CLAIMED * view->count)
+		return true;
+	return view->shape != REACH_VERTICAL && ns_since(scene->now_ns, scene->began_ns) < STRAY_WARM_UP_NS;
+}
+
+static enum port_scan_class judge_strays(struct port_scan_state *state, const struct detect_scene *scene,
+					 const struct port_scan_params *p, struct reach_view *view)
+{
+	struct reach_period strays = { 0 };
+	double share;
+	int kind = stray_kind(state, &share);
+	bool is_ambiguous = kind == STRAY_ACK || kind == STRAY_FIN_ACK;
+	double limit = (double)p->stealth * (is_ambiguous ? 2 : 1);
+
+	if (state->stray_ns == 0 || kind == STRAY_SYNACK || kind == STRAY_RST || share < STRAY_MIN_SHARE ||
+	    (double)state->stray_counts[kind] < limit)
+		return SCAN_NONE;
+	strays.failed = state->stray;
+	reach_see(&strays, view);
+	if (view->failed < limit || view->shape == REACH_SCATTERED ||
+	    (is_ambiguous && is_ordinary_stray(state, scene, view))) {
+		state->stray_scan_ns = 0;
+		return SCAN_NONE;
+	}
+	if (state->stray_scan_ns == 0)
+		state->stray_scan_ns = scene->now_ns;
+	if (is_ambiguous && ns_since(scene->now_ns, state->stray_scan_ns) < STRAY_WAIT_NS)
+		return SCAN_NONE;
+	return (enum port_scan_class)(SCAN_STEALTH + kind);
+}
+
+static bool is_sure_horizontal(const struct port_scan_state *state, const struct detect_scene *scene)
+{
+	uint64_t trying = crowd_recent(scene->summary, CROWD_TRYING, scene->now_ns);
+
+	if (source_is_retried(scene->summary))
+		return !source_is_outage(scene, trying);
+	/* What is refused is not sent again. */
+	return !ip_addr_is_inside(&scene->key->ip) || 2 * scene->summary->totals[SUMMARY_REFUSED] > trying ||
+	       ns_since(scene->now_ns, state->activity.began_ns) >= REPEAT_NS;
+}
+
+static enum port_scan_class judge_source(struct port_scan_state *state, const struct detect_scene *scene,
+					 const struct port_scan_params *p, struct reach_view *view)
+{
+	enum port_scan_class class = judge_strays(state, scene, p, view);
+
+	if (class == SCAN_NONE)
+		class = judge_recent(scene, p, view);
+	if (class == SCAN_NONE)
+		class = judge_pending(state, scene, p, view);
+	state->is_fast = class != SCAN_NONE;
+	if (class == SCAN_NONE)
+		class = judge_slow(state, scene, p, view);
+	if (class == SCAN_SLOW && ns_since(scene->now_ns, state->activity.began_ns) < FAST_NS) {
+		class = class_of(view->shape);
+		state->is_fast = true;
+	}
+	return class == SCAN_HORIZONTAL && !is_sure_horizontal(state, scene) ? SCAN_NONE : class;
+}
+
+/* --- many sources --- */
+
+static double recent_sources(const struct detect_scene *scene)
+{
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns);
+	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns);
+	struct hyperloglog sources;
+
+	hyperloglog_clear(&sources);
+	if (now != NULL)
+		hyperloglog_merge(&sources, &now->sources);
+	if (before != NULL)
+		hyperloglog_merge(&sources, &before->sources);
+	return hyperloglog_estimate(&sources);
+}
+
+/* One tool, or several alike; clients of a network that is down are of many kinds, and send their SYNs again. */
+static bool is_concerted(const struct detect_scene *scene)
+{
+	const struct summary_crowd *crowd = summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns);
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
+
+	if (crowd == NULL)
+		crowd = summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns);
+	if (crowd == NULL || summary_crowd_entropy(crowd) > SPREAD_MAX_ENTROPY)
+		return false;
+	summary_sum(scene->summary, last > 24 ? last - 24 : 0, last > 5 ? last - 5 : 0, counts);
+	return (double)counts[SUMMARY_RETRIED] < SPREAD_MAX_RETRIED * (double)counts[SUMMARY_ATTEMPTS];
+}
+
+/* The source of most of it has an alarm of its own. */
+static bool has_main_source(const struct summary_crowd *crowd)
+{
+	for (int i = 0; crowd != NULL && i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
+		int alike = 0;
+		int n = 0;
+		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
+			alike += ip_addr_equal(&crowd->sample[n].client, &crowd->sample[i].client);
+		if (2 * alike >= n)
+			return true;
+	}
+	return false;
+}
+
+static enum port_scan_class judge_target(struct port_scan_state *state, const struct detect_scene *scene,
+					 const struct port_scan_params *p, struct reach_view *view)
+{
+	struct reach_period recent = { 0 };
+	uint64_t failures = crowd_recent(scene->summary, CROWD_FAILING, scene->now_ns);
+
+	if (failures < p->spread_endpoints)
+		return SCAN_NONE;
+	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
+	reach_see(&recent, view);
+	view->count = view->failed;
+	if (round(view->failed) < (double)p->spread_endpoints || (double)failures > SPREAD_MAX_REPEATS * view->failed)
+		return SCAN_NONE;
+	state->sources = recent_sources(scene);
+	if (round(state->sources) < (double)p->spread_sources || (double)failures < SPREAD_MIN_EACH * state->sources ||
+	    !is_concerted(scene) || has_main_source(summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns)) ||
+	    has_main_source(summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns)))
+		return SCAN_NONE;
+	/* Of a prefix only what its hosts do not show. */
+	if (scene->key->kind == SUMMARY_PREFIX && scene->n_alarms_below > 0)
+		return SCAN_NONE;
+	state->is_fast = true;
+	return SCAN_DISTRIBUTED;
+}
+
+/* --- both --- */
+
+/* What the explanation will name. */
+static void keep_evidence(struct port_scan_state *state, const struct detect_scene *scene,
+			  const struct port_scan_params *p, const struct reach_view *view)
+{
+	struct reach_period both;
+
+	state->view = *view;
+	reach_both(state->periods, p->slow_window_ns, scene->now_ns, &both);
+	const struct reach_side *asked = state->class >= SCAN_STEALTH ? &state->stray : &both.failed;
+	struct reach_side trying = { 0 };
+	if (asked->examples[0].priority == 0) {
+		reach_add(&trying, scene->summary, CROWD_TRYING, scene->now_ns, 0);
+		asked = &trying;
+	}
+	memcpy(state->targets, asked->examples, sizeof(state->targets));
+	reach_found(&both, view->shape, state->open);
+}
+
+static bool is_going_on(const struct port_scan_state *state)
+{
+	unsigned enough = state->is_fast ? 3 : 1;
+
+	return source_activity_fresh(&state->activity) >= enough;
+}
+
+static double confidence(const struct port_scan_state *state, const struct detect_scene *scene)
+{
+	const struct reach_view *view = &state->view;
+	double sure = 1 - 0.3 * view->against / fmax(view->count + view->against, 1);
+
+	if (state->class == SCAN_SLOW)
+		sure *= 0.9;
+	if (state->class == SCAN_DISTRIBUTED)
+		sure *= 0.8;
+	return scene->visibility->kernel_dropped > 0 ? sure * 0.95 : sure;
+}
+
+static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
+{
+	const struct port_scan_params *p = parameters;
+	struct port_scan_state *state = memory;
+	bool is_source = scene->key->kind == SUMMARY_SOURCE;
+	bool is_own = scene->alarm != NULL && scene->present_class == &detector_port_scan;
+	struct reach_view view = { 0 };
+	enum port_scan_class class = SCAN_NONE;
+
+	if (take(state, scene, p))
+		class = is_source ? judge_source(state, scene, p, &view) : judge_target(state, scene, p, &view);
+	if (!is_own && class == SCAN_NONE)
+		state->class = SCAN_NONE;
+	if (class != SCAN_NONE) {
+		/* An open alarm keeps its class unless a better one is found. */
+		if (!is_own || class >= state->class)
+			state->class = (uint8_t) class;
+		keep_evidence(state, scene, p, &view);
+	}
+	finding->is_alarming = class != SCAN_NONE;
+	finding->is_hot = finding->is_alarming ? is_going_on(state) || !is_own : is_own && is_going_on(state);
+	if (!finding->is_alarming && !is_own)
+		return;
+	finding->is_suspicious = finding->is_alarming;
+	finding->score = state->class == SCAN_HORIZONTAL && source_is_retried(scene->summary) ? 0.6 : 0.8;
+	finding->level = state->view.count;
+	finding->threshold = (double)(state->class == SCAN_SLOW ? p->slow_endpoints : p->ports);
+	finding->extent = is_source ? state->view.hosts : state->sources;
+	finding->confidence = confidence(state, scene);
+	finding->severity = is_source && ip_addr_is_inside(&scene->key->ip) ? 2 : 3;
+	finding->began_ns = state->activity.began_ns;
+	finding->clear_after_ns = state->is_fast ? p->clear_after_ns : p->slow_clear_after_ns;
+	finding->class_name = port_scan_class_name(state->class);
+}
+
+const struct detector detector_port_scan = {
+	.name = "port_scan",
+	.text = "sources that try ports or hosts one after the other, and many that do so together",
+	.default_signature_id = 1000005,
+	.default_severity = 3,
+	.default_signature = "TCPWITNESS Port scan",
+	.default_category = "Detection of a Network Scan",
+	.default_mitre_technique = "T1595.001",
+	.default_mitre_tactic = "Reconnaissance",
+	.params = params,
+	.n_params = sizeof(params) / sizeof(params[0]),
+	.params_bytes = sizeof(struct port_scan_params),
+	.kinds = 1 << SUMMARY_SOURCE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX,
+	.group = INCIDENT_SOURCE,
+	.target_bytes = sizeof(struct port_scan_state),
+	.find = find,
+	.explain = port_scan_explain,
+};
