@@ -41,7 +41,7 @@ void rule_allow_read(const struct rule_reader *reader, const struct yaml_node *n
 	}
 }
 
-/* The detector's own string, or null with a mistake. A detector without classes has one: its name. */
+/* The detector's own string, or null with a mistake. What has no finer class has the detector's name. */
 static const char *find_class(const struct rule_reader *reader, const struct yaml_node *node)
 {
 	const struct detector *detector = reader->detector;

@@ -56,7 +56,9 @@ void rules_print_defaults(FILE *out)
 	      "left\n"
 	      "# out. To change some, put a rule with the detector's name and only those keys into a file of your own "
 	      "and give it\n"
-	      "# with --rules: what it does not name stays as here. tcpwitness check validates it.\n",
+	      "# with --rules: what it does not name stays as here. tcpwitness check validates it. Rules for some "
+	      "addresses or times\n"
+	      "# only (overrides, allow, quiet, sets) are described in tcpwitness-rules(5).\n",
 	      out);
 	for (size_t i = 0; detectors[i] != NULL; i++)
 		print_rule(out, detectors[i], &ruleset->rules[i]);

@@ -88,6 +88,8 @@ uint8_t rule_severity_for(const struct rule *rule, const struct rule_subject *su
 	const struct rule_exceptions *exceptions = rule->exceptions;
 	const struct rule_override *override = find_override(rule, subject);
 
+	if (class_name[0] == '\0')
+		class_name = rule->detector_name;
 	if (override != NULL && override->severity != 0)
 		return override->severity;
 	for (size_t i = 0; exceptions != NULL && i < exceptions->n_class_severities; i++)

@@ -51,6 +51,7 @@ static void set_default(void *params, const struct rule_param *param)
 
 static int set_defaults(struct rule *rule, const struct detector *detector)
 {
+	rule->detector_name = detector->name;
 	rule->enabled = true;
 	rule->is_about_source = (detector->kinds & (1 << SUMMARY_SOURCE | 1 << SUMMARY_PAIR)) != 0;
 	rule->severity = detector->default_severity;

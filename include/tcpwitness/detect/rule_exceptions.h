@@ -36,7 +36,7 @@ struct rule_quiet {
 };
 
 struct rule_class_severity {
-	const char *class_name; /* the detector's own string */
+	const char *class_name; /* the detector's own string; its name stands for no finer class, too */
 	uint8_t severity;
 };
 

@@ -32,11 +32,12 @@ struct rule_param {
 };
 
 struct rule {
-	bool enabled;             /* the detector runs, be it for some targets only */
-	bool is_off_elsewhere;    /* it runs only for those whose override enables it */
-	bool is_about_source;     /* the detector judges sources or pairs: overrides are about the source */
-	uint8_t severity;         /* 1 .. 3 */
-	uint8_t default_severity; /* the detector's */
+	const char *detector_name; /* static */
+	bool enabled;              /* the detector runs, be it for some targets only */
+	bool is_off_elsewhere;     /* it runs only for those whose override enables it */
+	bool is_about_source;      /* the detector judges sources or pairs: overrides are about the source */
+	uint8_t severity;          /* 1 .. 3 */
+	uint8_t default_severity;  /* the detector's */
 	uint32_t signature_id;
 	uint32_t rev;
 	char signature[128]; /* UTF-8 */
@@ -95,8 +96,8 @@ enum rule_silence {
 enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_subject *subject, uint64_t now_ns);
 
 /*
- * Severity 1 .. 3 for the subject and the detection class ("" = none), given the one that the detector proposes. The
- * detector's proposal holds where no rule says otherwise.
+ * Severity 1 .. 3 for the subject and the detection class ("" = none finer than the detector), given the one that the
+ * detector proposes, which holds where no rule says otherwise.
  */
 uint8_t rule_severity_for(const struct rule *rule, const struct rule_subject *subject, const char *class_name,
 			  uint8_t proposed);

@@ -235,7 +235,13 @@ static void the_nearer_word_on_severity_counts(void **state)
 		.n_class_severities = 1,
 		.class_severities = &by_class,
 	};
-	struct rule rule = { .enabled = true, .severity = 2, .default_severity = 2, .exceptions = &exceptions };
+	struct rule rule = {
+		.detector_name = "flood",
+		.enabled = true,
+		.severity = 2,
+		.default_severity = 2,
+		.exceptions = &exceptions,
+	};
 	const struct rule_subject inside = { .target = addr("10.1.1.1") };
 	const struct rule_subject outside = { .target = addr("11.1.1.1") };
 
@@ -244,6 +250,10 @@ static void the_nearer_word_on_severity_counts(void **state)
 	assert_int_equal(rule_severity_for(&rule, &outside, "spoofed", 2), 1);
 	assert_int_equal(rule_severity_for(&rule, &outside, "", 1), 1); /* the detector's own proposal */
 	assert_int_equal(rule_severity_for(&rule, &outside, "other", 3), 3);
+	by_class.class_name = "flood"; /* what has no finer class has the detector's name */
+	assert_int_equal(rule_severity_for(&rule, &outside, "", 2), 1);
+	assert_int_equal(rule_severity_for(&rule, &outside, "spoofed", 2), 2);
+	by_class.class_name = "spoofed";
 	rule.severity = 1;
 	assert_int_equal(rule_severity_for(&rule, &outside, "other", 3), 1);
 	override.severity = 0; /* the override is about something else */
