@@ -211,3 +211,10 @@ void bounded_table_touch(struct bounded_table *table, void *entry, enum bounded_
 	unlist(table, used);
 	list_as_newest(table, used, keep);
 }
+
+void *bounded_table_oldest(const struct bounded_table *table, enum bounded_keep keep)
+{
+	uint32_t place = table->lists[keep].oldest;
+
+	return place == 0 ? NULL : entry_at(table, place);
+}

@@ -53,3 +53,6 @@ void *bounded_table_insert(struct bounded_table *table, uint64_t hash, const voi
 
 /* The entry was used now, and is worth keep. */
 void bounded_table_touch(struct bounded_table *table, void *entry, enum bounded_keep keep);
+
+/* The entry of that worth that was not used for longest, or null. */
+void *bounded_table_oldest(const struct bounded_table *table, enum bounded_keep keep);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Owner of everything in this layer: shares the memory out, gives every signal to the target records and the
- * detectors, lets time pass in ticks, and writes the parts of alarm events that are the same for all detectors.
+ * Owner of everything in this layer: shares the memory out, gives every signal to the summaries of its source, lets
+ * time pass in ticks, and has each hot key judged once a tick.
  */
 #include "tcpwitness/detect/detect_engine.h"
 
@@ -11,11 +11,22 @@
 
 #include "alarm_event.h"
 #include "alarm_filter.h"
+#include "attention.h"
 #include "detect_internal.h"
+#include "incident.h"
+#include "merged_summary.h"
+#include "watch.h"
 
 #define TICK_NS (100 * NS_PER_MS)
 
+/* In a silence so many ticks are judged as in traffic, and after it one more. */
+#define SILENCE_NS (120 * NS_PER_SEC)
+
 #define MIN_MEMORY_BYTES ((size_t)256 * 1024)
+
+enum { MAX_SOURCES = 64 };
+
+/* --- detectors with tables of their own --- */
 
 /* Open alarms per detector, if the memory allows. */
 enum { MAX_OPEN_ALARMS = 256 };
@@ -23,40 +34,60 @@ enum { MAX_OPEN_ALARMS = 256 };
 /* Each open alarm pins its target and its target's host; so many times more targets than that there must be. */
 enum { TARGETS_PER_ALARM = 8 };
 
-struct detector_run {
+struct table_run {
 	void *state;
 	struct detect_context context;
+};
+
+struct detect_source {
+	struct detect_engine *engine;
+	struct summary_table *table;
 };
 
 struct detect_engine {
 	struct siphash_key secret;
 	struct event_writer writer;
 	struct detect_visibility visibility;
+	struct sensor_view view;
 	struct detect_stats stats;
-	struct target_table *targets;
-	uint64_t next_tick_ns;
+	uint64_t began_ns;     /* the first packet; 0 = none yet */
+	uint64_t heard_ns;     /* the latest packet */
+	uint64_t next_tick_ns; /* 0 = not begun */
+
+	struct target_table *targets; /* null: no detector needs it */
+	size_t n_table_runs;
+	struct table_run table_runs[MAX_DETECTORS];
+
 	size_t n_runs;
-	struct detector_run runs[];
+	struct detector_run runs[MAX_DETECTORS];
+	size_t n_sources;
+	struct detect_source sources[MAX_SOURCES];
+	struct summary_table *tables[MAX_SOURCES];
+	struct source_filter *filters[MAX_SOURCES];
+	struct watch_set watches;
+	struct attention attention;
+	struct incident_book book;
+	/* Of the key that is judged, its host, its prefix, and the sensor: with several sources. */
+	struct merged_summary *merged;
+	struct summary_crowd *views; /* SUMMARY_CROWDS */
 };
 
-static size_t count_enabled(const struct ruleset *ruleset)
+enum merged_place { MERGED_KEY = 0, MERGED_HOST, MERGED_PREFIX, MERGED_SENSOR, MERGED_PLACES };
+
+static size_t count_table_runs(const struct ruleset *ruleset)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < ruleset->n_rules; i++)
-		n += ruleset->rules[i].enabled;
+		n += ruleset->rules[i].enabled && detectors[i]->find == NULL;
 	return n;
 }
 
-/*
- * What each detector gets: an eighth of the memory is for alarms, three for tables of the detectors' own, half for
- * targets.
- */
-static int start_detector(struct detect_engine *engine, const struct ruleset *ruleset, size_t index,
-			  size_t eighth_bytes, struct error *error)
+static int start_table_run(struct detect_engine *engine, const struct ruleset *ruleset, size_t index,
+			   size_t eighth_bytes, struct error *error)
 {
-	struct detector_run *run = &engine->runs[engine->n_runs++];
-	size_t n_enabled = count_enabled(ruleset);
+	struct table_run *run = &engine->table_runs[engine->n_table_runs++];
+	size_t n_enabled = count_table_runs(ruleset);
 	size_t max_open = target_table_capacity(engine->targets) / TARGETS_PER_ALARM;
 
 	if (max_open > MAX_OPEN_ALARMS)
@@ -79,18 +110,110 @@ static int start_detector(struct detect_engine *engine, const struct ruleset *ru
 	return run->state == NULL ? -1 : 0;
 }
 
+/* An eighth of the memory is for alarms, three for tables of the detectors' own, half for targets. */
+static int start_table_runs(struct detect_engine *engine, const struct ruleset *ruleset, size_t memory_bytes,
+			    struct error *error)
+{
+	size_t eighth_bytes = memory_bytes / 8;
+
+	engine->targets = target_table_create(4 * eighth_bytes, &engine->secret, error);
+	if (engine->targets == NULL)
+		return -1;
+	for (size_t i = 0; i < ruleset->n_rules; i++)
+		if (ruleset->rules[i].enabled && detectors[i]->find == NULL &&
+		    start_table_run(engine, ruleset, i, eighth_bytes, error) != 0)
+			return -1;
+	return 0;
+}
+
+/* --- detectors that judge summaries --- */
+
+static void list_runs(struct detect_engine *engine, const struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->n_rules; i++) {
+		const struct detector *detector = detectors[i];
+		if (!ruleset->rules[i].enabled || detector->find == NULL || engine->n_runs == MAX_DETECTORS)
+			continue;
+		struct detector_run *run = &engine->runs[engine->n_runs];
+		run->detector = detector;
+		run->rule = &ruleset->rules[i];
+		run->slot = (uint8_t)(detector->group < INCIDENT_OWN ? detector->group : INCIDENT_OWN + engine->n_runs);
+		engine->n_runs++;
+	}
+}
+
+static int start_sources(struct detect_engine *engine, const struct detect_config *config, size_t memory_bytes,
+			 struct error *error)
+{
+	struct summary_table_config table_config = {
+		.memory_bytes = memory_bytes / engine->n_sources,
+		.secret = config->secret,
+		.n_tables = (unsigned)engine->n_sources,
+	};
+
+	for (size_t i = 0; i < engine->n_sources; i++) {
+		engine->tables[i] = summary_table_create(&table_config, error);
+		if (engine->tables[i] == NULL)
+			return -1;
+		engine->filters[i] = summary_table_filter(engine->tables[i]);
+		engine->sources[i] = (struct detect_source){ engine, engine->tables[i] };
+	}
+	return 0;
+}
+
+/* Of the memory, a quarter is for judging: half of that for watches, and an eighth each for alarms, new keys, rest. */
+static int start_judging(struct detect_engine *engine, size_t memory_bytes)
+{
+	size_t sixteenth_bytes = memory_bytes / 16;
+
+	engine->views = calloc(SUMMARY_CROWDS, sizeof(*engine->views));
+	if (engine->views == NULL)
+		return -1;
+	if (engine->n_sources > 1) {
+		engine->merged = calloc(MERGED_PLACES, sizeof(*engine->merged));
+		if (engine->merged == NULL)
+			return -1;
+	}
+	if (watch_set_init(&engine->watches, engine->runs, engine->n_runs, 9 * sixteenth_bytes, &engine->secret) != 0)
+		return -1;
+	if (attention_init(&engine->attention, &engine->watches, engine->tables, engine->n_sources, engine->merged,
+			   sixteenth_bytes) != 0)
+		return -1;
+	return incident_book_init(&engine->book, &engine->watches, 6 * sixteenth_bytes, &engine->writer,
+				  &engine->stats);
+}
+
+static int start(struct detect_engine *engine, const struct ruleset *ruleset, const struct detect_config *config,
+		 size_t memory_bytes, struct error *error)
+{
+	size_t fixed_bytes = SUMMARY_CROWDS * sizeof(*engine->views) +
+			     (engine->n_sources > 1 ? MERGED_PLACES * sizeof(*engine->merged) : 0);
+
+	if (count_table_runs(ruleset) > 0) {
+		memory_bytes /= 2;
+		if (start_table_runs(engine, ruleset, memory_bytes, error) != 0)
+			return -1;
+	}
+	memory_bytes -= fixed_bytes < memory_bytes / 4 ? fixed_bytes : memory_bytes / 4;
+	list_runs(engine, ruleset);
+	if (start_sources(engine, config, memory_bytes / 4 * 3, error) != 0)
+		return -1;
+	if (start_judging(engine, memory_bytes / 4) != 0)
+		return error_set(error, "no memory for judging (%zu bytes)", memory_bytes / 4);
+	return 0;
+}
+
 struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const struct detect_config *config,
 					   const struct event_writer *writer, struct error *error)
 {
 	struct detect_engine *engine;
-	size_t own_bytes = sizeof(*engine) + ruleset->n_rules * sizeof(engine->runs[0]);
 
 	if (config->memory_bytes < MIN_MEMORY_BYTES) {
 		error_set(error, "detection: %zu bytes of memory are too little; give it at least %zu",
 			  config->memory_bytes, MIN_MEMORY_BYTES);
 		return NULL;
 	}
-	engine = calloc(1, own_bytes);
+	engine = calloc(1, sizeof(*engine));
 	if (engine == NULL) {
 		error_set(error, "detection: no memory");
 		return NULL;
@@ -98,43 +221,52 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 	engine->secret = config->secret;
 	engine->writer = *writer;
 	engine->stats.memory_bytes = config->memory_bytes;
-
-	size_t eighth_bytes = (config->memory_bytes - own_bytes) / 8;
-	engine->targets = target_table_create(4 * eighth_bytes, &config->secret, error);
-	if (engine->targets == NULL)
-		goto fail;
-	for (size_t i = 0; i < ruleset->n_rules; i++)
-		if (ruleset->rules[i].enabled && start_detector(engine, ruleset, i, eighth_bytes, error) != 0)
-			goto fail;
+	engine->n_sources = config->n_sources == 0 ? 1 : config->n_sources;
+	if (engine->n_sources > MAX_SOURCES)
+		engine->n_sources = MAX_SOURCES;
+	if (start(engine, ruleset, config, config->memory_bytes - sizeof(*engine), error) != 0) {
+		detect_engine_destroy(engine);
+		return NULL;
+	}
 	return engine;
-
-fail:
-	detect_engine_destroy(engine);
-	return NULL;
 }
 
 void detect_engine_destroy(struct detect_engine *engine)
 {
 	if (engine == NULL)
 		return;
-	for (size_t i = 0; i < engine->n_runs; i++) {
-		struct detector_run *run = &engine->runs[i];
+	for (size_t i = 0; i < engine->n_table_runs; i++) {
+		struct table_run *run = &engine->table_runs[i];
 		if (run->state != NULL)
 			run->context.detector->destroy(run->state);
 		alarm_set_destroy(run->context.alarms);
 	}
 	target_table_destroy(engine->targets);
+	incident_book_fini(&engine->book);
+	attention_fini(&engine->attention);
+	watch_set_fini(&engine->watches);
+	for (size_t i = 0; i < engine->n_sources; i++)
+		summary_table_destroy(engine->tables[i]);
+	free(engine->merged);
+	free(engine->views);
 	free(engine);
 }
 
-static struct detect_context *context_now(struct detector_run *run, uint64_t now_ns, uint64_t packet_number)
+/* --- signals --- */
+
+struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number)
+{
+	return number < engine->n_sources ? &engine->sources[number] : NULL;
+}
+
+static struct detect_context *context_now(struct table_run *run, uint64_t now_ns, uint64_t packet_number)
 {
 	run->context.now_ns = now_ns;
 	run->context.packet_number = packet_number;
 	return &run->context;
 }
 
-static bool is_alarmed(const struct detect_engine *engine, const struct flow_signal *signal)
+static bool is_alarmed_target(const struct detect_engine *engine, const struct flow_signal *signal)
 {
 	struct target_key key = { .ip = signal->server, .is_service = 1, .port = signal->server_port };
 	const struct target *service = target_table_find(engine->targets, &key);
@@ -147,38 +279,169 @@ static bool is_alarmed(const struct detect_engine *engine, const struct flow_sig
 	return host != NULL && host->n_alarms > 0;
 }
 
-bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
+static bool signal_targets(struct detect_engine *engine, const struct flow_signal *signal)
 {
-	uint64_t evicted_before = target_table_evicted(engine->targets);
-
 	target_table_signal(engine->targets, signal);
-	engine->stats.targets_evicted += target_table_evicted(engine->targets) - evicted_before;
-	for (size_t i = 0; i < engine->n_runs; i++) {
-		struct detector_run *run = &engine->runs[i];
+	for (size_t i = 0; i < engine->n_table_runs; i++) {
+		struct table_run *run = &engine->table_runs[i];
 		if (run->context.detector->signal != NULL)
 			run->context.detector->signal(run->state,
 						      context_now(run, signal->now_ns, signal->packet_number), signal);
 	}
-	return engine->stats.alarms_open > 0 && is_alarmed(engine, signal);
+	return engine->stats.alarms_open > 0 && is_alarmed_target(engine, signal);
+}
+
+bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
+{
+	bool is_alarmed = summary_table_signal(source->table, signal);
+
+	if (source->engine->targets != NULL)
+		is_alarmed |= signal_targets(source->engine, signal);
+	return is_alarmed;
+}
+
+bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
+{
+	return detect_source_signal(&engine->sources[0], signal);
+}
+
+/* --- ticks --- */
+
+static bool is_anything_hot(const struct detect_engine *engine)
+{
+	struct summary_record *const *candidates;
+
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		if (engine->watches.kinds[kind].n_hot > 0)
+			return true;
+	for (size_t i = 0; i < engine->n_sources; i++)
+		if (summary_table_candidates(engine->tables[i], &candidates) > 0)
+			return true;
+	return engine->stats.alarms_open > 0;
+}
+
+uint64_t detect_engine_due(struct detect_engine *engine, uint64_t now_ns)
+{
+	if (engine->next_tick_ns == 0) {
+		engine->began_ns = now_ns;
+		engine->next_tick_ns = (now_ns / TICK_NS + 1) * TICK_NS;
+	}
+	if (now_ns < engine->next_tick_ns) {
+		engine->heard_ns = now_ns;
+		return 0;
+	}
+	/* Where nothing is going on, and after a long silence, the last boundary has all that the others had. */
+	if (engine->next_tick_ns > engine->heard_ns + SILENCE_NS || !is_anything_hot(engine))
+		engine->next_tick_ns = now_ns / TICK_NS * TICK_NS;
+	return engine->next_tick_ns;
+}
+
+static const struct summary *summary_of(struct detect_engine *engine, enum merged_place place,
+					const struct summary_key *key)
+{
+	return merged_summary_of(engine->merged == NULL ? NULL : &engine->merged[place], engine->tables,
+				 engine->n_sources, key);
+}
+
+static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
+{
+	bool is_alarmed = watch->incidents != NULL;
+
+	if (is_alarmed == watch->is_alarmed)
+		return;
+	watch->is_alarmed = is_alarmed;
+	for (size_t i = 0; i < engine->n_sources; i++)
+		summary_table_set_alarmed(engine->tables[i], &watch->key, is_alarmed);
+}
+
+static void judge(struct detect_engine *engine, struct watch *watch, const struct summary *sensor, uint64_t tick_ns,
+		  struct incident_time time)
+{
+	const struct summary_key *key = &watch->key;
+	const struct summary *summary =
+		watch->record != NULL ? &watch->record->summary : summary_of(engine, MERGED_KEY, key);
+	struct detect_scene scene = {
+		.now_ns = tick_ns,
+		.began_ns = engine->began_ns,
+		.key = key,
+		.summary = summary,
+		.sensor = sensor,
+		.visibility = &engine->visibility,
+		.view = &engine->view,
+	};
+
+	if (summary == NULL)
+		return;
+	if (key->kind == SUMMARY_SERVICE) {
+		const struct summary_key host = summary_key_host(&key->ip);
+		scene.host = summary_of(engine, MERGED_HOST, &host);
+	}
+	if (key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_HOST) {
+		const struct summary_key prefix = summary_key_prefix(&key->ip);
+		scene.prefix = summary_of(engine, MERGED_PREFIX, &prefix);
+		scene.is_alarm_above = incident_is_above(&engine->book, key);
+	}
+	if (key->kind == SUMMARY_HOST || key->kind == SUMMARY_PREFIX)
+		scene.n_alarms_below = incident_count_below(&engine->book, key);
+	watch_view_crowds(&engine->watches, watch, summary, tick_ns, engine->views, scene.crowd);
+	incident_judge(&engine->book, watch, &scene, time);
+	tell_alarmed(engine, watch);
+	attention_renew(&engine->attention, watch, summary, tick_ns);
+}
+
+static void judge_all(struct detect_engine *engine, uint64_t tick_ns, struct incident_time time)
+{
+	const struct summary_key sensor_key = summary_key_sensor();
+	const struct summary *sensor = summary_of(engine, MERGED_SENSOR, &sensor_key);
+	struct watch *next;
+
+	attention_adopt(&engine->attention, tick_ns);
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
+		for (struct watch *watch = watch_first(&engine->watches, (enum summary_kind)kind); watch != NULL;
+		     watch = next) {
+			next = watch->next_hot;
+			judge(engine, watch, sensor, tick_ns, time);
+		}
+	}
+	judge(engine, watch_first(&engine->watches, SUMMARY_SENSOR), sensor, tick_ns, time);
+}
+
+static void count_evicted(struct detect_engine *engine)
+{
+	uint64_t evicted = engine->targets != NULL ? target_table_evicted(engine->targets) : 0;
+
+	for (size_t i = 0; i < engine->n_sources; i++)
+		evicted += summary_table_evicted(engine->tables[i]);
+	engine->stats.targets_evicted = evicted + engine->attention.n_refused;
+}
+
+void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t now_ns, uint64_t packet_number,
+			const struct detect_visibility *visibility)
+{
+	const struct incident_time time = { now_ns, packet_number };
+
+	engine->next_tick_ns = (tick_ns / TICK_NS + 1) * TICK_NS;
+	engine->visibility = *visibility;
+	sensor_view_update(&engine->view, visibility, tick_ns);
+	source_filter_judge(engine->filters, engine->n_sources, tick_ns);
+	judge_all(engine, tick_ns, time);
+	for (size_t i = 0; i < engine->n_table_runs; i++) {
+		struct table_run *run = &engine->table_runs[i];
+		if (run->context.detector->tick != NULL)
+			run->context.detector->tick(run->state, context_now(run, now_ns, packet_number), now_ns);
+	}
+	if (engine->targets != NULL)
+		target_table_cool(engine->targets, now_ns);
+	count_evicted(engine);
 }
 
 void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number,
 			   const struct detect_visibility *visibility)
 {
-	if (now_ns < engine->next_tick_ns)
-		return;
-	/*
-	 * After silence there is one tick, not one for each that fell into it: nothing happened that they could have
-	 * judged.
-	 */
-	engine->next_tick_ns = (now_ns / TICK_NS + 1) * TICK_NS;
-	engine->visibility = *visibility;
-	for (size_t i = 0; i < engine->n_runs; i++) {
-		struct detector_run *run = &engine->runs[i];
-		if (run->context.detector->tick != NULL)
-			run->context.detector->tick(run->state, context_now(run, now_ns, packet_number), now_ns);
-	}
-	target_table_cool(engine->targets, now_ns);
+	uint64_t tick_ns;
+
+	while ((tick_ns = detect_engine_due(engine, now_ns)) != 0)
+		detect_engine_tick(engine, tick_ns, now_ns, packet_number, visibility);
 }
 
 const struct detect_stats *detect_engine_get_stats(const struct detect_engine *engine)

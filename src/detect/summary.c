@@ -168,7 +168,7 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 	int64_t young = 0;
 
 	if (summary->ages == NULL)
-		return summary->since_ns < since_ns ? all : 0;
+		return summary->since_ns / SUMMARY_AGE_NS < since_ns / SUMMARY_AGE_NS ? all : 0;
 	for (int i = 0; i < SUMMARY_AGES; i++)
 		if (summary->ages->numbers[i] >= since_ns / SUMMARY_AGE_NS)
 			young += summary->ages->counts[i][gauge];
@@ -199,6 +199,18 @@ void summary_count_handshake(struct summary *summary, uint64_t took_ns)
 	while (bucket + 1 < SUMMARY_RTT_BUCKETS && took_ns >= UINT64_C(128000) << bucket)
 		bucket++;
 	summary->handshakes[bucket] = add_saturated(summary->handshakes[bucket], 1);
+}
+
+static void recent_merge(struct summary_recent *into, const struct summary_recent *from)
+{
+	if (from->span < into->span)
+		return;
+	if (from->span > into->span) {
+		*into = *from;
+		return;
+	}
+	into->attempts = add_saturated(into->attempts, from->attempts);
+	into->signs = add_saturated(into->signs, from->signs);
 }
 
 static void ages_merge(struct summary_ages *into, const struct summary_ages *from)
@@ -244,6 +256,13 @@ static void parts_merge(struct summary *into, const struct summary *from)
 		port_use_merge(into->ports, from->ports);
 }
 
+void summary_count_recent(struct summary *summary, uint32_t attempts, uint32_t signs, uint64_t now_ns)
+{
+	const struct summary_recent recent = { now_ns / SUMMARY_SPAN_NS, attempts, signs };
+
+	recent_merge(&summary->recent, &recent);
+}
+
 void summary_merge(struct summary *into, const struct summary *from)
 {
 	parts_merge(into, from);
@@ -251,6 +270,7 @@ void summary_merge(struct summary *into, const struct summary *from)
 		into->since_ns = from->since_ns;
 	if (from->latest_ns > into->latest_ns)
 		into->latest_ns = from->latest_ns;
+	recent_merge(&into->recent, &from->recent);
 	for (int k = 0; k < SUMMARY_COUNTERS; k++)
 		into->totals[k] += from->totals[k];
 	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)

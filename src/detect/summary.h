@@ -193,6 +193,13 @@ struct summary_crowds {
 /* How long handshakes took, SYN to third ACK: bucket i has those of at least 2^i * 64 us. */
 enum { SUMMARY_RTT_BUCKETS = 16 };
 
+/* How much happens to the key now, in the span that holds the last of it: decides whether it deserves attention. */
+struct summary_recent {
+	uint64_t span; /* packet time / SUMMARY_SPAN_NS */
+	uint32_t attempts;
+	uint32_t signs; /* of trouble: attempts that failed, strays, resets in doubt, segments a server ignored */
+};
+
 struct port_use; /* port_use.h: of a PAIR, how it uses up the client's ports */
 
 struct summary {
@@ -200,6 +207,7 @@ struct summary {
 	uint64_t latest_ns; /* of the last signal counted */
 	uint64_t totals[SUMMARY_COUNTERS];
 	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
+	struct summary_recent recent;
 	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
 	struct summary_slot *slots; /* SUMMARY_SLOTS; none yet: all began in one slot, see summary_begin_slots */
 	struct summary_held *held;  /* SERVICE, from its first repeated SYN-ACK on */
@@ -257,6 +265,7 @@ void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd 
 
 /* One more attempt, or one more of what became of an attempt that began at since_ns. A counter of the cohorts. */
 void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns);
+void summary_count_recent(struct summary *summary, uint32_t attempts, uint32_t signs, uint64_t now_ns);
 void summary_count_handshake(struct summary *summary, uint64_t took_ns);
 
 /* One more (change 1) or one less (-1) of what began at since_ns. The totals are the caller's matter, before. */

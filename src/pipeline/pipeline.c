@@ -62,13 +62,18 @@ static struct detect_visibility visibility_of(const struct pipeline *pipeline)
 /* Moves packet time on: what is due happens before the packet at hand counts. */
 static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet_number)
 {
-	const struct detect_visibility visibility = visibility_of(pipeline);
+	uint64_t tick_ns;
 
 	if (time_ns > pipeline->now_ns)
 		pipeline->now_ns = time_ns;
 	if (pipeline->first_ns == 0)
 		pipeline->first_ns = time_ns;
-	detect_engine_advance(pipeline->engine, pipeline->now_ns, packet_number, &visibility);
+	/* A boundary is judged when all that was due by then has been told, and nothing of later. */
+	while ((tick_ns = detect_engine_due(pipeline->engine, pipeline->now_ns)) != 0) {
+		tracker_advance(pipeline->tracker, tick_ns, packet_number);
+		const struct detect_visibility visibility = visibility_of(pipeline);
+		detect_engine_tick(pipeline->engine, tick_ns, pipeline->now_ns, packet_number, &visibility);
+	}
 	/* Slow traffic is not to leave the figures old for minutes. */
 	if (ns_since(pipeline->now_ns, pipeline->shared_ns) >= NS_PER_SEC)
 		share_progress(pipeline);

@@ -11,12 +11,17 @@
 #include "tcpwitness/detect/ruleset.h"
 #include "tcpwitness/events/sensor_event.h"
 
-/* Runs all enabled detectors over the signals of one tracker. Capture thread. */
+/*
+ * Runs all enabled detectors over the signals of one tracker, or of several over which connections are spread: each is
+ * a source, and what is found does not depend on how many there are. Capture thread.
+ */
 struct detect_engine;
+struct detect_source;
 
 struct detect_config {
 	size_t memory_bytes;       /* for all detectors together; at least 256 KiB */
 	struct siphash_key secret; /* of the target tables */
+	unsigned n_sources;        /* 0 = 1; they share the memory */
 };
 
 /*
@@ -57,13 +62,26 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 					   const struct event_writer *writer, struct error *error);
 void detect_engine_destroy(struct detect_engine *engine);
 
+/* The source with this number, from 0. */
+struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
+
 /* One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. */
+bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal);
+
+/* The same, of the first source. */
 bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal);
 
 /*
- * Packet time is now_ns (never less than before), at packet_number. Cheap when no tick is due. Called before the
- * packet's own signals. Alarms that are due are written through the writer.
+ * The next boundary of time that is to be judged before a packet at now_ns counts (never less than before), or 0. All
+ * sources are to be advanced to it, so that they have told all that was due by then; then it is judged by
+ * detect_engine_tick, and this is to be asked again. now_ns and packet_number: of that packet. Alarms that are due are
+ * written through the writer.
  */
+uint64_t detect_engine_due(struct detect_engine *engine, uint64_t now_ns);
+void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t now_ns, uint64_t packet_number,
+			const struct detect_visibility *visibility);
+
+/* Judges all boundaries up to now_ns, for sources that have nothing more to tell of the time before. */
 void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number,
 			   const struct detect_visibility *visibility);
 

@@ -31,6 +31,7 @@ struct sim {
 	uint64_t random;
 	struct siphash_key secret;
 	size_t memory_bytes;
+	unsigned n_sources; /* trackers over which connections are spread; 0 = 1 */
 	struct detect_visibility visibility;
 	const char *only;     /* run only this detector; null = all */
 	uint64_t last_packet; /* stop after this packet; 0 = run to the end */
@@ -293,7 +294,7 @@ static inline void sim_event_end(void *context, struct sensor_event *event)
 static inline void sim_start(struct sim *sim)
 {
 	const struct event_writer writer = { sim, sim_event_begin, sim_event_end };
-	const struct detect_config config = { sim->memory_bytes, sim->secret };
+	const struct detect_config config = { sim->memory_bytes, sim->secret, sim->n_sources };
 
 	for (size_t i = 0; i < sim->ruleset->n_rules; i++)
 		if (sim->only != NULL && strcmp(detectors[i]->name, sim->only) != 0)
@@ -301,6 +302,17 @@ static inline void sim_start(struct sim *sim)
 	sim->engine = detect_engine_create(sim->ruleset, &config, &writer, NULL);
 	if (sim->engine == NULL)
 		abort();
+}
+
+/* A connection is always told by the same tracker. */
+static inline struct detect_source *sim_source(struct sim *sim, const struct flow_signal *signal)
+{
+	uint64_t hash = signal->client_port * UINT64_C(0x9e3779b97f4a7c15);
+
+	for (int i = 0; i < 16; i++)
+		hash = (hash ^ signal->client.bytes[i] ^ (uint64_t)signal->server.bytes[i] << 8) *
+		       UINT64_C(0x100000001b3);
+	return detect_engine_source(sim->engine, sim->n_sources == 0 ? 0 : (unsigned)((hash >> 32) % sim->n_sources));
 }
 
 /*
@@ -324,7 +336,8 @@ static inline void sim_run(struct sim *sim, double to)
 		detect_engine_advance(sim->engine, now_ns, ++packet, &sim->visibility);
 		if (is_signal) {
 			sim->events[i].signal.packet_number = packet;
-			detect_engine_signal(sim->engine, &sim->events[i++].signal);
+			detect_source_signal(sim_source(sim, &sim->events[i].signal), &sim->events[i].signal);
+			i++;
 		} else {
 			pulse_ns += 50 * NS_PER_MS;
 		}

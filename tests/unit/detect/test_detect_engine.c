@@ -221,7 +221,7 @@ static void test_too_many_alarms_are_counted(void **state)
 	(void)state;
 	sim_init(&sim);
 	sim.only = "syn_flood";
-	sim.memory_bytes = (size_t)1024 * 1024;
+	sim.memory_bytes = (size_t)2048 * 1024;
 	for (uint32_t host = 0; host < 40; host++) {
 		struct sim_host victim = { .ip = sim_ip4(0xcb007100 + host), .port = 80 };
 		sim_spoofed_flood(&sim, 10, 20, 60, victim, SIM_IGNORES);

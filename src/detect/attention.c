@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From candidates to hot keys and back. Nothing here depends on hash values, nor on how connections are spread over
+ * tables.
+ */
+#include "attention.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tcpwitness/base/units.h"
+
+/* How long a key is still looked at after it last deserved it: until its cohorts are judged and detectors calm. */
+#define HOT_NS (12 * NS_PER_SEC)
+
+int attention_init(struct attention *attention, struct watch_set *watches, struct summary_table *const *tables,
+		   size_t n_tables, struct merged_summary *merged, size_t memory_bytes)
+{
+	*attention = (struct attention){
+		.watches = watches,
+		.tables = tables,
+		.n_tables = n_tables,
+		.merged = merged,
+		.newcomers_room = memory_bytes / sizeof(struct newcomer),
+	};
+	attention->newcomers = calloc(attention->newcomers_room, sizeof(*attention->newcomers));
+	return attention->newcomers == NULL ? -1 : 0;
+}
+
+void attention_fini(struct attention *attention)
+{
+	free(attention->newcomers);
+}
+
+/* --- in order, without allocation --- */
+
+typedef bool (*comes_before_fn)(const struct newcomer *a, const struct newcomer *b);
+
+static bool by_key(const struct newcomer *a, const struct newcomer *b)
+{
+	if (a->key.kind != b->key.kind)
+		return a->key.kind < b->key.kind;
+	return memcmp(&a->key, &b->key, sizeof(a->key)) < 0;
+}
+
+/* Those to whom most happens first: there may not be room for all. */
+static bool by_weight(const struct newcomer *a, const struct newcomer *b)
+{
+	if (a->key.kind == b->key.kind && a->weight != b->weight)
+		return a->weight > b->weight;
+	return by_key(a, b);
+}
+
+static void sift_down(struct newcomer *list, size_t at, size_t n, comes_before_fn comes_before)
+{
+	struct newcomer moved = list[at];
+
+	for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
+		if (child + 1 < n && comes_before(&list[child], &list[child + 1]))
+			child++;
+		if (!comes_before(&moved, &list[child]))
+			break;
+		list[at] = list[child];
+		at = child;
+	}
+	list[at] = moved;
+}
+
+static void sort(struct newcomer *list, size_t n, comes_before_fn comes_before)
+{
+	for (size_t i = n / 2; i-- > 0;)
+		sift_down(list, i, n, comes_before);
+	for (size_t end = n; end-- > 1;) {
+		struct newcomer last = list[end];
+		list[end] = list[0];
+		list[0] = last;
+		sift_down(list, 0, end, comes_before);
+	}
+}
+
+/* --- newcomers --- */
+
+static void gather(struct attention *attention)
+{
+	attention->n_newcomers = 0;
+	for (size_t i = 0; i < attention->n_tables; i++) {
+		struct summary_record *const *candidates;
+		size_t n = summary_table_candidates(attention->tables[i], &candidates);
+		for (size_t k = 0; k < n && attention->n_newcomers < attention->newcomers_room; k++)
+			if (candidates[k] != NULL)
+				attention->newcomers[attention->n_newcomers++].key = candidates[k]->key;
+		summary_table_forget_candidates(attention->tables[i]);
+	}
+}
+
+static uint64_t weight_of(const struct summary *summary)
+{
+	return summary->recent.attempts + 4 * (uint64_t)summary->recent.signs + summary_half_open(summary);
+}
+
+/* Each once, and only those that deserve it. */
+static void sift(struct attention *attention, uint64_t tick_ns)
+{
+	struct newcomer *list = attention->newcomers;
+	size_t n_kept = 0;
+
+	sort(list, attention->n_newcomers, by_key);
+	for (size_t i = 0; i < attention->n_newcomers; i++) {
+		if (n_kept > 0 && memcmp(&list[n_kept - 1].key, &list[i].key, sizeof(list[i].key)) == 0)
+			continue;
+		const struct summary *summary =
+			merged_summary_of(attention->merged, attention->tables, attention->n_tables, &list[i].key);
+		enum summary_kind kind = (enum summary_kind)list[i].key.kind;
+		/* What was until the tick; at the tick itself a new span may begin. */
+		if (summary == NULL || summary_deserves(summary, kind, tick_ns - 1) == ATTENTION_NONE)
+			continue;
+		list[n_kept] = list[i];
+		list[n_kept++].weight = weight_of(summary);
+	}
+	attention->n_newcomers = n_kept;
+	sort(list, n_kept, by_weight);
+}
+
+static void attend(struct attention *attention, struct watch *watch, enum summary_attention level, uint64_t tick_ns)
+{
+	watch->attention = (uint8_t)level;
+	for (size_t i = 0; i < attention->n_tables; i++) {
+		struct summary_record *record = summary_table_attend(attention->tables[i], &watch->key, level, tick_ns);
+		if (attention->n_tables == 1)
+			watch->record = level == ATTENTION_NONE ? NULL : record;
+	}
+}
+
+static void adopt(struct attention *attention, const struct newcomer *newcomer, uint64_t tick_ns)
+{
+	struct watch *watch = watch_find(attention->watches, &newcomer->key);
+
+	if (watch != NULL && watch->is_hot)
+		return;
+	watch = watch_begin(attention->watches, &newcomer->key, tick_ns);
+	if (watch == NULL) {
+		attention->n_refused++;
+		return;
+	}
+	watch->crowded_ns = 0;
+	attend(attention, watch, ATTENTION_KEPT, tick_ns);
+}
+
+void attention_adopt(struct attention *attention, uint64_t tick_ns)
+{
+	gather(attention);
+	if (attention->n_newcomers == 0)
+		return;
+	sift(attention, tick_ns);
+	for (size_t i = 0; i < attention->n_newcomers; i++)
+		adopt(attention, &attention->newcomers[i], tick_ns);
+}
+
+void attention_renew(struct attention *attention, struct watch *watch, const struct summary *summary, uint64_t tick_ns)
+{
+	if (watch->key.kind == SUMMARY_SENSOR) {
+		if (watch->attention != ATTENTION_CROWDS)
+			attend(attention, watch, ATTENTION_CROWDS, tick_ns);
+		return;
+	}
+
+	enum summary_attention deserved = summary_deserves(summary, (enum summary_kind)watch->key.kind, tick_ns - 1);
+	bool is_troubled = watch->incidents != NULL || watch->trouble != NULL;
+	if (deserved != ATTENTION_NONE || is_troubled)
+		watch->deserved_ns = tick_ns;
+	if (deserved == ATTENTION_CROWDS || is_troubled)
+		watch->crowded_ns = tick_ns;
+	if (watch->crowded_ns == tick_ns && watch->attention != ATTENTION_CROWDS) {
+		attend(attention, watch, ATTENTION_CROWDS, tick_ns);
+	} else if (watch->attention == ATTENTION_CROWDS && ns_since(tick_ns, watch->crowded_ns) >= HOT_NS) {
+		attend(attention, watch, ATTENTION_KEPT, tick_ns);
+	} else if (ns_since(tick_ns, watch->deserved_ns) >= HOT_NS) {
+		attend(attention, watch, ATTENTION_NONE, tick_ns);
+		watch_end(attention->watches, watch);
+	}
+}

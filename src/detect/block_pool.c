@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parts of summaries that only some keys have.
+ */
+#include "block_pool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int block_pool_init(struct block_pool *pool, size_t block_bytes, size_t memory_bytes)
+{
+	size_t n = memory_bytes / (block_bytes + sizeof(*pool->free));
+
+	*pool = (struct block_pool){ .block_bytes = block_bytes };
+	if (n == 0)
+		return 0;
+	if (n > UINT32_MAX)
+		n = UINT32_MAX;
+	pool->blocks = calloc(n, block_bytes);
+	pool->free = calloc(n, sizeof(*pool->free));
+	if (pool->blocks == NULL || pool->free == NULL) {
+		block_pool_fini(pool);
+		return -1;
+	}
+	pool->n_blocks = (uint32_t)n;
+	pool->n_free = pool->n_blocks;
+	/* The first block is the first to be taken: pages are touched as they are needed. */
+	for (uint32_t i = 0; i < pool->n_blocks; i++)
+		pool->free[i] = pool->n_blocks - 1 - i;
+	return 0;
+}
+
+void block_pool_fini(struct block_pool *pool)
+{
+	free(pool->blocks);
+	free(pool->free);
+	*pool = (struct block_pool){ 0 };
+}
+
+void *block_pool_take(struct block_pool *pool)
+{
+	if (pool->n_free == 0)
+		return NULL;
+	void *block = pool->blocks + (size_t)pool->free[--pool->n_free] * pool->block_bytes;
+	memset(block, 0, pool->block_bytes);
+	return block;
+}
+
+void block_pool_give_back(struct block_pool *pool, void *block)
+{
+	size_t offset = (size_t)((unsigned char *)block - pool->blocks);
+
+	assert(pool->n_free < pool->n_blocks && offset % pool->block_bytes == 0);
+	pool->free[pool->n_free++] = (uint32_t)(offset / pool->block_bytes);
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Detectors find; here it is decided what an operator hears of it. An incident begins when a detector of the group
+ * finds enough for an alarm, has the class that fits best, changes it only for one that has fitted clearly better for
+ * a while (longer each time, so that it cannot go back and forth), and ends when nothing of the group is found.
+ */
+#include "incident.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tcpwitness/base/units.h"
+
+/* Another class must fit so much better, for so long; twice as long after each change. */
+#define LEAD_SCORE 0.1
+#define LEAD_NS    (2 * NS_PER_SEC)
+enum { MAX_LEAD_DOUBLINGS = 6 };
+
+/* How long nothing must be found, where the detector does not say. */
+#define CLEAR_AFTER_NS (30 * NS_PER_SEC)
+
+/* Trouble is forgotten when nothing was suspicious for so long. */
+#define CALM_NS (10 * NS_PER_SEC)
+
+static const char *slot_name(const struct incident_book *book, unsigned slot)
+{
+	if (slot == INCIDENT_SERVICE)
+		return "service";
+	if (slot == INCIDENT_SOURCE)
+		return "source";
+	for (size_t i = 0; i < book->watches->n_runs; i++)
+		if (book->watches->runs[i].slot == slot)
+			return book->watches->runs[i].detector->name;
+	return "";
+}
+
+static uint32_t slots_in_use(const struct watch_set *watches)
+{
+	uint32_t slots = 0;
+
+	for (size_t i = 0; i < watches->n_runs; i++)
+		if (watches->runs[i].detector->find != NULL)
+			slots |= UINT32_C(1) << watches->runs[i].slot;
+	return slots;
+}
+
+int incident_book_init(struct incident_book *book, struct watch_set *watches, size_t memory_bytes,
+		       const struct event_writer *writer, struct detect_stats *stats)
+{
+	uint32_t slots = slots_in_use(watches);
+	size_t n_slots = (size_t)__builtin_popcount(slots);
+
+	*book = (struct incident_book){ .watches = watches, .writer = writer, .stats = stats };
+	if (n_slots == 0)
+		return 0;
+	for (unsigned slot = 0; slot < MAX_SLOTS; slot++) {
+		if (((slots >> slot) & 1) == 0)
+			continue;
+		book->sets[slot] = alarm_set_create(memory_bytes / 2 / n_slots, ALARM_MAX_OPEN);
+		if (book->sets[slot] == NULL)
+			return -1;
+	}
+	size_t most_bytes = n_slots * ALARM_MAX_OPEN * (sizeof(struct incident) + sizeof(uint32_t));
+	return block_pool_init(&book->pool, sizeof(struct incident),
+			       memory_bytes / 2 < most_bytes ? memory_bytes / 2 : most_bytes);
+}
+
+void incident_book_fini(struct incident_book *book)
+{
+	for (unsigned slot = 0; slot < MAX_SLOTS; slot++)
+		alarm_set_destroy(book->sets[slot]);
+	block_pool_fini(&book->pool);
+}
+
+/* --- what stands beside each other --- */
+
+/* Informational ones say nothing about others. */
+static bool is_of_worth(const struct incident *incident)
+{
+	return incident->slot == INCIDENT_SERVICE && incident->severity < 3;
+}
+
+static bool is_in_prefix(const struct ip_addr *ip, const struct summary_key *prefix)
+{
+	const struct summary_key key = summary_key_prefix(ip);
+
+	return ip_addr_equal(&key.ip, &prefix->ip);
+}
+
+uint32_t incident_count_below(const struct incident_book *book, const struct summary_key *key)
+{
+	uint32_t n = 0;
+
+	for (const struct incident *incident = book->first; incident != NULL; incident = incident->next) {
+		const struct summary_key *of = &incident->watch->key;
+		if (!is_of_worth(incident) || of->kind >= key->kind)
+			continue;
+		if (key->kind == SUMMARY_HOST ? ip_addr_equal(&of->ip, &key->ip) : is_in_prefix(&of->ip, key))
+			n++;
+	}
+	return n;
+}
+
+bool incident_is_above(const struct incident_book *book, const struct summary_key *key)
+{
+	for (const struct incident *incident = book->first; incident != NULL; incident = incident->next) {
+		const struct summary_key *of = &incident->watch->key;
+		if (!is_of_worth(incident) || of->kind <= key->kind || of->kind > SUMMARY_PREFIX)
+			continue;
+		if (of->kind == SUMMARY_HOST ? ip_addr_equal(&of->ip, &key->ip) : is_in_prefix(&key->ip, of))
+			return true;
+	}
+	return false;
+}
+
+/* --- the life of one incident --- */
+
+static struct incident *incident_of(const struct watch *watch, unsigned slot)
+{
+	struct incident *incident = watch->incidents;
+
+	while (incident != NULL && incident->slot != slot)
+		incident = incident->next_of_watch;
+	return incident;
+}
+
+static void enlist(struct incident_book *book, struct incident *incident)
+{
+	incident->previous = book->last;
+	if (book->last != NULL)
+		book->last->next = incident;
+	else
+		book->first = incident;
+	book->last = incident;
+	incident->next_of_watch = incident->watch->incidents;
+	incident->watch->incidents = incident;
+}
+
+static void unlist(struct incident_book *book, struct incident *incident)
+{
+	struct incident **link = &incident->watch->incidents;
+
+	if (incident->next != NULL)
+		incident->next->previous = incident->previous;
+	else
+		book->last = incident->previous;
+	if (incident->previous != NULL)
+		incident->previous->next = incident->next;
+	else
+		book->first = incident->next;
+	while (*link != incident)
+		link = &(*link)->next_of_watch;
+	*link = incident->next_of_watch;
+}
+
+static size_t index_of(const struct incident_book *book, const struct detector_run *run)
+{
+	return (size_t)(run - book->watches->runs);
+}
+
+static const struct finding *finding_of(const struct incident_book *book, const struct detector_run *run)
+{
+	return &book->findings[index_of(book, run)];
+}
+
+static bool judges(const struct detector_run *run, unsigned kind)
+{
+	return run->detector->find != NULL && ((run->detector->kinds >> kind) & 1) != 0;
+}
+
+static uint8_t severity_of(const struct watch *watch, const struct detector_run *run, const struct finding *finding)
+{
+	const struct rule_subject subject = watch_subject(&watch->key);
+	uint8_t proposed = finding->severity != 0 ? finding->severity : run->detector->default_severity;
+
+	return rule_severity_for(run->rule, &subject, finding->class_name != NULL ? finding->class_name : "", proposed);
+}
+
+/* Everything that is told of the key; when it stands still, all is silent. */
+static uint64_t arrivals(const struct summary *summary)
+{
+	const uint64_t *totals = summary->totals;
+	uint64_t n = totals[SUMMARY_ATTEMPTS] + totals[SUMMARY_SYNS_REPEATED] + totals[SUMMARY_COMPLETED] +
+		     totals[SUMMARY_SPOKEN];
+
+	for (int stray = 0; stray < STRAY_COUNT; stray++)
+		n += totals[SUMMARY_STRAYS + stray];
+	return n;
+}
+
+/* The best of the group that matches; null = none. Of equals the first in the order of detectors[]. */
+static const struct detector_run *best_of(const struct incident_book *book, const struct watch *watch, unsigned slot,
+					  const struct detector_run *except, bool is_alarming)
+{
+	const struct detector_run *best = NULL;
+
+	for (size_t i = 0; i < book->watches->n_runs; i++) {
+		const struct detector_run *run = &book->watches->runs[i];
+		const struct finding *finding = &book->findings[i];
+		if (run->slot != slot || run == except || !judges(run, watch->key.kind))
+			continue;
+		if (is_alarming ? !finding->is_alarming : finding->score <= 0)
+			continue;
+		if (best == NULL || finding->score > finding_of(book, best)->score)
+			best = run;
+	}
+	return best;
+}
+
+static void write_event(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
+			enum alert_phase phase, struct incident_time time)
+{
+	const struct detector_run *run = incident->present;
+	struct watch *watch = incident->watch;
+	struct incident_event about = {
+		.incident = incident,
+		.scene = scene,
+		.finding = finding_of(book, run),
+		.runner_up = best_of(book, watch, incident->slot, run, false),
+		.phase = phase,
+		.time = time,
+	};
+	struct sensor_event *event = book->writer->begin(book->writer->context, EVENT_ALERT);
+
+	if (event == NULL)
+		return;
+	if (about.runner_up != NULL)
+		about.runner_up_score = finding_of(book, about.runner_up)->score;
+	incident_event_fill(event, &about);
+	if (run->detector->explain != NULL)
+		run->detector->explain(watch_params(watch, run), scene, watch_state(watch, run), about.finding, phase,
+				       &event->alert);
+	book->writer->end(book->writer->context, event);
+}
+
+static struct alarm_reading reading_of(const struct incident_book *book, const struct incident *incident,
+				       const struct detect_scene *scene, bool is_hot)
+{
+	const struct finding *finding = finding_of(book, incident->present);
+
+	return (struct alarm_reading){
+		.level = finding->level,
+		.extent = finding->extent,
+		.detector = incident->present->detector->name,
+		.class_name = finding->class_name,
+		.arrivals = arrivals(scene->summary),
+		.severity = incident->severity,
+		.stage = finding->stage,
+		.is_hot = is_hot,
+	};
+}
+
+static void raise(struct incident_book *book, struct watch *watch, const struct detect_scene *scene,
+		  const struct detector_run *run, struct incident_time time)
+{
+	const struct finding *finding = finding_of(book, run);
+	const struct alert_target target = incident_target(&watch->key);
+	uint32_t slot_bit = UINT32_C(1) << run->slot;
+	uint64_t began_ns = finding->began_ns != 0 ? finding->began_ns : time.now_ns;
+	struct incident *incident = block_pool_take(&book->pool);
+	struct alarm *alarm = NULL;
+
+	if (incident != NULL)
+		alarm = alarm_open(book->sets[run->slot], slot_name(book, run->slot), &target, began_ns, time.now_ns);
+	if (alarm == NULL) {
+		book->stats->alarms_suppressed += (watch->suppressed & slot_bit) == 0;
+		watch->suppressed |= slot_bit;
+		if (incident != NULL)
+			block_pool_give_back(&book->pool, incident);
+		return;
+	}
+	watch->suppressed &= ~slot_bit;
+	incident->watch = watch;
+	incident->alarm = alarm;
+	incident->slot = run->slot;
+	incident->present = run;
+	incident->was = UINT32_C(1) << index_of(book, run);
+	incident->severity = severity_of(watch, run, finding);
+	alarm->threshold = finding->threshold;
+	evidence_begin(&incident->past, scene, began_ns,
+		       watch->trouble != NULL ? watch->trouble->totals_before : scene->summary->totals);
+	enlist(book, incident);
+	const struct alarm_reading reading = reading_of(book, incident, scene, true);
+	alarm_written(alarm, &reading, time.now_ns);
+	book->stats->alarms_raised++;
+	book->stats->alarms_open++;
+	write_event(book, incident, scene, ALERT_RAISED, time);
+}
+
+static bool may_speak(const struct watch *watch, const struct detector_run *run, uint64_t now_ns)
+{
+	const struct rule_subject subject = watch_subject(&watch->key);
+
+	return rule_silence_of(run->rule, &subject, now_ns) == RULE_SPEAKS;
+}
+
+/* Another class takes over if it fits clearly better for long enough. */
+static void choose_class(const struct incident_book *book, struct incident *incident, const struct detector_run *best,
+			 uint64_t now_ns)
+{
+	const struct finding *present = finding_of(book, incident->present);
+	bool is_there = present->is_alarming || present->is_hot;
+
+	if (best == NULL || best == incident->present ||
+	    finding_of(book, best)->score < (is_there ? present->score : 0) + LEAD_SCORE) {
+		incident->contender = NULL;
+		return;
+	}
+	if (incident->contender != best) {
+		incident->contender = best;
+		incident->contender_ns = now_ns;
+	}
+	uint32_t best_bit = UINT32_C(1) << index_of(book, best);
+	uint64_t lead_ns =
+		LEAD_NS << (incident->n_changes < MAX_LEAD_DOUBLINGS ? incident->n_changes : MAX_LEAD_DOUBLINGS);
+	bool is_at_once = finding_of(book, best)->is_immediate && (incident->was & best_bit) == 0;
+	if (!is_at_once && ns_since(now_ns, incident->contender_ns) < lead_ns)
+		return;
+	incident->present = best;
+	incident->contender = NULL;
+	incident->n_changes++;
+	incident->was |= best_bit;
+	/* What is counted is another figure now. */
+	incident->alarm->threshold = finding_of(book, best)->threshold;
+	incident->alarm->peak = finding_of(book, best)->level;
+}
+
+static void clear(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
+		  const struct alarm_reading *reading, struct incident_time time)
+{
+	alarm_written(incident->alarm, reading, time.now_ns);
+	alarm_close(book->sets[incident->slot], incident->alarm, time.now_ns);
+	book->stats->alarms_cleared++;
+	book->stats->alarms_open--;
+	write_event(book, incident, scene, ALERT_CLEARED, time);
+	unlist(book, incident);
+	block_pool_give_back(&book->pool, incident);
+}
+
+static void review(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
+		   const struct detector_run *best, bool is_hot, struct incident_time time)
+{
+	evidence_watch(&incident->past, scene);
+	choose_class(book, incident, best, time.now_ns);
+	const struct finding *finding = finding_of(book, incident->present);
+	uint64_t clear_after_ns = finding->clear_after_ns != 0 ? finding->clear_after_ns : CLEAR_AFTER_NS;
+
+	if (finding->is_alarming || finding->is_hot)
+		incident->severity = severity_of(incident->watch, incident->present, finding);
+	const struct alarm_reading reading = reading_of(book, incident, scene, is_hot);
+	switch (alarm_review(incident->alarm, &reading, clear_after_ns, time.now_ns)) {
+	case ALARM_NOTHING_DUE:
+		break;
+	case ALARM_UPDATE_DUE:
+		alarm_written(incident->alarm, &reading, time.now_ns);
+		book->stats->alarms_updated++;
+		write_event(book, incident, scene, ALERT_UPDATE, time);
+		break;
+	case ALARM_CLEAR_DUE:
+		clear(book, incident, scene, &reading, time);
+		break;
+	}
+}
+
+static void judge_slot(struct incident_book *book, struct watch *watch, struct detect_scene *scene, unsigned slot,
+		       struct incident_time time)
+{
+	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
+	struct incident *incident = incident_of(watch, slot);
+	bool is_hot = false;
+
+	for (size_t i = 0; i < book->watches->n_runs; i++)
+		if (book->watches->runs[i].slot == slot && judges(&book->watches->runs[i], watch->key.kind))
+			is_hot |= book->findings[i].is_hot || book->findings[i].is_alarming;
+	if (incident != NULL && best != NULL && best != incident->present && !may_speak(watch, best, time.now_ns))
+		best = NULL;
+	if (incident != NULL)
+		review(book, incident, scene, best, is_hot, time);
+	else if (best == NULL)
+		watch->suppressed &= ~(UINT32_C(1) << slot);
+	else if (may_speak(watch, best, time.now_ns))
+		raise(book, watch, scene, best, time);
+}
+
+/* Asks all detectors; returns the slots in which something is not to be learned from, and when that began. */
+static uint32_t find_all(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
+			 uint64_t *began_ns)
+{
+	uint32_t suspicious = 0;
+
+	for (size_t i = 0; i < book->watches->n_runs; i++) {
+		const struct detector_run *run = &book->watches->runs[i];
+		struct finding *finding = &book->findings[i];
+		if (!judges(run, watch->key.kind))
+			continue;
+		const struct incident *incident = incident_of(watch, run->slot);
+		scene->alarm = incident != NULL ? incident->alarm : NULL;
+		scene->present_class = incident != NULL ? incident->present->detector : NULL;
+		scene->is_suspicious = ((watch->suspicious >> run->slot) & 1) != 0;
+		memset(finding, 0, sizeof(*finding));
+		run->detector->find(watch_params(watch, run), scene, watch_state(watch, run), finding);
+		if (!finding->is_suspicious && !finding->is_alarming)
+			continue;
+		suspicious |= UINT32_C(1) << run->slot;
+		if (finding->began_ns != 0 && finding->began_ns < *began_ns)
+			*began_ns = finding->began_ns;
+	}
+	return suspicious;
+}
+
+void incident_judge(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
+		    struct incident_time time)
+{
+	uint64_t began_ns = scene->now_ns;
+	uint32_t slots = 0;
+
+	watch->suspicious = find_all(book, watch, scene, &began_ns);
+	if (watch->suspicious != 0) {
+		struct trouble *trouble =
+			watch_begin_trouble(book->watches, watch, scene->summary, began_ns, scene->now_ns);
+		if (trouble != NULL)
+			trouble->suspicious_ns = scene->now_ns;
+	}
+	for (size_t i = 0; i < book->watches->n_runs; i++) {
+		const struct detector_run *run = &book->watches->runs[i];
+		uint32_t slot_bit = UINT32_C(1) << run->slot;
+		if (!judges(run, watch->key.kind) || (slots & slot_bit) != 0)
+			continue;
+		slots |= slot_bit;
+		judge_slot(book, watch, scene, run->slot, time);
+	}
+	if (watch->trouble != NULL && watch->incidents == NULL &&
+	    ns_since(scene->now_ns, watch->trouble->suspicious_ns) >= CALM_NS)
+		watch_end_trouble(book->watches, watch);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "tcpwitness/detect/detect_engine.h"
+
+#include "alarm.h"
+#include "evidence.h"
+#include "judgement.h"
+#include "watch.h"
+
+/*
+ * What becomes of findings: incidents. Detectors of one group share one incident per key; which of them names it, when
+ * it begins, changes and ends is decided here.
+ */
+struct incident {
+	struct incident *next; /* open ones, oldest first */
+	struct incident *previous;
+	struct incident *next_of_watch;
+	struct watch *watch;
+	struct alarm *alarm;
+	const struct detector_run *present;   /* whose class it has */
+	const struct detector_run *contender; /* whose class has fitted better since contender_ns; null = none */
+	uint64_t contender_ns;
+	uint32_t n_changes;
+	uint32_t was; /* runs whose class it had, a bit each */
+	uint8_t slot;
+	uint8_t severity;
+	struct finding finding; /* the last of the present class */
+	struct evidence_past past;
+};
+
+struct incident_book {
+	struct watch_set *watches; /* borrowed */
+	const struct event_writer *writer;
+	struct detect_stats *stats;
+	struct alarm_set *sets[MAX_SLOTS];
+	struct block_pool pool; /* struct incident */
+	struct incident *first;
+	struct incident *last;
+	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
+};
+
+/* runs: those of watches, by whose slots sets are made. -1 when memory is short. */
+int incident_book_init(struct incident_book *book, struct watch_set *watches, size_t memory_bytes,
+		       const struct event_writer *writer, struct detect_stats *stats);
+void incident_book_fini(struct incident_book *book);
+
+/* When something is decided: time and number of the packet that let it happen. */
+struct incident_time {
+	uint64_t now_ns;
+	uint64_t packet_number;
+};
+
+/* Asks all detectors about the key of scene, which is filled but for what belongs to a group, and acts upon it. */
+void incident_judge(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
+		    struct incident_time time);
+
+/* Open incidents of worth: of a host's services, or of a prefix's hosts and services. */
+uint32_t incident_count_below(const struct incident_book *book, const struct summary_key *key);
+
+/* An incident of the service's or host's host or prefix is open. */
+bool incident_is_above(const struct incident_book *book, const struct summary_key *key);
+
+/* incident_event.c: all of an event but what only the detector knows. */
+struct incident_event {
+	const struct incident *incident;
+	const struct detect_scene *scene;
+	const struct finding *finding;
+	const struct detector_run *runner_up; /* null = none */
+	double runner_up_score;
+	enum alert_phase phase;
+	struct incident_time time;
+};
+void incident_event_fill(struct sensor_event *event, const struct incident_event *about);
+struct alert_target incident_target(const struct summary_key *key);

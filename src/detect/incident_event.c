@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an alarm's event says whoever found it: rule, life, target, counts, sources, and what could not be seen.
+ */
+#include "incident.h"
+
+#include "alarm_event.h"
+#include "alarm_filter.h"
+#include "evidence.h"
+
+static const char *text_or_null(const char *text)
+{
+	return text[0] == '\0' ? NULL : text;
+}
+
+struct alert_target incident_target(const struct summary_key *key)
+{
+	return (struct alert_target){
+		.ip = key->ip,
+		.prefix_bits = key->prefix_bits,
+		.has_port = key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_PAIR,
+		.port = key->port,
+		.is_source = key->kind == SUMMARY_SOURCE,
+		.client = key->client,
+	};
+}
+
+static void fill_ends(struct sensor_event *event, const struct summary_key *key)
+{
+	if (key->kind == SUMMARY_PREFIX || key->kind == SUMMARY_SENSOR)
+		return;
+	event->ends.has_ports = key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_PAIR;
+	event->ends.server_port = key->port;
+	event->ends.client = key->kind == SUMMARY_SOURCE ? key->ip : key->client;
+	if (key->kind != SUMMARY_SOURCE)
+		event->ends.server = key->ip;
+}
+
+static void fill_rule(struct event_alert *alert, const struct detector_run *run)
+{
+	alert->signature_id = run->rule->signature_id;
+	alert->rev = run->rule->rev;
+	alert->signature = run->rule->signature;
+	alert->category = run->rule->category;
+	alert->mitre_technique = text_or_null(run->rule->mitre_technique);
+	alert->mitre_tactic = text_or_null(run->rule->mitre_tactic);
+	alert->detector = run->detector->name;
+}
+
+static void fill_life(struct event_alert *alert, const struct incident_event *about)
+{
+	const struct finding *finding = about->finding;
+
+	alarm_event_life(alert, about->incident->alarm, about->phase, about->time.now_ns);
+	alert->baseline = finding->baseline;
+	alert->confidence = finding->confidence;
+	if (alert->class_name == NULL)
+		alert->class_name = alert->detector;
+	alert->class_score = finding->score;
+	if (about->runner_up != NULL) {
+		alert->runner_up = about->runner_up->detector->name;
+		alert->runner_up_score = about->runner_up_score;
+	}
+}
+
+void incident_event_fill(struct sensor_event *event, const struct incident_event *about)
+{
+	struct event_alert *alert = &event->alert;
+
+	event->time_ns = about->time.now_ns;
+	event->packet_number = about->time.packet_number;
+	fill_ends(event, &about->incident->watch->key);
+	fill_rule(alert, about->incident->present);
+	fill_life(alert, about);
+	evidence_fill(event, about->incident->present->detector, about->scene, &about->incident->past);
+	alarm_event_parameters(alert, about->incident->present->detector,
+			       watch_params(about->incident->watch, about->incident->present));
+	alarm_filter_fill(alert);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One value for a key, from all tables that know something of it.
+ */
+#include "merged_summary.h"
+
+#include <string.h>
+
+static void begin(struct merged_summary *merged)
+{
+	memset(&merged->summary, 0, sizeof(merged->summary));
+	memset(merged->slots, 0, sizeof(merged->slots));
+	merged->summary.slots = merged->slots;
+}
+
+/* Parts that none of them has are left out, as one table alone would. */
+static void add_parts(struct merged_summary *merged, const struct summary *from)
+{
+	struct summary *into = &merged->summary;
+
+	if (from->ages != NULL && into->ages == NULL) {
+		memset(&merged->ages, 0, sizeof(merged->ages));
+		into->ages = &merged->ages;
+	}
+	if (from->held != NULL && into->held == NULL) {
+		memset(&merged->held, 0, sizeof(merged->held));
+		into->held = &merged->held;
+	}
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		if (from->crowds[kind] == NULL || into->crowds[kind] != NULL)
+			continue;
+		memset(&merged->crowds[kind], 0, sizeof(merged->crowds[kind]));
+		into->crowds[kind] = &merged->crowds[kind];
+	}
+	if (from->ports != NULL && into->ports == NULL) {
+		port_use_init(&merged->ports, UINT64_MAX);
+		into->ports = &merged->ports;
+	}
+}
+
+const struct summary *merged_summary_of(struct merged_summary *merged, struct summary_table *const *tables, size_t n,
+					const struct summary_key *key)
+{
+	bool is_known = false;
+
+	if (n == 1) {
+		const struct summary_record *record = summary_table_find(tables[0], key);
+		return record == NULL ? NULL : &record->summary;
+	}
+	begin(merged);
+	/* All parts first: a table without one adds to it what its totals say. */
+	for (size_t i = 0; i < n; i++) {
+		const struct summary_record *record = summary_table_find(tables[i], key);
+		if (record != NULL)
+			add_parts(merged, &record->summary);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct summary_record *record = summary_table_find(tables[i], key);
+		if (record == NULL)
+			continue;
+		is_known = true;
+		summary_merge(&merged->summary, &record->summary);
+	}
+	return is_known ? &merged->summary : NULL;
+}

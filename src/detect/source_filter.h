@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Which clients and senders are worth a record of their own: those that come again. Counts by a hash of the address,
+ * in cells, over the present span of five minutes and the one before. A flood with made-up addresses raises all cells
+ * alike; then only what stands out from the mean is worth a record. Cells are sums, so those of several trackers add
+ * up, and whether an address is admitted does not depend on how connections are spread over trackers.
+ */
+struct source_cell {
+	uint16_t span; /* the span's number, its lowest bits */
+	uint16_t now;
+	uint16_t before;
+	uint16_t open; /* addresses of this cell are admitted, in so many spans */
+};
+
+struct source_filter {
+	struct source_cell *cells;
+	uint32_t mask;
+	uint64_t span;
+	uint64_t total; /* of all cells, this span and the one before */
+	uint64_t total_before;
+	uint32_t *touched; /* cells that may have become worth it since the last look */
+	uint32_t n_touched;
+	uint32_t touched_room;
+	uint32_t offer_at; /* of one tracker, as many as this make a cell a candidate */
+};
+
+/* n_trackers: how many filters are judged together. -1 when memory is short. */
+int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers);
+void source_filter_fini(struct source_filter *filter);
+
+/* Whether addresses with this hash are worth a record now. */
+bool source_filter_is_open(struct source_filter *filter, uint64_t hash, uint64_t now_ns);
+
+/* One attempt or stray of the address with this hash. True: it is worth a record. */
+bool source_filter_count(struct source_filter *filter, uint64_t hash, uint64_t now_ns);
+
+/*
+ * Once a tick: opens the cells that stand out over all n filters together, in each of them. All filters have the same
+ * number of cells.
+ */
+void source_filter_judge(struct source_filter **filters, size_t n, uint64_t now_ns);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is summarised together.
+ */
+#include "summary_table.h"
+
+#include <string.h>
+
+enum { PREFIX_BITS_IPV4 = 24, PREFIX_BITS_IPV6 = 64 };
+
+struct summary_key summary_key_service(const struct ip_addr *ip, uint16_t port)
+{
+	return (struct summary_key){ .kind = SUMMARY_SERVICE, .ip = *ip, .port = port };
+}
+
+struct summary_key summary_key_host(const struct ip_addr *ip)
+{
+	return (struct summary_key){ .kind = SUMMARY_HOST, .ip = *ip };
+}
+
+struct summary_key summary_key_prefix(const struct ip_addr *ip)
+{
+	struct summary_key key = { .kind = SUMMARY_PREFIX, .ip = *ip };
+
+	key.prefix_bits = ip->version == 4 ? PREFIX_BITS_IPV4 : PREFIX_BITS_IPV6;
+	memset(key.ip.bytes + key.prefix_bits / 8, 0, sizeof(key.ip.bytes) - key.prefix_bits / 8);
+	return key;
+}
+
+struct summary_key summary_key_source(const struct ip_addr *ip)
+{
+	return (struct summary_key){ .kind = SUMMARY_SOURCE, .ip = *ip };
+}
+
+struct summary_key summary_key_pair(const struct flow_signal *signal)
+{
+	return (struct summary_key){
+		.kind = SUMMARY_PAIR,
+		.ip = signal->server,
+		.client = signal->client,
+		.port = signal->server_port,
+	};
+}
+
+struct summary_key summary_key_sensor(void)
+{
+	return (struct summary_key){ .kind = SUMMARY_SENSOR };
+}

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the signals of one tracker to its summaries: which keys a signal counts for, and which keys are remembered
+ * (design 1.5).
+ */
+#include "summary_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "block_pool.h"
+#include "port_use.h"
+#include "summary_count.h"
+
+/* Parts of targets that were asked in more than one slot of time. */
+struct target_parts {
+	struct summary_slot slots[SUMMARY_SLOTS];
+	struct summary_ages ages; /* SERVICE only: the last member, which others leave out */
+};
+
+struct source_record {
+	struct summary_record record;
+	struct summary_ages ages;
+};
+
+/* The records of one kind. */
+struct kind_table {
+	struct summary_table *table;
+	struct bounded_table *entries;
+	struct block_pool parts; /* SERVICE, HOST, PREFIX: struct target_parts */
+};
+
+enum { MAX_CANDIDATES = 4096, MIN_CANDIDATES = 64 };
+
+struct summary_table {
+	struct siphash_key secret;
+	unsigned n_tables;
+	uint64_t evicted;
+	struct kind_table kinds[SUMMARY_SENSOR];
+	struct block_pool crowds; /* struct summary_crowds */
+	struct block_pool helds;  /* struct summary_held */
+	struct block_pool ports;  /* struct port_use */
+	struct source_filter filter;
+	struct summary_record *last_service;
+	struct summary_record **candidates;
+	size_t n_candidates;
+	size_t candidates_room;
+	struct summary_record sensor;
+	struct summary_slot sensor_slots[SUMMARY_SLOTS];
+};
+
+/* What each part gets of the memory, in 64ths. */
+static const unsigned record_share[SUMMARY_SENSOR] = {
+	[SUMMARY_SERVICE] = 6, [SUMMARY_HOST] = 5, [SUMMARY_PREFIX] = 3, [SUMMARY_SOURCE] = 8, [SUMMARY_PAIR] = 3,
+};
+static const unsigned parts_share[SUMMARY_SENSOR] = {
+	[SUMMARY_SERVICE] = 6,
+	[SUMMARY_HOST] = 5,
+	[SUMMARY_PREFIX] = 3,
+};
+enum { CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 10, FILTER_SHARE = 1, SHARES = 64 };
+
+/* --- what is given up --- */
+
+static void give_back_crowds(struct summary_table *table, struct summary *summary)
+{
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		if (summary->crowds[kind] != NULL)
+			block_pool_give_back(&table->crowds, summary->crowds[kind]);
+		summary->crowds[kind] = NULL;
+	}
+}
+
+static void give_back_parts(struct kind_table *kind, struct summary_record *record)
+{
+	struct summary *summary = &record->summary;
+
+	give_back_crowds(kind->table, summary);
+	if (summary->held != NULL)
+		block_pool_give_back(&kind->table->helds, summary->held);
+	if (record->key.kind <= SUMMARY_PREFIX) {
+		if (summary->slots != NULL)
+			block_pool_give_back(&kind->parts, summary->slots);
+		summary->ages = NULL;
+	}
+	if (summary->ports != NULL)
+		block_pool_give_back(&kind->table->ports, summary->ports);
+	summary->held = NULL;
+	summary->slots = NULL;
+	summary->ports = NULL;
+}
+
+static void forget_record(void *context, void *entry)
+{
+	struct kind_table *kind = context;
+	struct summary_record *record = entry;
+
+	kind->table->evicted++;
+	if (record->candidate != 0)
+		kind->table->candidates[record->candidate - 1] = NULL;
+	give_back_parts(kind, record);
+}
+
+/* --- life cycle --- */
+
+static size_t record_bytes(enum summary_kind kind)
+{
+	return kind == SUMMARY_SOURCE ? sizeof(struct source_record) : sizeof(struct summary_record);
+}
+
+static int create_kind(struct summary_table *table, enum summary_kind which, size_t share_bytes)
+{
+	struct kind_table *kind = &table->kinds[which];
+	size_t part_bytes =
+		which == SUMMARY_SERVICE ? sizeof(struct target_parts) : offsetof(struct target_parts, ages);
+
+	kind->table = table;
+	kind->entries = bounded_table_create(record_bytes(which), sizeof(struct summary_key),
+					     record_share[which] * share_bytes, forget_record, kind);
+	return kind->entries == NULL ? -1 : block_pool_init(&kind->parts, part_bytes, parts_share[which] * share_bytes);
+}
+
+static int create_parts(struct summary_table *table, const struct summary_table_config *config)
+{
+	size_t candidates = config->memory_bytes / 4096;
+	size_t own_bytes;
+
+	candidates = candidates < MIN_CANDIDATES ? MIN_CANDIDATES : candidates;
+	table->candidates_room = candidates > MAX_CANDIDATES ? MAX_CANDIDATES : candidates;
+	own_bytes = sizeof(*table) + table->candidates_room * sizeof(*table->candidates);
+	size_t share_bytes = config->memory_bytes > own_bytes ? (config->memory_bytes - own_bytes) / SHARES : 0;
+	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
+	if (table->candidates == NULL)
+		return -1;
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		if (create_kind(table, (enum summary_kind)kind, share_bytes) != 0)
+			return -1;
+	if (block_pool_init(&table->crowds, sizeof(struct summary_crowds), CROWDS_SHARE * share_bytes) != 0 ||
+	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
+	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
+		return -1;
+	return source_filter_init(&table->filter, FILTER_SHARE * share_bytes, config->n_tables);
+}
+
+struct summary_table *summary_table_create(const struct summary_table_config *config, struct error *error)
+{
+	struct summary_table *table = calloc(1, sizeof(*table));
+
+	if (table == NULL || create_parts(table, config) != 0) {
+		summary_table_destroy(table);
+		error_set(error, "no memory for what detectors remember (%zu bytes)", config->memory_bytes);
+		return NULL;
+	}
+	table->secret = config->secret;
+	table->n_tables = config->n_tables;
+	table->sensor.key = summary_key_sensor();
+	table->sensor.summary.slots = table->sensor_slots;
+	return table;
+}
+
+void summary_table_destroy(struct summary_table *table)
+{
+	if (table == NULL)
+		return;
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
+		bounded_table_destroy(table->kinds[kind].entries);
+		block_pool_fini(&table->kinds[kind].parts);
+	}
+	block_pool_fini(&table->crowds);
+	block_pool_fini(&table->helds);
+	block_pool_fini(&table->ports);
+	source_filter_fini(&table->filter);
+	free(table->candidates);
+	free(table);
+}
+
+/* --- records --- */
+
+static uint64_t hash_of(const struct summary_table *table, const struct summary_key *key)
+{
+	return siphash13(&table->secret, key, sizeof(*key));
+}
+
+struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key)
+{
+	if (key->kind == SUMMARY_SENSOR)
+		return &table->sensor;
+	return bounded_table_find(table->kinds[key->kind].entries, hash_of(table, key), key);
+}
+
+static struct summary_record *find_or_create(struct summary_table *table, const struct summary_key *key, bool create)
+{
+	struct kind_table *kind = &table->kinds[key->kind];
+	uint64_t hash = hash_of(table, key);
+	struct summary_record *record = bounded_table_find(kind->entries, hash, key);
+
+	if (record != NULL || !create)
+		return record;
+	record = bounded_table_insert(kind->entries, hash, key);
+	if (record == NULL)
+		return NULL;
+	if (key->kind == SUMMARY_SOURCE)
+		record->summary.ages = &((struct source_record *)(void *)record)->ages;
+	return record;
+}
+
+static bool holds_something(const struct summary *summary)
+{
+	const uint64_t *totals = summary->totals;
+
+	return totals[SUMMARY_COMPLETED] > 0 || summary_half_open(summary) > 0 ||
+	       totals[SUMMARY_STALLED] > totals[SUMMARY_STALLED_OVER];
+}
+
+/*
+ * Whoever was asked once, or in one moment, goes first. Those that have parts are worth more, so that parts can be had
+ * from them.
+ */
+static enum bounded_keep worth(const struct summary_record *record)
+{
+	const struct summary *summary = &record->summary;
+
+	if (record->attention > ATTENTION_NONE)
+		return KEEP_PINNED;
+	switch (record->key.kind) {
+	case SUMMARY_SOURCE:
+		return summary->totals[SUMMARY_COMPLETED] > 0 ? KEEP_LONGER : KEEP_LEAST;
+	case SUMMARY_PAIR:
+		return summary->totals[SUMMARY_TIME_WAIT] > summary->totals[SUMMARY_TIME_WAIT_OVER] ? KEEP_LONGER
+												    : KEEP_LEAST;
+	default:
+		if (summary->slots == NULL)
+			return KEEP_LEAST;
+		return holds_something(summary) ? KEEP_LAST : KEEP_LONGER;
+	}
+}
+
+/* It counts nothing any more, and begins anew. */
+static void reset_record(struct kind_table *kind, struct summary_record *record)
+{
+	kind->table->evicted++;
+	give_back_parts(kind, record);
+	memset(&record->summary, 0, sizeof(record->summary));
+	bounded_table_touch(kind->entries, record, KEEP_LEAST);
+}
+
+static struct target_parts *take_parts(struct kind_table *kind)
+{
+	struct target_parts *parts = block_pool_take(&kind->parts);
+
+	for (int keep = KEEP_LONGER; parts == NULL && keep < KEEP_PINNED; keep++) {
+		struct summary_record *oldest = bounded_table_oldest(kind->entries, (enum bounded_keep)keep);
+		if (oldest == NULL)
+			continue;
+		reset_record(kind, oldest);
+		parts = block_pool_take(&kind->parts);
+	}
+	return parts;
+}
+
+/* Its connections begin in more than one slot of time. False: there is no room, it counts nothing. */
+static bool begin_parts(struct kind_table *kind, struct summary_record *record)
+{
+	struct target_parts *parts = take_parts(kind);
+
+	if (parts == NULL) {
+		reset_record(kind, record);
+		return false;
+	}
+	summary_begin_slots(&record->summary, parts->slots);
+	if (record->key.kind == SUMMARY_SERVICE)
+		summary_begin_ages(&record->summary, &parts->ages);
+	return true;
+}
+
+/* --- attention --- */
+
+static void offer(struct summary_table *table, struct summary_record *record)
+{
+	if (record->candidate != 0 || table->n_candidates == table->candidates_room)
+		return;
+	table->candidates[table->n_candidates++] = record;
+	record->candidate = (uint32_t)table->n_candidates;
+}
+
+size_t summary_table_candidates(const struct summary_table *table, struct summary_record *const **candidates)
+{
+	*candidates = table->candidates;
+	return table->n_candidates;
+}
+
+void summary_table_forget_candidates(struct summary_table *table)
+{
+	for (size_t i = 0; i < table->n_candidates; i++)
+		if (table->candidates[i] != NULL)
+			table->candidates[i]->candidate = 0;
+	table->n_candidates = 0;
+}
+
+/* How a pair uses its ports is followed from now on, or no longer. */
+static void attend_ports(struct summary_table *table, struct summary *summary, enum summary_attention attention,
+			 uint64_t now_ns)
+{
+	if (attention == ATTENTION_NONE && summary->ports != NULL) {
+		block_pool_give_back(&table->ports, summary->ports);
+		summary->ports = NULL;
+	} else if (attention != ATTENTION_NONE && summary->ports == NULL) {
+		summary->ports = block_pool_take(&table->ports);
+		if (summary->ports != NULL)
+			port_use_init(summary->ports, now_ns);
+	}
+}
+
+struct summary_record *summary_table_attend(struct summary_table *table, const struct summary_key *key,
+					    enum summary_attention attention, uint64_t now_ns)
+{
+	struct summary_record *record;
+
+	if (key->kind == SUMMARY_SENSOR) {
+		table->sensor.attention = (uint8_t)attention;
+		return &table->sensor;
+	}
+	record = find_or_create(table, key, attention > ATTENTION_NONE);
+	if (record == NULL)
+		return NULL;
+	record->attention = (uint8_t)attention;
+	if (attention < ATTENTION_CROWDS)
+		give_back_crowds(table, &record->summary);
+	if (key->kind == SUMMARY_PAIR)
+		attend_ports(table, &record->summary, attention, now_ns);
+	bounded_table_touch(table->kinds[key->kind].entries, record, worth(record));
+	return record;
+}
+
+void summary_table_set_alarmed(struct summary_table *table, const struct summary_key *key, bool is_alarmed)
+{
+	struct summary_record *record = summary_table_find(table, key);
+
+	if (record != NULL)
+		record->is_alarmed = is_alarmed;
+}
+
+/* --- signals --- */
+
+static bool has_crowd(enum summary_kind key_kind, enum summary_crowd_kind crowd)
+{
+	return key_kind != SUMMARY_PAIR && (key_kind != SUMMARY_SENSOR || crowd == CROWD_STRAY);
+}
+
+static void count_crowd(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	enum summary_kind kind = (enum summary_kind)record->key.kind;
+	enum summary_crowd_kind which = summary_crowd_of(kind, signal);
+
+	if (which == SUMMARY_CROWDS || !has_crowd(kind, which))
+		return;
+	struct summary_crowds **crowds = &record->summary.crowds[which];
+	if (*crowds == NULL)
+		*crowds = block_pool_take(&table->crowds);
+	struct summary_crowd *crowd = *crowds == NULL ? NULL : summary_crowd_at(*crowds, signal->now_ns);
+	if (crowd == NULL)
+		return;
+	const struct summary_hashes hashes = summary_hashes_of(signal);
+	summary_crowd_add(crowd, kind, signal, &hashes);
+}
+
+static bool creates_targets(const struct flow_signal *signal)
+{
+	return signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_STRAY || signal->kind == SIGNAL_JOINED;
+}
+
+/* A connection that began before the record was counted in one that is forgotten: all or nothing of it counts. */
+static bool may_count(struct summary_record *record, const struct flow_signal *signal)
+{
+	struct summary *summary = &record->summary;
+
+	if (summary->since_ns != 0)
+		return signal->since_ns >= summary->since_ns;
+	bool is_first = record->key.kind == SUMMARY_PAIR ? signal->kind == SIGNAL_COMPLETED : creates_targets(signal);
+	if (!is_first)
+		return false;
+	summary->since_ns = signal->since_ns;
+	return true;
+}
+
+static void count_target(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[record->key.kind];
+	struct summary *summary = &record->summary;
+
+	if (!may_count(record, signal))
+		return;
+	if (summary->slots == NULL && signal->since_ns / SUMMARY_SLOT_NS != summary->since_ns / SUMMARY_SLOT_NS &&
+	    !begin_parts(kind, record))
+		return;
+	if (signal->kind == SIGNAL_SYNACK_REPEATED && signal->held_until_ns != 0 && summary->held == NULL &&
+	    record->key.kind == SUMMARY_SERVICE)
+		summary->held = block_pool_take(&table->helds);
+	summary_count_signal(summary, (enum summary_kind)record->key.kind, signal);
+	if (record->attention == ATTENTION_CROWDS)
+		count_crowd(table, record, signal);
+	else if (record->attention == ATTENTION_NONE &&
+		 summary_may_deserve(summary, (enum summary_kind)record->key.kind, signal->now_ns, table->n_tables))
+		offer(table, record);
+	bounded_table_touch(kind->entries, record, worth(record));
+}
+
+static struct summary_record *service_of(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record *last = table->last_service;
+
+	if (last != NULL && last->key.port == signal->server_port && ip_addr_equal(&last->key.ip, &signal->server))
+		return last;
+	const struct summary_key key = summary_key_service(&signal->server, signal->server_port);
+	/* A stray segment to any port is no sign of a service. */
+	last = find_or_create(table, &key, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
+	if (last != NULL)
+		table->last_service = last;
+	return last;
+}
+
+/* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
+static struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
+				      const struct flow_signal *signal)
+{
+	if (service != NULL && service->host != NULL && ip_addr_equal(&service->host->key.ip, &signal->server))
+		return service->host;
+	const struct summary_key key = summary_key_host(&signal->server);
+	struct summary_record *host = find_or_create(table, &key, creates_targets(signal));
+	if (service != NULL)
+		service->host = host;
+	return host;
+}
+
+static struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
+					const struct flow_signal *signal)
+{
+	const struct summary_key key = summary_key_prefix(&signal->server);
+
+	if (service != NULL && service->prefix != NULL && ip_addr_equal(&service->prefix->key.ip, &key.ip))
+		return service->prefix;
+	struct summary_record *prefix = find_or_create(table, &key, creates_targets(signal));
+	if (service != NULL)
+		service->prefix = prefix;
+	return prefix;
+}
+
+/*
+ * Signals that say nothing but that an attempt failed, of a source that hardly stands out: not worth looking for its
+ * record.
+ */
+static bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
+{
+	*create = false;
+	switch ((int)signal->kind) {
+	case SIGNAL_ATTEMPT:
+	case SIGNAL_STRAY:
+		*create = source_filter_count(&table->filter, summary_address_hash(&signal->client), signal->now_ns);
+		return *create;
+	case SIGNAL_UNANSWERED:
+	case SIGNAL_STILL_HALF_OPEN:
+	case SIGNAL_REFUSED:
+	case SIGNAL_UNREACHABLE:
+	case SIGNAL_SYN_REPEATED:
+	case SIGNAL_SYNACK_REPEATED:
+		return source_filter_is_open(&table->filter, summary_address_hash(&signal->client), signal->now_ns);
+	default:
+		return true;
+	}
+}
+
+static void count_source(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[SUMMARY_SOURCE];
+	bool create;
+
+	if (!concerns_source(table, signal, &create))
+		return;
+	const struct summary_key key = summary_key_source(&signal->client);
+	struct summary_record *record = find_or_create(table, &key, create);
+	if (record == NULL || !may_count(record, signal))
+		return;
+	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
+	if (record->attention == ATTENTION_CROWDS)
+		count_crowd(table, record, signal);
+	else if (record->attention == ATTENTION_NONE &&
+		 summary_may_deserve(&record->summary, SUMMARY_SOURCE, signal->now_ns, table->n_tables))
+		offer(table, record);
+	bounded_table_touch(kind->entries, record, worth(record));
+}
+
+static bool concerns_pair(const struct flow_signal *signal)
+{
+	switch ((int)signal->kind) {
+	case SIGNAL_COMPLETED:
+	case SIGNAL_TIME_WAIT:
+	case SIGNAL_TIME_WAIT_OVER:
+	case SIGNAL_SERVER_TIME_WAIT:
+	case SIGNAL_SERVER_TIME_WAIT_OVER:
+		return true;
+	case SIGNAL_CLOSED:
+		return signal->completed;
+	default:
+		return false;
+	}
+}
+
+static void count_pair(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
+
+	if (!concerns_pair(signal))
+		return;
+	const struct summary_key key = summary_key_pair(signal);
+	struct summary_record *record = find_or_create(table, &key, signal->kind == SIGNAL_COMPLETED);
+	if (record == NULL || !may_count(record, signal))
+		return;
+	summary_count_signal(&record->summary, SUMMARY_PAIR, signal);
+	if (signal->kind == SIGNAL_COMPLETED)
+		summary_count_recent(&record->summary, 1, 0, signal->now_ns);
+	if (record->summary.ports != NULL)
+		port_use_signal(record->summary.ports, signal);
+	if (record->attention == ATTENTION_NONE &&
+	    summary_may_deserve(&record->summary, SUMMARY_PAIR, signal->now_ns, table->n_tables))
+		offer(table, record);
+	bounded_table_touch(kind->entries, record, worth(record));
+}
+
+bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record *service = service_of(table, signal);
+	struct summary_record *host = host_of(table, service, signal);
+	struct summary_record *prefix = prefix_of(table, service, signal);
+
+	if (service != NULL)
+		count_target(table, service, signal);
+	if (host != NULL)
+		count_target(table, host, signal);
+	if (prefix != NULL)
+		count_target(table, prefix, signal);
+	count_source(table, signal);
+	count_pair(table, signal);
+	if (table->sensor.summary.since_ns == 0)
+		table->sensor.summary.since_ns = signal->since_ns;
+	summary_count_signal(&table->sensor.summary, SUMMARY_SENSOR, signal);
+	if (table->sensor.attention == ATTENTION_CROWDS)
+		count_crowd(table, &table->sensor, signal);
+	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
+}
+
+struct source_filter *summary_table_filter(struct summary_table *table)
+{
+	return &table->filter;
+}
+
+uint64_t summary_table_evicted(const struct summary_table *table)
+{
+	return table->evicted;
+}
+
+size_t summary_table_capacity(const struct summary_table *table, enum summary_kind kind)
+{
+	return bounded_table_capacity(table->kinds[kind].entries);
+}

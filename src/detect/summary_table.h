@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/error.h"
+#include "tcpwitness/base/siphash.h"
+#include "tcpwitness/detect/flow_signal.h"
+
+#include "bounded_table.h"
+#include "source_filter.h"
+#include "summary.h"
+
+/*
+ * The summaries of one tracker, or what a remote sensor told of its own: a bounded number for each kind of key. What
+ * is remembered is decided here; which keys deserve attention is decided over all tables together (watch.h), so that
+ * it does not depend on how connections are spread over trackers. Owned by the engine.
+ */
+struct summary_table;
+
+struct summary_table_config {
+	size_t memory_bytes;
+	struct siphash_key secret;
+	unsigned n_tables; /* that are judged together, at least 1 */
+};
+
+/* How much is remembered of a key, beside its totals and slots. */
+enum summary_attention {
+	ATTENTION_NONE = 0, /* may be forgotten */
+	ATTENTION_KEPT,     /* is kept */
+	ATTENTION_CROWDS,   /* and who takes part */
+};
+
+struct summary_record {
+	struct bounded_entry entry;
+	struct summary_key key;
+	uint8_t attention;           /* enum summary_attention */
+	bool is_alarmed;             /* an alarm about it is open */
+	uint32_t candidate;          /* place among the candidates plus one; 0 = none */
+	uint64_t server_hash;        /* SERVICE: summary_address_hash of its address; 0 = not known yet */
+	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
+	struct summary_record *prefix;
+	struct summary summary;
+};
+
+struct summary_table *summary_table_create(const struct summary_table_config *config, struct error *error);
+void summary_table_destroy(struct summary_table *table);
+
+/* Counts the signal wherever it belongs. True: an alarm about the connection's service or host is open. */
+bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
+
+/* Null: nothing is known. */
+struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key);
+
+/*
+ * From now_ns on so much is kept of the key, which need not be known yet. Null: there is no room (ATTENTION_NONE: it
+ * is not known).
+ */
+struct summary_record *summary_table_attend(struct summary_table *table, const struct summary_key *key,
+					    enum summary_attention attention, uint64_t now_ns);
+
+/* An alarm about the key is open or not, for the answers of summary_table_signal. */
+void summary_table_set_alarmed(struct summary_table *table, const struct summary_key *key, bool is_alarmed);
+
+/*
+ * Keys that may deserve attention and have none: those that changed since the last look. Null entries are to be left
+ * out. They are to be looked at, then forgotten.
+ */
+size_t summary_table_candidates(const struct summary_table *table, struct summary_record *const **candidates);
+void summary_table_forget_candidates(struct summary_table *table);
+
+/* Whether what is known of a key, over all tables, deserves attention at now_ns, and how much. */
+enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns);
+
+/* Whether it may, given what one of n_tables knows: if over all of them it does, then by one at least it may. */
+bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables);
+
+struct source_filter *summary_table_filter(struct summary_table *table);
+uint64_t summary_table_evicted(const struct summary_table *table);
+size_t summary_table_capacity(const struct summary_table *table, enum summary_kind kind);
+
+/* The key of what is around: the host or the prefix of a server. */
+struct summary_key summary_key_service(const struct ip_addr *ip, uint16_t port);
+struct summary_key summary_key_host(const struct ip_addr *ip);
+struct summary_key summary_key_prefix(const struct ip_addr *ip);
+struct summary_key summary_key_source(const struct ip_addr *ip);
+struct summary_key summary_key_pair(const struct flow_signal *signal);
+struct summary_key summary_key_sensor(void);

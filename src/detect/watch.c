@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which keys are judged, and what is kept of each between two looks.
+ */
+#include "watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What each kind gets of the memory for watches, in 64ths. */
+static const unsigned kind_share[SUMMARY_SENSOR] = {
+	[SUMMARY_SERVICE] = 18, [SUMMARY_HOST] = 10, [SUMMARY_PREFIX] = 5, [SUMMARY_SOURCE] = 10, [SUMMARY_PAIR] = 7,
+};
+enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 12, SHARES = 64 };
+
+/* So many of the keys with what was learned of them are hot at most, in eighths. */
+enum { HOT_EIGHTHS = 6 };
+
+/* Where each detector's state and parameters are, in the watches of a kind. Returns the bytes of a watch. */
+static size_t lay_out(struct watch_set *set, int kind)
+{
+	size_t bytes = sizeof(struct watch);
+
+	for (size_t i = 0; i < set->n_runs; i++) {
+		struct detector_run *run = &set->runs[i];
+		if (run->detector->find == NULL || ((run->detector->kinds >> kind) & 1) == 0)
+			continue;
+		run->params_offset[kind] = bytes;
+		bytes += sizeof(void *);
+		run->state_offset[kind] = bytes;
+		bytes += (run->detector->target_bytes + 7) / 8 * 8;
+	}
+	return bytes;
+}
+
+static const void **params_of(struct watch *watch, const struct detector_run *run)
+{
+	return (const void **)(void *)((char *)watch + run->params_offset[watch->key.kind]);
+}
+
+static void look_up_params(struct watch_set *set, struct watch *watch)
+{
+	const struct rule_subject subject = watch_subject(&watch->key);
+
+	for (size_t i = 0; i < set->n_runs; i++)
+		if (set->runs[i].params_offset[watch->key.kind] != 0)
+			*params_of(watch, &set->runs[i]) = rule_params_for(set->runs[i].rule, &subject);
+}
+
+int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_runs, size_t memory_bytes,
+		   const struct siphash_key *secret)
+{
+	*set = (struct watch_set){ .secret = *secret, .runs = runs, .n_runs = n_runs };
+
+	size_t sensor_bytes = lay_out(set, SUMMARY_SENSOR);
+	size_t share_bytes = memory_bytes > sensor_bytes ? (memory_bytes - sensor_bytes) / SHARES : 0;
+	for (int i = 0; i < SUMMARY_SENSOR; i++) {
+		struct watch_kind *kind = &set->kinds[i];
+		kind->entries = bounded_table_create(lay_out(set, i), sizeof(struct summary_key),
+						     kind_share[i] * share_bytes, NULL, NULL);
+		if (kind->entries == NULL)
+			return -1;
+		kind->max_hot = bounded_table_capacity(kind->entries) * HOT_EIGHTHS / 8;
+		if (kind->max_hot == 0)
+			kind->max_hot = 1;
+	}
+	set->sensor = calloc(1, sensor_bytes);
+	if (set->sensor == NULL)
+		return -1;
+	set->sensor->key = summary_key_sensor();
+	look_up_params(set, set->sensor);
+	if (block_pool_init(&set->troubles, sizeof(struct trouble), TROUBLES_SHARE * share_bytes) != 0)
+		return -1;
+	return block_pool_init(&set->crowds, sizeof(struct summary_crowd), CROWDS_SHARE * share_bytes);
+}
+
+void watch_set_fini(struct watch_set *set)
+{
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		bounded_table_destroy(set->kinds[kind].entries);
+	free(set->sensor);
+	block_pool_fini(&set->troubles);
+	block_pool_fini(&set->crowds);
+}
+
+struct watch *watch_find(struct watch_set *set, const struct summary_key *key)
+{
+	if (key->kind == SUMMARY_SENSOR)
+		return set->sensor;
+	return bounded_table_find(set->kinds[key->kind].entries, siphash13(&set->secret, key, sizeof(*key)), key);
+}
+
+struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns)
+{
+	struct watch_kind *kind = &set->kinds[key->kind];
+	uint64_t hash = siphash13(&set->secret, key, sizeof(*key));
+	struct watch *watch = bounded_table_find(kind->entries, hash, key);
+
+	if (kind->n_hot >= kind->max_hot)
+		return NULL;
+	if (watch == NULL) {
+		watch = bounded_table_insert(kind->entries, hash, key);
+		if (watch == NULL)
+			return NULL;
+		look_up_params(set, watch);
+	}
+	watch->is_hot = true;
+	watch->deserved_ns = now_ns;
+	watch->next_hot = NULL;
+	watch->previous_hot = kind->last_hot;
+	if (kind->last_hot != NULL)
+		kind->last_hot->next_hot = watch;
+	else
+		kind->first_hot = watch;
+	kind->last_hot = watch;
+	kind->n_hot++;
+	bounded_table_touch(kind->entries, watch, KEEP_PINNED);
+	return watch;
+}
+
+void watch_end(struct watch_set *set, struct watch *watch)
+{
+	struct watch_kind *kind = &set->kinds[watch->key.kind];
+
+	watch_end_trouble(set, watch);
+	if (watch->next_hot != NULL)
+		watch->next_hot->previous_hot = watch->previous_hot;
+	else
+		kind->last_hot = watch->previous_hot;
+	if (watch->previous_hot != NULL)
+		watch->previous_hot->next_hot = watch->next_hot;
+	else
+		kind->first_hot = watch->next_hot;
+	kind->n_hot--;
+	watch->is_hot = false;
+	watch->attention = ATTENTION_NONE;
+	watch->record = NULL;
+	watch->suspicious = 0;
+	watch->suppressed = 0;
+	bounded_table_touch(kind->entries, watch, KEEP_LONGER);
+}
+
+struct watch *watch_first(struct watch_set *set, enum summary_kind kind)
+{
+	return kind == SUMMARY_SENSOR ? set->sensor : set->kinds[kind].first_hot;
+}
+
+void *watch_state(struct watch *watch, const struct detector_run *run)
+{
+	return (char *)watch + run->state_offset[watch->key.kind];
+}
+
+const void *watch_params(const struct watch *watch, const struct detector_run *run)
+{
+	return *(const void *const *)(const void *)((const char *)watch + run->params_offset[watch->key.kind]);
+}
+
+struct rule_subject watch_subject(const struct summary_key *key)
+{
+	struct rule_subject subject = { .target = key->ip, .target_bits = key->prefix_bits, .source = key->client };
+
+	if (key->kind == SUMMARY_SOURCE) {
+		subject.source = key->ip;
+		memset(&subject.target, 0, sizeof(subject.target));
+	}
+	subject.has_port = key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_PAIR;
+	subject.port = key->port;
+	return subject;
+}
+
+/* --- trouble --- */
+
+struct trouble *watch_begin_trouble(struct watch_set *set, struct watch *watch, const struct summary *summary,
+				    uint64_t began_ns, uint64_t now_ns)
+{
+	struct trouble *trouble = watch->trouble;
+	uint64_t recent[SUMMARY_COHORT_COUNTERS];
+	uint64_t span = now_ns / SUMMARY_SPAN_NS;
+
+	if (trouble != NULL)
+		return trouble;
+	trouble = block_pool_take(&set->troubles);
+	watch->trouble = trouble;
+	if (trouble == NULL)
+		return NULL;
+	summary_sum(summary, began_ns / SUMMARY_SLOT_NS, UINT64_MAX, recent);
+	memcpy(trouble->totals_before, summary->totals, sizeof(trouble->totals_before));
+	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
+		trouble->totals_before[k] -=
+			recent[k] < trouble->totals_before[k] ? recent[k] : trouble->totals_before[k];
+	/* Crowds of the span before count if it began then. */
+	trouble->closed_span = began_ns / SUMMARY_SPAN_NS < span && span >= 2 ? span - 2 : span - 1;
+	return trouble;
+}
+
+void watch_end_trouble(struct watch_set *set, struct watch *watch)
+{
+	struct trouble *trouble = watch->trouble;
+
+	if (trouble == NULL)
+		return;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
+		if (trouble->crowds[kind] != NULL)
+			block_pool_give_back(&set->crowds, trouble->crowds[kind]);
+	block_pool_give_back(&set->troubles, trouble);
+	watch->trouble = NULL;
+}
+
+/* Takes in the span that is over, if it was not. */
+static void close_span(struct watch_set *set, struct trouble *trouble, const struct summary *summary, int kind,
+		       uint64_t now_ns)
+{
+	const struct summary_crowd *over = summary_crowd_before(summary, (enum summary_crowd_kind)kind, now_ns);
+
+	if (over == NULL || over->span <= trouble->closed_span)
+		return;
+	if (trouble->crowds[kind] == NULL)
+		trouble->crowds[kind] = block_pool_take(&set->crowds);
+	if (trouble->crowds[kind] != NULL)
+		summary_crowd_union(trouble->crowds[kind], over);
+}
+
+void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct summary *summary, uint64_t now_ns,
+		       struct summary_crowd views[static SUMMARY_CROWDS],
+		       const struct summary_crowd *crowd[static SUMMARY_CROWDS])
+{
+	struct trouble *trouble = watch->trouble;
+
+	memset(crowd, 0, SUMMARY_CROWDS * sizeof(*crowd));
+	if (trouble == NULL)
+		return;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		const struct summary_crowd *now = summary_crowd_now(summary, (enum summary_crowd_kind)kind, now_ns);
+		close_span(set, trouble, summary, kind, now_ns);
+		const struct summary_crowd *past = trouble->crowds[kind];
+		if (past != NULL && now != NULL) {
+			views[kind] = *past;
+			summary_crowd_union(&views[kind], now);
+			crowd[kind] = &views[kind];
+		} else {
+			crowd[kind] = past != NULL ? past : now;
+		}
+	}
+	trouble->closed_span = now_ns / SUMMARY_SPAN_NS - 1;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/base/siphash.h"
+#include "tcpwitness/detect/detector.h"
+#include "tcpwitness/detect/ruleset.h"
+
+#include "block_pool.h"
+#include "bounded_table.h"
+#include "summary.h"
+#include "summary_table.h"
+
+/*
+ * The keys that are judged, and what the detectors keep of each. A key that deserves attention is hot: it is judged
+ * once a tick, in the order in which keys became hot. Afterwards what detectors learned of it is kept as long as there
+ * is room.
+ */
+
+/* One enabled detector. */
+struct detector_run {
+	const struct detector *detector;
+	const struct rule *rule;
+	uint8_t slot;                       /* of incidents: detectors of one group share it */
+	size_t state_offset[SUMMARY_KINDS]; /* in struct watch, for the kinds that it judges */
+	size_t params_offset[SUMMARY_KINDS];
+};
+
+/* One slot for each group, and one for each detector whose alarms are its own. */
+enum { MAX_DETECTORS = 24, MAX_SLOTS = INCIDENT_OWN + MAX_DETECTORS };
+_Static_assert(MAX_SLOTS <= 32, "slots are bits of a word");
+
+struct incident;
+
+/* What is remembered of trouble with a key while it lasts. */
+struct trouble {
+	uint64_t totals_before[SUMMARY_COUNTERS]; /* when it began */
+	uint64_t suspicious_ns;                   /* last time at which a detector found something suspicious */
+	uint64_t closed_span;                     /* crowds up to this span have been taken in */
+	struct summary_crowd *crowds[SUMMARY_CROWDS];
+};
+
+struct watch {
+	struct bounded_entry entry;
+	struct summary_key key;
+	bool is_hot;
+	bool is_alarmed;      /* the tables know that an alarm about it is open */
+	uint8_t attention;    /* enum summary_attention */
+	uint32_t suspicious;  /* slots: at the last tick something was not to be learned from */
+	uint32_t suppressed;  /* slots: an alarm was due and could not be raised */
+	uint64_t deserved_ns; /* last time at which it deserved attention */
+	uint64_t crowded_ns;  /* last time at which it deserved that much */
+	struct watch *next_hot;
+	struct watch *previous_hot;
+	struct incident *incidents;    /* open ones about it */
+	struct trouble *trouble;       /* null = none */
+	struct summary_record *record; /* of the only table; null with several */
+};
+
+struct watch_kind {
+	struct bounded_table *entries;
+	struct watch *first_hot;
+	struct watch *last_hot;
+	size_t n_hot;
+	size_t max_hot;
+};
+
+struct watch_set {
+	struct siphash_key secret;
+	struct detector_run *runs;
+	size_t n_runs;
+	struct watch_kind kinds[SUMMARY_SENSOR];
+	struct watch *sensor;
+	struct block_pool troubles;
+	struct block_pool crowds; /* struct summary_crowd, of troubles */
+};
+
+/* runs: borrowed; their offsets are filled. -1 when memory is short. */
+int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_runs, size_t memory_bytes,
+		   const struct siphash_key *secret);
+void watch_set_fini(struct watch_set *set);
+
+struct watch *watch_find(struct watch_set *set, const struct summary_key *key);
+
+/* The key is hot from now on. Null when there is no room. It must not be hot. */
+struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns);
+void watch_end(struct watch_set *set, struct watch *watch);
+
+/* The next hot one of the kind: null begins and ends. */
+struct watch *watch_first(struct watch_set *set, enum summary_kind kind);
+
+void *watch_state(struct watch *watch, const struct detector_run *run);
+const void *watch_params(const struct watch *watch, const struct detector_run *run);
+
+/* Whom decisions about the key are about. */
+struct rule_subject watch_subject(const struct summary_key *key);
+
+/* Trouble begins, unless it has; began_ns: by what was found. Null when there is no room. */
+struct trouble *watch_begin_trouble(struct watch_set *set, struct watch *watch, const struct summary *summary,
+				    uint64_t began_ns, uint64_t now_ns);
+void watch_end_trouble(struct watch_set *set, struct watch *watch);
+
+/*
+ * Fills views with the crowds since the trouble began, up to now, and crowd with pointers to those that hold
+ * somebody; null where nobody is known.
+ */
+void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct summary *summary, uint64_t now_ns,
+		       struct summary_crowd views[static SUMMARY_CROWDS],
+		       const struct summary_crowd *crowd[static SUMMARY_CROWDS]);
