@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "alarm_list.h"
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/sinks/event_json.h"
 #include "tcpwitness/sinks/sink.h"
@@ -100,6 +101,8 @@ static bool write_event(struct feed *feed, const struct sensor_event *event)
 
 	if (event->type == EVENT_STATS)
 		event = with_output_counters(feed, event);
+	if (event->type == EVENT_ALERT && feed->config.alarms != NULL)
+		alarm_list_note(feed->config.alarms, &event->alert);
 	line = event_json_encode(feed->encoder, event, &length);
 	if (line == NULL) {
 		error_set(&feed->failure, "output: not enough memory for an event");

@@ -9,6 +9,7 @@
 #include "tcpwitness/events/event_queue.h"
 #include "tcpwitness/sinks/event_json.h"
 
+struct alarm_list; /* alarm_list.h */
 struct event_base; /* libevent */
 
 /* The way of events from the queue through the encoder into all sinks. Main thread, in libevent's loop. */
@@ -19,6 +20,7 @@ struct feed_config {
 	size_t n_outputs;
 	bool lossless; /* a full sink makes the queue wait; else its line is dropped and counted */
 	struct event_json_replay replay;
+	struct alarm_list *alarms;    /* told of every alarm that is written; borrowed; null = nobody */
 	void (*ended)(void *context); /* called once: all is encoded, or a sink failed (feed_failed) */
 	void *context;
 };

@@ -18,6 +18,7 @@
 #include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
+#include "alarm_list.h"
 #include "feed.h"
 #include "privileges.h"
 #include "progress.h"
@@ -45,6 +46,7 @@ struct run {
 	struct capture *capture;
 	struct ruleset *ruleset;
 	struct event_queue *queue;
+	struct alarm_list *alarms;
 	struct feed *feed;
 	struct pipeline *pipeline;
 	struct event *signals[N_SIGNALS];
@@ -252,6 +254,7 @@ static enum exit_code open_output(struct run *run, struct error *error)
 		.outputs = config->outputs,
 		.n_outputs = config->n_outputs,
 		.lossless = !run->is_live,
+		.alarms = run->alarms,
 		.replay = { .capture = config->replay_capture, .command = config->replay },
 		.ended = on_feed_ended,
 		.context = run,
@@ -276,7 +279,8 @@ static enum exit_code open_all(struct run *run, struct error *error)
 	if (run->ruleset == NULL)
 		return EXIT_INPUT;
 	run->base = event_base_new();
-	if (run->base == NULL) {
+	run->alarms = alarm_list_create();
+	if (run->base == NULL || run->alarms == NULL) {
 		error_set(error, "the event loop cannot be created (is memory short?)");
 		return EXIT_INPUT;
 	}
@@ -320,6 +324,7 @@ static void print_summary(const struct run *run)
 		return;
 	pipeline_summary_text(run->pipeline, wall_seconds, text, sizeof(text));
 	fputs(text, stderr);
+	alarm_list_print(run->alarms, stderr);
 }
 
 static void report_drops(const struct run *run)
@@ -384,6 +389,7 @@ static void close_all(struct run *run)
 {
 	pipeline_destroy(run->pipeline);
 	feed_destroy(run->feed);
+	alarm_list_destroy(run->alarms);
 	event_queue_destroy(run->queue);
 	capture_close(run->capture);
 	ruleset_destroy(run->ruleset);
