@@ -16,6 +16,12 @@ extern const struct detector detector_connection_fan_out;
 extern const struct detector detector_synack_reflection;
 extern const struct detector detector_backscatter;
 extern const struct detector detector_out_of_state_flood;
+extern const struct detector detector_accept_queue_overflow;
+extern const struct detector detector_connection_flood;
+extern const struct detector detector_zero_window_hold;
+extern const struct detector detector_state_leak;
+extern const struct detector detector_rst_injection;
+extern const struct detector detector_sensor_health;
 
 /* What one detector may use; made by the engine, one per detector. */
 struct detect_context {

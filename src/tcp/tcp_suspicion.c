@@ -53,10 +53,8 @@ void suspicion_note_refused(struct segment *seg, bool in_window)
 
 	if (is_over(seg))
 		return;
-	if (sender->rst_refused && sender->rst_seq != seg->packet->seq) {
-		sender->rst_suspicion |= CONN_RST_PROBE;
-		seg->verdict->rst_suspicion = sender->rst_suspicion;
-	}
+	if (sender->rst_refused && sender->rst_seq != seg->packet->seq)
+		seg->verdict->rst_suspicion = sender->rst_suspicion | CONN_RST_PROBE;
 	sender->rst_refused = true;
 	sender->rst_seq = seg->packet->seq;
 	sender->rst_waits |= in_window;
@@ -65,8 +63,7 @@ void suspicion_note_refused(struct segment *seg, bool in_window)
 void suspicion_contradicted(struct segment *seg)
 {
 	seg->sender->rst_waits = false;
-	seg->sender->rst_suspicion |= CONN_RST_CONTRADICTED;
-	seg->verdict->rst_suspicion = seg->sender->rst_suspicion;
+	seg->verdict->rst_suspicion = seg->sender->rst_suspicion | CONN_RST_CONTRADICTED;
 }
 
 void suspicion_note_goes_on(struct segment *seg)

@@ -242,7 +242,7 @@ struct tcp_end {
 	uint8_t mptcp;          /* enum conn_mptcp: what its SYN offered */
 	uint8_t repeated_dated; /* a bit for each of repeated; the bits of unused ones are 0 */
 	uint8_t ttl;            /* of its last segment that was no RST */
-	uint8_t rst_suspicion;  /* enum conn_rst_suspicion, of all its RSTs: see tcp_suspicion.c */
+	uint8_t rst_suspicion;  /* enum conn_rst_suspicion: traits of all its RSTs, see tcp_suspicion.c */
 
 	/* What is known of it. */
 	bool heard : 1;   /* at least one segment of this end was seen */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Services whose application does not accept its connections (detection science, section 5 and L7, L7b, L7c). The
+ * kernel then drops the third ACK of a handshake and repeats its SYN-ACK; with SYN cookies it drops the ACK without a
+ * word and never takes what the client says; and as long as the queue is full it answers no SYN, while those who are
+ * connected are served as before.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "tcpwitness/base/units.h"
+
+#include "baseline.h"
+#include "detect_internal.h"
+#include "evidence.h"
+#include "judgement.h"
+#include "recent.h"
+
+struct overflow_params {
+	uint64_t floor;
+	double share;
+	double clear_below;
+	uint64_t clear_after_ns;
+};
+
+static const struct rule_param params[] = {
+	/* name, type, offset, least, most, default, meaning */
+	{ "floor", RULE_PARAM_COUNT, offsetof(struct overflow_params, floor), 1, 1e6, 8,
+	  "connections within 20 s that the service leaves waiting, below which there is never an alarm" },
+	{ "share", RULE_PARAM_RATIO, offsetof(struct overflow_params, share), 0, 1, 0.1,
+	  "share of the new connections that must be left waiting" },
+	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct overflow_params, clear_below), 0, 1, 0.5,
+	  "share of the threshold below which the alarm's end begins" },
+	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct overflow_params, clear_after_ns), 1, 3600, 20,
+	  "how long the level must stay there" },
+};
+
+/*
+ * Counts are over the last 5 s, and over the last 20 s for services with few clients; whichever is worse. Progress is
+ * what happened to other connections in 20 s.
+ */
+enum { WINDOWS = 2 };
+static const uint64_t slot_ns[WINDOWS] = { NS_PER_SEC / 2, 2 * NS_PER_SEC };
+
+struct overflow_window {
+	struct recent dropped;
+	struct recent ignored;
+	struct recent completed;
+	uint64_t n_dropped;
+	uint64_t n_ignored;
+	uint64_t n_completed;
+};
+
+struct overflow_state {
+	struct overflow_window windows[WINDOWS];
+	struct recent progress;
+	struct baseline usual;
+	uint64_t learned_ns;
+	/* What the last finding rests on. */
+	uint64_t worst; /* of the windows */
+	uint64_t n_silent;
+	uint64_t n_asked;
+	uint64_t n_progress;
+};
+
+static const char class_dropped[] = "syn_ack_again_after_ack";
+static const char class_ignored[] = "client_data_ignored";
+static const char class_silent[] = "syn_unanswered_by_a_busy_service";
+
+static double waiting_of(const struct overflow_window *window)
+{
+	return (double)(window->n_dropped + window->n_ignored);
+}
+
+static double limit_of(const struct overflow_params *p, const struct overflow_window *window)
+{
+	return fmax((double)p->floor, p->share * (double)window->n_completed);
+}
+
+static void count(struct overflow_state *state, const struct overflow_params *p, const struct detect_scene *scene)
+{
+	const uint64_t *totals = scene->summary->totals;
+	uint64_t progress = totals[SUMMARY_COMPLETED] + totals[SUMMARY_SPOKEN] + totals[SUMMARY_CLOSED];
+	uint64_t since_ns = scene->summary->since_ns;
+	uint64_t now_ns = scene->now_ns;
+	double worst = -1;
+
+	for (unsigned i = 0; i < WINDOWS; i++) {
+		struct overflow_window *w = &state->windows[i];
+		w->n_dropped = recent_count(&w->dropped, totals[SUMMARY_ACKS_DROPPED], since_ns, slot_ns[i], now_ns);
+		w->n_ignored = recent_count(&w->ignored, totals[SUMMARY_DATA_IGNORED], since_ns, slot_ns[i], now_ns);
+		w->n_completed = recent_count(&w->completed, totals[SUMMARY_COMPLETED], since_ns, slot_ns[i], now_ns);
+		if (waiting_of(w) / limit_of(p, w) > worst) {
+			worst = waiting_of(w) / limit_of(p, w);
+			state->worst = i;
+		}
+	}
+	state->n_progress = recent_count(&state->progress, progress, since_ns, slot_ns[WINDOWS - 1], now_ns);
+}
+
+/*
+ * L7: real stacks ask again and again and hear nothing, but the host lives: what was connected before goes on. A full
+ * queue of half-open connections would show as such, and a flood does not ask twice. Younger attempts than a second
+ * and a half may be answered yet, or asked again.
+ */
+static bool is_silent(struct overflow_state *state, const struct detect_scene *scene, const struct overflow_params *p)
+{
+	enum { FIRST_SLOTS = 20, YOUNG_SLOTS = 7 };
+	uint64_t slot = scene->now_ns / SUMMARY_SLOT_NS;
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+
+	summary_sum(scene->summary, slot - FIRST_SLOTS, slot - YOUNG_SLOTS, counts);
+	state->n_asked = counts[SUMMARY_ATTEMPTS];
+	state->n_silent = counts[SUMMARY_UNANSWERED];
+	return state->n_silent >= p->floor && 5 * state->n_silent >= state->n_asked &&
+	       10 * counts[SUMMARY_RETRIED] >= 8 * state->n_silent && counts[SUMMARY_REFUSED] == 0 &&
+	       20 * state->n_progress >= state->n_silent && state->n_progress >= 3 &&
+	       5 * summary_half_open(scene->summary) < state->n_silent;
+}
+
+static void learn(struct overflow_state *state, const struct detect_scene *scene, const struct finding *finding)
+{
+	if (state->learned_ns == 0)
+		baseline_begin(&state->usual, scene->now_ns);
+	else if (ns_since(scene->now_ns, state->learned_ns) < NS_PER_SEC)
+		return;
+	state->learned_ns = scene->now_ns;
+	if (scene->is_suspicious || finding->is_suspicious)
+		baseline_skip(&state->usual, scene->now_ns);
+	else
+		baseline_learn(&state->usual, finding->level, scene->now_ns);
+}
+
+static void find(const void *rule_params, const struct detect_scene *scene, void *memory, struct finding *finding)
+{
+	const struct overflow_params *p = rule_params;
+	struct overflow_state *state = memory;
+
+	count(state, p, scene);
+	const struct overflow_window *window = &state->windows[state->worst];
+	double window_s = ns_to_seconds(RECENT_SLOTS * slot_ns[state->worst]);
+	bool silent = is_silent(state, scene, p);
+	double waiting = waiting_of(window);
+	double limit = limit_of(p, window);
+	double share = waiting / fmax((double)window->n_completed, 1);
+
+	finding->level = (waiting + (silent ? (double)state->n_silent : 0)) / window_s;
+	finding->threshold = limit / window_s;
+	finding->is_alarming = waiting >= limit || silent;
+	finding->is_hot = waiting >= p->clear_below * limit || silent;
+	finding->is_suspicious = finding->is_alarming;
+	finding->score = waiting >= limit ? 0.75 + 0.2 * fmin(share, 1) : silent ? 0.6 : 0;
+	finding->severity = share >= 0.5 || (silent && 2 * state->n_silent >= state->n_asked) ? 1 : 2;
+	finding->confidence = (waiting >= limit ? 0.95 : 0.7) * sensor_view_confidence(scene->view);
+	finding->clear_after_ns = p->clear_after_ns;
+	finding->class_name = waiting < limit                         ? class_silent
+			      : window->n_ignored > window->n_dropped ? class_ignored
+								      : class_dropped;
+	learn(state, scene, finding);
+	finding->baseline = state->usual.mean;
+}
+
+static void explain_end(struct event_alert *alert, const char *name)
+{
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "%s accepts its connections again, after %.0f s. Find out what kept the application from accept() "
+		 "before it happens again.",
+		 name, alert->duration_s);
+}
+
+static void explain(const void *rule_params, const struct detect_scene *scene, const void *memory,
+		    const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
+{
+	const struct overflow_state *state = memory;
+	char name[EVIDENCE_NAME_BYTES];
+	const struct overflow_window *window = &state->windows[state->worst];
+	double window_s = ns_to_seconds(RECENT_SLOTS * slot_ns[state->worst]);
+	char what[160];
+
+	(void)rule_params;
+	(void)scene;
+	evidence_name(&alert->target, name);
+	if (phase == ALERT_CLEARED) {
+		explain_end(alert, name);
+		return;
+	}
+	if (finding->class_name == class_silent)
+		snprintf(what, sizeof(what),
+			 "%llu of %llu clients ask again and get no answer, while others are served",
+			 (unsigned long long)state->n_silent, (unsigned long long)state->n_asked);
+	else if (finding->class_name == class_ignored)
+		snprintf(what, sizeof(what),
+			 "it takes nothing of what %llu of %llu new clients say in %.0f s, and SYN cookies hide it",
+			 (unsigned long long)window->n_ignored, (unsigned long long)window->n_completed, window_s);
+	else
+		snprintf(what, sizeof(what),
+			 "%llu of %llu handshakes in %.0f s were asked for again after they were done",
+			 (unsigned long long)(window->n_dropped + window->n_ignored),
+			 (unsigned long long)window->n_completed, window_s);
+	snprintf(
+		alert->explanation, sizeof(alert->explanation),
+		"%s does not accept its connections: %s. Its application is too slow or hangs; look at it, and compare "
+		"Recv-Q with Send-Q in \"ss -ltn\" (nstat: TcpExtListenOverflows).",
+		name, what);
+}
+
+const struct detector detector_accept_queue_overflow = {
+	.name = "accept_queue_overflow",
+	.text = "a service whose application does not accept its connections",
+	.default_signature_id = 1000013,
+	.default_severity = 2,
+	.default_signature = "TCPWITNESS Service does not accept its connections",
+	.default_category = "Detection of a Denial of Service Attack",
+	.default_mitre_technique = "T1499.002",
+	.default_mitre_tactic = "Impact",
+	.params = params,
+	.n_params = sizeof(params) / sizeof(params[0]),
+	.params_bytes = sizeof(struct overflow_params),
+	.kinds = 1u << SUMMARY_SERVICE,
+	.group = INCIDENT_SERVICE,
+	.crowd = CROWD_TRYING,
+	.target_bytes = sizeof(struct overflow_state),
+	.find = find,
+	.explain = explain,
+};
