@@ -188,7 +188,10 @@ static uint64_t arrivals(const struct summary *summary)
 	return n;
 }
 
-/* The best of the group that matches; null = none. Of equals the first in the order of detectors[]. */
+/*
+ * The best of the group that matches, of those that may speak if it is to be alarming; null = none. Of equals the first
+ * in the order of detectors[].
+ */
 static const struct detector_run *best_of(const struct incident_book *book, const struct watch *watch, unsigned slot,
 					  const struct detector_run *except, bool is_alarming)
 {
@@ -199,7 +202,7 @@ static const struct detector_run *best_of(const struct incident_book *book, cons
 		const struct finding *finding = &book->findings[i];
 		if (run->slot != slot || run == except || !judges(run, watch->key.kind))
 			continue;
-		if (is_alarming ? !finding->is_alarming : finding->score <= 0)
+		if (is_alarming ? !finding->is_alarming || ((watch->silenced >> i) & 1) != 0 : finding->score <= 0)
 			continue;
 		if (best == NULL || finding->score > finding_of(book, best)->score)
 			best = run;
@@ -287,11 +290,52 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	write_event(book, incident, scene, ALERT_RAISED, time);
 }
 
-static bool may_speak(const struct watch *watch, const struct detector_run *run, uint64_t now_ns)
+/* Who takes part; when the trouble has just begun, who took part in the seconds before. Null = nobody knows. */
+static const struct summary_crowd *crowd_of(const struct detector_run *run, const struct detect_scene *scene)
+{
+	const struct summary_crowd *crowd = evidence_crowd(run->detector, scene);
+	enum summary_crowd_kind kind = (enum summary_crowd_kind)run->detector->crowd;
+
+	if (crowd == NULL || crowd->connections == 0)
+		crowd = summary_crowd_now(scene->summary, kind, scene->now_ns);
+	if (crowd == NULL || crowd->connections == 0)
+		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	return crowd;
+}
+
+/* Of a target, those who take part count as well: a load test of one's own may be allowed by its sources. */
+static bool may_speak(const struct watch *watch, const struct detector_run *run, const struct detect_scene *scene,
+		      uint64_t now_ns)
 {
 	const struct rule_subject subject = watch_subject(&watch->key);
+	const struct summary_crowd *crowd = crowd_of(run, scene);
+	struct ip_addr sources[SUMMARY_SAMPLE];
+	size_t n = 0;
 
-	return rule_silence_of(run->rule, &subject, now_ns) == RULE_SPEAKS;
+	if (run->rule->exceptions != NULL && crowd != NULL && subject.source.version == 0)
+		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
+			sources[n] = crowd->sample[n].client;
+	return rule_silence_of_sources(run->rule, &subject, sources, n, now_ns) == RULE_SPEAKS;
+}
+
+/* Marks what is found by those of the slot whose rules keep them silent here and now; counted once as long as it is. */
+static void silence_slot(struct incident_book *book, struct watch *watch, const struct detect_scene *scene,
+			 unsigned slot, uint64_t now_ns)
+{
+	for (size_t i = 0; i < book->watches->n_runs; i++) {
+		const struct detector_run *run = &book->watches->runs[i];
+		uint32_t run_bit = UINT32_C(1) << i;
+
+		if (run->slot != slot || !judges(run, watch->key.kind))
+			continue;
+		if (!book->findings[i].is_alarming || may_speak(watch, run, scene, now_ns)) {
+			watch->silenced &= ~run_bit;
+			continue;
+		}
+		/* What is open already is not kept from being raised. */
+		book->stats->alarms_silenced += (watch->silenced & run_bit) == 0 && incident_of(watch, slot) == NULL;
+		watch->silenced |= run_bit;
+	}
 }
 
 /* Another class takes over if it fits clearly better for long enough. */
@@ -365,20 +409,19 @@ static void review(struct incident_book *book, struct incident *incident, const 
 static void judge_slot(struct incident_book *book, struct watch *watch, struct detect_scene *scene, unsigned slot,
 		       struct incident_time time)
 {
-	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
 	struct incident *incident = incident_of(watch, slot);
 	bool is_hot = false;
 
+	silence_slot(book, watch, scene, slot, time.now_ns);
+	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
 	for (size_t i = 0; i < book->watches->n_runs; i++)
 		if (book->watches->runs[i].slot == slot && judges(&book->watches->runs[i], watch->key.kind))
 			is_hot |= book->findings[i].is_hot || book->findings[i].is_alarming;
-	if (incident != NULL && best != NULL && best != incident->present && !may_speak(watch, best, time.now_ns))
-		best = NULL;
 	if (incident != NULL)
 		review(book, incident, scene, best, is_hot, time);
 	else if (best == NULL)
 		watch->suppressed &= ~(UINT32_C(1) << slot);
-	else if (may_speak(watch, best, time.now_ns))
+	else
 		raise(book, watch, scene, best, time);
 }
 

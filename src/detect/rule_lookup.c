@@ -58,13 +58,10 @@ const void *rule_params_for(const struct rule *rule, const struct rule_subject *
 	return override != NULL && override->params != NULL ? override->params : rule->params;
 }
 
-enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_subject *subject, uint64_t now_ns)
+/* Whether the lists of those who are allowed, and of quiet hours, meet the subject. */
+static enum rule_silence silence_of_lists(const struct rule_exceptions *exceptions, const struct rule_subject *subject,
+					  uint64_t now_ns)
 {
-	const struct rule_exceptions *exceptions = rule->exceptions;
-	const struct rule_override *override = find_override(rule, subject);
-
-	if (!(override != NULL ? override->enabled : rule->enabled && !rule->is_off_elsewhere))
-		return RULE_DISABLED_HERE;
 	if (exceptions == NULL)
 		return RULE_SPEAKS;
 	if (is_party(&exceptions->allowed, subject))
@@ -75,6 +72,36 @@ enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_sub
 			return RULE_QUIET_HOURS;
 	}
 	return RULE_SPEAKS;
+}
+
+enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_subject *subject, uint64_t now_ns)
+{
+	const struct rule_override *override = find_override(rule, subject);
+
+	if (!(override != NULL ? override->enabled : rule->enabled && !rule->is_off_elsewhere))
+		return RULE_DISABLED_HERE;
+	return silence_of_lists(rule->exceptions, subject, now_ns);
+}
+
+enum rule_silence rule_silence_of_sources(const struct rule *rule, const struct rule_subject *subject,
+					  const struct ip_addr *sources, size_t n_sources, uint64_t now_ns)
+{
+	enum rule_silence silence = rule_silence_of(rule, subject, now_ns);
+	struct rule_subject with_source = *subject;
+	enum rule_silence reason = RULE_SPEAKS;
+	size_t n_silent = 0;
+
+	if (silence != RULE_SPEAKS || rule->exceptions == NULL)
+		return silence;
+	for (size_t i = 0; i < n_sources; i++) {
+		with_source.source = sources[i];
+		enum rule_silence of_source = silence_of_lists(rule->exceptions, &with_source, now_ns);
+		if (of_source == RULE_SPEAKS)
+			continue;
+		reason = of_source;
+		n_silent++;
+	}
+	return n_silent > 0 && n_silent * 8 >= n_sources * 7 ? reason : RULE_SPEAKS;
 }
 
 /*

@@ -137,6 +137,7 @@ void watch_end(struct watch_set *set, struct watch *watch)
 	watch->record = NULL;
 	watch->suspicious = 0;
 	watch->suppressed = 0;
+	watch->silenced = 0;
 	bounded_table_touch(kind->entries, watch, KEEP_LONGER);
 }
 

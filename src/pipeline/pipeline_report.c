@@ -161,6 +161,7 @@ static void add_detect(struct counters *counters, const struct detect_stats *det
 	add(counters, "detect.alarms_updated", detect->alarms_updated);
 	add(counters, "detect.alarms_cleared", detect->alarms_cleared);
 	add(counters, "detect.alarms_open", detect->alarms_open);
+	add(counters, "detect.alarms_silenced", detect->alarms_silenced);
 	add(counters, "detect.alarms_suppressed", detect->alarms_suppressed);
 	add(counters, "detect.targets_evicted", detect->targets_evicted);
 	add(counters, "detect.memory_bytes", detect->memory_bytes);

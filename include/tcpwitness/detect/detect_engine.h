@@ -49,6 +49,7 @@ struct detect_stats {
 	uint64_t alarms_updated;
 	uint64_t alarms_cleared;
 	uint64_t alarms_open;       /* now */
+	uint64_t alarms_silenced;   /* not raised when due: rules say so, see enum rule_silence */
 	uint64_t alarms_suppressed; /* not raised when due: too many open, or too many new ones at once */
 	uint64_t targets_evicted;   /* forgotten for lack of room */
 	uint64_t memory_bytes;

@@ -96,6 +96,13 @@ enum rule_silence {
 enum rule_silence rule_silence_of(const struct rule *rule, const struct rule_subject *subject, uint64_t now_ns);
 
 /*
+ * The same of an alarm about a target, of which some sources are known, one for each connection of a sample: silent
+ * also when it would be for nearly all of these (seven in eight). subject->source is unknown.
+ */
+enum rule_silence rule_silence_of_sources(const struct rule *rule, const struct rule_subject *subject,
+					  const struct ip_addr *sources, size_t n_sources, uint64_t now_ns);
+
+/*
  * Severity 1 .. 3 for the subject and the detection class ("" = none finer than the detector), given the one that the
  * detector proposes, which holds where no rule says otherwise.
  */

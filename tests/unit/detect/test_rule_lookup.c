@@ -122,6 +122,25 @@ static void either_side_may_be_allowed(void **state)
 	rule_matcher_destroy(exceptions.allowed.targets);
 }
 
+static void a_target_is_silent_for_nearly_all_of_its_sources(void **state)
+{
+	struct rule_exceptions exceptions = { .allowed.sources = matcher_of("10.0.0.0/8", 0) };
+	struct rule rule = { .enabled = true, .exceptions = &exceptions };
+	const struct rule_subject subject = { .target = addr("192.0.2.1") };
+	struct ip_addr sources[16];
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(sources); i++)
+		sources[i] = addr(i < 14 ? "10.1.1.1" : "192.0.2.9");
+	assert_int_equal(rule_silence_of_sources(&rule, &subject, sources, 16, 0), RULE_ALLOWED);
+	sources[3] = addr("2001:db8::1");
+	assert_int_equal(rule_silence_of_sources(&rule, &subject, sources, 16, 0), RULE_SPEAKS);
+	assert_int_equal(rule_silence_of_sources(&rule, &subject, sources, 0, 0), RULE_SPEAKS);
+	rule.enabled = false;
+	assert_int_equal(rule_silence_of_sources(&rule, &subject, sources, 16, 0), RULE_DISABLED_HERE);
+	rule_matcher_destroy(exceptions.allowed.sources);
+}
+
 static void a_window_is_on_the_days_on_which_it_begins(void **state)
 {
 	static const struct {
@@ -268,6 +287,7 @@ int main(void)
 		cmocka_unit_test(overrides_are_about_the_judged_side),
 		cmocka_unit_test(a_detector_may_run_for_some_only_or_for_all_but_some),
 		cmocka_unit_test(either_side_may_be_allowed),
+		cmocka_unit_test(a_target_is_silent_for_nearly_all_of_its_sources),
 		cmocka_unit_test(a_window_is_on_the_days_on_which_it_begins),
 		cmocka_unit_test(every_minute_of_the_week_is_right),
 		cmocka_unit_test(quiet_hours_may_be_for_some),

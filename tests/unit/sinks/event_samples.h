@@ -378,6 +378,7 @@ static inline struct sensor_event sample_stats(void)
 		{ "detect.alarms_updated", 6 },
 		{ "detect.alarms_cleared", 0 },
 		{ "detect.alarms_open", 1 },
+		{ "detect.alarms_silenced", 0 },
 		{ "detect.alarms_suppressed", 0 },
 		{ "detect.targets_evicted", 0 },
 		{ "detect.memory_bytes", 16777216 },

@@ -176,7 +176,8 @@ static const char LINE_STATS[] =
 	"'evicted':{'closed':17}},'syn_store':{'created':4900,'promoted':800,'refused':0,'entries_in_use':0,"
 	"'capacity':440000,'memory_bytes':29360128},'tombstones':{'created':3200,'evicted':0,'capacity':400000,"
 	"'memory_bytes':14680064},'detect':{'alarms_raised':1,'alarms_updated':6,'alarms_cleared':0,"
-	"'alarms_open':1,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'events':{"
+	"'alarms_open':1,'alarms_silenced':0,'alarms_suppressed':0,'targets_evicted':0,'memory_bytes':16777216},'"
+	"events':{"
 	"'dropped':0},'output':{'events_dropped':0,'lines_dropped':0,'reconnects':1}}}";
 
 static const char LINE_SUMMARY[] =
