@@ -487,7 +487,9 @@ static void server_gets_syn(struct sim *sim, struct conn *conn)
 		server->n_dropped++;
 		return;
 	}
-	server->n_cookies++;
+	if (server->n_cookies++ == 0)
+		server->first_cookie_ns = sim->now_ns;
+	server->last_cookie_ns = sim->now_ns;
 	conn->is_cookie = true;
 	send_synack(sim, conn);
 }

@@ -34,6 +34,8 @@ struct server {
 	unsigned peak_half_open;
 	uint64_t full_ns; /* first time that the backlog was full */
 	uint64_t half_full_ns;
+	uint64_t first_cookie_ns;
+	uint64_t last_cookie_ns;
 	uint64_t n_cookies;
 	uint64_t n_dropped; /* SYNs */
 };

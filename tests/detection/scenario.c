@@ -49,6 +49,20 @@ static int choice(struct options *options, const char *name, const char *const *
 	exit(2);
 }
 
+/* The victim's own count, ten times a second while it changes. told: what was told last. */
+static void tell_half_open(struct sim *sim, void *who, uint64_t told)
+{
+	const struct server *server = who;
+	char members[80];
+
+	if (server->n_half_open != told) {
+		snprintf(members, sizeof(members), "\"time\":%.6f,\"value\":%u", (double)sim->now_ns / 1e9,
+			 server->n_half_open);
+		truth_line(sim, "half_open", members);
+	}
+	sim_in(sim, 100 * SIM_MS, tell_half_open, who, server->n_half_open);
+}
+
 static struct server *make_victim(struct sim *sim, struct options *options)
 {
 	static const char *const reactions[] = { "linux", "windows", "proxy", "refusing", "silent", NULL };
@@ -66,6 +80,8 @@ static struct server *make_victim(struct sim *sim, struct options *options)
 	server->delay_ns = SIM_MS / 5;
 	server->hops = 1;
 	sim->victim = server;
+	if (sim->truth != NULL)
+		sim_in(sim, 0, tell_half_open, server, 0);
 	return server;
 }
 
@@ -458,9 +474,10 @@ void scenario_end(struct sim *sim)
 		const struct server *v = sim->victim;
 		snprintf(members, sizeof(members),
 			 "\"backlog\":%u,\"peak_half_open\":%u,\"full\":%.6f,\"half_full\":%.6f,\"cookies\":%llu,"
-			 "\"dropped\":%llu",
+			 "\"first_cookie\":%.6f,\"last_cookie\":%.6f,\"dropped\":%llu",
 			 v->backlog + 1, v->peak_half_open, (double)v->full_ns / 1e9, (double)v->half_full_ns / 1e9,
-			 (unsigned long long)v->n_cookies, (unsigned long long)v->n_dropped);
+			 (unsigned long long)v->n_cookies, (double)v->first_cookie_ns / 1e9,
+			 (double)v->last_cookie_ns / 1e9, (unsigned long long)v->n_dropped);
 		truth_line(sim, "victim", members);
 	}
 	if (sim->opener != NULL) {
