@@ -34,7 +34,14 @@ static inline void sip_round(struct sip_state *s)
 	s->v2 = rotate_left(s->v2, 32);
 }
 
-static inline uint64_t load_le64(const uint8_t *bytes, size_t n)
+/* Written out, or compilers do not see that it is one load. */
+static inline uint64_t load_le64(const uint8_t *bytes)
+{
+	return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24 |
+	       (uint64_t)bytes[4] << 32 | (uint64_t)bytes[5] << 40 | (uint64_t)bytes[6] << 48 | (uint64_t)bytes[7] << 56;
+}
+
+static inline uint64_t load_rest(const uint8_t *bytes, size_t n)
 {
 	uint64_t word = 0;
 
@@ -55,12 +62,12 @@ uint64_t siphash13(const struct siphash_key *key, const void *data, size_t lengt
 	size_t whole = length / 8;
 
 	for (size_t i = 0; i < whole; i++) {
-		uint64_t word = load_le64(bytes + 8 * i, 8);
+		uint64_t word = load_le64(bytes + 8 * i);
 		s.v3 ^= word;
 		sip_round(&s);
 		s.v0 ^= word;
 	}
-	uint64_t last = load_le64(bytes + 8 * whole, length % 8) | ((uint64_t)length << 56);
+	uint64_t last = load_rest(bytes + 8 * whole, length % 8) | ((uint64_t)length << 56);
 	s.v3 ^= last;
 	sip_round(&s);
 	s.v0 ^= last;

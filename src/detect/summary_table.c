@@ -45,6 +45,8 @@ struct summary_table {
 	struct summary_record **candidates;
 	size_t n_candidates;
 	size_t candidates_room;
+	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */
+	bool has_hashes;
 	struct summary_record sensor;
 	struct summary_slot sensor_slots[SUMMARY_SLOTS];
 };
@@ -360,8 +362,10 @@ static void count_crowd(struct summary_table *table, struct summary_record *reco
 	struct summary_crowd *crowd = *crowds == NULL ? NULL : summary_crowd_at(*crowds, signal->now_ns);
 	if (crowd == NULL)
 		return;
-	const struct summary_hashes hashes = summary_hashes_of(signal);
-	summary_crowd_add(crowd, kind, signal, &hashes);
+	if (!table->has_hashes)
+		table->hashes = summary_hashes_of(signal);
+	table->has_hashes = true;
+	summary_crowd_add(crowd, kind, signal, &table->hashes);
 }
 
 static bool creates_targets(const struct flow_signal *signal)
@@ -528,6 +532,7 @@ static void count_pair(struct summary_table *table, const struct flow_signal *si
 
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
 {
+	table->has_hashes = false;
 	struct summary_record *service = service_of(table, signal);
 	struct summary_record *host = host_of(table, service, signal);
 	struct summary_record *prefix = prefix_of(table, service, signal);
