@@ -38,7 +38,8 @@ static inline void sip_round(struct sip_state *s)
 static inline uint64_t load_le64(const uint8_t *bytes)
 {
 	return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24 |
-	       (uint64_t)bytes[4] << 32 | (uint64_t)bytes[5] << 40 | (uint64_t)bytes[6] << 48 | (uint64_t)bytes[7] << 56;
+	       (uint64_t)bytes[4] << 32 | (uint64_t)bytes[5] << 40 | (uint64_t)bytes[6] << 48 |
+	       (uint64_t)bytes[7] << 56;
 }
 
 static inline uint64_t load_rest(const uint8_t *bytes, size_t n)

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which keys a signal counts for, which are remembered, and which are offered for a closer look.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "summary_table.h"
+
+#define START_NS (UINT64_C(1795132800) * NS_PER_SEC)
+
+static struct ip_addr ip4(uint32_t value)
+{
+	return (struct ip_addr){
+		.version = 4,
+		.bytes = { (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value },
+	};
+}
+
+static struct summary_table *create(size_t memory_bytes)
+{
+	const struct summary_table_config config = { memory_bytes, { 1, 2 }, 1 };
+	struct summary_table *table = summary_table_create(&config, NULL);
+
+	assert_non_null(table);
+	return table;
+}
+
+static struct flow_signal attempt(uint32_t client, uint32_t server, uint16_t port, uint64_t at_ns)
+{
+	return (struct flow_signal){
+		.kind = SIGNAL_ATTEMPT,
+		.client = ip4(client),
+		.server = ip4(server),
+		.client_port = 40000,
+		.server_port = port,
+		.now_ns = at_ns,
+		.since_ns = at_ns,
+	};
+}
+
+static void tell(struct summary_table *table, struct flow_signal signal, enum flow_signal_kind kind, uint64_t after_ns)
+{
+	signal.kind = kind;
+	signal.now_ns += after_ns;
+	summary_table_signal(table, &signal);
+}
+
+static const uint64_t *totals(struct summary_table *table, struct summary_key key)
+{
+	const struct summary_record *record = summary_table_find(table, &key);
+
+	return record == NULL ? NULL : record->summary.totals;
+}
+
+static void test_a_connection_counts_for_all_its_keys(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal signal = attempt(0x0a000001, 0xcb007105, 443, START_NS);
+	const struct ip_addr server = ip4(0xcb007105);
+
+	(void)state;
+	summary_table_signal(table, &signal);
+	tell(table, signal, SIGNAL_ANSWERED, NS_PER_MS);
+	signal.completed = true;
+	tell(table, signal, SIGNAL_COMPLETED, 2 * NS_PER_MS);
+	tell(table, signal, SIGNAL_HALF_OPEN_ENDED, 2 * NS_PER_MS);
+	const struct summary_key keys[] = { summary_key_service(&server, 443), summary_key_host(&server),
+					    summary_key_prefix(&server), summary_key_sensor() };
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(totals(table, keys[i])[SUMMARY_ATTEMPTS], 1);
+		assert_int_equal(totals(table, keys[i])[SUMMARY_COMPLETED], 1);
+		assert_int_equal(totals(table, keys[i])[SUMMARY_HALF_OPEN_ENDED], 1);
+	}
+	/* A pair is known from its first completed connection on, and counts only what holds its ports. */
+	assert_int_equal(totals(table, summary_key_pair(&signal))[SUMMARY_COMPLETED], 1);
+	assert_int_equal(totals(table, summary_key_pair(&signal))[SUMMARY_ATTEMPTS], 0);
+	/* A client that came once has no record. */
+	assert_null(totals(table, summary_key_source(&signal.client)));
+	tell(table, signal, SIGNAL_CLOSED, NS_PER_SEC);
+	assert_int_equal(totals(table, keys[0])[SUMMARY_CLOSED_UNSPOKEN], 1);
+	assert_int_equal(summary_gauge(&summary_table_find(table, &keys[0])->summary, GAUGE_UNSPOKEN), 0);
+	summary_table_destroy(table);
+}
+
+static void test_all_or_nothing_of_a_connection_counts(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal early = attempt(1, 0xcb007105, 443, START_NS);
+	struct flow_signal late = attempt(2, 0xcb007105, 443, START_NS + NS_PER_SEC);
+	const struct ip_addr server = ip4(0xcb007105);
+
+	(void)state;
+	/* The record knows nothing of the early one: it was forgotten in between. */
+	summary_table_signal(table, &late);
+	tell(table, early, SIGNAL_ANSWERED, 2 * NS_PER_SEC);
+	tell(table, late, SIGNAL_ANSWERED, 2 * NS_PER_SEC);
+	assert_int_equal(totals(table, summary_key_service(&server, 443))[SUMMARY_ANSWERED], 1);
+	summary_table_destroy(table);
+}
+
+static struct source_filter *filter_of(struct summary_table *table)
+{
+	return summary_table_filter(table);
+}
+
+/* 100 scanned addresses, among a million SYNs with made-up sources: the scanner has a record, they have none. */
+static void test_made_up_sources_have_no_records(void **state)
+{
+	struct summary_table *table = create(32 << 20);
+	struct source_filter *filter = filter_of(table);
+	const struct ip_addr scanner = ip4(0xc6336401);
+	uint32_t random = 1;
+	unsigned n_known = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 1000000; i++) {
+		uint64_t at_ns = START_NS + i * UINT64_C(20000);
+		random = random * 1664525 + 1013904223;
+		struct flow_signal signal = attempt(random ^ (random >> 13), 0xcb007105, 443, at_ns);
+		summary_table_signal(table, &signal);
+		if (i % 10000 == 0) {
+			signal = attempt(0xc6336401, 0xcb007200 + i / 10000, 22, at_ns);
+			summary_table_signal(table, &signal);
+		}
+		if (i % 5000 == 0)
+			source_filter_judge(&filter, 1, at_ns);
+	}
+	assert_non_null(totals(table, summary_key_source(&scanner)));
+	assert_true(totals(table, summary_key_source(&scanner))[SUMMARY_ATTEMPTS] > 30);
+	random = 1;
+	for (uint32_t i = 0; i < 100000; i++) {
+		random = random * 1664525 + 1013904223;
+		const struct ip_addr source = ip4(random ^ (random >> 13));
+		n_known += totals(table, summary_key_source(&source)) != NULL;
+	}
+	assert_true(n_known < 1000);
+	summary_table_destroy(table);
+}
+
+/* Sprayed targets are forgotten before a service that is in use, whatever their number. */
+static void test_a_spray_does_not_displace_what_is_used(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal used = attempt(1, 0xcb007105, 443, START_NS);
+	const struct ip_addr server = ip4(0xcb007105);
+
+	(void)state;
+	for (uint64_t i = 0; i < 4; i++) {
+		used.now_ns = used.since_ns = START_NS + i * NS_PER_SEC;
+		tell(table, used, SIGNAL_ATTEMPT, 0);
+		tell(table, used, SIGNAL_COMPLETED, NS_PER_MS);
+	}
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct flow_signal spray = attempt(7, 0x0b000000 + i * 257, (uint16_t)i, START_NS + 5 * NS_PER_SEC + i);
+		summary_table_signal(table, &spray);
+	}
+	assert_true(summary_table_evicted(table) > 90000);
+	assert_int_equal(totals(table, summary_key_service(&server, 443))[SUMMARY_COMPLETED], 4);
+	assert_int_equal(totals(table, summary_key_host(&server))[SUMMARY_COMPLETED], 4);
+	summary_table_destroy(table);
+}
+
+/* Targets that were asked twice take parts; when none is left, the one that was not used for longest begins anew. */
+static void test_parts_are_had_from_the_oldest(void **state)
+{
+	struct summary_table *table = create(256 << 10);
+	const struct ip_addr first = ip4(0x0b000000);
+
+	(void)state;
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 30; i++) {
+			struct flow_signal signal =
+				attempt(7, 0x0b000000 + i, 80, START_NS + round * NS_PER_SEC + i * NS_PER_MS);
+			summary_table_signal(table, &signal);
+		}
+	}
+	const struct ip_addr last = ip4(0x0b000000 + 29);
+	const struct summary_key key = summary_key_service(&last, 80);
+	assert_non_null(summary_table_find(table, &key)->summary.slots);
+	assert_int_equal(totals(table, key)[SUMMARY_ATTEMPTS], 2);
+	assert_true(summary_table_evicted(table) > 0);
+	const uint64_t *of_first = totals(table, summary_key_service(&first, 80));
+	assert_true(of_first == NULL || of_first[SUMMARY_ATTEMPTS] < 2);
+	summary_table_destroy(table);
+}
+
+static void test_busy_keys_are_offered_once(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct summary_record *const *candidates;
+
+	(void)state;
+	for (uint64_t i = 0; i < 7; i++) {
+		struct flow_signal signal = attempt(1, 0xcb007105, 443, START_NS + i);
+		summary_table_signal(table, &signal);
+	}
+	assert_int_equal(summary_table_candidates(table, &candidates), 0);
+	for (uint64_t i = 7; i < 10; i++) {
+		struct flow_signal signal = attempt(1, 0xcb007105, 443, START_NS + i);
+		summary_table_signal(table, &signal);
+	}
+	/* The service and its host; not yet the prefix. */
+	assert_int_equal(summary_table_candidates(table, &candidates), 2);
+	const struct summary_key key = candidates[0]->key;
+	assert_int_equal(summary_deserves(&candidates[0]->summary, SUMMARY_SERVICE, START_NS + 10), ATTENTION_KEPT);
+	summary_table_forget_candidates(table);
+	assert_non_null(summary_table_attend(table, &key, ATTENTION_CROWDS, START_NS + 10));
+	struct flow_signal signal = attempt(1, 0xcb007105, 443, START_NS + 11);
+	summary_table_signal(table, &signal);
+	/* What has attention is not offered, and from now on who takes part is known. */
+	assert_int_equal(summary_table_candidates(table, &candidates), 1);
+	assert_non_null(summary_crowd_now(&summary_table_find(table, &key)->summary, CROWD_TRYING, START_NS + 11));
+	assert_non_null(summary_table_attend(table, &key, ATTENTION_NONE, START_NS + 12));
+	assert_null(summary_crowd_now(&summary_table_find(table, &key)->summary, CROWD_TRYING, START_NS + 12));
+	summary_table_destroy(table);
+}
+
+/* A trickle is never busy, but what it holds open adds up. */
+static void test_a_trickle_is_offered(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct summary_record *const *candidates;
+
+	(void)state;
+	for (uint64_t i = 0; i < 15; i++) {
+		struct flow_signal signal = attempt((uint32_t)i, 0xcb007105, 443, START_NS + 3 * i * NS_PER_SEC);
+		summary_table_signal(table, &signal);
+		tell(table, signal, SIGNAL_ANSWERED, NS_PER_MS);
+	}
+	assert_int_equal(summary_table_candidates(table, &candidates), 0);
+	struct flow_signal signal = attempt(99, 0xcb007105, 443, START_NS + 45 * NS_PER_SEC);
+	summary_table_signal(table, &signal);
+	tell(table, signal, SIGNAL_ANSWERED, NS_PER_MS);
+	assert_true(summary_table_candidates(table, &candidates) >= 1);
+	assert_int_equal(candidates[0]->key.kind, SUMMARY_SERVICE);
+	summary_table_destroy(table);
+}
+
+/* A forgotten record is no candidate any more. */
+static void test_forgotten_candidates(void **state)
+{
+	struct summary_table *table = create(256 << 10);
+	struct summary_record *const *candidates;
+	size_t n_left = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 8; i++) {
+		struct flow_signal signal = attempt(1, 0xcb007105, 443, START_NS + i);
+		summary_table_signal(table, &signal);
+	}
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct flow_signal spray = attempt(7, 0x0b000000 + i * 257, 80, START_NS + 100 + i);
+		summary_table_signal(table, &spray);
+	}
+	size_t n = summary_table_candidates(table, &candidates);
+	for (size_t i = 0; i < n; i++)
+		n_left += candidates[i] != NULL;
+	assert_int_equal(n, 2);
+	assert_int_equal(n_left, 0);
+	summary_table_destroy(table);
+}
+
+static void test_strays_make_hosts_and_no_services(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal stray = attempt(1, 0xcb007105, 443, START_NS);
+	const struct ip_addr server = ip4(0xcb007105);
+
+	(void)state;
+	stray.kind = SIGNAL_STRAY;
+	stray.stray = STRAY_ACK;
+	summary_table_signal(table, &stray);
+	assert_null(totals(table, summary_key_service(&server, 443)));
+	assert_int_equal(totals(table, summary_key_host(&server))[SUMMARY_STRAYS + STRAY_ACK], 1);
+	assert_int_equal(totals(table, summary_key_prefix(&server))[SUMMARY_STRAYS + STRAY_ACK], 1);
+	summary_table_destroy(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_connection_counts_for_all_its_keys),
+		cmocka_unit_test(test_all_or_nothing_of_a_connection_counts),
+		cmocka_unit_test(test_made_up_sources_have_no_records),
+		cmocka_unit_test(test_a_spray_does_not_displace_what_is_used),
+		cmocka_unit_test(test_parts_are_had_from_the_oldest),
+		cmocka_unit_test(test_busy_keys_are_offered_once),
+		cmocka_unit_test(test_a_trickle_is_offered),
+		cmocka_unit_test(test_forgotten_candidates),
+		cmocka_unit_test(test_strays_make_hosts_and_no_services),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
