@@ -204,6 +204,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		name, what);
 }
 
+static const char *const class_names[] = { class_dropped, class_ignored, class_silent, NULL };
+
 const struct detector detector_accept_queue_overflow = {
 	.name = "accept_queue_overflow",
 	.text = "a service whose application does not accept its connections",
@@ -216,6 +218,7 @@ const struct detector detector_accept_queue_overflow = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct overflow_params),
+	.class_names = class_names,
 	.kinds = 1u << SUMMARY_SERVICE,
 	.group = INCIDENT_SERVICE,
 	.crowd = CROWD_TRYING,

@@ -202,6 +202,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 			 is_full(scene) ? " New clients fail." : "");
 }
 
+static const char *const class_names[] = { class_idle, class_empty, NULL };
+
 const struct detector detector_connection_flood = {
 	.name = "connection_flood",
 	.text = "a service to which many connections are opened and nothing is said",
@@ -214,6 +216,7 @@ const struct detector detector_connection_flood = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct connection_flood_params),
+	.class_names = class_names,
 	.kinds = 1u << SUMMARY_SERVICE,
 	.group = INCIDENT_SERVICE,
 	.crowd = CROWD_TRYING,

@@ -67,31 +67,26 @@ static const struct rule_param params[] = {
 #define SPREAD_MAX_ENTROPY 1.5
 #define SPREAD_MAX_RETRIED 0.3
 
-static const char *const stealth_names[STRAY_COUNT] = {
-	[STRAY_SYNACK] = "stealth_synack_scan", [STRAY_RST] = "stealth_rst_scan",
-	[STRAY_FIN] = "stealth_fin_scan",       [STRAY_FIN_ACK] = "stealth_maimon_scan",
-	[STRAY_ACK] = "stealth_ack_scan",       [STRAY_NULL] = "stealth_null_scan",
-	[STRAY_XMAS] = "stealth_xmas_scan",     [STRAY_OTHER] = "stealth_odd_flags_scan",
+/* By class, without the first, which has none. */
+static const char *const class_names[SCAN_STEALTH + STRAY_COUNT] = {
+	[SCAN_SLOW - 1] = "slow_scan",
+	[SCAN_DISTRIBUTED - 1] = "distributed_scan",
+	[SCAN_BLOCK - 1] = "block_scan",
+	[SCAN_HORIZONTAL - 1] = "horizontal_scan",
+	[SCAN_VERTICAL - 1] = "vertical_scan",
+	[SCAN_STEALTH - 1 + STRAY_SYNACK] = "stealth_synack_scan",
+	[SCAN_STEALTH - 1 + STRAY_RST] = "stealth_rst_scan",
+	[SCAN_STEALTH - 1 + STRAY_FIN] = "stealth_fin_scan",
+	[SCAN_STEALTH - 1 + STRAY_FIN_ACK] = "stealth_maimon_scan",
+	[SCAN_STEALTH - 1 + STRAY_ACK] = "stealth_ack_scan",
+	[SCAN_STEALTH - 1 + STRAY_NULL] = "stealth_null_scan",
+	[SCAN_STEALTH - 1 + STRAY_XMAS] = "stealth_xmas_scan",
+	[SCAN_STEALTH - 1 + STRAY_OTHER] = "stealth_odd_flags_scan",
 };
 
 const char *port_scan_class_name(unsigned class)
 {
-	switch (class) {
-	case SCAN_NONE:
-		return NULL;
-	case SCAN_SLOW:
-		return "slow_scan";
-	case SCAN_DISTRIBUTED:
-		return "distributed_scan";
-	case SCAN_BLOCK:
-		return "block_scan";
-	case SCAN_HORIZONTAL:
-		return "horizontal_scan";
-	case SCAN_VERTICAL:
-		return "vertical_scan";
-	default:
-		return class - SCAN_STEALTH < STRAY_COUNT ? stealth_names[class - SCAN_STEALTH] : NULL;
-	}
+	return class > SCAN_NONE && class < SCAN_STEALTH + STRAY_COUNT ? class_names[class - 1] : NULL;
 }
 
 /* --- what is new --- */
@@ -509,6 +504,7 @@ const struct detector detector_port_scan = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct port_scan_params),
+	.class_names = class_names,
 	.kinds = 1 << SUMMARY_SOURCE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX,
 	.group = INCIDENT_SOURCE,
 	.target_bytes = sizeof(struct port_scan_state),

@@ -120,6 +120,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 			name, (unsigned long long)state->n_contradicted, (unsigned long long)state->n_forged);
 }
 
+static const char *const class_names[] = { class_forged, class_probing, NULL };
+
 const struct detector detector_rst_injection = {
 	.name = "rst_injection",
 	.text = "RSTs that somebody else sends in the name of an end",
@@ -132,6 +134,7 @@ const struct detector detector_rst_injection = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct rst_injection_params),
+	.class_names = class_names,
 	.kinds = 1u << SUMMARY_SERVICE,
 	.group = INCIDENT_OWN,
 	.crowd = CROWD_TRYING,

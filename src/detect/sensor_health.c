@@ -45,16 +45,23 @@ static const struct rule_param params[] = {
 
 enum problem { LOST = 0, ONE_WAY, PRESSURE, DUPLICATES, TRUNCATED, CLOCK, PROBLEMS };
 
-static const struct {
-	const char *class_name;
-	const char *advice;
-} problems[PROBLEMS] = {
-	[LOST] = { "segments_lost", "give the capture more buffer and CPU, or mirror less" },
-	[ONE_WAY] = { "one_way_view", "mirror both directions to this sensor" },
-	[PRESSURE] = { "table_pressure", "raise --memory" },
-	[DUPLICATES] = { "captured_twice", "mirror each port once, or in one direction only" },
-	[TRUNCATED] = { "headers_cut", "capture at least 128 bytes of each packet" },
-	[CLOCK] = { "clock_steps_back", "let the clock be slewed (NTP), or merge captures by time" },
+static const char *const class_names[PROBLEMS + 1] = {
+	[LOST] = "segments_lost",
+	[ONE_WAY] = "one_way_view",
+	[PRESSURE] = "table_pressure",
+	[DUPLICATES] = "captured_twice",
+	[TRUNCATED] = "headers_cut",
+	[CLOCK] = "clock_steps_back",
+	[PROBLEMS] = NULL,
+};
+
+static const char *const remedies[PROBLEMS] = {
+	[LOST] = "give the capture more buffer and CPU, or mirror less",
+	[ONE_WAY] = "mirror both directions to this sensor",
+	[PRESSURE] = "raise --memory",
+	[DUPLICATES] = "mirror each port once, or in one direction only",
+	[TRUNCATED] = "capture at least 128 bytes of each packet",
+	[CLOCK] = "let the clock be slewed (NTP), or merge captures by time",
 };
 
 struct check {
@@ -114,7 +121,7 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 		finding->level = checks[i].level;
 		finding->threshold = checks[i].threshold;
 		finding->severity = checks[i].severity;
-		finding->class_name = problems[i].class_name;
+		finding->class_name = class_names[i];
 	}
 	finding->score = finding->is_alarming ? 1 : 0;
 	finding->confidence = 0.95;
@@ -177,8 +184,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 	check_all(rule_params, scene->view, checks);
 	for (unsigned i = 0; i < PROBLEMS; i++) {
 		char text[120];
-		if (finding->class_name == problems[i].class_name)
-			advice = problems[i].advice;
+		if (finding->class_name == class_names[i])
+			advice = remedies[i];
 		if (!is_wrong(&checks[i]))
 			continue;
 		describe(scene->view, (enum problem)i, text, sizeof(text));
@@ -202,6 +209,7 @@ const struct detector detector_sensor_health = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct sensor_health_params),
+	.class_names = class_names,
 	.kinds = 1u << SUMMARY_SENSOR,
 	.group = INCIDENT_OWN,
 	.crowd = CROWD_TRYING,

@@ -39,6 +39,10 @@ static const struct rule_param params[] = {
 	  "how long the level must stay there" },
 };
 
+static const char class_close_wait[] = "close_wait_leak";
+static const char class_fin_wait_2[] = "fin_wait_2_pileup";
+static const char class_last_ack[] = "last_ack_pileup";
+
 enum { LEAKS = 3 };
 
 /* Slots of a minute, for the slope. */
@@ -51,11 +55,11 @@ static const struct {
 	const char *state;
 	const char *cause;
 } leaks[LEAKS] = {
-	{ GAUGE_CLOSE_WAIT, SUMMARY_CLOSE_WAIT, "close_wait_leak", "CLOSE_WAIT",
+	{ GAUGE_CLOSE_WAIT, SUMMARY_CLOSE_WAIT, class_close_wait, "CLOSE_WAIT",
 	  "the peers have closed, and its application does not: it leaks sockets, and needs a restart and a repair" },
-	{ GAUGE_FIN_WAIT_2, SUMMARY_FIN_WAIT_2, "fin_wait_2_pileup", "FIN_WAIT_2",
+	{ GAUGE_FIN_WAIT_2, SUMMARY_FIN_WAIT_2, class_fin_wait_2, "FIN_WAIT_2",
 	  "it has closed and its clients do not: look at the clients (CLOSE_WAIT there), and at its tcp_fin_timeout" },
-	{ GAUGE_LAST_ACK, SUMMARY_LAST_ACK, "last_ack_pileup", "LAST_ACK",
+	{ GAUGE_LAST_ACK, SUMMARY_LAST_ACK, class_last_ack, "LAST_ACK",
 	  "nobody acknowledges its FIN: its clients are gone, or a firewall has forgotten their connections" },
 };
 
@@ -204,6 +208,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		 sensor_view_lost_share(scene->view) > 0.01 ? " The sensor misses segments, so it may be fewer." : "");
 }
 
+static const char *const class_names[] = { class_close_wait, class_fin_wait_2, class_last_ack, NULL };
+
 const struct detector detector_state_leak = {
 	.name = "state_leak",
 	.text = "connections that pile up half closed: CLOSE_WAIT, FIN_WAIT_2, LAST_ACK",
@@ -216,6 +222,7 @@ const struct detector detector_state_leak = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct state_leak_params),
+	.class_names = class_names,
 	.kinds = 1u << SUMMARY_SERVICE | 1u << SUMMARY_SOURCE,
 	.group = INCIDENT_OWN,
 	.crowd = CROWD_TRYING,

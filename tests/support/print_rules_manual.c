@@ -7,6 +7,7 @@
 
 #include "rule_keys.h"
 #include "rule_param.h"
+#include "summary.h"
 #include "tcpwitness/detect/ruleset.h"
 
 static void print_group(const char *name, const struct rule_key_group *group)
@@ -15,11 +16,23 @@ static void print_group(const char *name, const struct rule_key_group *group)
 		printf("key\t%s\t%s\t%s\t%s\n", name, group->keys[i].name, group->keys[i].values, group->keys[i].text);
 }
 
+/* Whom its alarms are about, hence its overrides. */
+static const char *subject_of(const struct detector *detector)
+{
+	bool of_targets = (detector->kinds & (1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX)) != 0;
+	bool of_sources = (detector->kinds & (1 << SUMMARY_SOURCE | 1 << SUMMARY_PAIR)) != 0;
+
+	if (of_targets && of_sources)
+		return "both";
+	if (of_sources)
+		return (detector->kinds & 1 << SUMMARY_PAIR) != 0 ? "pair" : "source";
+	return detector->kinds == 1 << SUMMARY_SENSOR ? "sensor" : "target";
+}
+
 static void print_detector(const struct detector *detector, const struct rule *rule)
 {
-	printf("detector\t%s\t%s\t%s\t%u\t%u\t%s\t%s", detector->name, detector->text,
-	       rule->is_about_source ? "source" : "target", rule->signature_id, rule->severity, rule->signature,
-	       rule->mitre_technique);
+	printf("detector\t%s\t%s\t%s\t%u\t%u\t%s\t%s", detector->name, detector->text, subject_of(detector),
+	       rule->signature_id, rule->severity, rule->signature, rule->mitre_technique);
 	for (size_t i = 0; detector->class_names != NULL && detector->class_names[i] != NULL; i++)
 		printf("\t%s", detector->class_names[i]);
 	putchar('\n');

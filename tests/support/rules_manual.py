@@ -20,6 +20,14 @@ ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|cf)\.$")
 HEAD = """.\\" SPDX-License-Identifier: BSD-2-Clause
 .\\" Made by tests/support/rules_manual.py of tcpwitness-rules.5.in, rules/ and the tables in the code. Do not edit.
 """
+# Whom the alarms of a detector are about, and so its overrides.
+SUBJECTS = {
+    "target": "Overrides are about the target.\n",
+    "source": "Overrides are about the source.\n",
+    "pair": "Overrides are about the client, as the source, and the port of its server.\n",
+    "both": "Overrides are about the source; of an alarm about a target, about that.\n",
+    "sensor": "Its alarms are about the sensor: nothing that names addresses or ports meets them.\n",
+}
 
 
 def sentences(text):
@@ -119,7 +127,7 @@ class Facts:
         page += ".Pp\n"
         page += f"Signature {signature_id}, severity {severity}: {escape(signature)}"
         page += f" ({technique}).\n" if technique else ".\n"
-        page += f"Overrides are about the {about}.\n"
+        page += SUBJECTS[about]
         if classes:
             page += "Classes:\n" + " ,\n".join(f".Cm {c}" for c in classes) + " .\n"
         if self.params[name]:

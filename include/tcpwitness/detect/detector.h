@@ -36,7 +36,7 @@ struct detector {
 	const struct rule_param *params;
 	size_t n_params;
 	size_t params_bytes; /* size of the parameter struct */
-	/* Every class_name that find gives, ended by null, for severities by class; null = only the detector's name. */
+	/* Every class_name that find gives, ended by null: severity_map may name them. Null = only the detector's. */
 	const char *const *class_names;
 
 	/*

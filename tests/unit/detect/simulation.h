@@ -278,10 +278,28 @@ static inline struct sensor_event *sim_event_begin(void *context, enum sensor_ev
 	return &sim->open_event;
 }
 
+/* What severity_map of rules can name is what the detector declares. */
+static inline void sim_require_known_class(const struct event_alert *alert)
+{
+	int row = ruleset_find(alert->detector);
+	const char *const *names = row >= 0 ? detectors[row]->class_names : NULL;
+
+	if (alert->class_name == NULL || strcmp(alert->class_name, alert->detector) == 0)
+		return;
+	while (names != NULL && *names != NULL && strcmp(*names, alert->class_name) != 0)
+		names++;
+	if (names != NULL && *names != NULL)
+		return;
+	fprintf(stderr, "class '%s' is not among the class_names of detector '%s'\n", alert->class_name,
+		alert->detector);
+	abort();
+}
+
 static inline void sim_event_end(void *context, struct sensor_event *event)
 {
 	struct sim *sim = context;
 
+	sim_require_known_class(&event->alert);
 	if (sim->n_alerts == sim->alerts_room) {
 		sim->alerts_room = sim->alerts_room > 0 ? 2 * sim->alerts_room : 16;
 		sim->alerts = realloc(sim->alerts, sim->alerts_room * sizeof(*sim->alerts));
