@@ -98,6 +98,9 @@ def others():
                           background=10, seconds=10, tail=45))
     for kind in ("idle", "established", "zero_window"):
         cases.append(Case(f"held-{kind}", "held", "class", n_seeds=2, short=kind == "idle", kind=kind, background=10, seconds=60, tail=10))
+    cases.append(Case("held-time_wait", "held", "class", n_seeds=1, kind="time_wait", background=10, seconds=70, tail=5))
+    cases.append(Case("injection", "injection", "class", n_seeds=3, short=True, background=10, seconds=30, tail=10))
+    cases.append(Case("probes", "injection", "class", n_seeds=2, background=10, hits=0, rate=200, seconds=30, tail=10))
     for kind in ("close_wait", "fin_wait_2", "last_ack"):
         cases.append(Case(f"held-{kind}", "held", "class", n_seeds=1, kind=kind, background=10))
     for kind in ("refusing", "silent"):

@@ -99,12 +99,40 @@ static uint16_t window_of(const struct conn *conn, const struct travelling *t)
 	return sender->window_closed ? 0 : 501;
 }
 
+/* Each end's own clock. */
+static uint32_t clock_of(const struct tcp_side *side, uint64_t time_ns)
+{
+	return (uint32_t)(time_ns / SIM_MS) + side->iss;
+}
+
+static void put_stamp(uint8_t *at, uint32_t value)
+{
+	for (unsigned i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* The stamp that came last from the other end: as late as the way between allows. */
+static void echo_timestamp(const struct sim *sim, const struct conn *conn, bool to_server, struct segment *s)
+{
+	const struct tcp_side *peer = to_server ? &conn->server_side : &conn->client;
+	uint64_t way_ns = 2 * (to_server ? conn->delay_ns : conn->server->delay_ns);
+
+	for (unsigned i = 0; i + 9 < s->n_options;) {
+		if (s->options[i] == 8) {
+			put_stamp(s->options + i + 6, clock_of(peer, sim->now_ns - way_ns));
+			return;
+		}
+		i += s->options[i] == 1 ? 1 : s->options[i + 1];
+	}
+}
+
 static void pass_tap(struct sim *sim, struct conn *conn, const struct travelling *t)
 {
 	const struct server *server = conn->server;
-	uint32_t ts = (uint32_t)(sim->now_ns / SIM_MS);
+	const struct tcp_side *sender = t->to_server ? &conn->client : &conn->server_side;
 	struct segment s = { 0 };
 	bool has_timestamps = conn->stack == STACK_LINUX || conn->stack == STACK_MACOS;
+	uint32_t ts = clock_of(sender, sim->now_ns);
 
 	if (t->flags & SYN) {
 		/* A SYN-ACK mirrors what the SYN offers; a cookie without time stamps holds no options but the MSS. */
@@ -118,13 +146,13 @@ static void pass_tap(struct sim *sim, struct conn *conn, const struct travelling
 	} else {
 		s.window = window_of(conn, t);
 		if (has_timestamps && !(t->flags & RST)) {
-			const uint8_t options[12] = {
-				1, 1, 8, 10, (uint8_t)(ts >> 24), (uint8_t)(ts >> 16), (uint8_t)(ts >> 8), (uint8_t)ts
-			};
-			memcpy(s.options, options, sizeof(options));
-			s.n_options = sizeof(options);
+			memcpy(s.options, (const uint8_t[]){ 1, 1, 8, 10 }, 4);
+			put_stamp(s.options + 4, ts);
+			s.n_options = 12;
 		}
 	}
+	if ((t->flags & ACK) && has_timestamps)
+		echo_timestamp(sim, conn, t->to_server, &s);
 	s.flags = t->flags;
 	s.ttl = (uint8_t)(t->to_server ? stack_first_ttl((enum stack_kind)conn->stack) - conn->hops
 				       : 64 - server->hops);
@@ -390,6 +418,8 @@ static void client_gets(struct sim *sim, struct conn *conn, const struct travell
 {
 	struct tcp_side *client = &conn->client;
 
+	if (conn->script.leaves && client->fin_sent)
+		return;
 	if (conn->is_bogus || client->is_gone) {
 		bool resets = conn->is_bogus ? conn->owner_resets : !conn->script.vanishes;
 		if (resets && !(t->flags & RST)) {
@@ -643,6 +673,29 @@ static void step(struct sim *sim, void *who, uint64_t argument)
 	tell_over(sim, conn);
 	conn->next_free = sim->free_conns;
 	sim->free_conns = conn;
+}
+
+void conn_forge_rst(struct sim *sim, struct conn *conn, bool to_server, uint32_t beside, uint8_t ttl)
+{
+	struct tcp_side *victim = to_server ? &conn->server_side : &conn->client;
+	const struct tcp_side *pretended = to_server ? &conn->client : &conn->server_side;
+	struct segment s = { .from = to_server ? conn->client_ip : conn->server->ip,
+			     .to = to_server ? conn->server->ip : conn->client_ip,
+			     .from_port = to_server ? conn->client_port : conn->server->port,
+			     .to_port = to_server ? conn->server->port : conn->client_port,
+			     .flags = RST,
+			     .ttl = ttl,
+			     .seq = pretended->iss + victim->rcv + beside,
+			     .ip_id = (uint16_t)random_u64(&sim->random) };
+
+	tap_pass(sim, &s, to_server);
+	if (beside == 0 && victim->is_open) {
+		victim->is_gone = true; /* RFC 5961: only the exact number ends it */
+		if (!to_server)
+			tell_over(sim, conn);
+	} else if (victim->is_open && !victim->is_gone && beside < 64000) {
+		send(sim, conn, !to_server, ACK, victim->nxt, 0); /* a challenge ACK */
+	}
 }
 
 void stray_segment(struct sim *sim, uint32_t from, uint16_t from_port, uint32_t to, uint16_t to_port, uint8_t flags,

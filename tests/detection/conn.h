@@ -52,6 +52,7 @@ struct script {
 	bool server_closes;
 	bool client_resets; /* instead of closing */
 	bool stops_reading; /* the client's window stays closed after the first response segments */
+	bool leaves;        /* the client is gone once it sent its FIN */
 	bool vanishes;      /* the client is gone once it is connected: it answers nothing any more */
 };
 
@@ -102,6 +103,12 @@ struct conn *conn_new(struct sim *sim, struct server *server, uint32_t client_ip
 
 /* Sends the SYN now. */
 void conn_open(struct sim *sim, struct conn *conn);
+
+/*
+ * Somebody beside the path sends a RST in the name of one end. beside: how far its number is from the one that would be
+ * right; 0 = it hits.
+ */
+void conn_forge_rst(struct sim *sim, struct conn *conn, bool to_server, uint32_t beside, uint8_t ttl);
 
 /* A lone segment of nobody's connection passes the tap. */
 void stray_segment(struct sim *sim, uint32_t from, uint16_t from_port, uint32_t to, uint16_t to_port, uint8_t flags,

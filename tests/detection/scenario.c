@@ -10,9 +10,6 @@
 
 #define VICTIM 0xcb00710au /* 203.0.113.10 */
 
-/* So long a scenario's ordinary traffic runs before its trouble begins, if nothing else is said. */
-#define LEAD_S 20
-
 double option_number(struct options *options, const char *name, double otherwise)
 {
 	const char *text = option_text(options, name, NULL);
@@ -63,7 +60,7 @@ static void tell_half_open(struct sim *sim, void *who, uint64_t told)
 	sim_in(sim, 100 * SIM_MS, tell_half_open, who, server->n_half_open);
 }
 
-static struct server *make_victim(struct sim *sim, struct options *options)
+struct server *make_victim(struct sim *sim, struct options *options)
 {
 	static const char *const reactions[] = { "linux", "windows", "proxy", "refusing", "silent", NULL };
 	struct server *server = calloc(1, sizeof(*server));
@@ -85,7 +82,7 @@ static struct server *make_victim(struct sim *sim, struct options *options)
 	return server;
 }
 
-static void background(struct sim *sim, struct options *options, struct server *server)
+void begin_background(struct sim *sim, struct options *options, struct server *server)
 {
 	double rate = option_number(options, "background", 100);
 
@@ -105,7 +102,7 @@ static void background(struct sim *sim, struct options *options, struct server *
 			 });
 }
 
-static const char *service_key(struct sim *sim, const struct server *server, char text[static 100])
+const char *service_key(struct sim *sim, const struct server *server, char text[static 100])
 {
 	char ip[48];
 
@@ -113,13 +110,7 @@ static const char *service_key(struct sim *sim, const struct server *server, cha
 	return text;
 }
 
-/* lead seconds of quiet, then seconds of trouble, then tail seconds. */
-struct span {
-	uint64_t from_ns;
-	uint64_t until_ns;
-};
-
-static struct span span_of(struct sim *sim, struct options *options, double seconds, double tail)
+struct span span_of(struct sim *sim, struct options *options, double seconds, double tail)
 {
 	double lead = option_number(options, "lead", LEAD_S);
 
@@ -155,7 +146,7 @@ static void begin_syn_flood(struct sim *sim, struct options *options)
 		.is_mixed = stack == STACK_KINDS,
 		.owners_reset = option_number(options, "owners_reset", 0.05),
 	};
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	flood_begin(sim, &flood);
 	snprintf(parameters, sizeof(parameters), "\"rate\":%g,\"spoof\":\"%s\",\"stack\":\"%s\",\"on\":%g",
 		 flood.per_second, spoofs[flood.spoofing], stack_name, (double)flood.on_ns / 1e9);
@@ -171,7 +162,7 @@ static void begin_trickle(struct sim *sim, struct options *options)
 	double rate = option_number(options, "rate", 2);
 
 	server->backlog = (unsigned)option_number(options, "backlog", 128);
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	flood_begin(sim, &(struct flood){ .server = server,
 					  .per_second = rate,
 					  .from_ns = span.from_ns,
@@ -189,7 +180,7 @@ static void begin_carpet(struct sim *sim, struct options *options)
 	struct server *server = make_victim(sim, options);
 	char text[48], key[100];
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	for (unsigned i = 0; i < 254; i++) {
 		struct server *host = calloc(1, sizeof(*host));
 		if (host == NULL)
@@ -218,7 +209,7 @@ static void begin_flash_crowd(struct sim *sim, struct options *options)
 	double rate = option_number(options, "background", 100);
 	char key[100];
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	crowd_begin(sim, &(struct crowd){ .server = server,
 					  .per_second = rate * option_number(options, "times", 20),
 					  .from_ns = span.from_ns,
@@ -263,7 +254,7 @@ static void begin_exhaustion(struct sim *sim, struct options *options)
 			    .close_delay_ns = SIM_MS / 10 },
 	};
 	sim->opener = o;
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	opener_begin(sim, o);
 }
 
@@ -306,7 +297,7 @@ static void begin_scan(struct sim *sim, struct options *options)
 		.real_stack = kind == 7,
 	};
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	scan_begin(sim, &scan);
 	if (kind == 7)
 		source_truth(sim, "worm", "[\"connection_fan_out\",\"port_scan\"]", scan.from_ip, span);
@@ -344,7 +335,7 @@ static void begin_strays(struct sim *sim, struct options *options)
 	};
 
 	option_number(options, "warm", 0);
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	strays_begin(sim, &strays);
 	if (kind == 1) {
 		source_truth(sim, "backscatter", "[\"backscatter\"]", strays.from_ip, span);
@@ -359,10 +350,11 @@ static void begin_strays(struct sim *sim, struct options *options)
 static void begin_held(struct sim *sim, struct options *options)
 {
 	static const char *const kinds[] = { "idle",       "established", "zero_window", "close_wait",
-					     "fin_wait_2", "last_ack",    NULL };
+					     "fin_wait_2", "last_ack",    "time_wait",   NULL };
 	static const char *const accepted[] = { "[\"connection_flood\"]", "[\"connection_flood\"]",
 						"[\"zero_window_hold\"]", "[\"state_leak\"]",
-						"[\"state_leak\"]",       "[\"state_leak\"]" };
+						"[\"state_leak\"]",       "[\"state_leak\"]",
+						"[\"time_wait_pileup\"]" };
 	const struct script scripts[] = {
 		{ .hold_ns = 300 * SIM_S, .close_delay_ns = SIM_MS },
 		{ .hold_ns = SIM_S / 2, .close_delay_ns = SIM_MS },
@@ -387,19 +379,26 @@ static void begin_held(struct sim *sim, struct options *options)
 		  .response_bytes = 900,
 		  .exchanges = 1,
 		  .answer_ns = SIM_MS,
+		  .leaves = true,
+		  .close_delay_ns = SIM_MS },
+		{ .request_bytes = 100,
+		  .response_bytes = 300,
+		  .exchanges = 1,
+		  .server_closes = true,
 		  .close_delay_ns = SIM_MS },
 	};
 	int kind = choice(options, "kind", kinds);
-	bool is_leak = kind >= 3;
+	bool is_leak = kind >= 3 && kind <= 5;
 	struct span span = span_of(sim, options, is_leak ? 900 : 120, 120);
 	struct server *server = make_victim(sim, options);
 	char key[100];
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	crowd_begin(sim, &(struct crowd){ .server = server,
 					  .per_second = option_number(options, "rate",
 								      is_leak     ? 2
 								      : kind == 1 ? 500
+								      : kind == 6 ? 900
 										  : 50),
 					  .from_ns = span.from_ns,
 					  .until_ns = span.until_ns,
@@ -425,7 +424,7 @@ static void begin_service_down(struct sim *sim, struct options *options)
 	struct server *server = make_victim(sim, options);
 	char key[100];
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	sim_at(sim, span.from_ns, change_reaction, server, kind == 0 ? REACTS_REFUSING : REACTS_SILENT);
 	sim_at(sim, span.until_ns, change_reaction, server, REACTS_LINUX);
 	truth_attack(sim, "service_down", "[\"service_down\"]", service_key(sim, server, key), span.from_ns,
@@ -448,7 +447,7 @@ static void begin_accept_overflow(struct sim *sim, struct options *options)
 	struct server *server = make_victim(sim, options);
 	char key[100];
 
-	background(sim, options, server);
+	begin_background(sim, options, server);
 	sim_at(sim, span.from_ns, change_accepts, server, (uint64_t)option_number(options, "slow", 10));
 	sim_at(sim, span.until_ns, change_accepts, server, 0);
 	truth_attack(sim, "accept_overflow", "[\"accept_queue_overflow\"]", service_key(sim, server, key), span.from_ns,
@@ -502,7 +501,9 @@ const struct scenario scenarios[] = {
 	{ "exhaustion", "a client runs out of ports: rate ramp stack reuse poisson", begin_exhaustion },
 	{ "scan", "kind vertical horizontal slow fin null xmas ack worm distributed", begin_scan },
 	{ "strays", "kind reflection backscatter ack rst fin xmas", begin_strays },
-	{ "held", "kind idle established zero_window close_wait fin_wait_2 last_ack", begin_held },
+	{ "held", "kind idle established zero_window close_wait fin_wait_2 last_ack time_wait", begin_held },
+	{ "injection", "somebody resets the connections of others: rate, hits (share)", begin_injection },
+	{ "burst", "clients at once to a full queue: clients gap accept_backlog waiting (lab L7)", begin_burst },
 	{ "service_down", "kind refusing silent", begin_service_down },
 	{ "accept_overflow", "the application accepts slow connections per second only", begin_accept_overflow },
 	{ "day", "hours of nothing wrong at background connections per second", begin_day },
