@@ -4,7 +4,8 @@
 
 It is made of doc/tcpwitness-rules.5.in, which is written by hand; of the tables in the code, as print_rules_manual
 prints them; and of the comment at the head of each rules/<detector>.yaml, whose paragraphs are separated by empty
-comment lines. A line '.\\" generated: keys GROUP' or '.\\" generated: detectors' in the former is where the rest goes.
+comment lines. A line '.\\" generated: keys GROUP', '.\\" generated: overview' or '.\\" generated: detectors' in the former is where the
+rest goes.
 
 usage: rules_manual.py PRINT_RULES_MANUAL PROJECT_FOLDER [--update]
 """
@@ -138,9 +139,16 @@ class Facts:
             page += ".El\n"
         return page
 
+    def overview(self):
+        width = max((detector[0] for detector in self.detectors), key=len)
+        items = "".join(f".It Cm {d[0]}\n{prose(finished(d[1]), self.names)}" for d in self.detectors)
+        return f".Bl -tag -width {width} -compact\n{items}.El\n"
+
     def place(self, match, folder):
         if match.group(1) == "keys":
             return self.key_list(match.group(2))
+        if match.group(1) == "overview":
+            return self.overview()
         return "".join(self.detector_section(detector, folder) for detector in self.detectors)
 
 
