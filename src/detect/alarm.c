@@ -226,7 +226,7 @@ static void take_reading(struct alarm *alarm, const struct alarm_reading *readin
 	alarm->peak = fmax(alarm->peak, reading->level);
 	if (reading->is_hot)
 		alarm->hot_ns = now_ns;
-	if (reading->arrivals != alarm->arrivals)
+	if (reading->arrivals == 0 || reading->arrivals != alarm->arrivals)
 		alarm->arrived_ns = now_ns;
 	alarm->arrivals = reading->arrivals;
 }

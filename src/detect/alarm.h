@@ -13,7 +13,7 @@ struct alarm_reading {
 	double extent;          /* a second figure that grows with the trouble: sources; 0 = none */
 	const char *detector;   /* static: the class that it has now; null = it never changes */
 	const char *class_name; /* static: a finer class; null = none */
-	uint64_t arrivals; /* a running count of what arrives, whatever it is: when it stands still, all is silent */
+	uint64_t arrivals; /* a running count of what arrives: when it stands still, all is silent; 0 = not counted */
 	uint8_t severity;  /* that the alarm would have if it were raised now */
 	uint8_t stage;     /* the detector's own: a new stage is news */
 	bool is_hot;       /* still above the level to clear at */

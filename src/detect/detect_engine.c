@@ -444,6 +444,12 @@ void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64
 		detect_engine_tick(engine, tick_ns, now_ns, packet_number, visibility);
 }
 
+void detect_engine_end(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number)
+{
+	engine->book.is_ending = true;
+	judge_all(engine, now_ns, (struct incident_time){ now_ns, packet_number });
+}
+
 const struct detect_stats *detect_engine_get_stats(const struct detect_engine *engine)
 {
 	return &engine->stats;

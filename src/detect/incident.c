@@ -221,8 +221,11 @@ static void write_event(struct incident_book *book, struct incident *incident, c
 		.finding = finding_of(book, run),
 		.runner_up = best_of(book, watch, incident->slot, run, false),
 		.phase = phase,
+		.is_ending = book->is_ending,
 		.time = time,
 	};
+	/* The trouble is not over only because the run is. */
+	enum alert_phase explained = book->is_ending ? ALERT_UPDATE : phase;
 	struct sensor_event *event = book->writer->begin(book->writer->context, EVENT_ALERT);
 
 	if (event == NULL)
@@ -231,21 +234,27 @@ static void write_event(struct incident_book *book, struct incident *incident, c
 		about.runner_up_score = finding_of(book, about.runner_up)->score;
 	incident_event_fill(event, &about);
 	if (run->detector->explain != NULL)
-		run->detector->explain(watch_params(watch, run), scene, watch_state(watch, run), about.finding, phase,
-				       &event->alert);
+		run->detector->explain(watch_params(watch, run), scene, watch_state(watch, run), about.finding,
+				       explained, &event->alert);
 	book->writer->end(book->writer->context, event);
 }
 
+/*
+ * Where the present class finds nothing any more, it has no opinion about its finer name either: the last one holds.
+ */
 static struct alarm_reading reading_of(const struct incident_book *book, const struct incident *incident,
 				       const struct detect_scene *scene, bool is_hot)
 {
 	const struct finding *finding = finding_of(book, incident->present);
+	const struct alarm_reading *written = &incident->alarm->written;
+	const char *detector = incident->present->detector->name;
+	bool is_there = finding->is_alarming || finding->is_hot || written->detector != detector;
 
 	return (struct alarm_reading){
 		.level = finding->level,
 		.extent = finding->extent,
-		.detector = incident->present->detector->name,
-		.class_name = finding->class_name,
+		.detector = detector,
+		.class_name = is_there ? finding->class_name : written->class_name,
 		.arrivals = arrivals(scene->summary),
 		.severity = incident->severity,
 		.stage = finding->stage,
@@ -279,6 +288,7 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	incident->present = run;
 	incident->was = UINT32_C(1) << index_of(book, run);
 	incident->severity = severity_of(watch, run, finding);
+	incident->clear_after_ns = finding->clear_after_ns != 0 ? finding->clear_after_ns : CLEAR_AFTER_NS;
 	alarm->threshold = finding->threshold;
 	evidence_begin(&incident->past, scene, began_ns,
 		       watch->trouble != NULL ? watch->trouble->totals_before : scene->summary->totals);
@@ -387,12 +397,17 @@ static void review(struct incident_book *book, struct incident *incident, const 
 	evidence_watch(&incident->past, scene);
 	choose_class(book, incident, best, time.now_ns);
 	const struct finding *finding = finding_of(book, incident->present);
-	uint64_t clear_after_ns = finding->clear_after_ns != 0 ? finding->clear_after_ns : CLEAR_AFTER_NS;
 
+	if (finding->clear_after_ns != 0)
+		incident->clear_after_ns = finding->clear_after_ns;
 	if (finding->is_alarming || finding->is_hot)
 		incident->severity = severity_of(incident->watch, incident->present, finding);
 	const struct alarm_reading reading = reading_of(book, incident, scene, is_hot);
-	switch (alarm_review(incident->alarm, &reading, clear_after_ns, time.now_ns)) {
+	if (book->is_ending) {
+		clear(book, incident, scene, &reading, time);
+		return;
+	}
+	switch (alarm_review(incident->alarm, &reading, incident->clear_after_ns, time.now_ns)) {
 	case ALARM_NOTHING_DUE:
 		break;
 	case ALARM_UPDATE_DUE:
@@ -421,7 +436,7 @@ static void judge_slot(struct incident_book *book, struct watch *watch, struct d
 		review(book, incident, scene, best, is_hot, time);
 	else if (best == NULL)
 		watch->suppressed &= ~(UINT32_C(1) << slot);
-	else
+	else if (!book->is_ending)
 		raise(book, watch, scene, best, time);
 }
 

@@ -21,6 +21,7 @@ struct incident {
 	const struct detector_run *present;   /* whose class it has */
 	const struct detector_run *contender; /* whose class has fitted better since contender_ns; null = none */
 	uint64_t contender_ns;
+	uint64_t clear_after_ns; /* as the present class demanded when it last found something */
 	uint32_t n_changes;
 	uint32_t was; /* runs whose class it had, a bit each */
 	uint8_t slot;
@@ -37,6 +38,7 @@ struct incident_book {
 	struct block_pool pool; /* struct incident */
 	struct incident *first;
 	struct incident *last;
+	bool is_ending;                         /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };
 
@@ -69,6 +71,7 @@ struct incident_event {
 	const struct detector_run *runner_up; /* null = none */
 	double runner_up_score;
 	enum alert_phase phase;
+	bool is_ending;
 	struct incident_time time;
 };
 void incident_event_fill(struct sensor_event *event, const struct incident_event *about);

@@ -152,6 +152,8 @@ static void *capture_thread(void *argument)
 	}
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
 	event_queue_wait_from_now(pipeline->queue);
+	if (capture_is_live(pipeline->capture))
+		detect_engine_end(pipeline->engine, pipeline->now_ns, 0);
 	tracker_finish(pipeline->tracker);
 	share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns != 0)

@@ -86,4 +86,10 @@ void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t
 void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number,
 			   const struct detect_visibility *visibility);
 
+/*
+ * Nobody will watch any more, though packets go on: alarms that are open are cleared, with the reason "shutdown". Not
+ * at the end of a capture: what is open there stays open. After it only the stats are of use.
+ */
+void detect_engine_end(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number);
+
 const struct detect_stats *detect_engine_get_stats(const struct detect_engine *engine);

@@ -49,7 +49,7 @@ static void test_the_life_of_an_alarm(void **state)
 	alarm_close(set, alarm, 40 * NS_PER_SEC);
 	alert = (struct event_alert){ .detector = "syn_flood" };
 	alarm_event_life(&alert, alarm, ALERT_CLEARED, 40 * NS_PER_SEC);
-	assert_string_equal(alert.clear_reason, "silent");
+	assert_string_equal(alert.clear_reason, "recovered");
 	assert_true(is_about(alert.duration_s, 2) && is_about(alert.peak, 100) && is_about(alert.rate, 3));
 	assert_int_equal(alert.ended_ns, 40 * NS_PER_SEC);
 	alarm_set_destroy(set);
