@@ -11,6 +11,7 @@
 extern const struct detector detector_syn_flood;
 extern const struct detector detector_half_open_surge;
 extern const struct detector detector_time_wait_exhaustion;
+extern const struct detector detector_time_wait_pileup;
 extern const struct detector detector_port_scan;
 extern const struct detector detector_connection_fan_out;
 extern const struct detector detector_synack_reflection;

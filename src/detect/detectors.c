@@ -8,5 +8,6 @@ const struct detector *const detectors[] = {
 	&detector_syn_flood,
 	&detector_half_open_surge,
 	&detector_time_wait_exhaustion,
+	&detector_time_wait_pileup,
 	NULL,
 };

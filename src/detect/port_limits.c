@@ -105,10 +105,13 @@ static struct port_span widen(const struct stack *stack, const struct port_span 
 {
 	struct port_span range = { stack->first, stack->last, 0 };
 
-	if (seen->opened < MIN_OPENED || (seen->first >= stack->first && seen->last <= stack->last))
+	if (seen->opened < MIN_OPENED)
 		return range;
-	if (seen->first >= DYNAMIC_FIRST)
+	bool is_outside = seen->first < stack->first || seen->last > stack->last;
+	if (seen->first >= DYNAMIC_FIRST && (is_outside || stack == &stacks[PORT_STACK_OTHER]))
 		return (struct port_span){ DYNAMIC_FIRST, PORT_MAX, 0 };
+	if (!is_outside)
+		return range;
 	if (seen->first < range.first)
 		range.first = seen->first;
 	if (seen->last > range.last)

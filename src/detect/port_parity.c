@@ -60,9 +60,14 @@ bool port_parity_follow(struct port_parity *parity, const struct port_use *use, 
 {
 	uint64_t now_s = now_ns / PORT_USE_SLOT_NS;
 	uint64_t from_s = now_s > PORT_USE_SLOTS - 1 ? now_s - (PORT_USE_SLOTS - 1) : 0;
+	/* Of what is estimated, ports are not known. */
+	uint64_t followed_s = use->followed_ns / PORT_USE_SLOT_NS + (use->estimated > 0 ? 1 : 0);
 	bool had_flipped = parity->has_flipped;
 	uint64_t old_flip_ns = parity->flip_ns;
 
+	from_s = from_s > followed_s ? from_s : followed_s;
+	if (from_s > now_s)
+		return false;
 	if (parity->looked_s < from_s) {
 		parity->looked_s = from_s;
 		parity->looked_ns = from_s * PORT_USE_SLOT_NS;

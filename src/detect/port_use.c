@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { N_WORDS = (sizeof(struct port_use) - sizeof(uint64_t)) / sizeof(uint32_t) };
-_Static_assert(sizeof(struct port_use) == sizeof(uint64_t) + N_WORDS * sizeof(uint32_t),
-	       "one 64-bit word, then 32-bit words without padding");
+enum { N_WORDS = (sizeof(struct port_use) - 2 * sizeof(uint64_t)) / sizeof(uint32_t) };
+_Static_assert(sizeof(struct port_use) == 2 * sizeof(uint64_t) + N_WORDS * sizeof(uint32_t),
+	       "two 64-bit words, then 32-bit words without padding");
 
 /* Options of SYNs as the decoder hashes them (tcp_options.layout): kinds in order, FNV-1a. */
 #define LAYOUT_LINUX   UINT32_C(0x32e187f9) /* MSS, SACK, timestamps, NOP, window scale */
@@ -21,6 +21,9 @@ _Static_assert(sizeof(struct port_use) == sizeof(uint64_t) + N_WORDS * sizeof(ui
 
 /* Initial hop limits in use are 64, 128 and 255; no path is longer than the room between them. */
 enum { TTL_UNIX = 64, TTL_WINDOWS = 128 };
+
+/* Trackers hold TIME_WAITs no longer. */
+#define HELD_NS (60 * NS_PER_SEC)
 
 enum port_use_stack port_use_stack_of(uint8_t ttl, uint16_t window, uint32_t layout)
 {
@@ -41,6 +44,7 @@ void port_use_init(struct port_use *use, uint64_t since_ns)
 {
 	memset(use, 0, sizeof(*use));
 	use->since_ns = since_ns;
+	use->followed_ns = since_ns;
 }
 
 static uint32_t slot_number(uint64_t time_ns)
@@ -74,6 +78,31 @@ const struct port_use_slot *port_use_slot_at(const struct port_use *use, uint64_
 	const struct port_use_slot *slot = &use->slots[slot_place(number)];
 
 	return number == slot->number ? slot : NULL;
+}
+
+void port_use_begin(struct port_use *use, uint64_t since_ns, uint64_t now_ns, uint32_t open, uint32_t waiting)
+{
+	uint64_t from_ns = now_ns > HELD_NS ? now_ns - HELD_NS : 0;
+
+	port_use_init(use, since_ns);
+	use->followed_ns = now_ns;
+	from_ns = from_ns > since_ns ? from_ns : since_ns;
+	uint64_t seconds = now_ns / PORT_USE_SLOT_NS - from_ns / PORT_USE_SLOT_NS + 1;
+	for (uint64_t i = 0; i < seconds; i++) {
+		struct port_use_slot *slot = slot_for(use, from_ns + i * PORT_USE_SLOT_NS);
+		if (slot == NULL)
+			continue;
+		/* Remainders are spread too: the sum is what it must be. */
+		uint32_t opened = (uint32_t)((open + waiting) * (i + 1) / seconds - (open + waiting) * i / seconds);
+		uint32_t waits = (uint32_t)(waiting * (i + 1) / seconds - waiting * i / seconds);
+		slot->opened = opened;
+		slot->closed = waits;
+		slot->waiting = waits;
+	}
+	use->opened = open + waiting;
+	use->closed = waiting;
+	use->waiting = waiting;
+	use->estimated = use->opened;
 }
 
 uint32_t port_use_active(const struct port_use *use)
@@ -223,6 +252,9 @@ void port_use_merge(struct port_use *into, const struct port_use *from)
 {
 	if (from->since_ns < into->since_ns)
 		into->since_ns = from->since_ns;
+	if (from->followed_ns > into->followed_ns)
+		into->followed_ns = from->followed_ns;
+	into->estimated += from->estimated;
 	into->opened += from->opened;
 	into->closed += from->closed;
 	into->waiting += from->waiting;

@@ -12,8 +12,7 @@
  * several trackers merge: every member is a sum, a minimum or a maximum, kept apart by numbered seconds of packet time.
  * It draws no conclusions; port_forecast.h and the detector do.
  *
- * A pair deserves one early: connections that began before its time are not known to hold their ports. With its first
- * 16 completed connections within 10 s at the latest, so that no more than that are missed.
+ * A pair gets one when it deserves attention; what it did before is taken in as a number and spread over time.
  */
 #define PORT_USE_SLOT_NS NS_PER_SEC
 enum {
@@ -57,10 +56,12 @@ struct port_use_gap {
 	uint32_t shortest_ms; /* 0 with count 0 */
 };
 
-/* For serialisation: one uint64_t, and then nothing but uint32_t up to the end. */
+/* For serialisation: two uint64_t, and then nothing but uint32_t up to the end. */
 struct port_use {
-	uint64_t since_ns; /* it counts connections that began since then */
-	uint32_t opened;   /* all of these wrap around; differences do not */
+	uint64_t since_ns;    /* it counts connections that began since then */
+	uint64_t followed_ns; /* one by one since then; those before are estimated */
+	uint32_t estimated;   /* of the opened: these */
+	uint32_t opened;      /* all of these wrap around; differences do not */
 	uint32_t closed;
 	uint32_t waiting;   /* TIME_WAITs of the client that began */
 	uint32_t cut_short; /* of these, by a new connection on the same ports */
@@ -74,8 +75,14 @@ struct port_use {
 	struct port_use_slot slots[PORT_USE_SLOTS];
 };
 
-/* It counts connections whose first SYN came at since_ns or later. */
+/* It counts connections whose first SYN came at since_ns or later, one by one. */
 void port_use_init(struct port_use *use, uint64_t since_ns);
+
+/*
+ * The same from now_ns on, for a pair of which some is known already: of its connections since since_ns, so many are
+ * open, and so many in TIME_WAIT at the client. These are taken to have come evenly.
+ */
+void port_use_begin(struct port_use *use, uint64_t since_ns, uint64_t now_ns, uint32_t open, uint32_t waiting);
 
 /*
  * Counts what one of the pair's signals says about its ports: COMPLETED, CLOSED, TIME_WAIT, TIME_WAIT_OVER,

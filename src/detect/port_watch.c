@@ -106,25 +106,36 @@ static double in_use_at_flip(const struct port_watch *watch, const struct port_u
 	return port_use_active(use) + waiting + freed - opened;
 }
 
+/* Connections of the second in which it began to be followed: their parity was not looked at. */
+static double unfollowed(const struct port_use *use)
+{
+	const struct port_use_slot *slot = port_use_slot_at(use, use->followed_ns);
+
+	return use->estimated > 0 && slot != NULL ? slot->opened : 0;
+}
+
 static void learn_from_flip(struct port_watch *watch, const struct port_use *use, uint64_t now_ns)
 {
 	double at_flip = in_use_at_flip(watch, use, now_ns);
 	double span = span_of_ports(use);
+	/* What was not followed came before, and so from the first half. */
+	double first_parity = (double)watch->parity.before_opened + use->estimated + unfollowed(use);
 	struct port_rate before;
 
 	port_rate_estimate(use, watch->parity.flip_ns, use->since_ns, &before);
 	watch->rate_before_flip = before.per_s;
-	if (watch->parity.before_opened < MIN_FIRST_PARITY_SHARE * at_flip || watch->limits.is_shared)
+	if (first_parity < MIN_FIRST_PARITY_SHARE * at_flip || watch->limits.is_shared)
 		return;
 	double capacity = watch->limits.capacity;
 	if (fabs(2 * at_flip / capacity - 1) < AGREES) {
 		watch->is_exact = true;
-	} else if (watch->limits.by_rule) {
+	} else if (watch->limits.by_rule || (2 * at_flip > capacity && span <= capacity)) {
 		return;
-	} else if (2 * at_flip > capacity || span <= SAME_SPAN * 2 * at_flip) {
-		watch->learned_capacity = fmax(span, 2 * at_flip);
+	} else if (span <= SAME_SPAN * 2 * at_flip) {
+		/* Ranges hold as many ports of one parity as of the other. */
+		watch->learned_capacity = 2 * ceil(span / 2);
 		watch->is_exact = true;
-	} else {
+	} else if (ns_to_seconds(watch->parity.flip_ns - use->since_ns) < watch->limits.two_msl_s) {
 		/* Half of the ports are taken, and most of these were before anything was seen. */
 		watch->unseen = capacity / 2 - at_flip;
 	}

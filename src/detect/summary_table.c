@@ -299,6 +299,22 @@ void summary_table_forget_candidates(struct summary_table *table)
 	table->n_candidates = 0;
 }
 
+static uint32_t still_so(const struct summary *summary, enum summary_counter begun, enum summary_counter over)
+{
+	uint64_t n =
+		summary->totals[begun] > summary->totals[over] ? summary->totals[begun] - summary->totals[over] : 0;
+
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+static void begin_ports(struct summary *summary, uint64_t now_ns)
+{
+	uint64_t since_ns = summary->since_ns != 0 ? summary->since_ns : now_ns;
+
+	port_use_begin(summary->ports, since_ns, now_ns, still_so(summary, SUMMARY_COMPLETED, SUMMARY_CLOSED),
+		       still_so(summary, SUMMARY_TIME_WAIT, SUMMARY_TIME_WAIT_OVER));
+}
+
 /* How a pair uses its ports is followed from now on, or no longer. */
 static void attend_ports(struct summary_table *table, struct summary *summary, enum summary_attention attention,
 			 uint64_t now_ns)
@@ -309,7 +325,7 @@ static void attend_ports(struct summary_table *table, struct summary *summary, e
 	} else if (attention != ATTENTION_NONE && summary->ports == NULL) {
 		summary->ports = block_pool_take(&table->ports);
 		if (summary->ports != NULL)
-			port_use_init(summary->ports, now_ns);
+			begin_ports(summary, now_ns);
 	}
 }
 

@@ -2,37 +2,27 @@
 /*
  * Clients that run out of ports towards one service (detection science, section 4): who closes first keeps the port
  * for 2MSL, and a client that opens faster than range / 2MSL ends without one. The failing connect() sends nothing,
- * so the alarm must come before: from the ports in use and from when they come free. A use that will settle below the
- * range is no alarm, however high, until it is dangerously close.
+ * so the alarm must come before: from the ports in use, from when they come free, and from the rate at which they are
+ * taken. What settles well below the range is no alarm, however high the rate, and whatever it did on the way there.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/detector.h"
 
-#include "bounded_table.h"
 #include "detect_internal.h"
 #include "evidence.h"
-#include "port_ring.h"
+#include "judgement.h"
+#include "port_watch.h"
+#include "summary.h"
 
-/* The pair is looked at from this occupancy on. */
-#define WATCH_OCCUPANCY 0.1
-
-/* The forecast is honest up to here; beyond, too much can change. */
-#define HORIZON_S 300.0
-
-/* So full, the next connect() may fail, whatever comes free. */
-#define EXHAUSTED_OCCUPANCY 0.99
-
-/* Silence means failing connects only where hardly a port is left. */
-#define SILENT_OCCUPANCY 0.9
-
-struct time_wait_params {
+struct exhaustion_params {
 	uint64_t port_range;
-	bool learn_range;
 	uint64_t two_msl_ns;
 	double warn_at;
+	double settles_at;
 	double warn_always_at;
 	double critical_at;
 	uint64_t warn_ahead_ns;
@@ -42,416 +32,296 @@ struct time_wait_params {
 
 static const struct rule_param params[] = {
 	/* name, type, offset, least, most, default, meaning */
-	{ "port_range", RULE_PARAM_COUNT, offsetof(struct time_wait_params, port_range), 16, 65535, 28232,
-	  "source ports that a client can use towards one service" },
-	{ "learn_range", RULE_PARAM_FLAG, offsetof(struct time_wait_params, learn_range), 0, 1, 1,
-	  "correct port_range where a client's ports show that its range is another" },
-	{ "two_msl", RULE_PARAM_DURATION, offsetof(struct time_wait_params, two_msl_ns), 6, 600, 60,
-	  "how long TIME_WAIT lasts, for the forecast; as the tracker's own setting" },
-	{ "warn_at", RULE_PARAM_RATIO, offsetof(struct time_wait_params, warn_at), 0.1, 1, 0.5,
+	{ "port_range", RULE_PARAM_COUNT, offsetof(struct exhaustion_params, port_range), 0, 65535, 0,
+	  "source ports that a client can use towards one service; 0 = by its stack and by what it uses" },
+	{ "two_msl", RULE_PARAM_DURATION, offsetof(struct exhaustion_params, two_msl_ns), 0, 300, 0,
+	  "how long TIME_WAIT takes a port; 0 = by its stack and by when it uses ports again" },
+	{ "warn_at", RULE_PARAM_RATIO, offsetof(struct exhaustion_params, warn_at), 0.1, 1, 0.45,
 	  "occupancy from which on an expected exhaustion is an alarm" },
-	{ "warn_ahead", RULE_PARAM_DURATION, offsetof(struct time_wait_params, warn_ahead_ns), 1, 300, 300,
-	  "an exhaustion later than this is not yet an alarm" },
-	{ "warn_always_at", RULE_PARAM_RATIO, offsetof(struct time_wait_params, warn_always_at), 0.1, 1, 0.8,
-	  "occupancy that is an alarm whatever the forecast says" },
-	{ "critical_at", RULE_PARAM_RATIO, offsetof(struct time_wait_params, critical_at), 0.1, 1, 0.95,
+	{ "settles_at", RULE_PARAM_RATIO, offsetof(struct exhaustion_params, settles_at), 0.5, 1.5, 0.9,
+	  "occupancy to which the present rate leads that is taken for an exhaustion" },
+	{ "warn_ahead", RULE_PARAM_DURATION, offsetof(struct exhaustion_params, warn_ahead_ns), 1, 600, 300,
+	  "an exhaustion of a growing rate that is later than this is not yet an alarm" },
+	{ "warn_always_at", RULE_PARAM_RATIO, offsetof(struct exhaustion_params, warn_always_at), 0.1, 1, 0.8,
+	  "occupancy that is an alarm wherever it leads" },
+	{ "critical_at", RULE_PARAM_RATIO, offsetof(struct exhaustion_params, critical_at), 0.1, 1, 0.95,
 	  "occupancy from which on the alarm has the highest severity" },
-	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct time_wait_params, clear_below), 0, 1, 0.4,
-	  "occupancy below which the alarm's end begins" },
-	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct time_wait_params, clear_after_ns), 1, 3600, 60,
-	  "how long the occupancy must stay there" },
+	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct exhaustion_params, clear_below), 0, 1, 0.4,
+	  "occupancy below which an alarm ends, whatever the rate" },
+	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct exhaustion_params, clear_after_ns), 1, 3600, 15,
+	  "how long no exhaustion must be in sight" },
 };
 
-struct pair_key {
-	struct ip_addr client;
-	struct ip_addr server;
-	uint16_t port;
-};
-_Static_assert(sizeof(struct pair_key) == 36, "keys are hashed as bytes and must have no padding");
+enum exhaustion_stage { STAGE_NONE = 0, STAGE_WARNING, STAGE_HIGH, STAGE_CRITICAL, STAGE_SILENT };
 
-struct pair {
-	struct bounded_entry entry;
-	struct pair_key key;
-	bool is_watched;
-	bool suppressed;
-	uint64_t created_ns;
-	uint64_t reviewed_slot;
-	struct pair *next_watched;
-	struct pair *previous_watched;
-	struct alarm *alarm;
-	struct {
-		uint64_t attempts;
-		uint64_t answered;
-		uint64_t completed;
-	} counts, counts_before;
-	struct port_ring use;
+struct exhaustion {
+	struct port_watch watch;
+	uint64_t stage_ns; /* last time at which it was this stage or a higher one */
+	uint8_t stage;
 };
 
-struct time_wait {
-	const struct time_wait_params *params;
-	uint8_t severity;
-	struct bounded_table *pairs;
-	struct pair *first_watched;
-	struct pair *last_watched;
-};
+/* A growing rate is an alarm only where the present one is already beyond what is usual, and nobody's steady state. */
+#define MIN_GROWING_STEADY 0.68
+/* What leads no further than this is over, or never was. */
+#define HOT_STEADY 0.65
+/* Nearly all ports taken, and not yet draining. */
+#define FULL 0.9
+/* A pair that has a few connections only is never in want of ports, whatever is configured. */
+enum { MIN_PORTS = 100 };
+/* It is TIME_WAIT that takes them; not connections that live long. */
+#define MIN_WAITING_SHARE 0.1
 
-static void watch(struct time_wait *detector, struct pair *pair)
+/* The half-way mark would have been passed by now; a rate so far beyond the sustainable one reaches it soon. */
+#define HALF_WAY_OVERDUE   0.52
+#define WAITS_FOR_HALF_WAY 1.2
+
+#define HIGH_OCCUPANCY 0.8
+#define HIGH_SECONDS   60.0
+#define URGENT_SECONDS 15.0
+/* A stage is left when it was not reached for so long. */
+#define STAGE_KEPT_NS (10 * NS_PER_SEC)
+
+static const char class_exhaustion[] = "client_ports_exhausted";
+static const char class_warning[] = "client_ports_running_out";
+static const char class_shared[] = "nat_ports_running_out";
+static const char class_server[] = "nat_client_blocked_by_server_time_wait";
+static const char *const class_names[] = { class_exhaustion, class_warning, class_shared, class_server, NULL };
+
+/* Occupancy to which the rate of the last seconds leads, whatever is expected of it. */
+static double recent_steady(const struct port_watch *watch)
 {
-	pair->is_watched = true;
-	pair->next_watched = NULL;
-	pair->previous_watched = detector->last_watched;
-	if (detector->last_watched != NULL)
-		detector->last_watched->next_watched = pair;
-	else
-		detector->first_watched = pair;
-	detector->last_watched = pair;
+	const struct port_outlook *outlook = &watch->outlook;
+
+	return outlook->sustainable_per_s > 0 ? watch->rate.recent_per_s / outlook->sustainable_per_s : 0;
 }
 
-static void unwatch(struct time_wait *detector, struct pair *pair)
+static bool is_foreseen(const struct exhaustion_params *p, const struct port_watch *watch)
 {
-	if (pair->next_watched != NULL)
-		pair->next_watched->previous_watched = pair->previous_watched;
-	else
-		detector->last_watched = pair->previous_watched;
-	if (pair->previous_watched != NULL)
-		pair->previous_watched->next_watched = pair->next_watched;
-	else
-		detector->first_watched = pair->next_watched;
-	pair->is_watched = false;
-}
+	const struct port_outlook *outlook = &watch->outlook;
 
-static void forget_pair(void *context, void *entry)
-{
-	struct time_wait *detector = context;
-	struct pair *pair = entry;
-
-	if (pair->is_watched)
-		unwatch(detector, pair);
-}
-
-static void *create(const struct rule *rule, size_t memory_bytes, struct error *error)
-{
-	struct time_wait *detector = memory_bytes > sizeof(*detector) ? calloc(1, sizeof(*detector)) : NULL;
-
-	if (detector != NULL)
-		detector->pairs = bounded_table_create(sizeof(struct pair), sizeof(struct pair_key),
-						       memory_bytes - sizeof(*detector), forget_pair, detector);
-	if (detector == NULL || detector->pairs == NULL) {
-		free(detector);
-		error_set(error, "no memory for time_wait_exhaustion (%zu bytes)", memory_bytes);
-		return NULL;
-	}
-	detector->params = rule->params;
-	detector->severity = rule->severity;
-	return detector;
-}
-
-static void destroy(void *state)
-{
-	struct time_wait *detector = state;
-
-	bounded_table_destroy(detector->pairs);
-	free(detector);
-}
-
-static struct pair *find_pair(struct time_wait *detector, struct detect_context *context,
-			      const struct flow_signal *signal)
-{
-	const struct pair_key key = { .client = signal->client, .server = signal->server, .port = signal->server_port };
-	uint64_t hash = siphash13(context->secret, &key, sizeof(key));
-	struct pair *pair = bounded_table_find(detector->pairs, hash, &key);
-
-	if (pair != NULL || signal->kind != SIGNAL_COMPLETED)
-		return pair;
-	bool is_full = bounded_table_count(detector->pairs) == bounded_table_capacity(detector->pairs);
-	pair = bounded_table_insert(detector->pairs, hash, &key);
-	if (pair == NULL)
-		return NULL;
-	context->stats->targets_evicted += is_full;
-	pair->created_ns = signal->since_ns;
-	pair->counts.attempts = 1;
-	pair->counts.answered = signal->answered;
-	port_ring_init(&pair->use, detector->params->two_msl_ns, signal->now_ns);
-	return pair;
-}
-
-static uint32_t capacity_of(const struct time_wait *detector, const struct pair *pair)
-{
-	uint32_t range = (uint32_t)detector->params->port_range;
-
-	return detector->params->learn_range ? port_ring_capacity(&pair->use, range) : range;
-}
-
-static enum bounded_keep worth(const struct pair *pair)
-{
-	if (pair->alarm != NULL)
-		return KEEP_PINNED;
-	if (pair->is_watched)
-		return KEEP_LAST;
-	return pair->use.waiting > 0 ? KEEP_LONGER : KEEP_LEAST;
+	if (outlook->steady >= p->settles_at)
+		return true;
+	return outlook->seconds_left >= 0 && outlook->seconds_left <= ns_to_seconds(p->warn_ahead_ns) &&
+	       outlook->steady >= MIN_GROWING_STEADY;
 }
 
 /*
- * A port counts as taken when its handshake completes: what only asks may be a flood with the addresses of others,
- * which takes no port of theirs.
+ * A client that may use ports again while they are in TIME_WAIT shows that at the half-way mark at the latest, where
+ * others turn to the other parity. That is worth waiting for where the mark comes soon and leaves time enough.
  */
-static void count_signal(struct pair *pair, const struct flow_signal *signal)
+static bool may_turn_out_harmless(const struct port_watch *watch)
 {
-	switch (signal->kind) {
-	case SIGNAL_ATTEMPT:
-		pair->counts.attempts++;
-		break;
-	case SIGNAL_ANSWERED:
-		pair->counts.answered++;
-		break;
-	case SIGNAL_COMPLETED:
-		pair->counts.completed++;
-		port_ring_open(&pair->use, signal->client_port);
-		break;
-	case SIGNAL_TIME_WAIT:
-		port_ring_time_wait(&pair->use);
-		break;
-	case SIGNAL_TIME_WAIT_OVER:
-		port_ring_time_wait_over(&pair->use, signal->reused);
-		break;
-	case SIGNAL_CLOSED:
-		if (signal->completed)
-			port_ring_closed(&pair->use);
-		break;
-	case SIGNAL_SYN_REPEATED:
-	case SIGNAL_SYNACK_REPEATED:
-	case SIGNAL_REFUSED:
-	case SIGNAL_UNREACHABLE:
-	case SIGNAL_UNANSWERED:
-	case SIGNAL_STILL_HALF_OPEN:
-	case SIGNAL_HALF_OPEN_ENDED:
-	case SIGNAL_SERVER_TIME_WAIT:
-	case SIGNAL_SERVER_TIME_WAIT_OVER:
-	case SIGNAL_CLIENT_RESET:
-	case SIGNAL_CLIENT_SPOKE:
-	case SIGNAL_SYNACK_AFTER_ACK:
-	case SIGNAL_DATA_IGNORED:
-	case SIGNAL_STALLED:
-	case SIGNAL_STALLED_OVER:
-	case SIGNAL_HELD:
-	case SIGNAL_HELD_OVER:
-	case SIGNAL_RST_SUSPECT:
-	case SIGNAL_STRAY:
-	case SIGNAL_JOINED:
-	case SIGNAL_STRAY_CLAIMED:
-	case SIGNAL_KIND_COUNT:
-		break;
-	}
+	return port_parity_is_linux(&watch->parity) && !watch->parity.has_flipped &&
+	       watch->outlook.occupancy < HALF_WAY_OVERDUE && watch->outlook.steady > WAITS_FOR_HALF_WAY;
 }
 
-static void signal_pair(void *state, struct detect_context *context, const struct flow_signal *signal)
+static bool is_alarming(const struct exhaustion_params *p, const struct port_watch *watch)
 {
-	struct time_wait *detector = state;
-	struct pair *pair = find_pair(detector, context, signal);
+	const struct port_outlook *outlook = &watch->outlook;
 
-	/* A connection older than the record was counted in one that is forgotten: all or nothing of it counts. */
-	if (pair == NULL || signal->since_ns < pair->created_ns)
-		return;
-	port_ring_advance(&pair->use, signal->now_ns);
-	count_signal(pair, signal);
-	if (!pair->is_watched &&
-	    port_ring_occupancy(&pair->use, (uint32_t)detector->params->port_range) >= WATCH_OCCUPANCY)
-		watch(detector, pair);
-	bounded_table_touch(detector->pairs, pair, worth(pair));
+	if (watch->silent_since_ns != 0)
+		return true;
+	/* Ports that are used again do not run out, as long as nothing fails. */
+	if (watch->limits.is_reusing || watch->is_beyond_model)
+		return false;
+	if (outlook->in_use < MIN_PORTS || outlook->waiting < MIN_WAITING_SHARE * outlook->in_use)
+		return false;
+	/* Tuples that the server keeps are mostly given away again (RFC 6191): only a nearly full table tells. */
+	if (watch->side == PORT_SIDE_SERVER)
+		return outlook->occupancy >= FULL;
+	if (outlook->occupancy >= p->warn_always_at)
+		return outlook->steady >= HOT_STEADY;
+	return outlook->occupancy >= p->warn_at && is_foreseen(p, watch) && !may_turn_out_harmless(watch);
 }
 
-/* What is judged of one pair at one time. */
-struct verdict {
-	uint32_t capacity;
-	double occupancy;
-	double seconds_left; /* negative = none to be expected */
-	bool is_silent;
-	bool is_alarming;
-	bool is_hot;
-	double threshold;
-	uint8_t severity;
-};
-
-static struct verdict judge(const struct time_wait *detector, const struct pair *pair)
+static bool is_hot(const struct exhaustion_params *p, const struct port_watch *watch)
 {
-	const struct time_wait_params *p = detector->params;
-	struct verdict verdict = { .capacity = capacity_of(detector, pair), .severity = detector->severity };
+	const struct port_outlook *outlook = &watch->outlook;
 
-	verdict.occupancy = port_ring_occupancy(&pair->use, verdict.capacity);
-	verdict.seconds_left = port_ring_forecast(&pair->use, verdict.capacity, HORIZON_S);
-	verdict.is_silent = verdict.occupancy >= SILENT_OCCUPANCY && port_ring_is_silent(&pair->use);
-	if (verdict.is_silent || verdict.occupancy >= EXHAUSTED_OCCUPANCY)
-		verdict.seconds_left = 0;
-
-	bool is_foreseen = verdict.seconds_left >= 0 && verdict.seconds_left <= ns_to_seconds(p->warn_ahead_ns);
-	bool reuses = port_ring_reuses(&pair->use);
-	verdict.threshold = is_foreseen ? p->warn_at : p->warn_always_at;
-	verdict.is_alarming = verdict.occupancy >= verdict.threshold && !reuses;
-	verdict.is_hot = verdict.occupancy >= p->clear_below && !reuses;
-	if (verdict.severity > 1 && (verdict.occupancy >= p->critical_at || verdict.is_silent))
-		verdict.severity = 1;
-	return verdict;
+	if (watch->silent_since_ns != 0)
+		return true;
+	if (watch->limits.is_reusing || watch->is_beyond_model || outlook->occupancy < p->clear_below)
+		return false;
+	return outlook->occupancy >= FULL || recent_steady(watch) >= HOT_STEADY;
 }
 
-static void explain(struct event_alert *alert, const struct pair *pair, const struct verdict *verdict)
+static enum exhaustion_stage stage_now(const struct exhaustion_params *p, const struct port_watch *watch)
 {
-	char client[IP_ADDR_TEXT_BYTES];
-	char service[EVIDENCE_NAME_BYTES];
-	char left[80] = "it may fail at any moment";
+	const struct port_outlook *outlook = &watch->outlook;
 
-	ip_addr_format(&pair->key.client, client);
-	evidence_name(&alert->target, service);
-	if (verdict->is_silent)
-		snprintf(left, sizeof(left), "it has all but stopped opening, so connects are likely failing now");
-	else if (verdict->seconds_left > 0)
-		snprintf(left, sizeof(left), "at %.0f new/s none is left in about %.0f s", port_ring_rate(&pair->use),
-			 verdict->seconds_left);
-	else if (verdict->seconds_left < 0)
-		snprintf(left, sizeof(left), "at %.0f new/s it is not expected to run out", port_ring_rate(&pair->use));
-	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s holds %u of about %u ports to %s (%u in TIME_WAIT): %s. Reuse connections, widen its port range, "
-		 "or enable tcp_tw_reuse.",
-		 client, pair->use.active + pair->use.waiting, verdict->capacity, service, pair->use.waiting, left);
+	if (watch->silent_since_ns != 0)
+		return STAGE_SILENT;
+	if (outlook->occupancy >= p->critical_at)
+		return STAGE_CRITICAL;
+	if (outlook->occupancy >= HIGH_OCCUPANCY ||
+	    (outlook->seconds_left >= 0 && outlook->seconds_left < HIGH_SECONDS))
+		return STAGE_HIGH;
+	return STAGE_WARNING;
 }
 
-static void explain_end(struct event_alert *alert, const struct pair *pair, const struct verdict *verdict)
+/* Up at once, down at a walk. */
+static void follow_stage(struct exhaustion *state, enum exhaustion_stage stage, uint64_t now_ns)
 {
-	char client[IP_ADDR_TEXT_BYTES];
-	char service[EVIDENCE_NAME_BYTES];
-
-	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s has ports to %s again: %u of about %u are in use, %.0f %% were at most.",
-		 ip_addr_format(&pair->key.client, client), evidence_name(&alert->target, service),
-		 pair->use.active + pair->use.waiting, verdict->capacity, 100 * alert->peak);
+	if (stage >= state->stage || now_ns >= state->stage_ns + STAGE_KEPT_NS)
+		state->stage = (uint8_t)stage;
+	if (stage >= state->stage)
+		state->stage_ns = now_ns;
 }
 
-static void fill_forecast(struct event_alert *alert, const struct verdict *verdict, uint64_t now_ns)
+static bool is_urgent(const struct exhaustion *state)
 {
-	alert->has_forecast = true;
-	alert->forecast.occupancy = verdict->occupancy;
-	alert->forecast.capacity = verdict->capacity;
-	alert->forecast.seconds_left = verdict->seconds_left;
-	if (verdict->seconds_left >= 0)
-		alert->forecast.exhaustion_at_ns = now_ns + (uint64_t)(verdict->seconds_left * (double)NS_PER_SEC);
+	double left = state->watch.outlook.seconds_left;
+
+	return state->stage >= STAGE_CRITICAL || (left >= 0 && left < URGENT_SECONDS);
 }
 
-static double confidence(const struct detect_context *context, const struct verdict *verdict)
+static double confidence(const struct detect_scene *scene, const struct port_watch *watch)
 {
-	double sure = fmin(0.6 + 0.4 * verdict->occupancy, 1);
+	double sure = 0.75;
 
-	if (verdict->seconds_left < 0)
+	if (watch->is_exact || watch->limits.by_rule)
+		sure = 0.97;
+	else if (watch->limits.stack != PORT_STACK_OTHER)
+		sure = 0.9;
+	if (watch->outlook.seconds_left < 0 && watch->silent_since_ns == 0)
 		sure *= 0.8;
 	/* What was not captured may have freed ports, or taken some. */
-	return context->visibility->kernel_dropped > 0 ? 0.9 * sure : sure;
+	return scene->visibility != NULL && scene->visibility->kernel_dropped > 0 ? 0.9 * sure : sure;
 }
 
-static struct alarm_reading reading(const struct verdict *verdict)
+static const char *class_of(const struct exhaustion *state)
 {
-	return (struct alarm_reading){
-		.level = verdict->occupancy,
-		.severity = verdict->severity,
-		.stage = verdict->is_silent,
-		.is_hot = verdict->is_hot,
-	};
+	const struct port_watch *watch = &state->watch;
+
+	if (watch->side == PORT_SIDE_SERVER)
+		return class_server;
+	if (watch->limits.is_shared)
+		return class_shared;
+	return state->stage >= STAGE_SILENT ? class_exhaustion : class_warning;
 }
 
-static void write_event(struct detect_context *context, struct pair *pair, const struct verdict *verdict,
-			enum alert_phase phase)
+static void find(const void *parameters, const struct detect_scene *scene, void *target, struct finding *finding)
 {
-	const struct alarm_reading now = reading(verdict);
-	struct sensor_event *event = detect_event_begin(context, pair->alarm, phase, &now);
+	const struct exhaustion_params *p = parameters;
+	const struct port_use *use = scene->summary->ports;
+	const struct port_watch_given given = { p->port_range, p->two_msl_ns };
+	struct exhaustion *state = target;
+	struct port_watch *watch = &state->watch;
 
-	if (event == NULL)
+	if (use == NULL || (port_use_active(use) + use->waiting + use->server_waiting < MIN_PORTS && use->opened == 0))
 		return;
-	struct event_alert *alert = &event->alert;
-	alert->counts.syn = pair->counts.attempts - pair->counts_before.attempts;
-	alert->counts.synack = pair->counts.answered - pair->counts_before.answered;
-	alert->counts.completed = pair->counts.completed - pair->counts_before.completed;
-	alert->sources_distinct = 1;
-	alert->n_top_sources = 1;
-	alert->top_sources[0].ip = pair->key.client;
-	alert->top_sources[0].share = 1;
+	port_watch_update(watch, use, &given, scene->now_ns);
+	finding->is_alarming = is_alarming(p, watch);
+	finding->is_hot = is_hot(p, watch) || finding->is_alarming;
+	finding->is_suspicious = finding->is_alarming;
+	if (scene->alarm == NULL && !finding->is_alarming)
+		state->stage = STAGE_NONE;
+	else
+		follow_stage(state, stage_now(p, watch), scene->now_ns);
+	finding->is_immediate = watch->silent_since_ns != 0;
+	finding->score = 0.5 + 0.5 * fmin(watch->outlook.occupancy, 1);
+	finding->level = watch->outlook.occupancy;
+	finding->threshold = is_foreseen(p, watch) ? p->warn_at : p->warn_always_at;
+	finding->confidence = confidence(scene, watch);
+	finding->severity = is_urgent(state) ? 1 : 2;
+	finding->stage = state->stage;
+	finding->clear_after_ns = p->clear_after_ns;
+	finding->class_name = class_of(state);
+}
+
+static void forecast(const struct detect_scene *scene, const struct port_watch *watch, struct event_alert *alert)
+{
+	const struct port_outlook *outlook = &watch->outlook;
+	bool is_full = watch->silent_since_ns != 0;
+	double left = is_full ? 0 : outlook->seconds_left;
+
+	alert->has_forecast = true;
+	alert->forecast.occupancy = outlook->occupancy;
+	alert->forecast.capacity = (uint32_t)(watch->limits.capacity + 0.5);
+	alert->forecast.seconds_left = left;
+	if (is_full)
+		alert->forecast.exhaustion_at_ns = watch->silent_since_ns;
+	else if (left >= 0)
+		alert->forecast.exhaustion_at_ns = scene->now_ns + (uint64_t)(left * (double)NS_PER_SEC);
+}
+
+/* How the capacity is known. */
+static const char *source_of_capacity(const struct port_watch *watch)
+{
+	if (watch->limits.by_rule)
+		return "configured";
+	if (watch->limits.is_shared)
+		return "several hosts behind one address";
+	if (watch->parity.has_flipped && watch->is_exact)
+		return "half-way change of port parity seen";
+	if (watch->limits.by_ports)
+		return "by the ports seen";
+	return port_stack_name(watch->limits.stack);
+}
+
+static void say_what_comes(const struct port_watch *watch, uint64_t now_ns, char *text, size_t room)
+{
+	const struct port_outlook *outlook = &watch->outlook;
+
+	if (watch->silent_since_ns != 0)
+		snprintf(text, room, "connects are failing now, without a packet: no SYN for %.0f s after up to %.0f/s",
+			 ns_to_seconds(now_ns - watch->silent_since_ns), watch->demand_per_s);
+	else if (outlook->steady < HOT_STEADY)
+		snprintf(text, room, "it takes hardly any more (%.0f new/s, sustainable: %.0f), so they come free",
+			 watch->rate.per_s, outlook->sustainable_per_s);
+	else if (outlook->seconds_left >= 0)
+		snprintf(text, room, "at %.0f new/s (sustainable: %.0f) none is left in about %.0f s",
+			 watch->rate.per_s, outlook->sustainable_per_s, outlook->seconds_left);
+	else
+		snprintf(text, room, "at %.0f new/s (sustainable: %.0f) it settles at %.0f %%", watch->rate.per_s,
+			 outlook->sustainable_per_s, 100 * outlook->steady);
+}
+
+static const char *advice(const struct port_watch *watch)
+{
+	if (watch->side == PORT_SIDE_SERVER)
+		return "Let the client close first, or give the gateway more addresses.";
+	if (watch->limits.is_shared)
+		return "Give the gateway more addresses, or let its clients keep connections open; many new clients at "
+		       "once "
+		       "may be an attack (T1499).";
+	if (watch->limits.stack == PORT_STACK_LINUX)
+		return "Keep connections open (pool, keep-alive), or widen ip_local_port_range, or set tcp_tw_reuse=1 "
+		       "there.";
+	return "Keep connections open (pool, keep-alive), or widen the client's dynamic port range.";
+}
+
+static void explain(const void *parameters, const struct detect_scene *scene, const void *target,
+		    const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
+{
+	const struct exhaustion *state = target;
+	const struct port_watch *watch = &state->watch;
+	const struct port_outlook *outlook = &watch->outlook;
+	char client[IP_ADDR_TEXT_BYTES];
+	char service[EVIDENCE_NAME_BYTES];
+	char comes[120];
+
+	(void)parameters;
+	(void)finding;
+	ip_addr_format(&scene->key->client, client);
+	evidence_name(&alert->target, service);
+	forecast(scene, watch, alert);
 	/* Connections that close in an orderly way were opened by who they say. */
 	alert->spoofed_likelihood = 0;
-	alert->visibility.one_way = pair->counts.attempts > 0 && pair->counts.answered == 0;
-	alert->confidence = confidence(context, verdict);
-	fill_forecast(alert, verdict, context->now_ns);
-	if (phase == ALERT_CLEARED)
-		explain_end(alert, pair, verdict);
-	else
-		explain(alert, pair, verdict);
-	detect_event_end(context, event);
-}
-
-static void raise(struct time_wait *detector, struct detect_context *context, struct pair *pair,
-		  const struct verdict *verdict)
-{
-	const struct alert_target target = {
-		.ip = pair->key.server,
-		.has_port = true,
-		.port = pair->key.port,
-		.client = pair->key.client,
-	};
-
-	pair->alarm = detect_raise(context, &target, context->now_ns, verdict->threshold, &pair->suppressed);
-	if (pair->alarm == NULL)
+	if (phase == ALERT_CLEARED) {
+		snprintf(alert->explanation, sizeof(alert->explanation),
+			 "%s opens %.0f connections/s to %s, which can go on: %.0f of %.0f ports are in use, and they "
+			 "come "
+			 "free.",
+			 client, watch->rate.recent_per_s, service, outlook->in_use, watch->limits.capacity);
 		return;
-	bounded_table_touch(detector->pairs, pair, worth(pair));
-	write_event(context, pair, verdict, ALERT_RAISED);
-}
-
-static void review_open(struct time_wait *detector, struct detect_context *context, struct pair *pair,
-			const struct verdict *verdict)
-{
-	const struct alarm_reading now = reading(verdict);
-
-	switch (alarm_review(pair->alarm, &now, detector->params->clear_after_ns, context->now_ns)) {
-	case ALARM_NOTHING_DUE:
-		break;
-	case ALARM_UPDATE_DUE:
-		write_event(context, pair, verdict, ALERT_UPDATE);
-		break;
-	case ALARM_CLEAR_DUE:
-		write_event(context, pair, verdict, ALERT_CLEARED);
-		pair->alarm = NULL;
-		pair->counts_before.attempts = pair->counts.attempts;
-		pair->counts_before.answered = pair->counts.answered;
-		pair->counts_before.completed = pair->counts.completed;
-		bounded_table_touch(detector->pairs, pair, worth(pair));
-		break;
 	}
-}
-
-static void review_pair(struct time_wait *detector, struct detect_context *context, struct pair *pair)
-{
-	port_ring_advance(&pair->use, context->now_ns);
-	/* Once a slot: the forecast knows nothing new in between. */
-	if (pair->use.slot == pair->reviewed_slot)
-		return;
-	pair->reviewed_slot = pair->use.slot;
-
-	struct verdict verdict = judge(detector, pair);
-	if (pair->alarm != NULL) {
-		review_open(detector, context, pair, &verdict);
-	} else if (verdict.is_alarming) {
-		raise(detector, context, pair, &verdict);
-	} else if (verdict.occupancy < WATCH_OCCUPANCY / 2) {
-		pair->suppressed = false;
-		unwatch(detector, pair);
-		bounded_table_touch(detector->pairs, pair, worth(pair));
-	}
-}
-
-static void tick(void *state, struct detect_context *context, uint64_t now_ns)
-{
-	struct time_wait *detector = state;
-	struct pair *next;
-
-	(void)now_ns;
-	for (struct pair *pair = detector->first_watched; pair != NULL; pair = next) {
-		next = pair->next_watched;
-		review_pair(detector, context, pair);
-	}
+	say_what_comes(watch, scene->now_ns, comes, sizeof(comes));
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "%s has %.0f of %.0f ports to %s in use (%.0f in TIME_WAIT of %.0f s%s; range: %s): %s. %s", client,
+		 outlook->in_use, watch->limits.capacity, service, outlook->waiting, watch->limits.two_msl_s,
+		 watch->side == PORT_SIDE_SERVER ? " at the server" : "", source_of_capacity(watch), comes,
+		 advice(watch));
 }
 
 const struct detector detector_time_wait_exhaustion = {
@@ -465,9 +335,11 @@ const struct detector detector_time_wait_exhaustion = {
 	.default_mitre_tactic = "",
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
-	.params_bytes = sizeof(struct time_wait_params),
-	.create = create,
-	.destroy = destroy,
-	.signal = signal_pair,
-	.tick = tick,
+	.params_bytes = sizeof(struct exhaustion_params),
+	.class_names = class_names,
+	.kinds = 1 << SUMMARY_PAIR,
+	.group = INCIDENT_OWN,
+	.target_bytes = sizeof(struct exhaustion),
+	.find = find,
+	.explain = explain,
 };

@@ -10,6 +10,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detector.h"
 
+#include "detect_internal.h"
 #include "judgement.h"
 #include "summary.h"
 

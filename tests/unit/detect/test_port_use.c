@@ -79,6 +79,34 @@ static void test_what_began_before_is_not_counted(void **state)
 	assert_int_equal(port_use_slot_at(&use, START_NS + 11 * NS_PER_SEC)->waiting, 1);
 }
 
+/* 256 ports were in use when the pair came to attention; of its connections before, nobody noted when they came. */
+static void test_what_is_known_already_is_spread(void **state)
+{
+	static struct port_use use;
+	uint32_t opened = 0;
+	uint32_t waiting = 0;
+	(void)state;
+
+	port_use_begin(&use, START_NS + 5 * NS_PER_SEC, START_NS + 17 * NS_PER_SEC, 56, 200);
+	for (int i = 0; i < 30; i++) {
+		const struct port_use_slot *slot = port_use_slot_at(&use, START_NS + (uint64_t)i * NS_PER_SEC);
+		assert_true((slot != NULL) == (i >= 5 && i <= 17));
+		if (slot == NULL)
+			continue;
+		assert_true(slot->opened >= 19 && slot->opened <= 20);
+		opened += slot->opened;
+		waiting += slot->waiting;
+	}
+	assert_int_equal(opened, 256);
+	assert_int_equal(waiting, 200);
+	assert_int_equal(port_use_active(&use), 56);
+	/* One that was open already closes. */
+	struct flow_signal closed = signal_at(SIGNAL_CLOSED, 18, 40000);
+	closed.since_ns = START_NS + 6 * NS_PER_SEC;
+	port_use_signal(&use, &closed);
+	assert_int_equal(port_use_active(&use), 55);
+}
+
 /* Options as the decoder hashes them. */
 static uint32_t layout_of(const char *kinds)
 {
@@ -182,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_by_second),
 		cmocka_unit_test(test_what_began_before_is_not_counted),
+		cmocka_unit_test(test_what_is_known_already_is_spread),
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_merging_equals_one_tracker),
 		cmocka_unit_test(test_one_client_on_four_trackers),

@@ -87,7 +87,7 @@ static void test_step_to_800_per_second(void **state)
 	assert_true(ip_addr_equal(&event->ends.client, &client));
 	assert_true(ip_addr_equal(&alert->target.ip, &api.ip));
 	assert_int_equal(alert->target.port, 443);
-	assert_non_null(strstr(alert->explanation, "10.0.0.5 holds 1"));
+	assert_non_null(strstr(alert->explanation, "10.0.0.5 has 1"));
 	/* It becomes critical before the failure, under the same id. */
 	const struct sensor_event *update = sim_alert(sim, "time_wait_exhaustion", ALERT_UPDATE, 0);
 	while (update->alert.severity != 1)
@@ -138,12 +138,9 @@ static void test_cleared_after_the_load_is_gone(void **state)
 	assert_non_null(first_alarm(sim));
 	const struct sensor_event *cleared = sim_alert(sim, "time_wait_exhaustion", ALERT_CLEARED, 0);
 	assert_non_null(cleared);
-	/*
-	 * Of 20,000 ports, 8,707 must come free until 0.4 of the range is left: 71 s after the first. Then a minute
-	 * of patience.
-	 */
+	/* The ports are in TIME_WAIT for another minute, but from now on they come free. */
 	double at = sim_seconds(cleared->time_ns);
-	assert_true(at > 139 && at < 143);
+	assert_true(at > 50 && at < 35 + 35);
 	assert_true(cleared->alert.peak > 0.65 && cleared->alert.peak < 0.75);
 }
 
@@ -157,7 +154,7 @@ static void test_silence_of_an_exhausted_client(void **state)
 	bool said = false;
 	sim_print(sim);
 	for (size_t i = 0; i < sim->n_alerts; i++)
-		said |= strstr(sim->alerts[i].alert.explanation, "likely failing now") != NULL;
+		said |= strstr(sim->alerts[i].alert.explanation, "failing now") != NULL;
 	assert_true(said);
 }
 

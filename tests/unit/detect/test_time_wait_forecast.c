@@ -21,7 +21,7 @@
 #include "port_use.h"
 #include "summary.h"
 
-extern const struct detector detector_time_wait_forecast;
+#include "detect_internal.h"
 
 #define START_NS (UINT64_C(1795132800) * NS_PER_SEC + UINT64_C(12345678))
 #define TICK_S   0.1
@@ -60,11 +60,11 @@ struct watch {
 
 static void *default_params(void)
 {
-	unsigned char *all = calloc(1, detector_time_wait_forecast.params_bytes);
+	unsigned char *all = calloc(1, detector_time_wait_exhaustion.params_bytes);
 
 	assert_non_null(all);
-	for (size_t i = 0; i < detector_time_wait_forecast.n_params; i++) {
-		const struct rule_param *param = &detector_time_wait_forecast.params[i];
+	for (size_t i = 0; i < detector_time_wait_exhaustion.n_params; i++) {
+		const struct rule_param *param = &detector_time_wait_exhaustion.params[i];
 		uint64_t integer =
 			(uint64_t)(param->type == RULE_PARAM_DURATION ? param->default_value * (double)NS_PER_SEC
 								      : param->default_value);
@@ -78,8 +78,8 @@ static void *default_params(void)
 
 static void set_param(void *params, const char *name, uint64_t value)
 {
-	for (size_t i = 0; i < detector_time_wait_forecast.n_params; i++) {
-		const struct rule_param *param = &detector_time_wait_forecast.params[i];
+	for (size_t i = 0; i < detector_time_wait_exhaustion.n_params; i++) {
+		const struct rule_param *param = &detector_time_wait_exhaustion.params[i];
 		if (strcmp(param->name, name) == 0)
 			memcpy((unsigned char *)params + param->offset, &value, sizeof(value));
 	}
@@ -137,12 +137,12 @@ static void tick(struct watch *watch, double at_s)
 	watch->merged = watch->parts[0];
 	for (unsigned i = 1; i < watch->n_parts; i++)
 		port_use_merge(&watch->merged, &watch->parts[i]);
-	detector_time_wait_forecast.find(watch->params, &scene, watch->state, &finding);
+	detector_time_wait_exhaustion.find(watch->params, &scene, watch->state, &finding);
 	if (finding.is_hot)
 		watch->hot_ns = scene.now_ns;
 	if (watch->open == NULL && !finding.is_alarming)
 		return;
-	detector_time_wait_forecast.explain(watch->params, &scene, watch->state, &finding, ALERT_UPDATE, &alert);
+	detector_time_wait_exhaustion.explain(watch->params, &scene, watch->state, &finding, ALERT_UPDATE, &alert);
 	if (watch->open == NULL) {
 		watch->open = &alarm;
 		outcome->n_raised++;
@@ -180,7 +180,7 @@ static struct outcome observe(const struct port_client *client, double to_s, con
 	watch.params = default_params();
 	if (given != NULL)
 		set_param(watch.params, given, value);
-	watch.state = calloc(1, detector_time_wait_forecast.target_bytes);
+	watch.state = calloc(1, detector_time_wait_exhaustion.target_bytes);
 	assert_non_null(watch.state);
 	watch.summary.ports = &watch.merged;
 	watch.key.kind = SUMMARY_PAIR;
@@ -249,7 +249,7 @@ static void test_steps(void **state)
 	static const struct {
 		double rate;
 		double ahead;
-	} steps[] = { { 480, 30 }, { 500, 30 }, { 600, 25 }, { 800, 20 }, { 1200, 12 } };
+	} steps[] = { { 480, 30 }, { 500, 30 }, { 600, 26 }, { 800, 26 }, { 1200, 26 } };
 	struct port_client_run run;
 	(void)state;
 
