@@ -31,7 +31,7 @@ static const struct rule_param params[] = {
 	  "share of the new connections that must be left waiting" },
 	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct overflow_params, clear_below), 0, 1, 0.5,
 	  "share of the threshold below which the alarm's end begins" },
-	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct overflow_params, clear_after_ns), 1, 3600, 20,
+	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct overflow_params, clear_after_ns), 1, 3600, 10,
 	  "how long the level must stay there" },
 };
 
@@ -153,9 +153,9 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	finding->severity = share >= 0.5 || (silent && 2 * state->n_silent >= state->n_asked) ? 1 : 2;
 	finding->confidence = (waiting >= limit ? 0.95 : 0.7) * sensor_view_confidence(scene->view);
 	finding->clear_after_ns = p->clear_after_ns;
-	finding->class_name = waiting < limit                         ? class_silent
-			      : window->n_ignored > window->n_dropped ? class_ignored
-								      : class_dropped;
+	finding->class_name = silent && waiting < limit                   ? class_silent
+			      : window->n_ignored > 4 * window->n_dropped ? class_ignored
+									  : class_dropped;
 	learn(state, scene, finding);
 	finding->baseline = state->usual.mean;
 }
@@ -194,9 +194,10 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 			 (unsigned long long)window->n_ignored, (unsigned long long)window->n_completed, window_s);
 	else
 		snprintf(what, sizeof(what),
-			 "%llu of %llu handshakes in %.0f s were asked for again after they were done",
-			 (unsigned long long)(window->n_dropped + window->n_ignored),
-			 (unsigned long long)window->n_completed, window_s);
+			 "%llu clients were asked for their handshake again in %.0f s, after it was done (%llu new "
+			 "ones came)",
+			 (unsigned long long)(window->n_dropped + window->n_ignored), window_s,
+			 (unsigned long long)window->n_completed);
 	snprintf(
 		alert->explanation, sizeof(alert->explanation),
 		"%s does not accept its connections: %s. Its application is too slow or hangs; look at it, and compare "

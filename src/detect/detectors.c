@@ -9,5 +9,11 @@ const struct detector *const detectors[] = {
 	&detector_half_open_surge,
 	&detector_time_wait_exhaustion,
 	&detector_time_wait_pileup,
+	&detector_accept_queue_overflow,
+	&detector_connection_flood,
+	&detector_zero_window_hold,
+	&detector_state_leak,
+	&detector_rst_injection,
+	&detector_sensor_health,
 	NULL,
 };

@@ -156,7 +156,7 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 			 100 * sensor_view_truncated_share(view));
 		break;
 	case CLOCK:
-		snprintf(text, size, "the clock of the capture stepped back %llu times",
+		snprintf(text, size, "the clock of the capture stepped back (%llu x)",
 			 (unsigned long long)recent->backward_steps);
 		break;
 	case PROBLEMS:

@@ -153,7 +153,7 @@ static void judge(const struct state_leak_params *p, const struct detect_scene *
 	finding->level = leak->level;
 	finding->threshold = limit;
 	finding->baseline = leak->usual.mean;
-	finding->severity = excess > 10 ? 1 : 2;
+	finding->severity = 2;
 	finding->confidence = (1 - 0.3 / fmax(excess, 1)) * sensor_view_confidence(scene->view);
 	finding->class_name = leaks[i].class_name;
 	finding->began_ns = leak->above_ns > p->age_ns ? leak->above_ns - p->age_ns : 0;
