@@ -13,6 +13,9 @@
 /* How long a key is still looked at after it last deserved it: until its cohorts are judged and detectors calm. */
 #define HOT_NS (12 * NS_PER_SEC)
 
+/* A slow scan's probes come that far apart, and who is refused at once is refused before anybody looks. */
+#define HOT_SOURCE_NS (90 * NS_PER_SEC)
+
 int attention_init(struct attention *attention, struct watch_set *watches, struct summary_table *const *tables,
 		   size_t n_tables, struct merged_summary *merged, size_t memory_bytes)
 {
@@ -164,6 +167,7 @@ void attention_renew(struct attention *attention, struct watch *watch, const str
 		return;
 	}
 
+	uint64_t hot_ns = watch->key.kind == SUMMARY_SOURCE ? HOT_SOURCE_NS : HOT_NS;
 	enum summary_attention deserved = summary_deserves(summary, (enum summary_kind)watch->key.kind, tick_ns - 1);
 	bool is_troubled = watch->incidents != NULL || watch->trouble != NULL;
 	if (deserved != ATTENTION_NONE || is_troubled)
@@ -172,9 +176,9 @@ void attention_renew(struct attention *attention, struct watch *watch, const str
 		watch->crowded_ns = tick_ns;
 	if (watch->crowded_ns == tick_ns && watch->attention != ATTENTION_CROWDS) {
 		attend(attention, watch, ATTENTION_CROWDS, tick_ns);
-	} else if (watch->attention == ATTENTION_CROWDS && ns_since(tick_ns, watch->crowded_ns) >= HOT_NS) {
+	} else if (watch->attention == ATTENTION_CROWDS && ns_since(tick_ns, watch->crowded_ns) >= hot_ns) {
 		attend(attention, watch, ATTENTION_KEPT, tick_ns);
-	} else if (ns_since(tick_ns, watch->deserved_ns) >= HOT_NS) {
+	} else if (ns_since(tick_ns, watch->deserved_ns) >= hot_ns) {
 		attend(attention, watch, ATTENTION_NONE, tick_ns);
 		watch_end(attention->watches, watch);
 	}

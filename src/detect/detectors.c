@@ -4,6 +4,8 @@
  */
 #include "detect_internal.h"
 
+/* One a line. */
+/* clang-format off */
 const struct detector *const detectors[] = {
 	&detector_syn_flood,
 	&detector_half_open_surge,
@@ -15,5 +17,11 @@ const struct detector *const detectors[] = {
 	&detector_state_leak,
 	&detector_rst_injection,
 	&detector_sensor_health,
+	&detector_port_scan,
+	&detector_connection_fan_out,
+	&detector_synack_reflection,
+	&detector_backscatter,
+	&detector_out_of_state_flood,
 	NULL,
 };
+/* clang-format on */

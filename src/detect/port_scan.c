@@ -46,7 +46,7 @@ static const struct rule_param params[] = {
 };
 
 /* Of a source whose SYNs are repeated as real stacks do, more hosts must fail; still more where all clients go. */
-#define RETRIED_FACTOR 2
+#define RETRIED_FACTOR 3
 #define WEB_FACTOR     4
 
 /* Until a real stack would have repeated its SYNs nobody can tell an inside host that spreads from one that scans. */
@@ -64,6 +64,7 @@ static const struct rule_param params[] = {
 /* A distributed scan asks each endpoint once, and each of its sources several; a flood does neither. */
 #define SPREAD_MAX_REPEATS 1.6
 #define SPREAD_MIN_EACH    2.0
+#define SPREAD_MIN_HOSTS   5
 #define SPREAD_MAX_ENTROPY 1.5
 #define SPREAD_MAX_RETRIED 0.3
 
@@ -149,7 +150,7 @@ static bool take(struct port_scan_state *state, const struct detect_scene *scene
 	if (failed > 0)
 		reach_add(&period->failed, summary, CROWD_FAILING, scene->now_ns, failed);
 	if (answered > 0)
-		reach_add(&period->answered, summary, CROWD_ANSWERED, scene->now_ns, answered);
+		reach_add_answers(&period->answered, summary, scene->now_ns);
 	source_activity_note(&state->activity, failed + strays, p->slow_clear_after_ns, scene->now_ns);
 	return trying + failed + answered + strays > 0 || state->pending_ns != 0 || state->stray_scan_ns != 0;
 }
@@ -202,7 +203,7 @@ static enum port_scan_class judge_recent(const struct detect_scene *scene, const
 	if (failures < fmin((double)p->ports, (double)p->hosts))
 		return SCAN_NONE;
 	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
-	reach_add(&recent.answered, scene->summary, CROWD_ANSWERED, scene->now_ns, 0);
+	reach_add_answers(&recent.answered, scene->summary, scene->now_ns);
 	reach_see(&recent, view);
 	return is_scan(view, fast_limit(scene->summary, view, p), p) ? class_of(view->shape) : SCAN_NONE;
 }
@@ -301,8 +302,8 @@ static enum port_scan_class judge_strays(struct port_scan_state *state, const st
 	bool is_ambiguous = kind == STRAY_ACK || kind == STRAY_FIN_ACK;
 	double limit = (double)p->stealth * (is_ambiguous ? 2 : 1);
 
-	if (state->stray_ns == 0 || kind == STRAY_SYNACK || kind == STRAY_RST || share < STRAY_MIN_SHARE ||
-	    (double)state->stray_counts[kind] < limit)
+	if (source_activity_fresh(&state->activity) == 0 || state->stray_ns == 0 || kind == STRAY_SYNACK ||
+	    kind == STRAY_RST || share < STRAY_MIN_SHARE || (double)state->stray_counts[kind] < limit)
 		return SCAN_NONE;
 	strays.failed = state->stray;
 	reach_see(&strays, view);
@@ -322,15 +323,16 @@ static bool is_sure_horizontal(const struct port_scan_state *state, const struct
 {
 	uint64_t trying = crowd_recent(scene->summary, CROWD_TRYING, scene->now_ns);
 
+	/* An inside host that spreads is the matter of connection_fan_out. */
 	if (source_is_retried(scene->summary))
-		return !source_is_outage(scene, trying);
+		return !ip_addr_is_inside(&scene->key->ip) && !source_is_outage(scene, trying);
 	/* What is refused is not sent again. */
 	return !ip_addr_is_inside(&scene->key->ip) || 2 * scene->summary->totals[SUMMARY_REFUSED] > trying ||
 	       ns_since(scene->now_ns, state->activity.began_ns) >= REPEAT_NS;
 }
 
 static enum port_scan_class judge_source(struct port_scan_state *state, const struct detect_scene *scene,
-					 const struct port_scan_params *p, struct reach_view *view)
+					 const struct port_scan_params *p, bool is_own, struct reach_view *view)
 {
 	enum port_scan_class class = judge_strays(state, scene, p, view);
 
@@ -338,14 +340,17 @@ static enum port_scan_class judge_source(struct port_scan_state *state, const st
 		class = judge_recent(scene, p, view);
 	if (class == SCAN_NONE)
 		class = judge_pending(state, scene, p, view);
-	state->is_fast = class != SCAN_NONE;
-	if (class == SCAN_NONE)
-		class = judge_slow(state, scene, p, view);
-	if (class == SCAN_SLOW && ns_since(scene->now_ns, state->activity.began_ns) < FAST_NS) {
-		class = class_of(view->shape);
-		state->is_fast = true;
-	}
-	return class == SCAN_HORIZONTAL && !is_sure_horizontal(state, scene) ? SCAN_NONE : class;
+	if (class == SCAN_HORIZONTAL && !is_sure_horizontal(state, scene))
+		class = SCAN_NONE;
+	/* What was fast is over when it is no longer fast, whatever else fails now and then. */
+	state->is_fast = class != SCAN_NONE || (is_own && state->is_fast);
+	if (state->is_fast)
+		return class;
+	class = judge_slow(state, scene, p, view);
+	if (class == SCAN_NONE || ns_since(scene->now_ns, state->activity.began_ns) >= FAST_NS)
+		return class;
+	state->is_fast = true;
+	return class_of(view->shape);
 }
 
 /* --- many sources --- */
@@ -412,7 +417,7 @@ static enum port_scan_class judge_target(struct port_scan_state *state, const st
 	    has_main_source(summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns)))
 		return SCAN_NONE;
 	/* Of a prefix only what its hosts do not show. */
-	if (scene->key->kind == SUMMARY_PREFIX && scene->n_alarms_below > 0)
+	if (scene->key->kind == SUMMARY_PREFIX && (scene->n_alarms_below > 0 || round(view->hosts) < SPREAD_MIN_HOSTS))
 		return SCAN_NONE;
 	state->is_fast = true;
 	return SCAN_DISTRIBUTED;
@@ -425,9 +430,16 @@ static void keep_evidence(struct port_scan_state *state, const struct detect_sce
 			  const struct port_scan_params *p, const struct reach_view *view)
 {
 	struct reach_period both;
+	struct reach_view longer;
 
-	state->view = *view;
 	reach_both(state->periods, p->slow_window_ns, scene->now_ns, &both);
+	reach_see(&both, &longer);
+	state->view = *view;
+	if (state->class < SCAN_STEALTH && longer.shape == view->shape && longer.count > view->count)
+		state->view = longer;
+	/* What answered before anybody looked is known by its number only, if the source does little else. */
+	if (2 * source_failures(scene->summary) >= scene->summary->totals[SUMMARY_ATTEMPTS])
+		state->view.found = fmax(state->view.found, (double)scene->summary->totals[SUMMARY_ANSWERED]);
 	const struct reach_side *asked = state->class >= SCAN_STEALTH ? &state->stray : &both.failed;
 	struct reach_side trying = { 0 };
 	if (asked->examples[0].priority == 0) {
@@ -457,6 +469,17 @@ static double confidence(const struct port_scan_state *state, const struct detec
 	return scene->visibility->kernel_dropped > 0 ? sure * 0.95 : sure;
 }
 
+/* Begins anew behind an alarm: what is remembered has been told. */
+static void forget(struct port_scan_state *state)
+{
+	memset(state->periods, 0, sizeof(state->periods));
+	state->unseen = 0;
+	state->stray_ns = 0;
+	state->stray_scan_ns = 0;
+	state->is_fast = false;
+	state->class = SCAN_NONE;
+}
+
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct port_scan_params *p = parameters;
@@ -466,22 +489,25 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	struct reach_view view = { 0 };
 	enum port_scan_class class = SCAN_NONE;
 
+	if (state->was_own && scene->alarm == NULL)
+		forget(state);
+	state->was_own = is_own;
 	if (take(state, scene, p))
-		class = is_source ? judge_source(state, scene, p, &view) : judge_target(state, scene, p, &view);
-	if (!is_own && class == SCAN_NONE)
-		state->class = SCAN_NONE;
+		class = is_source ? judge_source(state, scene, p, is_own, &view) : judge_target(state, scene, p, &view);
 	if (class != SCAN_NONE) {
 		/* An open alarm keeps its class unless a better one is found. */
 		if (!is_own || class >= state->class)
 			state->class = (uint8_t) class;
+		if (!is_source && !is_own)
+			state->activity.began_ns = scene->now_ns - SUMMARY_SPAN_NS;
 		keep_evidence(state, scene, p, &view);
 	}
-	finding->is_alarming = class != SCAN_NONE;
-	finding->is_hot = finding->is_alarming ? is_going_on(state) || !is_own : is_own && is_going_on(state);
-	if (!finding->is_alarming && !is_own)
+	if (class == SCAN_NONE && !is_own)
 		return;
+	finding->is_alarming = class != SCAN_NONE;
+	finding->is_hot = is_going_on(state);
 	finding->is_suspicious = finding->is_alarming;
-	finding->score = state->class == SCAN_HORIZONTAL && source_is_retried(scene->summary) ? 0.6 : 0.8;
+	finding->score = state->view.shape == REACH_HORIZONTAL && source_is_retried(scene->summary) ? 0.6 : 0.8;
 	finding->level = state->view.count;
 	finding->threshold = (double)(state->class == SCAN_SLOW ? p->slow_endpoints : p->ports);
 	finding->extent = is_source ? state->view.hosts : state->sources;
@@ -507,6 +533,7 @@ const struct detector detector_port_scan = {
 	.class_names = class_names,
 	.kinds = 1 << SUMMARY_SOURCE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX,
 	.group = INCIDENT_SOURCE,
+	.crowd = CROWD_FAILING,
 	.target_bytes = sizeof(struct port_scan_state),
 	.find = find,
 	.explain = port_scan_explain,

@@ -104,8 +104,9 @@ static void add_found(const struct port_scan_state *state, const struct detect_s
 	if (state->class >= SCAN_STEALTH || state->class == SCAN_DISTRIBUTED)
 		return;
 	if (state->view.found >= 0.5)
-		snprintf(text + length, size - length, "; %.0f answered (%s)", round(state->view.found),
-			 ports_text(state->open, state->view.found, ports));
+		snprintf(text + length, size - length, "; %.0f answered%s%s%s", round(state->view.found),
+			 state->open[0].priority != 0 ? " (" : "", ports_text(state->open, state->view.found, ports),
+			 state->open[0].priority != 0 ? ")" : "");
 	else if (scene->sensor->totals[SUMMARY_ANSWERED] + scene->sensor->totals[SUMMARY_REFUSED] == 0)
 		snprintf(text + length, size - length, "; no answer of anybody was ever seen here");
 	else
@@ -131,7 +132,7 @@ static void describe(const struct port_scan_state *state, const char *who, char 
 			 flow_stray_name((enum flow_stray)(state->class - SCAN_STEALTH)),
 			 count_text(view->failed, "port", count), hosts, ports);
 	else if (view->shape == REACH_HORIZONTAL)
-		snprintf(text, size, "%s tries port %s of %s (%s)%s", who, ports,
+		snprintf(text, size, "%s tries port%s %s of %s (%s)%s", who, round(view->ports) > 1 ? "s" : "", ports,
 			 count_text(view->count, "host", count), hosts, how);
 	else
 		snprintf(text, size, "%s tries %s of %s (%s)%s", who,

@@ -27,17 +27,16 @@ static bool comes_before(const struct reach_example *a, const struct reach_examp
 	return a->priority != 0 && (b->priority == 0 || a->priority < b->priority);
 }
 
-static void insert_example(struct reach_side *side, const struct reach_example *example)
+static void insert_example(struct reach_example examples[static REACH_EXAMPLES], const struct reach_example *example)
 {
 	int place = REACH_EXAMPLES;
 
-	while (place > 0 && comes_before(example, &side->examples[place - 1]))
+	while (place > 0 && comes_before(example, &examples[place - 1]))
 		place--;
-	if (place == REACH_EXAMPLES || (place > 0 && side->examples[place - 1].priority == example->priority))
+	if (place == REACH_EXAMPLES || (place > 0 && examples[place - 1].priority == example->priority))
 		return;
-	memmove(&side->examples[place + 1], &side->examples[place],
-		(size_t)(REACH_EXAMPLES - 1 - place) * sizeof(*example));
-	side->examples[place] = *example;
+	memmove(&examples[place + 1], &examples[place], (size_t)(REACH_EXAMPLES - 1 - place) * sizeof(*example));
+	examples[place] = *example;
 }
 
 static uint64_t connections_of(const struct summary_crowd *crowd)
@@ -67,13 +66,8 @@ uint64_t crowd_growth(struct crowd_cursor *cursor, const struct summary *summary
 	return now + before > known ? now + before - known : 0;
 }
 
-static void add_crowd(struct reach_side *side, const struct summary_crowd *crowd)
+static void add_examples(struct reach_example examples[static REACH_EXAMPLES], const struct summary_crowd *crowd)
 {
-	if (crowd == NULL)
-		return;
-	hyperloglog_small_merge(&side->endpoints, &crowd->endpoints);
-	hyperloglog_small_merge(&side->hosts, &crowd->servers);
-	hyperloglog_small_merge(&side->ports, &crowd->ports);
 	/* They are sorted, so those behind find no place either. */
 	for (int i = 0; i < REACH_EXAMPLES && crowd->sample[i].priority != 0; i++) {
 		const struct summary_sampled *sampled = &crowd->sample[i];
@@ -81,11 +75,20 @@ static void add_crowd(struct reach_side *side, const struct summary_crowd *crowd
 			.priority = sampled->priority,
 			.ip = sampled->server,
 			.port = sampled->server_port,
-			.client_port = sampled->client_port,
 			.is_low = sampled->server_port < FIRST_CLIENT_PORT,
 		};
-		insert_example(side, &example);
+		insert_example(examples, &example);
 	}
+}
+
+static void add_crowd(struct reach_side *side, const struct summary_crowd *crowd)
+{
+	if (crowd == NULL)
+		return;
+	hyperloglog_small_merge(&side->endpoints, &crowd->endpoints);
+	hyperloglog_small_merge(&side->hosts, &crowd->servers);
+	hyperloglog_small_merge(&side->ports, &crowd->ports);
+	add_examples(side->examples, crowd);
 }
 
 void reach_add(struct reach_side *side, const struct summary *summary, enum summary_crowd_kind kind, uint64_t now_ns,
@@ -96,20 +99,48 @@ void reach_add(struct reach_side *side, const struct summary *summary, enum summ
 	add_crowd(side, summary_crowd_now(summary, kind, now_ns));
 }
 
-static void side_union(struct reach_side *into, const struct reach_side *from)
+static void add_answers(struct reach_answers *answers, const struct summary_crowd *crowd)
 {
-	into->connections += from->connections;
-	hyperloglog_small_merge(&into->endpoints, &from->endpoints);
-	hyperloglog_small_merge(&into->hosts, &from->hosts);
-	hyperloglog_small_merge(&into->ports, &from->ports);
-	for (int i = 0; i < REACH_EXAMPLES && from->examples[i].priority != 0; i++)
-		insert_example(into, &from->examples[i]);
+	if (crowd == NULL)
+		return;
+	hyperloglog_small_merge(&answers->endpoints, &crowd->endpoints);
+	add_examples(answers->examples, crowd);
+}
+
+void reach_add_answers(struct reach_answers *answers, const struct summary *summary, uint64_t now_ns)
+{
+	add_answers(answers, summary_crowd_before(summary, CROWD_ANSWERED, now_ns));
+	add_answers(answers, summary_crowd_now(summary, CROWD_ANSWERED, now_ns));
+}
+
+void reach_add_hosts(struct hyperloglog_small *hosts, const struct summary *summary, enum summary_crowd_kind kind,
+		     uint64_t now_ns)
+{
+	const struct summary_crowd *before = summary_crowd_before(summary, kind, now_ns);
+	const struct summary_crowd *now = summary_crowd_now(summary, kind, now_ns);
+
+	if (before != NULL)
+		hyperloglog_small_merge(hosts, &before->servers);
+	if (now != NULL)
+		hyperloglog_small_merge(hosts, &now->servers);
+}
+
+static void union_examples(struct reach_example into[static REACH_EXAMPLES],
+			   const struct reach_example from[static REACH_EXAMPLES])
+{
+	for (int i = 0; i < REACH_EXAMPLES && from[i].priority != 0; i++)
+		insert_example(into, &from[i]);
 }
 
 void reach_union(struct reach_period *into, const struct reach_period *from)
 {
-	side_union(&into->failed, &from->failed);
-	side_union(&into->answered, &from->answered);
+	into->failed.connections += from->failed.connections;
+	hyperloglog_small_merge(&into->failed.endpoints, &from->failed.endpoints);
+	hyperloglog_small_merge(&into->failed.hosts, &from->failed.hosts);
+	hyperloglog_small_merge(&into->failed.ports, &from->failed.ports);
+	union_examples(into->failed.examples, from->failed.examples);
+	hyperloglog_small_merge(&into->answered.endpoints, &from->answered.endpoints);
+	union_examples(into->answered.examples, from->answered.examples);
 }
 
 struct reach_period *reach_period_at(struct reach_period periods[static REACH_PERIODS], uint64_t length_ns,

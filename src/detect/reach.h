@@ -11,14 +11,13 @@
  * asked, over longer times than the spans of a summary. Made from crowds, so it is the same however connections were
  * spread over trackers. Two periods are kept, the present one and the one before.
  */
-enum { REACH_EXAMPLES = 16, REACH_PERIODS = 2 };
+enum { REACH_EXAMPLES = 10, REACH_PERIODS = 2 };
 
 struct reach_example {
 	uint64_t priority; /* as in struct summary_sampled; 0 = empty */
 	struct ip_addr ip; /* of the server, or receiver */
 	uint16_t port;
-	uint16_t client_port; /* or the sender's */
-	bool is_low;          /* the receiver's port is below the ports that stacks give to clients */
+	bool is_low; /* the receiver's port is below the ports that stacks give to clients */
 };
 
 struct reach_side {
@@ -29,10 +28,16 @@ struct reach_side {
 	struct reach_example examples[REACH_EXAMPLES]; /* a uniform sample */
 };
 
+/* What answered: less is asked of it. */
+struct reach_answers {
+	struct hyperloglog_small endpoints;
+	struct reach_example examples[REACH_EXAMPLES];
+};
+
 struct reach_period {
 	uint64_t number; /* packet time / length; 0 = empty */
 	struct reach_side failed;
-	struct reach_side answered;
+	struct reach_answers answered;
 };
 
 /* How the failed ones lie. */
@@ -74,6 +79,9 @@ uint64_t crowd_recent(const struct summary *summary, enum summary_crowd_kind kin
  */
 void reach_add(struct reach_side *side, const struct summary *summary, enum summary_crowd_kind kind, uint64_t now_ns,
 	       uint64_t n_new);
+void reach_add_answers(struct reach_answers *answers, const struct summary *summary, uint64_t now_ns);
+void reach_add_hosts(struct hyperloglog_small *hosts, const struct summary *summary, enum summary_crowd_kind kind,
+		     uint64_t now_ns);
 void reach_union(struct reach_period *into, const struct reach_period *from);
 
 /* The period of now_ns among the two, emptied if it is a new one. */

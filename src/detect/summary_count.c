@@ -21,6 +21,9 @@ enum summary_crowd_kind summary_crowd_of(enum summary_kind kind, const struct fl
 		return CROWD_TRYING;
 	case SIGNAL_ANSWERED:
 		return kind == SUMMARY_SOURCE ? CROWD_ANSWERED : SUMMARY_CROWDS;
+	case SIGNAL_COMPLETED:
+		/* Only the client is seen here; it would not go on without an answer. */
+		return kind == SUMMARY_SOURCE && !signal->answered ? CROWD_ANSWERED : SUMMARY_CROWDS;
 	case SIGNAL_UNANSWERED:
 	case SIGNAL_STILL_HALF_OPEN:
 		return CROWD_FAILING;

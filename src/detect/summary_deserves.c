@@ -48,10 +48,15 @@ static bool reaches(uint64_t count, uint32_t least, unsigned n)
 	return least != 0 && count * n >= least;
 }
 
+/* Of a source, what it sent out of nowhere too. */
 static uint64_t failed(const uint64_t *totals)
 {
-	return totals[SUMMARY_REFUSED] + totals[SUMMARY_UNREACHABLE] + totals[SUMMARY_UNANSWERED] +
-	       totals[SUMMARY_STILL_HALF_OPEN];
+	uint64_t n = totals[SUMMARY_REFUSED] + totals[SUMMARY_UNREACHABLE] + totals[SUMMARY_UNANSWERED] +
+		     totals[SUMMARY_STILL_HALF_OPEN] + totals[SUMMARY_CLIENT_RESET];
+
+	for (int stray = 0; stray < STRAY_COUNT; stray++)
+		n += totals[SUMMARY_STRAYS + stray];
+	return n > totals[SUMMARY_STRAYS_CLAIMED] ? n - totals[SUMMARY_STRAYS_CLAIMED] : 0;
 }
 
 static bool is_piled_up(const struct summary *summary, const struct enough *least, unsigned n)

@@ -9,9 +9,9 @@
 
 /* What each kind gets of the memory for watches, in 64ths. */
 static const unsigned kind_share[SUMMARY_SENSOR] = {
-	[SUMMARY_SERVICE] = 18, [SUMMARY_HOST] = 10, [SUMMARY_PREFIX] = 5, [SUMMARY_SOURCE] = 10, [SUMMARY_PAIR] = 7,
+	[SUMMARY_SERVICE] = 14, [SUMMARY_HOST] = 11, [SUMMARY_PREFIX] = 6, [SUMMARY_SOURCE] = 16, [SUMMARY_PAIR] = 5,
 };
-enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 12, SHARES = 64 };
+enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 10, SHARES = 64 };
 
 /* So many of the keys with what was learned of them are hot at most, in eighths. */
 enum { HOT_EIGHTHS = 6 };
@@ -58,8 +58,9 @@ int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_ru
 		struct watch_kind *kind = &set->kinds[i];
 		kind->entries = bounded_table_create(lay_out(set, i), sizeof(struct summary_key),
 						     kind_share[i] * share_bytes, NULL, NULL);
+		/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
 		if (kind->entries == NULL)
-			return -1;
+			continue;
 		kind->max_hot = bounded_table_capacity(kind->entries) * HOT_EIGHTHS / 8;
 		if (kind->max_hot == 0)
 			kind->max_hot = 1;
@@ -87,6 +88,8 @@ struct watch *watch_find(struct watch_set *set, const struct summary_key *key)
 {
 	if (key->kind == SUMMARY_SENSOR)
 		return set->sensor;
+	if (set->kinds[key->kind].entries == NULL)
+		return NULL;
 	return bounded_table_find(set->kinds[key->kind].entries, siphash13(&set->secret, key, sizeof(*key)), key);
 }
 
@@ -94,10 +97,10 @@ struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, 
 {
 	struct watch_kind *kind = &set->kinds[key->kind];
 	uint64_t hash = siphash13(&set->secret, key, sizeof(*key));
-	struct watch *watch = bounded_table_find(kind->entries, hash, key);
 
 	if (kind->n_hot >= kind->max_hot)
 		return NULL;
+	struct watch *watch = bounded_table_find(kind->entries, hash, key);
 	if (watch == NULL) {
 		watch = bounded_table_insert(kind->entries, hash, key);
 		if (watch == NULL)

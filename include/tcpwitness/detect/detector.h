@@ -21,6 +21,7 @@ struct finding;
 enum incident_group {
 	INCIDENT_SERVICE = 0, /* what keeps clients from a service: floods, overload, death; and a crowd that is none */
 	INCIDENT_SOURCE,      /* what one host does to many: scans, spreads, or answers what nobody asked */
+	INCIDENT_STRAY,       /* what reaches a host without a connection */
 	INCIDENT_OWN,         /* the detector's alarms are its own */
 };
 
