@@ -218,3 +218,8 @@ void *bounded_table_oldest(const struct bounded_table *table, enum bounded_keep 
 
 	return place == 0 ? NULL : entry_at(table, place);
 }
+
+void *bounded_table_at(const struct bounded_table *table, size_t number)
+{
+	return entry_at(table, (uint32_t)number + 1);
+}

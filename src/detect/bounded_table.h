@@ -42,6 +42,9 @@ void bounded_table_destroy(struct bounded_table *table);
 size_t bounded_table_capacity(const struct bounded_table *table);
 size_t bounded_table_count(const struct bounded_table *table);
 
+/* The entry with this number, 0 .. bounded_table_count - 1; the order means nothing. */
+void *bounded_table_at(const struct bounded_table *table, size_t number);
+
 /*
  * Keys are compared as bytes and must have no padding. hash: keyed with a secret, or an attacker could make long
  * chains.

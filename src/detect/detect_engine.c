@@ -300,6 +300,11 @@ bool detect_source_signal(struct detect_source *source, const struct flow_signal
 	return is_alarmed;
 }
 
+struct summary_table *detect_source_table(struct detect_source *source)
+{
+	return source->table;
+}
+
 bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
 {
 	return detect_source_signal(&engine->sources[0], signal);

@@ -53,3 +53,7 @@ struct alarm *detect_raise(struct detect_context *context, const struct alert_ta
 struct sensor_event *detect_event_begin(struct detect_context *context, struct alarm *alarm, enum alert_phase phase,
 					const struct alarm_reading *reading);
 void detect_event_end(struct detect_context *context, struct sensor_event *event);
+
+/* What a source has summed up, for those who send it to another sensor; for tests. */
+struct summary_table;
+struct summary_table *detect_source_table(struct detect_source *source);

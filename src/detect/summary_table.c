@@ -583,3 +583,83 @@ size_t summary_table_capacity(const struct summary_table *table, enum summary_ki
 {
 	return bounded_table_capacity(table->kinds[kind].entries);
 }
+
+/* --- what others told --- */
+
+/* Has a part of its own as large as from's, takes over its content; without from's part it has none. */
+static void *copy_part(struct block_pool *pool, void *own, const void *from)
+{
+	if (from == NULL) {
+		if (own != NULL)
+			block_pool_give_back(pool, own);
+		return NULL;
+	}
+	if (own == NULL)
+		own = block_pool_take(pool);
+	if (own != NULL)
+		memcpy(own, from, pool->block_bytes);
+	return own;
+}
+
+static void copy_target_parts(struct kind_table *kind, struct summary_record *record, const struct summary *from)
+{
+	struct summary *summary = &record->summary;
+
+	if (from->slots == NULL || (summary->slots == NULL && !begin_parts(kind, record)))
+		return;
+	memcpy(summary->slots, from->slots, SUMMARY_SLOTS * sizeof(*from->slots));
+	if (summary->ages != NULL && from->ages != NULL)
+		*summary->ages = *from->ages;
+}
+
+static void copy_parts(struct summary_table *table, struct summary_record *record, const struct summary *from)
+{
+	struct summary *summary = &record->summary;
+
+	if (record->key.kind == SUMMARY_SENSOR) {
+		if (from->slots != NULL)
+			memcpy(table->sensor_slots, from->slots, sizeof(table->sensor_slots));
+	} else if (record->key.kind <= SUMMARY_PREFIX) {
+		copy_target_parts(&table->kinds[record->key.kind], record, from);
+	} else if (record->key.kind == SUMMARY_SOURCE && from->ages != NULL) {
+		*summary->ages = *from->ages;
+	}
+	summary->held = copy_part(&table->helds, summary->held, from->held);
+	summary->ports = copy_part(&table->ports, summary->ports, from->ports);
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
+		summary->crowds[kind] = copy_part(&table->crowds, summary->crowds[kind], from->crowds[kind]);
+}
+
+bool summary_table_put(struct summary_table *table, const struct summary_key *key, uint64_t version,
+		       const struct summary *summary)
+{
+	struct summary_record *record = key->kind == SUMMARY_SENSOR ? &table->sensor : find_or_create(table, key, true);
+
+	if (record == NULL || version <= record->version)
+		return false;
+	record->version = version;
+	copy_parts(table, record, summary);
+	struct summary parts = record->summary;
+	record->summary = *summary;
+	record->summary.slots = parts.slots;
+	record->summary.ages = parts.ages;
+	record->summary.held = parts.held;
+	record->summary.ports = parts.ports;
+	memcpy(record->summary.crowds, parts.crowds, sizeof(parts.crowds));
+	if (key->kind == SUMMARY_SENSOR)
+		return true;
+	if (record->attention == ATTENTION_NONE &&
+	    summary_may_deserve(summary, (enum summary_kind)key->kind, summary->latest_ns, table->n_tables))
+		offer(table, record);
+	bounded_table_touch(table->kinds[key->kind].entries, record, worth(record));
+	return true;
+}
+
+void summary_table_each(struct summary_table *table, void (*visit)(void *context, struct summary_record *record),
+			void *context)
+{
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		for (size_t i = 0; i < bounded_table_count(table->kinds[kind].entries); i++)
+			visit(context, bounded_table_at(table->kinds[kind].entries, i));
+	visit(context, &table->sensor);
+}

@@ -38,6 +38,7 @@ struct summary_record {
 	struct summary_key key;
 	uint8_t attention;           /* enum summary_attention */
 	bool is_alarmed;             /* an alarm about it is open */
+	uint64_t version;            /* of what a remote sensor told; 0 = counted here */
 	uint32_t candidate;          /* place among the candidates plus one; 0 = none */
 	uint64_t server_hash;        /* SERVICE: summary_address_hash of its address; 0 = not known yet */
 	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
@@ -50,6 +51,17 @@ void summary_table_destroy(struct summary_table *table);
 
 /* Counts the signal wherever it belongs. True: an alarm about the connection's service or host is open. */
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
+
+/*
+ * What another sensor knows of the key, whole: takes the place of what it told before. A table that is filled so is a
+ * source like any other. version: greater ones are newer. False: it is not newer, or there is no room.
+ */
+bool summary_table_put(struct summary_table *table, const struct summary_key *key, uint64_t version,
+		       const struct summary *summary);
+
+/* Calls visit for each record, in no order that means anything. */
+void summary_table_each(struct summary_table *table, void (*visit)(void *context, struct summary_record *record),
+			void *context);
 
 /* Null: nothing is known. */
 struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key);

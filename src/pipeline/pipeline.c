@@ -199,8 +199,8 @@ struct pipeline *pipeline_create(const struct pipeline_config *config, struct ca
 	pipeline->engine = detect_engine_create(ruleset, &config->detect, &pipeline->writer, error);
 	if (pipeline->engine == NULL)
 		goto fail;
-	pipeline->tracker =
-		tracker_create(&config->tracker, pipeline->engine, &pipeline->writer, pipeline->source_names, error);
+	pipeline->tracker = tracker_create(&config->tracker, detect_engine_source(pipeline->engine, 0),
+					   &pipeline->writer, pipeline->source_names, error);
 	if (pipeline->tracker == NULL)
 		goto fail;
 	return pipeline;

@@ -69,6 +69,8 @@ static void expire(struct tracker *tracker, struct flow *flow)
 {
 	uint64_t due_ns = flow_table_due_ns(tracker->table, flow);
 
+	/* Not when the packet happened to come that lets it go off: that may be one of another tracker. */
+	tracker->due_ns = due_ns;
 	if (flow->flow_class == FLOW_CLASS_UNANSWERED_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_UNANSWERED);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_UNANSWERED);
@@ -81,6 +83,7 @@ static void expire(struct tracker *tracker, struct flow *flow)
 		tracker_time_out(tracker, flow, due_ns);
 		flow_table_remove(tracker->table, flow);
 	}
+	tracker->due_ns = 0;
 }
 
 void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
@@ -436,7 +439,7 @@ void tracker_packet(struct tracker *tracker, const struct packet *packet, bool i
 
 /* --- life cycle --- */
 
-struct tracker *tracker_create(const struct tracker_config *config, struct detect_engine *engine,
+struct tracker *tracker_create(const struct tracker_config *config, struct detect_source *detection,
 			       const struct event_writer *writer, const char *const *source_names, struct error *error)
 {
 	struct tracker *tracker = calloc(1, sizeof(*tracker));
@@ -446,7 +449,7 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 		return NULL;
 	}
 	tracker->config = *config;
-	tracker->engine = engine;
+	tracker->detection = detection;
 	tracker->writer = *writer;
 	tracker->source_names = source_names;
 	tracker->table = flow_table_create(&config->table, on_evict, tracker, error);

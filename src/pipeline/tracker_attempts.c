@@ -190,14 +190,16 @@ bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *
 	if (attempt == NULL || due_ns > tracker->now_ns || !is_before(tracker, attempt, due_ns, overdue, flow))
 		return false;
 	make_flow(tracker, attempt, &tracker->scratch);
+	tracker->due_ns = due_ns;
 	if (overdue) {
 		tracker_time_out(tracker, &tracker->scratch, due_ns);
 		syn_store_expire(tracker->syn_store, attempt);
-		return true;
+	} else {
+		tracker_signal_overdue(tracker, &tracker->scratch, SIGNAL_UNANSWERED);
+		keep_alerted(tracker, attempt);
+		syn_store_move_on(tracker->syn_store, attempt);
 	}
-	tracker_signal_overdue(tracker, &tracker->scratch, SIGNAL_UNANSWERED);
-	keep_alerted(tracker, attempt);
-	syn_store_move_on(tracker->syn_store, attempt);
+	tracker->due_ns = 0;
 	return true;
 }
 

@@ -12,11 +12,12 @@ struct tracker {
 	struct flow_table *table;
 	struct syn_store *syn_store;
 	struct tombstones *tombstones;
-	struct flow scratch;          /* an attempt of the store, while something happens to it */
-	struct detect_engine *engine; /* null: no detection */
+	struct flow scratch;             /* an attempt of the store, while something happens to it */
+	struct detect_source *detection; /* null: no detection */
 	struct event_writer writer;
 	const char *const *source_names;
 	uint64_t now_ns;        /* latest packet time seen: never goes backwards */
+	uint64_t due_ns;        /* of the timer that goes off: its signals bear this time; 0 = none does */
 	uint64_t packet_number; /* of the packet being handled; 0 in a tick */
 	uint64_t orphan_anomalies[ANOMALY_COUNT];
 	struct tracker_stats stats;

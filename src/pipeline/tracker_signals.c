@@ -22,9 +22,9 @@ static bool given(const struct flow *flow, enum flow_signal_kind kind)
 void tracker_give(struct tracker *tracker, struct flow *flow, struct flow_signal *signal)
 {
 	flow->signals |= UINT32_C(1) << signal->kind;
-	if (tracker->engine == NULL)
+	if (tracker->detection == NULL)
 		return;
-	if (detect_engine_signal(tracker->engine, signal))
+	if (detect_source_signal(tracker->detection, signal))
 		flow->alerted = true;
 }
 
@@ -48,7 +48,7 @@ struct flow_signal tracker_signal_of(const struct tracker *tracker, const struct
 		.client_port = flow_port(flow, SIDE_CLIENT),
 		.server_port = flow_port(flow, SIDE_SERVER),
 		.flow_id = flow->id,
-		.now_ns = tracker->now_ns,
+		.now_ns = tracker->due_ns != 0 ? tracker->due_ns : tracker->now_ns,
 		.packet_number = tracker->packet_number,
 		.since_ns = flow->conn.first_syn_ns != 0 ? flow->conn.first_syn_ns : flow->first_ns,
 	};
@@ -75,7 +75,7 @@ static void end_half_open(struct tracker *tracker, struct flow *flow)
 	if (!given(flow, SIGNAL_ANSWERED) || given(flow, SIGNAL_HALF_OPEN_ENDED))
 		return;
 	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
-	tracker_half_open_ends(flow, tracker->now_ns, &signal);
+	tracker_half_open_ends(flow, signal.now_ns, &signal);
 	tracker_give(tracker, flow, &signal);
 }
 
@@ -237,7 +237,7 @@ void tracker_signal_stray(struct tracker *tracker, struct flow *flow, const stru
 		.since_ns = packet->time_ns,
 	};
 
-	if (tracker->engine != NULL && detect_engine_signal(tracker->engine, &signal) && flow != NULL)
+	if (tracker->detection != NULL && detect_source_signal(tracker->detection, &signal) && flow != NULL)
 		flow->alerted = true;
 }
 

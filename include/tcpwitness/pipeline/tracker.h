@@ -53,10 +53,10 @@ struct tracker_stats {
 void tracker_config_defaults(struct tracker_config *config);
 
 /*
- * engine may be null (no detection). source_names: by packet.source, static for the run, for in_iface. All memory is
+ * detection may be null (no detection). source_names: by packet.source, static for the run, for in_iface. All memory is
  * allocated here. Null with *error filled on failure.
  */
-struct tracker *tracker_create(const struct tracker_config *config, struct detect_engine *engine,
+struct tracker *tracker_create(const struct tracker_config *config, struct detect_source *detection,
 			       const struct event_writer *writer, const char *const *source_names, struct error *error);
 void tracker_destroy(struct tracker *tracker);
 

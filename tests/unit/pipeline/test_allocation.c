@@ -100,7 +100,7 @@ static struct sensor make_sensor(void)
 	sensor.decoder = decoder_create(&decoder, &error);
 	sensor.ruleset = ruleset_create_default(&error);
 	sensor.engine = detect_engine_create(sensor.ruleset, &detect, &writer, &error);
-	sensor.tracker = tracker_create(&tracker, sensor.engine, &writer, names, &error);
+	sensor.tracker = tracker_create(&tracker, detect_engine_source(sensor.engine, 0), &writer, names, &error);
 	assert_non_null(sensor.decoder);
 	assert_non_null(sensor.tracker);
 	return sensor;

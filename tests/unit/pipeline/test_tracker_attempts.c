@@ -96,7 +96,7 @@ static void sensor_create(struct sensor *sensor, const struct ruleset *ruleset, 
 	config.interim_ns = 30 * NS_PER_SEC;
 	sensor->engine = detect_engine_create(ruleset, &detect, &writer, &error);
 	assert_non_null(sensor->engine);
-	sensor->tracker = tracker_create(&config, sensor->engine, &writer, names, &error);
+	sensor->tracker = tracker_create(&config, detect_engine_source(sensor->engine, 0), &writer, names, &error);
 	assert_non_null(sensor->tracker);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the tracker tells the detectors. The test stands in for the engine: it defines detect_engine_signal itself and
+ * What the tracker tells the detectors. The test stands in for the engine: it defines detect_source_signal itself and
  * records what it is given.
  */
 #include <setjmp.h>
@@ -17,13 +17,13 @@
 
 enum { MAX_SIGNALS = 4096, CLIENT_ISN = 1000, SERVER_ISN = 9000, PORT = 40000 };
 
-struct detect_engine {
+struct detect_source {
 	struct flow_signal signals[MAX_SIGNALS];
 	size_t n;
 	void (*watch)(const struct flow_signal *signal); /* null: they are recorded */
 };
 
-bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
+bool detect_source_signal(struct detect_source *engine, const struct flow_signal *signal)
 {
 	if (engine->watch != NULL) {
 		engine->watch(signal);
@@ -53,7 +53,7 @@ struct fixture {
 	struct packet next; /* what send() adds the rest to */
 };
 
-static struct detect_engine engine;
+static struct detect_source engine;
 
 static struct fixture begin_with(size_t memory_bytes)
 {
