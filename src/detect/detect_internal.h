@@ -10,6 +10,9 @@
 
 extern const struct detector detector_syn_flood;
 extern const struct detector detector_half_open_surge;
+extern const struct detector detector_service_down;
+extern const struct detector detector_flash_crowd;
+extern const struct detector detector_carpet_bombing;
 extern const struct detector detector_time_wait_exhaustion;
 extern const struct detector detector_time_wait_pileup;
 extern const struct detector detector_port_scan;

@@ -9,6 +9,9 @@
 const struct detector *const detectors[] = {
 	&detector_syn_flood,
 	&detector_half_open_surge,
+	&detector_service_down,
+	&detector_flash_crowd,
+	&detector_carpet_bombing,
 	&detector_time_wait_exhaustion,
 	&detector_time_wait_pileup,
 	&detector_accept_queue_overflow,

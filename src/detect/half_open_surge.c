@@ -1,237 +1,296 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Services with too many connections in SYN_RCVD (detection science, sections 5 and 6, D2): answered, and never
- * completed. The gauge leaves out attempts younger than the hold time: connections that complete are gone by then, so
- * that a flash crowd, however large, does not raise it, and what is left has been held for that long. It finds what a
- * rate cannot: a trickle of a few SYNs per second that keeps a backlog full.
+ * Services that hold too many half-open connections (detection science, sections 5 and 6, D2): answered, and never
+ * completed. It finds what a rate cannot: a trickle of a few SYNs per second that keeps a backlog full. What counts is
+ * what the server provably holds, for it repeats the SYN-ACKs (summary_held.c), and has held for longer than any real
+ * client lets it wait: so a flash crowd, however large, does not count, nor what is answered with SYN cookies.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/detector.h"
 
-#include "detect_internal.h"
+#include "baseline.h"
+#include "fate.h"
+#include "listener.h"
 #include "evidence.h"
 
+/* From this rate of failing attempts on it is a flood that fills the queue, and the rate is the matter. */
+#define FLOOD_RATE 5.0
+
+/* Clients whose SYNs are repeated do not get the answers: no attack, but many of them are trouble too. */
+#define LOST_ANSWERS       0.5
+#define LOST_ANSWER_FACTOR 4.0
+
+/* The level must be so high for so long. */
+#define HOLD_NS NS_PER_SEC
+
+/* It grows, or is kept up, if the last 5 s brought at least so many. */
+enum { INFLOW_SLOTS = 20, INFLOW_MIN = 3 };
+
+/*
+ * Clients that vanish leave entries that a server keeps for a minute. What share of the attempts that is, is learned
+ * while no more come than it and chance explain; what is not known yet counts as so many attempts.
+ */
+#define UNKNOWN_SHARE  0.003
+#define UNKNOWN_WEIGHT 200.0
+#define LIFETIME_S     63.0
+#define SURGE_COUNT    6.0
+#define SURGE_FACTOR   1.5
+#define SURGE_FLOOR    0.4
+#define SURGE_SECONDS  5.0
+#define FADING         0.9977 /* a half-life of five minutes, in seconds */
+#define SURGED_NS      (15 * NS_PER_SEC)
+enum { SAMPLE_SLOTS = 4 };
+
+/* So many must be left waiting to tell why. */
+#define TELLING 6.0
+
+/* What an operator with the commonest backlog (128) calls half full; where the backlog is known, half of it. */
+enum { HALF_OF_COMMON = 64, LEAST_BACKLOG = 32 };
+
 struct half_open_params {
-	uint64_t floor;
+	double floor;
 	double factor;
-	uint64_t hold_ns;
+	double of_backlog;
 	double clear_below;
 	uint64_t clear_after_ns;
 };
 
-static const struct rule_param params[] = {
+static const struct rule_param rows[] = {
 	/* name, type, offset, least, most, default, meaning */
-	{ "floor", RULE_PARAM_COUNT, offsetof(struct half_open_params, floor), 1, 1e9, 64,
-	  "half-open connections up to which there is never an alarm" },
-	{ "factor", RULE_PARAM_RATIO, offsetof(struct half_open_params, factor), 1, 1000, 4,
-	  "how many times what is usual for the service is too much" },
-	{ "hold", RULE_PARAM_DURATION, offsetof(struct half_open_params, hold_ns), 0.5, 3, 2,
-	  "age from which on a half-open connection counts" },
+	{ "floor", RULE_PARAM_RATIO, offsetof(struct half_open_params, floor), 1, 1e6, 40,
+	  "half-open connections held for more than 3 s up to which there is never an alarm" },
+	{ "factor", RULE_PARAM_RATIO, offsetof(struct half_open_params, factor), 1, 1000, 1.25,
+	  "how many times what clients that vanish usually leave is too much" },
+	{ "of_backlog", RULE_PARAM_RATIO, offsetof(struct half_open_params, of_backlog), 0.05, 1, 0.5,
+	  "share of the server's backlog, once that is known, which is too much whatever is usual" },
 	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct half_open_params, clear_below), 0, 1, 0.5,
-	  "share of the level at which the alarm was raised below which its end begins" },
-	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct half_open_params, clear_after_ns), 1, 3600, 30,
-	  "how long the level must stay there" },
+	  "share of the level that is too much below which the alarm's end begins" },
+	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct half_open_params, clear_after_ns), 1, 3600, 25,
+	  "how long the level must stay there, or nothing be added to it" },
 };
 
-struct half_open {
-	const struct half_open_params *params;
-	uint8_t severity;
+struct half_open_state {
+	struct listener listener;
+	struct baseline level;
+	uint64_t began_ns;       /* of what may be trouble; 0 = nothing is wrong */
+	uint64_t learned;        /* slots up to this one */
+	double learned_held;     /* of the attempts that were learned from: kept for more than 3 s */
+	double learned_attempts; /* with old ones fading */
+	double attempts_rate;
+	uint64_t surged_ns; /* when more was added than what is usual explains, the last time */
+	double surge;       /* what is added beyond the usual, summed up */
+	bool is_surging;
+	uint64_t over_ns; /* since when the level is too high; 0 = it is not */
+	double held;
+	double limit;
+	double rate;    /* of attempts that fail, per second */
+	double inflow;  /* added to what is held, per second */
+	double retried; /* share of those left waiting whose client asks again */
+	double sources;
+	double completed_share;
 };
 
-static void *create(const struct rule *rule, size_t memory_bytes, struct error *error)
+/* What clients that vanish leave with the server, at the present rate of attempts. */
+static double usual_level(const struct half_open_state *state)
 {
-	struct half_open *surge = memory_bytes >= sizeof(*surge) ? calloc(1, sizeof(*surge)) : NULL;
+	double share =
+		(state->learned_held + UNKNOWN_SHARE * UNKNOWN_WEIGHT) / (state->learned_attempts + UNKNOWN_WEIGHT);
 
-	if (surge == NULL) {
-		error_set(error, "no memory for half_open_surge");
-		return NULL;
-	}
-	surge->params = rule->params;
-	surge->severity = rule->severity;
-	return surge;
+	return share * state->attempts_rate * LIFETIME_S;
 }
 
-static void destroy(void *state)
+static double limit_of(const struct half_open_params *p, const struct half_open_state *state)
 {
-	free(state);
-}
+	double usual = usual_level(state);
+	double limit = fmax(p->floor, p->factor * usual + 3 * sqrt(usual));
 
-static double threshold(const struct half_open_params *p, const struct half_open_target *state)
-{
-	double limit = (double)p->floor;
-
-	if (baseline_ready(&state->level))
-		limit = fmax(limit, p->factor * state->level.mean);
+	if (state->listener.backlog >= LEAST_BACKLOG)
+		limit = fmin(limit, p->of_backlog * (double)state->listener.backlog);
+	if (state->retried >= LOST_ANSWERS)
+		limit *= LOST_ANSWER_FACTOR;
 	return limit;
 }
 
-static void learn(struct half_open_target *state, double level, double limit, uint64_t now_ns)
+static void measure(struct half_open_state *state, const struct detect_scene *scene)
 {
-	/* Before anything is known, a level that builds up must not be learned on its way. */
-	double suspicious = baseline_ready(&state->level) ? limit / 2 : limit / 4;
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	struct fate fate;
 
-	if (ns_since(now_ns, state->learned_ns) < NS_PER_SEC)
-		return;
-	state->learned_ns = now_ns;
-	if (state->alarm != NULL || level > suspicious)
-		baseline_skip(&state->level, now_ns);
-	else
-		baseline_learn(&state->level, level, now_ns);
+	fate_sum(scene->summary, last >= INFLOW_SLOTS ? last - INFLOW_SLOTS + 1 : 0, last, &fate);
+	state->attempts_rate = fate.attempts / fate.seconds;
+	state->inflow = fate.repeaters / fate.seconds;
+	state->rate = fate.silent / fate.seconds;
+	if (fate.retrying + fate.waiting >= TELLING)
+		state->retried = fate_share(fate.retrying, fate.retrying + fate.waiting);
+	state->completed_share = fate_share(fate.completed, fate.attempts);
+	state->held = listener_old_held(scene);
+	const struct summary_crowd *crowd = fate_crowd(scene);
+	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 }
 
-/*
- * The trouble starts to build up when the level leaves what is harmless; it is an alarm when it passes the threshold.
- */
-static void follow(struct target *target, double level, double limit, uint64_t since_ns)
+/* A second of attempts that are old enough: is more added than what is usual, and chance, explain? (CUSUM) */
+static void sum_up(struct half_open_state *state, const struct detect_scene *scene, const struct fate *late)
 {
-	struct half_open_target *state = &target->half_open;
-	uint64_t recent[TARGET_OUTCOMES];
+	double share = usual_level(state) / LIFETIME_S / fmax(state->attempts_rate, 1);
+	double usual = share * late->attempts;
+	double limit = SURGE_COUNT + 3 * sqrt(SURGE_SECONDS * usual);
 
-	if (state->alarm != NULL)
+	state->surge = fmin(fmax(state->surge + late->repeaters - SURGE_FACTOR * usual - SURGE_FLOOR, 0), 2 * limit);
+	state->is_surging = state->surge > SURGE_COUNT;
+	if (state->surge >= limit)
+		state->surged_ns = scene->now_ns;
+}
+
+static void learn(struct half_open_state *state, const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_LATE_NS);
+	struct fate late;
+
+	if (last < state->learned + SAMPLE_SLOTS)
 		return;
-	if (level <= limit / 4) {
-		state->began_ns = 0;
-		state->suppressed = false;
-	} else if (state->began_ns == 0) {
-		state->began_ns = since_ns > target->created_ns ? since_ns : target->created_ns;
-		target_summary_sum(&target->summary, 0, UINT64_MAX, recent);
-		for (int k = 0; k < TARGET_OUTCOMES; k++)
-			state->totals_before[k] = target->summary.totals[k] - recent[k];
+	state->learned = last;
+	fate_sum(scene->summary, last - SAMPLE_SLOTS + 1, last, &late);
+	sum_up(state, scene, &late);
+	/* A trickle must not be learned while it is told from chance. */
+	if (scene->alarm != NULL || state->surge > SURGE_COUNT / 4) {
+		baseline_skip(&state->level, scene->now_ns);
+		return;
 	}
+	baseline_learn(&state->level, state->held, scene->now_ns);
+	state->learned_held = state->learned_held * FADING + late.repeaters;
+	state->learned_attempts = state->learned_attempts * FADING + late.attempts;
 }
 
-static void explain(struct event_alert *alert, const struct target *target, double level)
+/* The trouble starts to build up when the level leaves what is harmless. */
+static void follow(struct half_open_state *state, const struct detect_scene *scene)
 {
-	const uint64_t *totals = target->summary.totals;
-	const struct half_open_target *state = &target->half_open;
-	const uint64_t *before = state->totals_before;
-	char name[EVIDENCE_NAME_BYTES];
-	char sources[EVIDENCE_SOURCES_BYTES];
-	uint64_t answered = totals[TARGET_ANSWERED] - before[TARGET_ANSWERED];
-	uint64_t repeated = totals[TARGET_SYNACK_REPEATED] - before[TARGET_SYNACK_REPEATED];
-	/* Stateful servers repeat each of these SYN-ACKs after 1 s, younger than all that count here (science, L4). */
-	bool is_cookies = answered >= 20 && (double)repeated < 0.05 * level;
+	if (state->held <= state->limit / 4 && scene->alarm == NULL)
+		state->began_ns = 0;
+	else if (state->began_ns == 0) {
+		uint64_t since_ns = ns_since(scene->now_ns, FATE_LATE_NS);
+		state->began_ns = (since_ns / SUMMARY_SLOT_NS) * SUMMARY_SLOT_NS;
+		listener_begin(&state->listener);
+	}
+	if (state->held <= state->limit)
+		state->over_ns = 0;
+	else if (state->over_ns == 0)
+		state->over_ns = scene->now_ns;
+}
 
+static bool is_dangerous(const struct half_open_state *state)
+{
+	const struct listener *listener = &state->listener;
+
+	if (listener->is_full)
+		return true;
+	if (listener->backlog > 0)
+		return state->held >= (double)listener->backlog / 2;
+	return state->held >= HALF_OF_COMMON;
+}
+
+static void find(const void *params, const struct detect_scene *scene, void *target, struct finding *finding)
+{
+	const struct half_open_params *p = params;
+	struct half_open_state *state = target;
+
+	if (state->learned == 0) {
+		baseline_begin(&state->level, scene->now_ns);
+		state->learned = fate_last_slot(scene->now_ns, FATE_LATE_NS);
+	}
+	listener_judge(&state->listener, scene);
+	measure(state, scene);
+	state->limit = limit_of(p, state);
+	learn(state, scene);
+	follow(state, scene);
+
+	bool is_over = state->over_ns != 0 && ns_since(scene->now_ns, state->over_ns) >= HOLD_NS;
+	bool is_fed = state->inflow * INFLOW_SLOTS * ns_to_seconds(SUMMARY_SLOT_NS) >= INFLOW_MIN;
+	bool is_lost = state->retried >= LOST_ANSWERS;
+	bool has_surged = state->surged_ns != 0 && ns_since(scene->now_ns, state->surged_ns) < SURGED_NS;
+	finding->is_alarming = is_over && is_fed && has_surged && !scene->is_alarm_above;
+	finding->is_hot = is_fed && state->held >= p->clear_below * state->limit;
+	finding->is_suspicious = state->held > state->limit / 2 && state->is_surging;
+	finding->score = is_lost ? 0.3 : state->rate >= FLOOD_RATE ? 0.45 : 0.85;
+	finding->level = state->held;
+	finding->baseline = state->level.mean;
+	finding->threshold = state->limit;
+	finding->extent = state->sources;
+	finding->confidence = (1 - 0.4 * fmin(state->limit / fmax(state->held, 1), 1)) * (is_lost ? 0.6 : 1);
+	finding->severity = fate_worst(scene, is_dangerous(state) && !is_lost ? 1 : 2);
+	finding->began_ns = state->began_ns;
+	finding->clear_after_ns = p->clear_after_ns;
+	finding->class_name = is_lost ? "answers_lost" : state->rate < FLOOD_RATE ? "syn_trickle" : NULL;
+}
+
+static const char *describe_room(const struct half_open_state *state, char text[static 96])
+{
+	const struct listener *listener = &state->listener;
+
+	if (listener->is_full && listener->cookies == ALERT_COOKIES_YES)
+		return "the queue is full and SYN cookies hold";
+	if (listener->is_full)
+		return "the queue is full and new clients get no answer";
+	if (listener->backlog > 0) {
+		snprintf(text, 96, "it can hold about %llu", (unsigned long long)listener->backlog);
+		return text;
+	}
+	return "how many it can hold has not shown yet";
+}
+
+static void explain_now(const struct half_open_state *state, struct event_alert *alert)
+{
+	char name[EVIDENCE_NAME_BYTES];
+	char sources[FATE_SOURCES_BYTES];
+	char room[96];
+
+	if (state->retried >= LOST_ANSWERS)
+		snprintf(alert->explanation, sizeof(alert->explanation),
+			 "%s holds %llu half-open connections (usual: %.0f) of clients that repeat their SYN: its "
+			 "answers do not "
+			 "reach them. Check the way back to %s (routes, firewalls) before you suspect an attack.",
+			 evidence_name(&alert->target, name), (unsigned long long)state->listener.half_open_now,
+			 alert->baseline, fate_sources(alert, sources));
+	else
+		snprintf(
+			alert->explanation, sizeof(alert->explanation),
+			"%s holds %llu half-open connections (usual: %.0f), and %.1f/s are added by %s that never "
+			"answer its "
+			"SYN-ACKs; %s. Check its backlog (ss -ltn) and SYN cookies (sysctl net.ipv4.tcp_syncookies)%s.",
+			evidence_name(&alert->target, name), (unsigned long long)state->listener.half_open_now,
+			alert->baseline, state->inflow, fate_sources(alert, sources), describe_room(state, room),
+			alert->n_top_sources > 0 && alert->top_sources[0].share >= 0.5 ? ", and block that source"
+										       : "");
+}
+
+static void explain(const void *params, const struct detect_scene *scene, const void *target,
+		    const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
+{
+	const struct half_open_state *state = target;
+	char name[EVIDENCE_NAME_BYTES];
+
+	(void)params;
+	(void)scene;
+	(void)finding;
+	listener_fill(&state->listener, alert);
+	alert->completion = state->completed_share;
+	alert->completion_baseline = -1;
+	if (phase != ALERT_CLEARED) {
+		explain_now(state, alert);
+		return;
+	}
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s holds %.0f half-open connections (usual: %.0f) from %s: clients leave its SYN-ACKs "
-		 "unanswered%s; %s.%s",
-		 evidence_name(&alert->target, name), level, alert->baseline,
-		 evidence_sources((double)alert->sources_distinct, sources),
-		 alert->spoofed_likelihood >= 0.7 ? ", likely spoofed" : "",
-		 is_cookies ? "no SYN-ACK is repeated, so SYN cookies seem to hold"
-			    : "check its backlog (ss -ltn) and SYN cookies before it fills up",
-		 target->syn_flood.alarm != NULL ? " Same incident as the SYN flood alarm." : "");
+		 "Nothing is added any more to the half-open connections of %s: %llu are left of at most %llu, and the "
+		 "server "
+		 "gives them up within a minute.",
+		 evidence_name(&alert->target, name), (unsigned long long)state->listener.half_open_now,
+		 (unsigned long long)state->listener.half_open_peak);
 }
 
-static void explain_end(struct event_alert *alert, const struct alarm *alarm, double level)
-{
-	char name[EVIDENCE_NAME_BYTES];
-
-	snprintf(
-		alert->explanation, sizeof(alert->explanation),
-		"The half-open surge on %s is over: %.0f half-open connections are left of at most %.0f, after %.0f s.",
-		evidence_name(&alert->target, name), level, alarm->peak,
-		ns_to_seconds(ns_since(alarm->hot_ns, alarm->started_ns)));
-}
-
-static double confidence(const struct detect_context *context, const struct target *target, const struct alarm *alarm)
-{
-	double sure = 1 - 0.4 * fmin(alarm->threshold / fmax(alarm->peak, 1), 1);
-
-	/* What the tracker forgot may have completed since. */
-	if (context->visibility->flows_evicted > 0 || context->visibility->kernel_dropped > 0)
-		sure *= 0.9;
-	return baseline_ready(&target->half_open.level) ? sure : 0.9 * sure;
-}
-
-static struct alarm_reading reading(const struct half_open *surge, const struct target *target, double level)
-{
-	return (struct alarm_reading){
-		.level = level,
-		.extent = hyperloglog_estimate(&target_evidence_crowd(target)->sources),
-		.severity = surge->severity,
-		.is_hot = level >= surge->params->clear_below * target->half_open.alarm->threshold,
-	};
-}
-
-static void write_event(const struct half_open *surge, struct detect_context *context, struct target *target,
-			enum alert_phase phase, double level)
-{
-	struct half_open_target *state = &target->half_open;
-	struct alarm *alarm = state->alarm;
-	const struct alarm_reading now = reading(surge, target, level);
-	struct sensor_event *event = detect_event_begin(context, alarm, phase, &now);
-
-	if (event == NULL)
-		return;
-	target_evidence_fill(event, target, state->totals_before);
-	event->alert.baseline = state->level.mean;
-	event->alert.confidence = confidence(context, target, alarm);
-	if (phase == ALERT_CLEARED)
-		explain_end(&event->alert, alarm, level);
-	else
-		explain(&event->alert, target, level);
-	detect_event_end(context, event);
-}
-
-static void raise(const struct half_open *surge, struct detect_context *context, struct target *target, double level,
-		  double limit)
-{
-	struct half_open_target *state = &target->half_open;
-	struct alert_target alert_target = evidence_target(target);
-
-	state->alarm = detect_raise(context, &alert_target, state->began_ns, limit, &state->suppressed);
-	if (state->alarm == NULL)
-		return;
-	target_table_alarm(context->targets, target, true);
-	write_event(surge, context, target, ALERT_RAISED, level);
-}
-
-static void review_target(const struct half_open *surge, struct detect_context *context, struct target *target,
-			  uint64_t now_ns)
-{
-	const struct half_open_params *p = surge->params;
-	struct half_open_target *state = &target->half_open;
-	uint64_t first_young = ns_since(now_ns, p->hold_ns) / TARGET_SLOT_NS;
-	double level = (double)target_summary_old_half_open(&target->summary, first_young);
-	double limit = threshold(p, state);
-
-	learn(state, level, limit, now_ns);
-	follow(target, level, limit, ns_since(now_ns, p->hold_ns));
-	if (state->alarm == NULL) {
-		if (level > limit)
-			raise(surge, context, target, level, limit);
-		return;
-	}
-
-	const struct alarm_reading now = reading(surge, target, level);
-	switch (alarm_review(state->alarm, &now, p->clear_after_ns, now_ns)) {
-	case ALARM_NOTHING_DUE:
-		break;
-	case ALARM_UPDATE_DUE:
-		write_event(surge, context, target, ALERT_UPDATE, level);
-		break;
-	case ALARM_CLEAR_DUE:
-		write_event(surge, context, target, ALERT_CLEARED, level);
-		state->alarm = NULL;
-		state->began_ns = 0;
-		target_table_alarm(context->targets, target, false);
-		break;
-	}
-}
-
-static void tick(void *state, struct detect_context *context, uint64_t now_ns)
-{
-	const struct half_open *surge = state;
-
-	for (struct target *target = target_table_first_hot(context->targets); target != NULL;
-	     target = target->hot_next)
-		if (target->key.is_service)
-			review_target(surge, context, target, now_ns);
-}
+static const char *const class_names[] = { "syn_trickle", "answers_lost", NULL };
 
 const struct detector detector_half_open_surge = {
 	.name = "half_open_surge",
@@ -242,10 +301,13 @@ const struct detector detector_half_open_surge = {
 	.default_category = "Attempted Denial of Service",
 	.default_mitre_technique = "T1499.001",
 	.default_mitre_tactic = "Impact",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
+	.params = rows,
+	.n_params = sizeof(rows) / sizeof(rows[0]),
 	.params_bytes = sizeof(struct half_open_params),
-	.create = create,
-	.destroy = destroy,
-	.tick = tick,
+	.kinds = 1 << SUMMARY_SERVICE,
+	.class_names = class_names,
+	.group = INCIDENT_SERVICE,
+	.target_bytes = (sizeof(struct half_open_state) + 7) / 8 * 8,
+	.find = find,
+	.explain = explain,
 };

@@ -1,570 +1,632 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * SYN floods against a service, or a host over its ports: attempts that never become connections (detection science,
- * sections 5 and 6, D1). What counts is what became of attempts, in cohorts: a cohort is judged when each of its
- * attempts had time to complete and each real client time to send its SYN again. Over the judged cohorts runs a one-
- * sided CUSUM in units of the threshold, so that a rate at the threshold is found after the window, a higher one
- * sooner. A fast path judges strong floods as soon as handshakes are overdue by the target's own standards.
+ * sections 5 and 6, D1). What counts is what became of attempts, in cohorts, and above all the silent ones (fate.h): a
+ * real client asks again after a second, a flood does not. They are judged three times. Against the target's own
+ * habits as soon as its handshakes ought to be complete (pending_profile.h), which finds a strong flood within half a
+ * second; after the first repetition of real clients; and after the second one, when even a busy service on a path
+ * that loses has next to none left, so that a few per second are enough. Over the last two runs a one-sided CUSUM. A
+ * port that refuses is judged by who is refused.
  */
+#include "syn_flood.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/detector.h"
 
-#include "detect_internal.h"
-#include "evidence.h"
+#include "sensor_view.h"
 
-/*
- * A cohort is judged so long after its end: the tracker's deadline, and the first retransmission of real stacks, are
- * at 1 s.
- */
-#define MATURE_NS (1200 * NS_PER_MS)
+/* The CUSUMs may not grow so far beyond their limits that the end of a flood would not be noticed. */
+#define MAX_EXCESS 2.0
 
-/* Rates are means over so many judged cohorts: 2 s. */
-enum { RATE_SLOTS = 8 };
-
-/* The fast path's window: 1 s. */
-enum { FAST_SLOTS = 4 };
-
-/* Baselines get a sample every so many cohorts: 1 s. */
-enum { SAMPLE_SLOTS = 4 };
+/* Rates are means over so many cohorts: 2 s. Whether it goes on is judged by 3 s. */
+enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
 
 /*
- * The CUSUM falls where the rate is below this share of the threshold: one window at the threshold is then the limit.
+ * Clients that vanish between SYN and ACK: next to none, and of many attempts more. What is not known yet counts as so
+ * many attempts; what looks made up is not given that benefit.
  */
-#define SLACK 0.8
+#define UNKNOWN_SHARE     0.005
+#define UNKNOWN_WEIGHT    200.0
+#define MADE_UP_SHARE     1e-4
+#define USUAL_SHARE_MOST  0.1
+#define SHARE_READY_NS    (5 * NS_PER_SEC)
+#define SHARE_HALF_LIFE_S 300.0
+#define MAX_SUM_TO_LEARN  2.0
+#define COLD_NS           (10 * NS_PER_SEC)
 
-/* It may not grow so far that the end of a flood would not be noticed. */
-#define MAX_EXCESS_WINDOWS 2.0
+/* So many times more attempts than usual are a crowd. */
+#define CROWDED 1.5
 
-/* Share of attempts that come to nothing where nothing else is known, and the least that is expected anywhere. */
-#define USUAL_SHARE_UNKNOWN 0.10
-#define USUAL_SHARE_LEAST   0.015
-#define USUAL_SHARE_MOST    0.25
+/* A refusal comes within a round trip between sensor and server. */
+#define REFUSED_NS (250 * NS_PER_MS)
 
-/* How long a handshake may take before the fast path counts it as overdue; the first where none was seen. */
-#define OVERDUE_UNKNOWN_S 0.4
-#define OVERDUE_LEAST_S   0.1
-#define OVERDUE_MOST_S    1.0
+/* Sources that send one SYN each, and no options: what looks made up. */
+#define ONCE_SPOOFED 0.8
+#define RAW_SPOOFED  0.5
+#define ALIKE        0.6
+#define RAW_SURE     0.8
 
-/* The fast path's demands: it decides before real clients could be told from others by their retransmissions. */
-#define FAST_MAX_COMPLETED 0.5
-#define FAST_MIN_SOURCES   32.0
-#define FAST_MAX_ENTROPY   2.5 /* bits of fingerprints, where no handshake ever completed */
+/* Beside what comes to nothing, some may complete. */
+#define RAW_MAX_COMPLETED 0.2
+enum { MANY_SOURCES = 16, CROWD_SOURCES = 64 };
 
-/* Refused attempts are load, not half-open state: they count only when their sources look made up. */
-#define REFUSED_MIN_SPOOFED 0.8
+/* A refusing port that once worked is dead rather than flooded, unless so many times more attempts come than usual. */
+#define REFUSED_FACTOR 3.0
 
-/* A flood of a whole host: over so many of 64 groups of ports, without a port in the lead, not from a few scanners. */
-enum { HOST_MIN_PORT_GROUPS = 8, HOST_TOP_SOURCES = 5 };
-#define HOST_MAX_TOP_SHARE 0.5
-#define HOST_MAX_LEAD      0.25
+/* Where nothing speaks for a flood but its rate. */
+#define REFUSED_RATE_FEW  100.0
+#define REFUSED_RATE_MANY 20.0
 
-/* What the explanation says outright. */
-#define LIKELY_SPOOFED 0.7
-#define MAIN_SHARE     0.5
+/* Attempts must have become more by this share of those that fail; and twice what is usual looks like a crowd. */
+#define MORE_SHARE   0.5
+#define CROWD_FACTOR 2.0
 
-struct syn_flood_params {
-	double floor;
-	double factor;
-	uint64_t window_ns;
-	uint64_t fast_count;
-	double max_completed;
-	uint64_t min_incomplete;
-	uint64_t min_sources;
-	double max_retried;
-	double retried_factor;
-	uint64_t retried_sources;
-	bool whole_host;
-	uint64_t host_sources;
-	double clear_below;
-	uint64_t clear_after_ns;
-};
+/* Of what is more in a crowd, some complete soon, however long the paths have become. */
+#define CROWD_MAX_COMPLETED 0.1
+#define CROWD_COUNTS        1.5
 
-static const struct rule_param params[] = {
+/* How much more alike the fingerprints have become; fewer are alike by chance. */
+#define ALIKE_MORE 0.25
+enum { MIN_LOOKS = 30 };
+
+/* A flood of a whole host: over many ports, none in the lead, not from a few scanners. */
+enum { HOST_MIN_PORTS = 8 };
+#define HOST_MAX_LEAD 0.3
+
+/* Scanners that share the work send many SYNs each; who makes up addresses sends few, or has very many. */
+#define HOST_ONCE  0.5
+#define HOST_CROWD 200.0
+
+/*
+ * In a crowd that overwhelms the service, some of many repetitions are missed: silent attempts per attempt whose SYN
+ * was repeated in vain.
+ */
+#define EARLY_OF_RETRYING 0.15
+#define LATE_OF_RETRYING  0.03
+
+#define STRONG_RATE  500.0
+#define TRICKLE_RATE 8.0
+
+static const struct rule_param rows[] = {
 	/* name, type, offset, least, most, default, meaning */
-	{ "floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, floor), 1, 1e7, 20,
-	  "incomplete attempts per second below which there is never an alarm" },
-	{ "factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, factor), 1, 1000, 3,
-	  "how many times what is usual for the target is too much" },
-	{ "window", RULE_PARAM_DURATION, offsetof(struct syn_flood_params, window_ns), 1, 300, 10,
-	  "how long a rate just at the threshold lasts before it is an alarm; higher rates are found sooner" },
-	{ "fast_count", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, fast_count), 50, 1e9, 200,
-	  "incomplete attempts within one second that are an alarm at once" },
-	{ "max_completed", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, max_completed), 0, 1, 0.95,
-	  "share of completed handshakes above which there is never an alarm" },
-	{ "min_incomplete", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, min_incomplete), 1, 1e6, 30,
-	  "incomplete attempts that must have been seen at least" },
-	{ "min_sources", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, min_sources), 1, 1e6, 1,
-	  "distinct sources that must take part" },
-	{ "max_retried", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, max_retried), 0, 1, 0.5,
-	  "share of incomplete attempts with a repeated SYN from which on they pass for real clients" },
-	{ "retried_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, retried_factor), 1, 1000, 10,
-	  "how many times higher the threshold is for such" },
-	{ "retried_sources", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, retried_sources), 1, 1e6, 32,
-	  "from fewer sources than this, such are never a flood" },
+	{ "floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, floor), 0.1, 1e7, 1.5,
+	  "silent attempts per second that are never an alarm, judged when real clients have asked twice more" },
+	{ "count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, count), 1, 1000, 12,
+	  "silent attempts beyond the floor and the usual, summed up, that are an alarm" },
+	{ "quick_floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, quick_floor), 0.1, 1e7, 8,
+	  "the same floor, judged when real clients have asked once more" },
+	{ "quick_count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, quick_count), 1, 1000, 30,
+	  "the same sum, judged when real clients have asked once more" },
+	{ "fast_count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, fast_count), 20, 1000, 80,
+	  "attempts overdue by the target's own habits that are an alarm at once" },
+	{ "refused_floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, refused_floor), 0.1, 1e7, 4,
+	  "refused attempts per second that are never an alarm" },
+	{ "refused_count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, refused_count), 1, 1000, 16,
+	  "refused attempts beyond the floor, summed up, that are an alarm if their sources look made up" },
+	{ "factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, factor), 1, 1000, 1.5,
+	  "how many times the share of silent attempts that is usual for the target is no alarm" },
+	{ "crowd_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, crowd_factor), 1, 1000, 3,
+	  "the same while many more attempts come than usual" },
+	{ "few_sources", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, few_sources), 0, 1e6, 8,
+	  "up to so many sources are few" },
+	{ "few_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, few_factor), 1, 1000, 2,
+	  "how many times higher the floors are for few sources, unless they send SYNs that no system sends" },
+	{ "unproven_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, unproven_factor), 1, 1000, 10,
+	  "how many times higher they are for few sources that try a service that never worked" },
 	{ "whole_host", RULE_PARAM_FLAG, offsetof(struct syn_flood_params, whole_host), 0, 1, 1,
 	  "also watch hosts over all their ports" },
 	{ "host_sources", RULE_PARAM_COUNT, offsetof(struct syn_flood_params, host_sources), 1, 1e6, 32,
 	  "distinct sources that must take part in a flood of a whole host" },
-	{ "clear_below", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, clear_below), 0, 1, 0.5,
-	  "share of the threshold below which the alarm's end begins" },
-	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct syn_flood_params, clear_after_ns), 1, 3600, 30,
-	  "how long the rate must stay there" },
+	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct syn_flood_params, clear_after_ns), 1, 3600, 25,
+	  "how long it must be quiet before the alarm is over" },
 };
 
-struct syn_flood {
-	const struct syn_flood_params *params;
-	uint8_t severity;
-};
+/* --- what is usual --- */
 
-static void *create(const struct rule *rule, size_t memory_bytes, struct error *error)
+static void begin_watch(struct syn_flood_state *state, const struct detect_scene *scene)
 {
-	struct syn_flood *flood = memory_bytes >= sizeof(*flood) ? calloc(1, sizeof(*flood)) : NULL;
+	uint64_t early = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	uint64_t late = fate_last_slot(scene->now_ns, FATE_LATE_NS);
 
-	if (flood == NULL) {
-		error_set(error, "no memory for syn_flood");
-		return NULL;
+	state->judged_early = early > RATE_SLOTS ? early - RATE_SLOTS : 0;
+	state->judged_late = late > RATE_SLOTS ? late - RATE_SLOTS : 0;
+	state->judged_refused = state->judged_early;
+	baseline_begin(&state->attempts, scene->now_ns);
+	baseline_begin(&state->completed, scene->now_ns);
+	baseline_begin(&state->silent, scene->now_ns);
+}
+
+static void learn_share(struct silent_share *share, const struct fate *fate)
+{
+	double kept = exp2(-fate->seconds / SHARE_HALF_LIFE_S);
+
+	share->silent = share->silent * kept + fate->silent;
+	share->attempts = share->attempts * kept + fate->attempts;
+	share->learned_ns += (uint64_t)(fate->seconds * (double)NS_PER_SEC);
+}
+
+/* A sample a second. What is suspicious is not learned from. */
+static void learn(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t last, bool is_late)
+{
+	bool is_troubled = scene->is_suspicious || scene->alarm != NULL;
+	uint64_t end_ns = (last + 1) * SUMMARY_SLOT_NS;
+	struct fate fate;
+
+	fate_sum(scene->summary, last >= SAMPLE_SLOTS ? last - SAMPLE_SLOTS + 1 : 0, last, &fate);
+	/* A slow flood must not be learned while it is told from chance. */
+	double sum = is_late ? state->late : state->early;
+	if (!is_troubled && sum <= MAX_SUM_TO_LEARN)
+		learn_share(is_late ? &state->late_share : &state->early_share, &fate);
+	if (is_late)
+		return;
+	if (is_troubled) {
+		baseline_skip(&state->attempts, end_ns);
+		baseline_skip(&state->completed, end_ns);
+		baseline_skip(&state->silent, end_ns);
+	} else {
+		baseline_learn(&state->attempts, fate.attempts / fate.seconds, end_ns);
+		baseline_learn(&state->completed, fate.completed / fate.seconds, end_ns);
+		baseline_learn(&state->silent, fate.silent / fate.seconds, end_ns);
 	}
-	flood->params = rule->params;
-	flood->severity = rule->severity;
-	return flood;
-}
-
-static void destroy(void *state)
-{
-	free(state);
-}
-
-/* The last slot that ended at least age_ns ago. */
-static uint64_t last_slot_older(uint64_t now_ns, uint64_t age_ns)
-{
-	uint64_t slots = ns_since(now_ns, age_ns) / TARGET_SLOT_NS;
-
-	return slots > 0 ? slots - 1 : 0;
-}
-
-static uint64_t window_start(uint64_t last, uint64_t n_slots)
-{
-	return last >= n_slots ? last - n_slots + 1 : 0;
-}
-
-static double slots_to_seconds(uint64_t n_slots)
-{
-	return ns_to_seconds(n_slots * TARGET_SLOT_NS);
-}
-
-static double share(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : fmin((double)part / (double)whole, 1);
-}
-
-static uint64_t count_incomplete(const uint64_t outcomes[static TARGET_OUTCOMES], bool with_refused)
-{
-	return target_incomplete(outcomes) + (with_refused ? outcomes[TARGET_REFUSED] : 0);
-}
-
-static bool refused_count(const struct target *target)
-{
-	return target->summary.totals[TARGET_REFUSED] > 0 &&
-	       target_evidence_spoofed(target, &target->summary.failing) >= REFUSED_MIN_SPOOFED;
 }
 
 /*
- * What is too much: a floor, a multiple of the target's usual rate, and of its usual share of all attempts, so that a
- * flash crowd's ordinary losses are not taken for a flood.
+ * Silent attempts that a cohort has without any flood: clients whose repetitions were not seen, and who vanish. What is
+ * usual is usual for so many attempts; a crowd has more of both, and not quite in proportion.
  */
-static double threshold(const struct syn_flood_params *p, const struct syn_flood_target *state)
+static double usual_silent(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			   const struct detect_scene *scene, const struct fate *fate, bool is_late)
 {
-	const struct baseline *incomplete = &state->incomplete;
-	double usual_share = USUAL_SHARE_UNKNOWN;
-	double limit = p->floor;
+	const struct silent_share *known = is_late ? &state->late_share : &state->early_share;
+	double missed = fate_missed_repeats(scene);
+	double unseen = fate->retried * missed * (is_late ? missed : 1);
+	bool is_crowd = fate->attempts > CROWDED * state->attempts.mean * fate->seconds + 3 * sqrt(fate->attempts);
+	double share = (known->silent + UNKNOWN_SHARE * UNKNOWN_WEIGHT) / (known->attempts + UNKNOWN_WEIGHT);
 
-	if (baseline_ready(incomplete)) {
-		usual_share = incomplete->mean / fmax(state->attempts.mean, 1.0);
-		limit = fmax(limit, p->factor * incomplete->mean + 3 * incomplete->deviation);
-	}
-	usual_share = fmin(fmax(usual_share, USUAL_SHARE_LEAST), USUAL_SHARE_MOST);
-	limit = fmax(limit, p->factor * usual_share * state->attempts_rate);
-	if (state->retried_share >= p->max_retried)
-		limit *= p->retried_factor;
-	return limit;
+	if (known->learned_ns < SHARE_READY_NS)
+		return unseen + (state->is_made_up ? MADE_UP_SHARE : UNKNOWN_SHARE) * fate->attempts;
+	return fmax(unseen, fmin(share, USUAL_SHARE_MOST) * fate->attempts * (is_crowd ? p->crowd_factor : p->factor));
 }
 
-/* Rates and shares over the last cohorts, but not over those before the trouble began. */
-static void measure(struct target *target, const struct syn_flood_params *p, uint64_t last, bool with_refused)
+/* --- the sums --- */
+
+struct sum_limits {
+	double floor;
+	double count;
+};
+
+static double add_slot(double sum, double beyond, double seconds, const struct sum_limits *limits)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	uint64_t first = window_start(last, RATE_SLOTS);
-	uint64_t began = state->began_ns / TARGET_SLOT_NS;
-	uint64_t outcomes[TARGET_OUTCOMES];
+	sum += beyond - limits->floor * seconds;
+	return fmin(fmax(sum, 0), limits->count * MAX_EXCESS);
+}
+
+static void note_beginning(struct syn_flood_state *state, uint64_t slot, double sum)
+{
+	if (sum > 0 && state->began_ns == 0)
+		state->began_ns = slot * SUMMARY_SLOT_NS;
+}
+
+/* The first slot to judge, and what a gap since the last look takes from the sum. */
+static uint64_t first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor)
+{
+	if (last < judged + SUMMARY_SLOTS / 2)
+		return judged;
+	uint64_t first = last - SUMMARY_SLOTS / 2;
+	*sum = fmax(*sum - floor * ns_to_seconds((first - judged) * SUMMARY_SLOT_NS), 0);
+	return first;
+}
+
+static void judge_silence(const struct syn_flood_params *p, struct syn_flood_state *state,
+			  const struct detect_scene *scene, bool is_late)
+{
+	const struct sum_limits limits = { is_late ? p->floor : p->quick_floor, is_late ? p->count : p->quick_count };
+	uint64_t last = fate_last_slot(scene->now_ns, is_late ? FATE_LATE_NS : FATE_EARLY_NS);
+	uint64_t *judged = is_late ? &state->judged_late : &state->judged_early;
+	double *sum = is_late ? &state->late : &state->early;
+	struct fate fate;
+
+	for (uint64_t slot = first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
+		fate_sum(scene->summary, slot, slot, &fate);
+		double beyond = fate.silent - usual_silent(p, state, scene, &fate, is_late);
+		*sum = add_slot(*sum, beyond, fate.seconds, &limits);
+		note_beginning(state, slot, *sum);
+		if (slot % SAMPLE_SLOTS == 0)
+			learn(state, scene, slot, is_late);
+	}
+	if (last >= *judged)
+		*judged = last + 1;
+}
+
+/* Refused attempts that are usual: of clients of a service that is not there. */
+static double usual_refused(const struct syn_flood_params *p, const struct syn_flood_state *state, double seconds)
+{
+	const struct silent_share *known = &state->refusals;
+	double known_s = ns_to_seconds(known->learned_ns);
+
+	return known_s < 1 ? 0 : p->factor * known->silent / fmin(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
+}
+
+static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_state *state,
+			   const struct detect_scene *scene)
+{
+	const struct sum_limits limits = { p->refused_floor, p->refused_count };
+	uint64_t last = fate_last_slot(scene->now_ns, REFUSED_NS);
+	struct fate fate;
+
+	for (uint64_t slot = first_to_judge(state->judged_refused, last, &state->refused, limits.floor); slot <= last;
+	     slot++) {
+		fate_sum(scene->summary, slot, slot, &fate);
+		double refused = fate.refused + fate.unreachable;
+		double beyond = refused - usual_refused(p, state, fate.seconds);
+		state->refused = add_slot(state->refused, beyond, fate.seconds, &limits);
+		note_beginning(state, slot, state->refused);
+		bool is_known = state->refusals.learned_ns >= SHARE_READY_NS;
+		if (slot * SUMMARY_SLOT_NS < scene->began_ns || scene->alarm != NULL ||
+		    (is_known && (scene->is_suspicious || state->refused > 0)))
+			continue;
+		fate.silent = refused;
+		learn_share(&state->refusals, &fate);
+	}
+	if (last >= state->judged_refused)
+		state->judged_refused = last + 1;
+}
+
+/* --- who they are --- */
+
+/* Those who try look like those who came before: a crowd is not to be told from a flood by its looks. */
+static bool looks_as_usual(const struct summary_crowd *now, const struct summary_crowd *before)
+{
+	if (now == NULL || now->connections < MIN_LOOKS)
+		return true;
+	return before != NULL && fate_alike(now) < fate_alike(before) + ALIKE_MORE &&
+	       fate_raw(now) < fate_raw(before) + ALIKE_MORE;
+}
+
+/* Those who tried of late, as long as they were not the flood itself. */
+static const struct summary_crowd *trying_before(const struct detect_scene *scene)
+{
+	return summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
+}
+
+static void measure_crowd(struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	const struct summary_crowd *crowd = fate_crowd(scene);
+	struct fate_leaders leaders;
+
+	if (crowd == NULL)
+		return;
+	fate_leaders(crowd, &leaders);
+	state->sources = hyperloglog_estimate(&crowd->sources);
+	state->once = fate_once(crowd);
+	state->alike = fate_alike(crowd);
+	state->raw = fate_raw(crowd);
+	state->top_share = leaders.source;
+	state->port_share = leaders.port;
+	state->is_made_up = state->raw >= RAW_SPOOFED || !looks_as_usual(crowd, trying_before(scene));
+}
+
+/* Over the last cohorts that are old enough, but not over those before the trouble began. */
+static void measure_rates(const struct syn_flood_params *p, struct syn_flood_state *state,
+			  const struct detect_scene *scene)
+{
+	bool refused = state->by == BY_REFUSAL;
+	uint64_t last = fate_last_slot(scene->now_ns, refused ? REFUSED_NS : FATE_EARLY_NS);
+	uint64_t began = state->began_ns / SUMMARY_SLOT_NS;
+	uint64_t first = last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0;
+	struct fate fate;
 
 	if (began > first)
 		first = began < last ? began : last;
-	target_summary_sum(&target->summary, first, last, outcomes);
-	double seconds = slots_to_seconds(last - first + 1);
-	uint64_t incomplete = count_incomplete(outcomes, with_refused);
-	state->attempts_rate = (double)outcomes[TARGET_ATTEMPTS] / seconds;
-	state->incomplete_rate = (double)incomplete / seconds;
-	state->completed_share = share(outcomes[TARGET_COMPLETED], outcomes[TARGET_ATTEMPTS]);
-	state->retried_share = share(outcomes[TARGET_RETRIED], incomplete);
-	state->threshold = threshold(p, state);
+	fate_sum(scene->summary, first, last, &fate);
+	double usual = usual_silent(p, state, scene, &fate, false);
+	double failing = refused ? fate.refused + fate.unreachable : fmax(fate.silent - usual, 0);
+	state->rate = failing / fate.seconds;
+	state->attempts_rate = fate.attempts / fate.seconds;
+	state->completed_rate = fate.completed / fate.seconds;
+	state->completed_share = fate_share(fate.completed, fate.attempts);
+	state->unanswered_share =
+		fate_share(fate.attempts - fate.answered - fate.refused - fate.unreachable, fate.attempts);
+	state->reset_share = fate_share(fate.reset, failing);
+	state->retrying_share = fate_share(fate.retrying, fate.open);
+	state->retrying_rate = fate.retrying / fate.seconds;
+	state->threshold = (refused ? p->refused_floor : p->floor) + usual / fate.seconds;
 }
 
-static void begin_excess(struct target *target, uint64_t slot)
+static bool has_worked(const struct detect_scene *scene)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	uint64_t outcomes[TARGET_OUTCOMES];
-
-	state->began_ns = slot * TARGET_SLOT_NS;
-	state->n_incomplete = 0;
-	target_summary_sum(&target->summary, slot, UINT64_MAX, outcomes);
-	for (int k = 0; k < TARGET_OUTCOMES; k++)
-		state->totals_before[k] = target->summary.totals[k] - outcomes[k];
+	return scene->summary->totals[SUMMARY_COMPLETED] > 0;
 }
 
-static void learn(struct syn_flood_target *state, uint64_t slot_end_ns, double limit_s)
+/* How many times higher the floors are for those who took part. */
+static double doubt(const struct syn_flood_params *p, const struct syn_flood_state *state,
+		    const struct detect_scene *scene)
 {
-	bool is_suspicious =
-		state->alarm != NULL || state->excess_s > limit_s / 4 || state->incomplete_rate > state->threshold / 2;
+	bool is_few = state->sources <= (double)p->few_sources + 0.5;
 
-	if (is_suspicious) {
-		baseline_skip(&state->attempts, slot_end_ns);
-		baseline_skip(&state->incomplete, slot_end_ns);
-	} else {
-		baseline_learn(&state->attempts, state->attempts_rate, slot_end_ns);
-		baseline_learn(&state->incomplete, state->incomplete_rate, slot_end_ns);
-	}
+	if (state->raw >= RAW_SPOOFED)
+		return 1;
+	if (is_few)
+		return has_worked(scene) ? p->few_factor : p->unproven_factor;
+	return has_worked(scene) ? 1 : p->few_factor;
 }
 
-/* One cohort has had its time. True when the excess is, with it, at the limit. */
-static bool judge(struct target *target, const struct syn_flood_params *p, uint64_t slot, bool with_refused)
+/* A host is flooded as such when no port leads, and it is no scan. */
+static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_state *state,
+		      const struct detect_scene *scene)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	double limit_s = ns_to_seconds(p->window_ns) * (1 - SLACK);
-	double slot_s = slots_to_seconds(1);
-	uint64_t outcomes[TARGET_OUTCOMES];
+	const struct summary_crowd *crowd = fate_crowd(scene);
 
-	target_summary_sum(&target->summary, slot, slot, outcomes);
-	uint64_t incomplete = count_incomplete(outcomes, with_refused);
-	if (state->began_ns == 0 && incomplete > 0)
-		begin_excess(target, slot);
-	state->n_incomplete += incomplete;
-	measure(target, p, slot, with_refused);
-
-	double gain_s = (double)incomplete / state->threshold - SLACK * slot_s;
-	state->excess_s = fmin(state->excess_s + gain_s, limit_s * MAX_EXCESS_WINDOWS);
-	if (state->excess_s <= 0) {
-		state->excess_s = 0;
-		if (state->alarm == NULL) {
-			state->began_ns = 0;
-			state->suppressed = false;
-		}
-	}
-	if (slot % SAMPLE_SLOTS == 0)
-		learn(state, (slot + 1) * TARGET_SLOT_NS, limit_s);
-	return state->excess_s >= limit_s;
+	return p->whole_host && scene->n_alarms_below == 0 && crowd != NULL &&
+	       hyperloglog_small_estimate(&crowd->ports) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
+	       state->top_share <= HOST_MAX_LEAD && state->sources >= (double)p->host_sources &&
+	       (state->once >= HOST_ONCE || state->sources >= HOST_CROWD);
 }
 
-/* Judges what has matured since the last time; true if at some cohort the excess was at the limit. */
-static bool judge_matured(struct target *target, const struct syn_flood_params *p, uint64_t now_ns)
+/* --- the three judgements, and refusal --- */
+
+static bool is_silence_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			     const struct detect_scene *scene)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	uint64_t last = last_slot_older(now_ns, MATURE_NS);
-	uint64_t first = state->judged;
-	bool is_over = false;
+	double times = doubt(p, state, scene);
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_LATE_NS);
+	struct fate fate;
 
-	if (first > last)
-		return state->excess_s >= ns_to_seconds(p->window_ns) * (1 - SLACK);
-
-	uint64_t oldest = last_slot_older(target->created_ns, 0);
-	if (first < oldest)
-		first = oldest;
-	bool with_refused = refused_count(target);
-	/*
-	 * After a silence only the first cohorts can hold something, and only the last ones matter to what is usual
-	 * now.
-	 */
-	for (uint64_t slot = first; slot <= last && slot < first + TARGET_SLOTS; slot++)
-		is_over |= judge(target, p, slot, with_refused);
-	if (last >= first + TARGET_SLOTS) {
-		double silent_s = slots_to_seconds(last - first + 1 - TARGET_SLOTS);
-		state->excess_s = fmax(state->excess_s - SLACK * silent_s, 0);
-		judge(target, p, last, with_refused);
-	}
-	state->judged = last + 1;
-	return is_over;
-}
-
-/* No port in the lead, many ports, many sources: not one service's trouble, and not a scan. */
-static bool is_spread(const struct target *host, const struct syn_flood_params *p)
-{
-	struct top_source_share top[HOST_TOP_SOURCES];
-	unsigned n = top_sources_list(&host->top_failing, 0, top, HOST_TOP_SOURCES);
-	double top_share = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		top_share += top[i].share;
-	return host->n_service_alarms == 0 && __builtin_popcountll(host->ports_seen) >= HOST_MIN_PORT_GROUPS &&
-	       host->leading_votes <= HOST_MAX_LEAD * host->all_votes && top_share <= HOST_MAX_TOP_SHARE &&
-	       hyperloglog_estimate(&target_evidence_crowd(host)->sources) >= (double)p->host_sources;
-}
-
-static bool may_raise(struct detect_context *context, const struct target *target, const struct syn_flood_params *p)
-{
-	if (!target->key.is_service)
-		return p->whole_host && is_spread(target, p);
-
-	const struct target *host = target_table_host(context->targets, target);
-	return host == NULL || host->syn_flood.alarm == NULL;
-}
-
-/* The judged cohorts say flood; what speaks against it? */
-static bool is_plausible(const struct target *target, const struct syn_flood_params *p)
-{
-	const struct syn_flood_target *state = &target->syn_flood;
-	double sources = hyperloglog_estimate(&target_evidence_crowd(target)->sources);
-
-	if (state->n_incomplete < p->min_incomplete || state->completed_share > p->max_completed)
+	if (state->early >= p->quick_count &&
+	    state->rate >= fmax(times * p->quick_floor, EARLY_OF_RETRYING * state->retrying_rate))
+		return true;
+	if (state->late < p->count)
 		return false;
-	if (state->retried_share >= p->max_retried && sources < (double)p->retried_sources)
-		return false;
-	return round(sources) >= (double)p->min_sources;
+	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
+	double rate = (fate.silent - usual_silent(p, state, scene, &fate, true)) / fate.seconds;
+	return fmax(rate, state->rate) >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
 }
 
-/* The last slot whose attempts should have completed, by how long handshakes with the target usually take. */
-static uint64_t last_overdue(const struct target *target, uint64_t now_ns)
+static bool is_more_than_usual(const struct syn_flood_state *state, double rate, double times)
 {
-	double usual_s = target->handshake_mean_s + 4 * target->handshake_deviation_s;
+	if (state->attempts.learned_ns < NS_PER_SEC)
+		return true;
+	return rate >= times * fmax(state->attempts.mean, 1);
+}
 
-	usual_s = fmin(fmax(usual_s, OVERDUE_LEAST_S), OVERDUE_MOST_S);
-	if (target->summary.totals[TARGET_COMPLETED] == 0)
-		usual_s = OVERDUE_UNKNOWN_S;
-	return last_slot_older(now_ns, (uint64_t)(usual_s * (double)NS_PER_SEC));
+static bool is_refused_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			     const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, REFUSED_NS);
+	struct fate fate;
+
+	if (state->refused < p->refused_count)
+		return false;
+	fate_sum(scene->summary, last >= SAMPLE_SLOTS ? last - SAMPLE_SLOTS + 1 : 0, last, &fate);
+	double rate = (fate.refused + fate.unreachable) / fate.seconds;
+	if (rate < p->refused_floor)
+		return false;
+	bool is_raw = state->raw >= RAW_SPOOFED && state->alike >= ALIKE;
+	bool is_made_up = is_raw || (state->once >= ONCE_SPOOFED && state->sources >= MANY_SOURCES);
+	if (has_worked(scene))
+		return is_made_up && is_more_than_usual(state, rate, REFUSED_FACTOR);
+	/* Whoever comes first may have come for long. */
+	if (ns_since(scene->now_ns, scene->began_ns) < COLD_NS)
+		return is_raw;
+	return is_made_up || rate >= REFUSED_RATE_FEW || (state->sources >= CROWD_SOURCES && rate >= REFUSED_RATE_MANY);
 }
 
 /*
- * The rate of overdue attempts in the last second if that alone is a flood, or 0. Where handshakes complete, many
- * more attempts than usual must come, for a service that has just died looks the same for a second.
+ * So many SYNs as no system sends them, to one port, and hardly a handshake among them: no need to wait for what
+ * becomes of them. A scanner sends one to a port, not a hundred.
  */
-static double fast_rate(const struct target *target, const struct syn_flood_params *p, uint64_t now_ns)
+static bool is_raw_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			 const struct detect_scene *scene, struct pending_excess *excess)
 {
-	const struct syn_flood_target *state = &target->syn_flood;
-	const struct target_crowd *trying = &target->summary.trying;
-	uint64_t outcomes[TARGET_OUTCOMES];
-	uint64_t last = last_overdue(target, now_ns);
-	double limit = (double)p->fast_count;
+	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
+	uint64_t first = last >= 1 ? last - 1 : 0;
+	struct fate fate;
 
-	target_summary_sum(&target->summary, window_start(last, FAST_SLOTS), last, outcomes);
-	double overdue = (double)target_incomplete(outcomes);
-	if (baseline_ready(&state->attempts))
-		limit = fmax(limit, p->factor * state->attempts.mean);
-	if (overdue < limit || state->retried_share >= p->max_retried ||
-	    share(outcomes[TARGET_COMPLETED], outcomes[TARGET_ATTEMPTS]) > FAST_MAX_COMPLETED)
-		return 0;
-	if (hyperloglog_estimate(&trying->sources) < fmax(FAST_MIN_SOURCES, (double)p->min_sources))
-		return 0;
-	if (target->summary.totals[TARGET_COMPLETED] == 0 && target_crowd_entropy(trying) > FAST_MAX_ENTROPY)
-		return 0;
-	return overdue / slots_to_seconds(FAST_SLOTS);
-}
-
-/* Before its cohorts are judged, a strong flood has a beginning, a rate and a threshold too. */
-static void begin_fast(struct target *target, const struct syn_flood_params *p, double rate, uint64_t now_ns)
-{
-	struct syn_flood_target *state = &target->syn_flood;
-	uint64_t outcomes[TARGET_OUTCOMES];
-	uint64_t overdue = last_overdue(target, now_ns);
-	uint64_t slot = window_start(overdue, FAST_SLOTS);
-
-	/* The first cohort with its part of the rate. */
-	for (; slot < overdue; slot++) {
-		target_summary_sum(&target->summary, slot, slot, outcomes);
-		if ((double)target_incomplete(outcomes) >= rate * slots_to_seconds(1) / 4)
-			break;
-	}
-	if (state->began_ns == 0 || state->n_incomplete == 0)
-		begin_excess(target, slot);
-	target_summary_sum(&target->summary, slot, overdue, outcomes);
-	double seconds = slots_to_seconds(overdue - slot + 1);
-	state->attempts_rate = (double)outcomes[TARGET_ATTEMPTS] / seconds;
-	state->completed_share = share(outcomes[TARGET_COMPLETED], outcomes[TARGET_ATTEMPTS]);
-	state->incomplete_rate = (double)target_incomplete(outcomes) / seconds;
-	state->threshold = threshold(p, state);
-}
-
-static double confidence(const struct detect_context *context, const struct target *target, double rate)
-{
-	const struct syn_flood_target *state = &target->syn_flood;
-	double sure = 1 - 0.5 * fmin(state->threshold / fmax(rate, state->threshold), 1);
-
-	if (!baseline_ready(&state->incomplete))
-		sure *= 0.9;
-	if (target_evidence_one_way(target))
-		sure *= 0.7;
-	if (context->visibility->kernel_dropped > 0)
-		sure *= 0.95;
-	return sure * (1 - 0.5 * state->retried_share);
-}
-
-static const char *advice(const struct event_alert *alert, const struct syn_flood_target *state, double max_retried)
-{
-	if (state->retried_share >= max_retried)
-		return "the SYNs are repeated as real clients do: the service may be down or overloaded rather than "
-		       "attacked";
-	if (alert->spoofed_likelihood >= LIKELY_SPOOFED)
-		return "looks like a spoofed SYN flood; check SYN cookies and upstream filtering";
-	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SHARE)
-		return "a direct SYN flood; block the main source and check SYN cookies";
-	return "looks like a SYN flood from many hosts; check SYN cookies and limit new connections per source";
-}
-
-static void explain(struct event_alert *alert, const struct target *target, const struct syn_flood_params *p)
-{
-	const struct syn_flood_target *state = &target->syn_flood;
-	const char *unseen = alert->visibility.one_way ? " No answer of it was ever seen here." : "";
-	char name[EVIDENCE_NAME_BYTES];
-	char sources[EVIDENCE_SOURCES_BYTES];
-	char main_source[IP_ADDR_TEXT_BYTES];
-	const char *from = evidence_sources((double)alert->sources_distinct, sources);
-
-	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SHARE)
-		from = ip_addr_format(&alert->top_sources[0].ip, main_source);
-	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s gets %.0f SYN/s, and %.0f %% are never completed, from %s: %s.%s",
-		 evidence_name(&alert->target, name), state->attempts_rate, 100 * (1 - state->completed_share), from,
-		 advice(alert, state, p->max_retried), unseen);
-}
-
-static void explain_pause(struct event_alert *alert, const struct target *target)
-{
-	char name[EVIDENCE_NAME_BYTES];
-
-	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "The SYN flood on %s has stopped or paused: %.0f of %.0f SYN/s are not completed now, at most there "
-		 "were %.0f/s.",
-		 evidence_name(&alert->target, name), target->syn_flood.incomplete_rate,
-		 target->syn_flood.attempts_rate, alert->peak);
-}
-
-static void explain_end(struct event_alert *alert, const struct alarm *alarm)
-{
-	char name[EVIDENCE_NAME_BYTES];
-	char sources[EVIDENCE_SOURCES_BYTES];
-
-	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "The SYN flood on %s is over: within %.0f s %llu SYNs came from %s and %llu handshakes "
-		 "completed; at most "
-		 "%.0f incomplete attempts per second.",
-		 evidence_name(&alert->target, name), ns_to_seconds(ns_since(alarm->hot_ns, alarm->started_ns)),
-		 (unsigned long long)alert->counts.syn, evidence_sources((double)alert->sources_distinct, sources),
-		 (unsigned long long)alert->counts.completed, alarm->peak);
-}
-
-static struct alarm_reading reading(const struct syn_flood *flood, const struct target *target)
-{
-	const struct syn_flood_target *state = &target->syn_flood;
-	/* The threshold rises with the flood itself; when it ebbs, the lower one holds. */
-	double clear_at = flood->params->clear_below * fmin(state->alarm->threshold, state->threshold);
-
-	return (struct alarm_reading){
-		.level = state->incomplete_rate,
-		.extent = hyperloglog_estimate(&target_evidence_crowd(target)->sources),
-		.severity = flood->severity,
-		.is_hot = state->incomplete_rate >= clear_at,
+	if (scene->key->kind != SUMMARY_SERVICE || crowd == NULL || (double)crowd->connections < p->fast_count ||
+	    fate_raw(crowd) < RAW_SURE)
+		return false;
+	fate_sum(scene->summary, first, last, &fate);
+	double seconds = fmin(ns_to_seconds(ns_since(scene->now_ns, first * SUMMARY_SLOT_NS)), fate.seconds);
+	if (fate.attempts < p->fast_count || fate.completed > RAW_MAX_COMPLETED * fate.attempts ||
+	    fate.attempts < CROWD_FACTOR * state->attempts.mean * seconds)
+		return false;
+	*excess = (struct pending_excess){
+		.seconds = fmax(seconds, 0.05),
+		.attempts = fate.attempts,
+		.pending = fate.open,
+		.excess = fate.attempts - fate.completed,
+		.answered = fate.waiting + fate.reset,
+		.reset = fate.reset,
+		.completed = fate.completed,
+		.first = first,
 	};
+	return true;
 }
 
-static void write_event(const struct syn_flood *flood, struct detect_context *context, struct target *target,
-			enum alert_phase phase)
+/* Overdue by the target's own habits, and neither a crowd whose handshakes take longer nor a server that just died. */
+static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
+			     const struct detect_scene *scene, struct pending_excess *excess)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	struct alarm *alarm = state->alarm;
-	const struct alarm_reading now = reading(flood, target);
-	struct sensor_event *event = detect_event_begin(context, alarm, phase, &now);
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 
-	if (event == NULL)
-		return;
-	target_evidence_fill(event, target, state->totals_before);
-	event->alert.baseline = state->incomplete.mean;
-	event->alert.confidence = confidence(context, target, alarm->peak);
-	if (phase == ALERT_CLEARED)
-		explain_end(&event->alert, alarm);
-	else if (phase == ALERT_RAISED || now.is_hot)
-		explain(&event->alert, target, flood->params);
-	else
-		explain_pause(&event->alert, target);
-	detect_event_end(context, event);
+	pending_profile_excess(&state->profile, scene->summary, has_worked(scene) ? scene->summary : scene->sensor,
+			       scene->now_ns, p->fast_count, excess);
+	if (excess->excess <= 0)
+		return false;
+	bool is_known = state->attempts.learned_ns >= NS_PER_SEC;
+	double usual = state->attempts.mean * excess->seconds;
+	double more = excess->attempts - usual;
+	if (is_known && more < MORE_SHARE * excess->excess - 3 * sqrt(excess->attempts))
+		return false;
+	if (excess->reset >= MORE_SHARE * excess->excess)
+		return true;
+	bool is_raw = now != NULL && now->connections >= MIN_LOOKS && fate_raw(now) >= RAW_SPOOFED &&
+		      fate_alike(now) >= ALIKE;
+	if (is_raw)
+		return true;
+	bool is_ignored = excess->answered >= MORE_SHARE * excess->excess;
+	bool is_crowd_like = is_known && excess->attempts >= CROWD_FACTOR * usual && looks_as_usual(now, before);
+	if (is_crowd_like)
+		return is_ignored && excess->completed <= usual + CROWD_MAX_COMPLETED * more &&
+		       excess->excess >= CROWD_COUNTS * p->fast_count;
+	if (is_ignored)
+		return true;
+	return now != NULL && !looks_as_usual(now, before) && fate_alike(now) >= ALIKE &&
+	       fate_once(now) >= ONCE_SPOOFED;
 }
 
-static void raise(const struct syn_flood *flood, struct detect_context *context, struct target *target)
+static void take_pending(const struct syn_flood_params *p, struct syn_flood_state *state,
+			 const struct pending_excess *excess)
 {
-	struct syn_flood_target *state = &target->syn_flood;
-	struct alert_target alert_target = evidence_target(target);
-
-	state->alarm = detect_raise(context, &alert_target, state->began_ns, state->threshold, &state->suppressed);
-	if (state->alarm == NULL)
-		return;
-	target_table_alarm(context->targets, target, true);
-	struct target *host = target->key.is_service ? target_table_host(context->targets, target) : NULL;
-	if (host != NULL)
-		target_table_service_alarm(context->targets, host, true);
-	write_event(flood, context, target, ALERT_RAISED);
+	if (state->began_ns == 0)
+		state->began_ns = excess->first * SUMMARY_SLOT_NS;
+	state->by = BY_PENDING;
+	state->rate = excess->excess / excess->seconds;
+	state->attempts_rate = excess->attempts / excess->seconds;
+	state->completed_rate = excess->completed / excess->seconds;
+	state->completed_share = fate_share(excess->completed, excess->attempts);
+	state->unanswered_share = fate_share(excess->pending - excess->answered, excess->attempts);
+	state->reset_share = fate_share(excess->reset, excess->excess);
+	state->retrying_share = 0;
+	state->threshold = p->fast_count / excess->seconds;
 }
 
-static void clear(const struct syn_flood *flood, struct detect_context *context, struct target *target)
-{
-	struct syn_flood_target *state = &target->syn_flood;
-	struct target *host = target->key.is_service ? target_table_host(context->targets, target) : NULL;
+/* --- the finding --- */
 
-	write_event(flood, context, target, ALERT_CLEARED);
-	state->alarm = NULL;
-	state->excess_s = 0;
-	state->began_ns = 0;
-	target_table_alarm(context->targets, target, false);
-	if (host != NULL && host->n_service_alarms > 0)
-		target_table_service_alarm(context->targets, host, false);
+static bool is_still_hot(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			 const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	struct fate fate;
+
+	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
+	double usual = usual_silent(p, state, scene, &fate, false) / fate.seconds;
+	double silent = fate.silent / fate.seconds;
+	if (silent - usual >= p->floor / 2 + 2 * sqrt(usual / fate.seconds))
+		return true;
+	return state->by == BY_REFUSAL && (fate.refused + fate.unreachable) / fate.seconds >= p->refused_floor / 2;
 }
 
-static void review_target(const struct syn_flood *flood, struct detect_context *context, struct target *target,
-			  uint64_t now_ns)
+static uint8_t severity(const struct syn_flood_state *state)
 {
-	const struct syn_flood_params *p = flood->params;
-	struct syn_flood_target *state = &target->syn_flood;
-	bool is_over = judge_matured(target, p, now_ns) && is_plausible(target, p);
+	bool is_starved = baseline_ready(&state->completed) && state->completed.mean >= 1 &&
+			  state->completed_rate < state->completed.mean / 2;
 
-	if (state->alarm == NULL) {
-		double rate = is_over ? 0 : fast_rate(target, p, now_ns);
-		if ((!is_over && rate <= 0) || !may_raise(context, target, p))
-			return;
-		if (rate > 0)
-			begin_fast(target, p, rate, now_ns);
-		raise(flood, context, target);
-		return;
+	if (state->by == BY_REFUSAL)
+		return state->rate >= STRONG_RATE ? 1 : 2;
+	if (state->completed_share < 0.3 || state->unanswered_share > 0.3 || is_starved || state->listener.is_full)
+		return 1;
+	return state->listener.backlog > 0 && state->listener.half_open_now > state->listener.backlog / 2 ? 1 : 2;
+}
+
+static double score(const struct syn_flood_state *state)
+{
+	double fit = 0.55;
+
+	if (state->once >= ONCE_SPOOFED || state->raw >= RAW_SPOOFED || state->alike >= ALIKE)
+		fit += 0.15;
+	if (state->completed_share < 0.5)
+		fit += 0.1;
+	if (state->rate >= 50 || state->listener.is_full || state->reset_share > 0.3)
+		fit += 0.1;
+	fit -= 0.4 * state->retrying_share;
+	if (state->by == BY_SILENCE && state->rate < TRICKLE_RATE)
+		fit = fmin(fit, 0.5);
+	return fmax(fit, 0.05);
+}
+
+static const char *class_name(const struct syn_flood_state *state)
+{
+	if (state->reset_share >= 0.3 || state->top_share >= 0.5)
+		return "direct_syn_flood";
+	if (state->by == BY_REFUSAL)
+		return "refused_syn_flood";
+	if (state->listener.cookies == ALERT_COOKIES_YES)
+		return "cookies_syn_flood";
+	if (state->listener.is_silent)
+		return "queue_full_syn_flood";
+	return state->once >= 0.5 || state->raw >= RAW_SPOOFED ? "spoofed_syn_flood" : "direct_syn_flood";
+}
+
+static double confidence(const struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	double sure = 1 - 0.4 * fmin(state->threshold / fmax(state->rate, state->threshold), 1);
+
+	if (!baseline_ready(&state->attempts))
+		sure *= 0.95;
+	return sure * (1 - 0.5 * state->retrying_share) * sensor_view_confidence(scene->view);
+}
+
+static void decide(const struct syn_flood_params *p, struct syn_flood_state *state, const struct detect_scene *scene,
+		   struct finding *finding)
+{
+	bool is_host = scene->key->kind == SUMMARY_HOST;
+	struct pending_excess excess;
+	uint8_t by = BY_NOTHING;
+
+	measure_rates(p, state, scene);
+	bool is_pending = is_pending_flood(p, state, scene, &excess) || is_raw_flood(p, state, scene, &excess);
+	bool is_doubtful = is_pending || state->early > 0 || state->late > 0 || state->refused > 0;
+	if (is_doubtful || scene->alarm != NULL)
+		measure_crowd(state, scene);
+	if (is_silence_flood(p, state, scene))
+		by = BY_SILENCE;
+	else if (is_pending)
+		by = BY_PENDING;
+	else if (is_refused_flood(p, state, scene))
+		by = BY_REFUSAL;
+	if (by != BY_NOTHING)
+		state->by = by;
+	if (by == BY_PENDING)
+		take_pending(p, state, &excess);
+	else if (by == BY_REFUSAL)
+		measure_rates(p, state, scene);
+
+	finding->is_alarming = by != BY_NOTHING && !scene->is_alarm_above && (!is_host || is_spread(p, state, scene));
+	finding->is_hot = by == BY_PENDING || is_still_hot(p, state, scene);
+	finding->is_suspicious = excess.excess > 0 || state->early > p->quick_count / 4 || state->late > p->count / 3 ||
+				 state->refused > p->refused_count / 2;
+}
+
+static void find(const void *params, const struct detect_scene *scene, void *target, struct finding *finding)
+{
+	const struct syn_flood_params *p = params;
+	struct syn_flood_state *state = target;
+
+	if (state->judged_early == 0)
+		begin_watch(state, scene);
+	pending_profile_learn(&state->profile, scene->summary, scene->now_ns);
+	if (scene->key->kind == SUMMARY_SERVICE)
+		listener_judge(&state->listener, scene);
+	judge_silence(p, state, scene, false);
+	judge_silence(p, state, scene, true);
+	judge_refusals(p, state, scene);
+	if (state->early <= 0 && state->late <= 0 && state->refused <= 0 && scene->alarm == NULL) {
+		state->began_ns = 0;
+		state->by = BY_NOTHING;
 	}
+	decide(p, state, scene, finding);
 
-	const struct alarm_reading now = reading(flood, target);
-	switch (alarm_review(state->alarm, &now, p->clear_after_ns, now_ns)) {
-	case ALARM_NOTHING_DUE:
-		break;
-	case ALARM_UPDATE_DUE:
-		write_event(flood, context, target, ALERT_UPDATE);
-		break;
-	case ALARM_CLEAR_DUE:
-		clear(flood, context, target);
-		break;
-	}
+	finding->score = score(state);
+	finding->level = state->rate;
+	finding->baseline = state->silent.mean;
+	finding->threshold = state->threshold;
+	finding->extent = state->sources;
+	finding->confidence = confidence(state, scene);
+	finding->severity = fate_worst(scene, severity(state));
+	finding->began_ns = state->began_ns;
+	finding->is_immediate = state->rate >= STRONG_RATE;
+	finding->clear_after_ns = p->clear_after_ns;
+	finding->class_name = class_name(state);
 }
 
-static void tick(void *state, struct detect_context *context, uint64_t now_ns)
-{
-	const struct syn_flood *flood = state;
-
-	for (struct target *target = target_table_first_hot(context->targets); target != NULL;
-	     target = target->hot_next)
-		review_target(flood, context, target, now_ns);
-}
+static const char *const class_names[] = { "spoofed_syn_flood",    "direct_syn_flood",  "cookies_syn_flood",
+					   "queue_full_syn_flood", "refused_syn_flood", NULL };
 
 const struct detector detector_syn_flood = {
 	.name = "syn_flood",
@@ -575,10 +637,13 @@ const struct detector detector_syn_flood = {
 	.default_category = "Attempted Denial of Service",
 	.default_mitre_technique = "T1499.001",
 	.default_mitre_tactic = "Impact",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
+	.params = rows,
+	.n_params = sizeof(rows) / sizeof(rows[0]),
 	.params_bytes = sizeof(struct syn_flood_params),
-	.create = create,
-	.destroy = destroy,
-	.tick = tick,
+	.kinds = 1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST,
+	.class_names = class_names,
+	.group = INCIDENT_SERVICE,
+	.target_bytes = (sizeof(struct syn_flood_state) + 7) / 8 * 8,
+	.find = find,
+	.explain = syn_flood_explain,
 };

@@ -6,6 +6,7 @@
  * time, and then told to an engine; the alarms that it writes are kept. Times are seconds from the start of the
  * simulation.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,8 +190,14 @@ static inline void sim_stays_half_open(struct sim *sim, struct sim_conn conn, do
 	conn.signal.answered = true;
 	sim_plan(sim, &conn, SIGNAL_ANSWERED, 0.001);
 	sim_plan(sim, &conn, SIGNAL_STILL_HALF_OPEN, 1.001);
-	for (double after = 1; after < lifetime; after = 2 * after + 1)
+	conn.signal.is_first = true;
+	for (double after = 1; after < lifetime; after = 2 * after + 1) {
+		conn.signal.held_before_ns = conn.signal.held_until_ns;
+		conn.signal.held_until_ns = sim_ns(conn.at + fmin(2 * after + 1, lifetime));
 		sim_plan(sim, &conn, SIGNAL_SYNACK_REPEATED, after + 0.002);
+		conn.signal.is_first = false;
+	}
+	conn.signal.held_before_ns = conn.signal.held_until_ns;
 	sim_plan(sim, &conn, SIGNAL_HALF_OPEN_ENDED, lifetime);
 	sim_plan(sim, &conn, SIGNAL_CLOSED, lifetime);
 }
@@ -201,8 +208,12 @@ static inline void sim_is_ignored(struct sim *sim, struct sim_conn conn, int ret
 
 	sim_plan(sim, &conn, SIGNAL_ATTEMPT, 0);
 	sim_plan(sim, &conn, SIGNAL_UNANSWERED, 1);
-	for (int i = 0; i < retries; i++, after = 2 * after + 1)
+	conn.signal.is_first = true;
+	for (int i = 0; i < retries; i++, after = 2 * after + 1) {
 		sim_plan(sim, &conn, SIGNAL_SYN_REPEATED, after + 0.01);
+		conn.signal.is_first = false;
+		conn.signal.retried = true;
+	}
 	sim_plan(sim, &conn, SIGNAL_CLOSED, after + 60);
 }
 

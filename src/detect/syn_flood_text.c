@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an alarm about a SYN flood says.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "syn_flood.h"
+
+#define MAIN_SHARE    0.5
+#define ALERT_RETRIED 0.5
+#define PAUSE_SHARE   0.02
+
+static const char *describe_victim(const struct syn_flood_state *state)
+{
+	if (state->by == BY_REFUSAL)
+		return "the port refuses them, so it costs load and no state";
+	if (state->listener.cookies == ALERT_COOKIES_YES)
+		return "the server answers with SYN cookies and goes on serving";
+	if (state->listener.is_silent)
+		return "its queue is full and it answers nobody beyond it";
+	if (state->unanswered_share > 0.5)
+		return "it answers few of them";
+	return "it keeps state for them";
+}
+
+static const char *advise(const struct event_alert *alert, const struct syn_flood_state *state)
+{
+	if (state->retrying_share >= ALERT_RETRIED)
+		return "many SYNs are repeated as real clients do: look at the service's health too";
+	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SHARE)
+		return "block that source, and check that SYN cookies are on";
+	if (state->reset_share >= 0.3)
+		return "the senders' own kernels reset the answers, so the addresses are real: block or limit them per "
+		       "source";
+	if (state->once >= 0.5)
+		return "addresses look spoofed, so do not block them: check SYN cookies (sysctl "
+		       "net.ipv4.tcp_syncookies) and ask "
+		       "upstream to filter";
+	return "limit new connections per source and check that SYN cookies are on";
+}
+
+static void explain_now(const struct syn_flood_state *state, struct event_alert *alert)
+{
+	char name[EVIDENCE_NAME_BYTES];
+	char sources[FATE_SOURCES_BYTES];
+	char usual[48] = "";
+
+	if (baseline_ready(&state->attempts))
+		snprintf(usual, sizeof(usual), " (usual: %.0f)", state->attempts.mean);
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "%s gets %.0f SYN/s%s from %s, and %.0f/s of them never become connections; %s, %.0f %% of all "
+		 "attempts "
+		 "succeed. %s%s.",
+		 evidence_name(&alert->target, name), state->attempts_rate, usual, fate_sources(alert, sources),
+		 state->rate, describe_victim(state), 100 * state->completed_share,
+		 alert->visibility.one_way ? "Its answers are not visible here. " : "", advise(alert, state));
+	/* The advice begins the last sentence. */
+	for (char *c = alert->explanation; *c != '\0'; c++)
+		if (c[0] == '.' && c[1] == ' ' && c[2] >= 'a' && c[2] <= 'z')
+			c[2] = (char)(c[2] - 'a' + 'A');
+}
+
+static void explain_pause(const struct syn_flood_state *state, struct event_alert *alert)
+{
+	char name[EVIDENCE_NAME_BYTES];
+
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "The SYN flood on %s has stopped or pauses: at most %.0f attempts/s failed, now %.0f %% of %.0f "
+		 "attempts/s "
+		 "succeed. The alarm is cleared if it stays so.",
+		 evidence_name(&alert->target, name), alert->peak, 100 * state->completed_share, state->attempts_rate);
+}
+
+static void explain_end(const struct detect_scene *scene, const struct syn_flood_state *state,
+			struct event_alert *alert)
+{
+	char name[EVIDENCE_NAME_BYTES];
+	char sources[FATE_SOURCES_BYTES];
+	double lasted_s = ns_to_seconds(ns_since(scene->now_ns, alert->started_ns));
+
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "The SYN flood on %s is over after about %.0f s: %llu SYNs came from %s, %llu handshakes completed, "
+		 "at most "
+		 "%.0f attempts per second failed. Now %.0f %% of %.0f attempts per second succeed.",
+		 evidence_name(&alert->target, name), lasted_s, (unsigned long long)alert->counts.syn,
+		 fate_sources(alert, sources), (unsigned long long)alert->counts.completed, alert->peak,
+		 100 * state->completed_share, state->attempts_rate);
+}
+
+void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *target,
+		       const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
+{
+	const struct syn_flood_state *state = target;
+
+	(void)params;
+	if (scene->key->kind == SUMMARY_SERVICE)
+		listener_fill(&state->listener, alert);
+	alert->completion = state->completed_share;
+	alert->completion_baseline = -1;
+	if (baseline_ready(&state->attempts))
+		alert->completion_baseline = fate_share(state->completed.mean, state->attempts.mean);
+	if (phase == ALERT_CLEARED)
+		explain_end(scene, state, alert);
+	else if (phase == ALERT_UPDATE && (!finding->is_hot || state->rate < PAUSE_SHARE * alert->peak))
+		explain_pause(state, alert);
+	else
+		explain_now(state, alert);
+}
