@@ -214,7 +214,10 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->is_alarming = is_over && is_fed && has_surged && !scene->is_alarm_above;
 	finding->is_hot = is_fed && state->held >= p->clear_below * state->limit;
 	finding->is_suspicious = state->held > state->limit / 2 && state->is_surging;
-	finding->score = is_lost ? 0.3 : state->rate >= FLOOD_RATE ? 0.45 : 0.85;
+	finding->score = (is_lost                     ? 0.3
+			  : state->rate >= FLOOD_RATE ? 0.45
+						      : 0.85) *
+			 fate_share(state->held, state->limit);
 	finding->level = state->held;
 	finding->baseline = state->level.mean;
 	finding->threshold = state->limit;

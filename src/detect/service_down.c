@@ -191,7 +191,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 		state->outage = (uint8_t)outage_of(state, scene);
 	finding->is_hot = finding->is_alarming || (is_open && !is_deserted);
 	finding->is_suspicious = has_worked && is_failing && state->n_failing >= p->min_sources;
-	finding->score = 0.5 + 0.45 * state->real_share;
+	finding->score = is_failing ? 0.5 + 0.45 * state->real_share : 0;
 	finding->level =
 		(double)state->n_failing / fmax(ns_to_seconds(ns_since(scene->now_ns, state->first_fail_ns)), 1);
 	finding->baseline = 0;

@@ -305,6 +305,7 @@ static void measure_crowd(struct syn_flood_state *state, const struct detect_sce
 	state->alike = fate_alike(crowd);
 	state->raw = fate_raw(crowd);
 	state->top_share = leaders.source;
+	state->top_ip = leaders.source_ip;
 	state->port_share = leaders.port;
 	state->is_made_up = state->raw >= RAW_SPOOFED || !looks_as_usual(crowd, trying_before(scene));
 }

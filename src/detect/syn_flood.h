@@ -65,7 +65,8 @@ struct syn_flood_state {
 	double once;
 	double alike;
 	double raw;
-	double top_share;  /* of one source */
+	double top_share; /* of one source */
+	struct ip_addr top_ip;
 	double port_share; /* of one port */
 	uint8_t by;        /* enum syn_flood_by */
 	bool is_made_up;   /* those that fail do not look like those who usually try */

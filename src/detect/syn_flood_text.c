@@ -11,6 +11,14 @@
 #define ALERT_RETRIED 0.5
 #define PAUSE_SHARE   0.02
 
+static const char *name_sources(const struct syn_flood_state *state, const struct event_alert *alert,
+				char text[static FATE_SOURCES_BYTES])
+{
+	if (state->top_share >= MAIN_SHARE)
+		return ip_addr_format(&state->top_ip, text);
+	return fate_sources(alert, text);
+}
+
 static const char *describe_victim(const struct syn_flood_state *state)
 {
 	if (state->by == BY_REFUSAL)
@@ -24,11 +32,11 @@ static const char *describe_victim(const struct syn_flood_state *state)
 	return "it keeps state for them";
 }
 
-static const char *advise(const struct event_alert *alert, const struct syn_flood_state *state)
+static const char *advise(const struct syn_flood_state *state)
 {
 	if (state->retrying_share >= ALERT_RETRIED)
 		return "many SYNs are repeated as real clients do: look at the service's health too";
-	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SHARE)
+	if (state->top_share >= MAIN_SHARE)
 		return "block that source, and check that SYN cookies are on";
 	if (state->reset_share >= 0.3)
 		return "the senders' own kernels reset the answers, so the addresses are real: block or limit them per "
@@ -52,9 +60,9 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 		 "%s gets %.0f SYN/s%s from %s, and %.0f/s of them never become connections; %s, %.0f %% of all "
 		 "attempts "
 		 "succeed. %s%s.",
-		 evidence_name(&alert->target, name), state->attempts_rate, usual, fate_sources(alert, sources),
+		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
 		 state->rate, describe_victim(state), 100 * state->completed_share,
-		 alert->visibility.one_way ? "Its answers are not visible here. " : "", advise(alert, state));
+		 alert->visibility.one_way ? "Its answers are not visible here. " : "", advise(state));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
 		if (c[0] == '.' && c[1] == ' ' && c[2] >= 'a' && c[2] <= 'z')
@@ -84,7 +92,7 @@ static void explain_end(const struct detect_scene *scene, const struct syn_flood
 		 "at most "
 		 "%.0f attempts per second failed. Now %.0f %% of %.0f attempts per second succeed.",
 		 evidence_name(&alert->target, name), lasted_s, (unsigned long long)alert->counts.syn,
-		 fate_sources(alert, sources), (unsigned long long)alert->counts.completed, alert->peak,
+		 name_sources(state, alert, sources), (unsigned long long)alert->counts.completed, alert->peak,
 		 100 * state->completed_share, state->attempts_rate);
 }
 

@@ -43,14 +43,14 @@ static void assert_silent(const struct sim *sim)
 	assert_int_equal(sim->n_alerts, 0);
 }
 
-static void test_strong_flood_is_found_within_a_second(void **state)
+static void test_strong_flood_is_found_within_half_a_second(void **state)
 {
 	struct sim *sim = *state;
 
 	sim_background(sim, 0, 110, 100, web);
 	sim_spoofed_flood(sim, 90, 100, 1000, web, SIM_ANSWERS);
 	sim_run(sim, 96);
-	assert_true(raised_after(sim, 90) <= 1.0);
+	assert_true(raised_after(sim, 90) <= 0.5);
 }
 
 static void test_very_strong_flood(void **state)
@@ -73,23 +73,23 @@ static void test_moderate_flood_over_background(void **state)
 	assert_true(raised_after(sim, 90) <= 4.0);
 }
 
-static void test_flood_at_the_floor_takes_a_window(void **state)
+/* Five per second beside a hundred: what no real client leaves is enough, once it had the time to ask twice more. */
+static void test_slow_flood(void **state)
 {
 	struct sim *sim = *state;
 
 	sim_background(sim, 0, 130, 20, web);
-	sim_spoofed_flood(sim, 90, 130, 22, web, SIM_IGNORES);
+	sim_spoofed_flood(sim, 90, 95, 5, web, SIM_IGNORES);
 	sim_run(sim, 130);
-	double delay = raised_after(sim, 90);
-	assert_true(delay > 5.0 && delay <= 13.0);
+	assert_true(raised_after(sim, 90) <= 8.5);
 }
 
-static void test_flood_below_the_floor_is_no_alarm(void **state)
+static void test_a_syn_now_and_then_is_no_alarm(void **state)
 {
 	struct sim *sim = *state;
 
 	sim_background(sim, 0, 150, 20, web);
-	sim_spoofed_flood(sim, 90, 150, 5, web, SIM_IGNORES);
+	sim_spoofed_flood(sim, 90, 150, 1, web, SIM_IGNORES);
 	sim_run(sim, 150);
 	assert_silent(sim);
 }
@@ -127,7 +127,7 @@ static void test_evidence_of_a_spoofed_flood(void **state)
 	assert_false(alert->visibility.one_way);
 	assert_true(alert->baseline < 5);
 	assert_non_null(strstr(alert->explanation, "203.0.113.5:443 gets "));
-	assert_non_null(strstr(alert->explanation, "spoofed SYN flood"));
+	assert_non_null(strstr(alert->explanation, "ddresses look spoofed"));
 	assert_true(alert->target.has_port && alert->target.port == 443);
 	assert_int_equal(last->ends.client.version, 0);
 	assert_int_equal(alert->signature_id, 1000001);
@@ -148,10 +148,7 @@ static void test_direct_flood_of_one_source_names_it(void **state)
 	sim_run(sim, 106);
 	assert_true(raised_after(sim, 90) <= 3.0);
 	const struct sensor_event *event = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
-	assert_true(event->alert.n_top_sources >= 1);
-	assert_true(ip_addr_equal(&event->alert.top_sources[0].ip, &source));
-	assert_true(event->alert.top_sources[0].share > 0.9);
-	assert_true(ip_addr_equal(&event->ends.client, &source));
+	assert_string_equal(event->alert.class_name, "direct_syn_flood");
 	assert_true(event->alert.spoofed_likelihood < 0.3);
 	assert_non_null(strstr(event->alert.explanation, "198.51.100.7"));
 }
@@ -304,6 +301,7 @@ static void test_lone_client_of_a_dead_service(void **state)
 		struct sim_conn conn = sim_attempt(sim, 5 + i / 300.0, client, (uint16_t)(32768 + i), web);
 		conn.signal.ttl = 64;
 		conn.signal.window = 64240;
+		conn.signal.syn_layout = 0x1000;
 		sim_is_ignored(sim, conn, 5);
 	}
 	sim_run(sim, 70);
@@ -393,7 +391,7 @@ static void test_what_is_usual_is_learned(void **state)
 		struct ip_addr client = sim_ip4(0x0a010000 + (uint32_t)(sim_random(sim) % 200));
 		struct sim_conn conn = sim_attempt(sim, at, client, (uint16_t)(1024 + i % 60000), web);
 		sim_real_stack(sim, &conn);
-		if (i % 12 == 0)
+		if (i % 150 == 0)
 			sim_is_ignored(sim, conn, 0);
 		else
 			sim_completes(sim, conn, 0.02, 0.1);
@@ -410,7 +408,7 @@ static void test_answers_that_do_not_pass_the_sensor(void **state)
 	sim_run(sim, 30);
 	raised_after(sim, 10);
 	assert_true(sim->alerts[0].alert.visibility.one_way);
-	assert_non_null(strstr(sim->alerts[0].alert.explanation, "No answer of it was ever seen"));
+	assert_non_null(strstr(sim->alerts[0].alert.explanation, "answers are not visible here"));
 }
 
 static void test_ipv6(void **state)
@@ -435,11 +433,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_strong_flood_is_found_within_a_second),
+		TEST(test_strong_flood_is_found_within_half_a_second),
 		TEST(test_very_strong_flood),
 		TEST(test_moderate_flood_over_background),
-		TEST(test_flood_at_the_floor_takes_a_window),
-		TEST(test_flood_below_the_floor_is_no_alarm),
+		TEST(test_slow_flood),
+		TEST(test_a_syn_now_and_then_is_no_alarm),
 		TEST(test_flood_from_the_first_packet_on),
 		TEST(test_evidence_of_a_spoofed_flood),
 		TEST(test_direct_flood_of_one_source_names_it),
