@@ -9,7 +9,7 @@ again. What counts as right is strict: an alarm has to name the right target and
 """
 
 
-def write(path, table, confusion, played, baselines=()):
+def write(path, table, confusion, baselines, played):
     packets = len(played)
     with open(path, "w", encoding="utf-8") as file:
         file.write(BEGIN)
