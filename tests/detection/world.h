@@ -21,6 +21,9 @@ struct crowd {
 	uint16_t *ports; /* next port of each client */
 };
 
+/* A usual visit of a web client. */
+struct script web_script(struct sim *sim);
+
 void crowd_begin(struct sim *sim, const struct crowd *crowd);
 
 /* Two servers' worth of a day: web at a rate, health checks, dead hosts, peers, noise, long connections, mail. */
