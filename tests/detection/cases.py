@@ -45,6 +45,9 @@ def floods():
             cases.append(Case(f"flood{rate}-{name}", "syn_flood", tags + " gauge", n_seeds=2,
                               short=(rate, name) == (10, "cookies"),
                               rate=rate, **({"background": 20, "seconds": 60, "tail": 45} | values)))
+    for stack in ("bare", "dominate", "zmap"):
+        cases.append(Case(f"flood300-{stack}", "syn_flood", "grid class", n_seeds=1, rate=300, stack=stack, background=50,
+                          seconds=10, tail=40, cookies=int(stack != "bare")))
     cases.append(Case("flood100k", "syn_flood", "fast grid class", n_seeds=2, rate=100000, background=100, seconds=2, tail=3))
     for rate in (20, 200):
         cases.append(Case(f"ramp{rate}", "syn_flood", "grid class", n_seeds=2, rate=rate, ramp=60, seconds=120, tail=45,

@@ -138,7 +138,7 @@ static void pass_tap(struct sim *sim, struct conn *conn, const struct travelling
 		/* A SYN-ACK mirrors what the SYN offers; a cookie without time stamps holds no options but the MSS. */
 		enum stack_kind look = (enum stack_kind)conn->stack;
 		bool is_bare = conn->is_cookie && !has_timestamps;
-		if (!t->to_server && (is_bare || look == STACK_RAW))
+		if (!t->to_server && (is_bare || look >= STACK_RAW))
 			look = STACK_MASSCAN;
 		stack_syn(&s, look, 0, ts);
 		if (!t->to_server)
@@ -154,9 +154,13 @@ static void pass_tap(struct sim *sim, struct conn *conn, const struct travelling
 	if ((t->flags & ACK) && has_timestamps)
 		echo_timestamp(sim, conn, t->to_server, &s);
 	s.flags = t->flags;
+	if (t->to_server && t->flags == SYN && conn->stack == STACK_DOMINATE)
+		s.flags |= ECE | CWR;
 	s.ttl = (uint8_t)(t->to_server ? stack_first_ttl((enum stack_kind)conn->stack) - conn->hops
 				       : 64 - server->hops);
 	s.ip_id = (uint16_t)random_u64(&sim->random);
+	if (t->to_server && conn->stack == STACK_ZMAP)
+		s.ip_id = 54321;
 	s.from = t->to_server ? conn->client_ip : server->ip;
 	s.to = t->to_server ? server->ip : conn->client_ip;
 	s.from_port = t->to_server ? conn->client_port : server->port;

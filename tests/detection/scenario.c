@@ -123,7 +123,8 @@ struct span span_of(struct sim *sim, struct options *options, double seconds, do
 static void begin_syn_flood(struct sim *sim, struct options *options)
 {
 	static const char *const spoofs[] = { "random", "net24", "one", "botnet", NULL };
-	static const char *const stacks[] = { "linux", "windows", "macos", "raw", "masscan", "mixed", NULL };
+	static const char *const stacks[] = { "linux", "windows", "macos",    "raw",   "masscan",
+					      "zmap",  "bare",    "dominate", "mixed", NULL };
 	struct span span = span_of(sim, options, 60, 60);
 	struct server *server = make_victim(sim, options);
 	const char *stack_name = option_text(options, "stack", "raw");

@@ -30,6 +30,9 @@ enum stack_kind {
 	STACK_MACOS,
 	STACK_RAW, /* no options, window 512: a tool with raw sockets */
 	STACK_MASSCAN,
+	STACK_ZMAP,
+	STACK_BARE,     /* window 0, no options: most of a published flood (lab L10) */
+	STACK_DOMINATE, /* SYN, ECE, CWR, no options (lab L11) */
 	STACK_KINDS,
 };
 

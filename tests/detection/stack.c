@@ -34,6 +34,9 @@ static const struct look looks[STACK_KINDS] = {
 			  12 },
 	[STACK_RAW] = { 64, 512, 0, { 0 }, 0 },
 	[STACK_MASSCAN] = { 255, 1024, 4, { OPT_MSS, 4, 0x05, 0xb4 }, 0 },
+	[STACK_ZMAP] = { 255, 65535, 4, { OPT_MSS, 4, 0x05, 0xb4 }, 0 },
+	[STACK_BARE] = { 255, 0, 0, { 0 }, 0 },
+	[STACK_DOMINATE] = { 255, 65535, 0, { 0 }, 0 },
 };
 
 void stack_syn(struct segment *segment, enum stack_kind stack, unsigned hops, uint32_t ts_value)
