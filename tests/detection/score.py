@@ -79,7 +79,7 @@ class Alarm:
 
     def add(self, event):
         self.said.append((seconds(event["timestamp"]), event))
-        if event["detection"]["phase"] == "cleared":
+        if event["detection"]["phase"] == "cleared" and event["detection"].get("clear_reason") != "shutdown":
             self.cleared = self.said[-1][0]
         elif event["detection"]["phase"] == "update":
             self.cleared = None
