@@ -227,7 +227,9 @@ def listener(played):
         victim = p.truth.victim
         for time, said in said_of_listener(p):
             if said.get("backlog") and victim["full"] and time > victim["full"]:
-                backlog.append((abs(said["backlog"] + 1 - victim["backlog"]) / victim["backlog"], p))
+                # As in listen(), or as many as fit, which is one more.
+                error = min(abs(said["backlog"] + more - victim["backlog"]) for more in (0, 1))
+                backlog.append((error / victim["backlog"], p))
             true = score.at(p.truth.half_open, time)
             if said.get("half_open") is not None and true and true >= 20 and time <= p.events[0].end:
                 gauge.append((abs(said["half_open"] - true) / true, p))

@@ -141,6 +141,7 @@ def main():
             played.append(result)
             if arguments.verbose or arguments.only:
                 tell_case(result)
+                sys.stdout.flush()
     results = figures.all_figures(played)
     wall_s = time.monotonic() - began
     expected = read_expected()

@@ -46,7 +46,7 @@ static int choice(struct options *options, const char *name, const char *const *
 	exit(2);
 }
 
-/* The victim's own count, ten times a second while it changes. told: what was told last. */
+/* The victim's own count, a hundred times a second while it changes. told: what was told last. */
 static void tell_half_open(struct sim *sim, void *who, uint64_t told)
 {
 	const struct server *server = who;
@@ -57,7 +57,7 @@ static void tell_half_open(struct sim *sim, void *who, uint64_t told)
 			 server->n_half_open);
 		truth_line(sim, "half_open", members);
 	}
-	sim_in(sim, 100 * SIM_MS, tell_half_open, who, server->n_half_open);
+	sim_in(sim, 10 * SIM_MS, tell_half_open, who, server->n_half_open);
 }
 
 struct server *make_victim(struct sim *sim, struct options *options)
