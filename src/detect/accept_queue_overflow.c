@@ -36,8 +36,8 @@ static const struct rule_param params[] = {
 };
 
 /*
- * Counts are over the last 5 s, and over the last 20 s for services with few clients; whichever is worse. Progress is
- * what happened to other connections in 20 s.
+ * Counts are over the last 5 s, and over the last 20 s for services with few clients; whichever is worse. Whether the
+ * service answers at all is asked of the last second, or the last four.
  */
 enum { WINDOWS = 2 };
 static const uint64_t slot_ns[WINDOWS] = { NS_PER_SEC / 2, 2 * NS_PER_SEC };
@@ -53,23 +53,36 @@ struct overflow_window {
 
 struct overflow_state {
 	struct overflow_window windows[WINDOWS];
-	struct recent progress;
+	struct recent answered; /* in 1 s */
+	struct recent progress; /* completed in 4 s */
 	struct baseline usual;
 	uint64_t learned_ns;
+	uint64_t silent_ns; /* since when it looks silent; 0 = it does not */
+	uint64_t class;     /* of the last alarming finding: enum overflow_class */
+	uint8_t severity;   /* of that; 0 = none yet */
 	/* What the last finding rests on. */
+	uint64_t n_answered;
 	uint64_t worst; /* of the windows */
 	uint64_t n_silent;
 	uint64_t n_asked;
 	uint64_t n_progress;
 };
 
-static const char class_dropped[] = "syn_ack_again_after_ack";
-static const char class_ignored[] = "client_data_ignored";
-static const char class_silent[] = "syn_unanswered_by_a_busy_service";
+enum overflow_class { CLASS_DROPPED = 0, CLASS_IGNORED, CLASS_SILENT };
+static const char *const class_names[] = {
+	[CLASS_DROPPED] = "syn_ack_again_after_ack",
+	[CLASS_IGNORED] = "client_data_ignored",
+	[CLASS_SILENT] = "syn_unanswered_by_a_busy_service",
+	NULL,
+};
 
-static double waiting_of(const struct overflow_window *window)
+/* It is silent for so long: a service that dies or comes back looks so for a moment. */
+#define SILENT_NS (5 * NS_PER_SEC)
+
+/* A service that has died takes nothing either, and answers nobody. */
+static double waiting_of(const struct overflow_state *state, const struct overflow_window *window)
 {
-	return (double)(window->n_dropped + window->n_ignored);
+	return (double)(window->n_dropped + (state->n_answered > 0 ? window->n_ignored : 0));
 }
 
 static double limit_of(const struct overflow_params *p, const struct overflow_window *window)
@@ -80,30 +93,33 @@ static double limit_of(const struct overflow_params *p, const struct overflow_wi
 static void count(struct overflow_state *state, const struct overflow_params *p, const struct detect_scene *scene)
 {
 	const uint64_t *totals = scene->summary->totals;
-	uint64_t progress = totals[SUMMARY_COMPLETED] + totals[SUMMARY_SPOKEN] + totals[SUMMARY_CLOSED];
 	uint64_t since_ns = scene->summary->since_ns;
 	uint64_t now_ns = scene->now_ns;
 	double worst = -1;
 
+	state->n_answered =
+		recent_count(&state->answered, totals[SUMMARY_ANSWERED], since_ns, NS_PER_SEC / RECENT_SLOTS, now_ns);
+	state->n_progress = recent_count(&state->progress, totals[SUMMARY_COMPLETED], since_ns,
+					 4 * NS_PER_SEC / RECENT_SLOTS, now_ns);
 	for (unsigned i = 0; i < WINDOWS; i++) {
 		struct overflow_window *w = &state->windows[i];
 		w->n_dropped = recent_count(&w->dropped, totals[SUMMARY_ACKS_DROPPED], since_ns, slot_ns[i], now_ns);
 		w->n_ignored = recent_count(&w->ignored, totals[SUMMARY_DATA_IGNORED], since_ns, slot_ns[i], now_ns);
 		w->n_completed = recent_count(&w->completed, totals[SUMMARY_COMPLETED], since_ns, slot_ns[i], now_ns);
-		if (waiting_of(w) / limit_of(p, w) > worst) {
-			worst = waiting_of(w) / limit_of(p, w);
+		if (waiting_of(state, w) / limit_of(p, w) > worst) {
+			worst = waiting_of(state, w) / limit_of(p, w);
 			state->worst = i;
 		}
 	}
-	state->n_progress = recent_count(&state->progress, progress, since_ns, slot_ns[WINDOWS - 1], now_ns);
 }
 
 /*
- * L7: real stacks ask again and again and hear nothing, but the host lives: what was connected before goes on. A full
- * queue of half-open connections would show as such, and a flood does not ask twice. Younger attempts than a second
- * and a half may be answered yet, or asked again.
+ * L7: real stacks ask again and again and hear nothing, while others get in. A full queue of half-open connections would
+ * show as such, and a flood does not ask twice. Younger attempts than a second and a half may be answered yet, or asked
+ * again.
  */
-static bool is_silent(struct overflow_state *state, const struct detect_scene *scene, const struct overflow_params *p)
+static bool looks_silent(struct overflow_state *state, const struct detect_scene *scene,
+			 const struct overflow_params *p)
 {
 	enum { FIRST_SLOTS = 20, YOUNG_SLOTS = 7 };
 	uint64_t slot = scene->now_ns / SUMMARY_SLOT_NS;
@@ -116,6 +132,15 @@ static bool is_silent(struct overflow_state *state, const struct detect_scene *s
 	       10 * counts[SUMMARY_RETRIED] >= 8 * state->n_silent && counts[SUMMARY_REFUSED] == 0 &&
 	       20 * state->n_progress >= state->n_silent && state->n_progress >= 3 &&
 	       5 * summary_half_open(scene->summary) < state->n_silent;
+}
+
+static bool is_silent(struct overflow_state *state, const struct detect_scene *scene, const struct overflow_params *p)
+{
+	if (!looks_silent(state, scene, p))
+		state->silent_ns = 0;
+	else if (state->silent_ns == 0)
+		state->silent_ns = scene->now_ns;
+	return state->silent_ns != 0 && ns_since(scene->now_ns, state->silent_ns) >= SILENT_NS;
 }
 
 static void learn(struct overflow_state *state, const struct detect_scene *scene, const struct finding *finding)
@@ -140,7 +165,7 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	const struct overflow_window *window = &state->windows[state->worst];
 	double window_s = ns_to_seconds(RECENT_SLOTS * slot_ns[state->worst]);
 	bool silent = is_silent(state, scene, p);
-	double waiting = waiting_of(window);
+	double waiting = waiting_of(state, window);
 	double limit = limit_of(p, window);
 	double share = waiting / fmax((double)window->n_completed, 1);
 
@@ -150,12 +175,17 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	finding->is_hot = waiting >= p->clear_below * limit || silent;
 	finding->is_suspicious = finding->is_alarming;
 	finding->score = waiting >= limit ? 0.75 + 0.2 * fmin(share, 1) : silent ? 0.6 : 0;
-	finding->severity = share >= 0.5 || (silent && 2 * state->n_silent >= state->n_asked) ? 1 : 2;
 	finding->confidence = (waiting >= limit ? 0.95 : 0.7) * sensor_view_confidence(scene->view);
 	finding->clear_after_ns = p->clear_after_ns;
-	finding->class_name = silent && waiting < limit                   ? class_silent
-			      : window->n_ignored > 4 * window->n_dropped ? class_ignored
-									  : class_dropped;
+	/* On its way out an alarm stays what it was. */
+	if (finding->is_alarming) {
+		state->class = waiting < limit                             ? CLASS_SILENT
+			       : window->n_ignored > 4 * window->n_dropped ? CLASS_IGNORED
+									   : CLASS_DROPPED;
+		state->severity = share >= 0.5 || (silent && 2 * state->n_silent >= state->n_asked) ? 1 : 2;
+	}
+	finding->class_name = class_names[state->class];
+	finding->severity = state->severity == 1 ? 1 : 2;
 	learn(state, scene, finding);
 	finding->baseline = state->usual.mean;
 }
@@ -179,16 +209,17 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 
 	(void)rule_params;
 	(void)scene;
+	(void)finding;
 	evidence_name(&alert->target, name);
 	if (phase == ALERT_CLEARED) {
 		explain_end(alert, name);
 		return;
 	}
-	if (finding->class_name == class_silent)
+	if (state->class == CLASS_SILENT)
 		snprintf(what, sizeof(what),
 			 "%llu of %llu clients ask again and get no answer, while others are served",
 			 (unsigned long long)state->n_silent, (unsigned long long)state->n_asked);
-	else if (finding->class_name == class_ignored)
+	else if (state->class == CLASS_IGNORED)
 		snprintf(what, sizeof(what),
 			 "it takes nothing of what %llu of %llu new clients say in %.0f s, and SYN cookies hide it",
 			 (unsigned long long)window->n_ignored, (unsigned long long)window->n_completed, window_s);
@@ -204,8 +235,6 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		"Recv-Q with Send-Q in \"ss -ltn\" (nstat: TcpExtListenOverflows).",
 		name, what);
 }
-
-static const char *const class_names[] = { class_dropped, class_ignored, class_silent, NULL };
 
 const struct detector detector_accept_queue_overflow = {
 	.name = "accept_queue_overflow",

@@ -61,6 +61,7 @@ struct connection_flood_state {
 	uint64_t n_completed;
 	double n_sources; /* negative = unknown */
 	bool was_idle;    /* what the last alarming finding counted */
+	uint8_t severity; /* of that; 0 = none yet */
 };
 
 static const char class_idle[] = "idle_connection_flood";
@@ -148,22 +149,26 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	double idle_excess = (double)state->n_idle / idle_limit;
 	bool is_empty = is_empty_flood(p, scene, state);
 	double empty_excess = is_empty || scene->alarm != NULL ? (double)state->n_empty / empty_limit : 0;
-	bool by_idle = idle_excess > empty_excess || (idle_excess >= empty_excess && !is_empty && state->was_idle);
+	bool is_alarming = idle_excess > 1 || is_empty;
+	bool by_idle = is_alarming ? !is_empty || idle_excess > empty_excess : state->was_idle;
 	double excess = fmax(idle_excess, empty_excess);
 
 	finding->level = (double)(by_idle ? state->n_idle : state->n_empty);
 	finding->threshold = by_idle ? idle_limit : empty_limit;
-	finding->is_alarming = idle_excess > 1 || is_empty;
+	finding->is_alarming = is_alarming;
 	finding->is_hot = excess >= p->clear_below;
 	finding->is_suspicious = finding->is_alarming;
 	finding->score = finding->is_alarming ? 0.75 + 0.2 * fmin(fmax(excess - 1, 0) / 4, 1) : 0;
 	finding->extent = fmax(state->n_sources, 0);
-	finding->severity = excess >= 5 || is_full(scene) ? 1 : 2;
+	/* On its way out an alarm stays what it was. */
+	if (is_alarming) {
+		state->was_idle = by_idle;
+		state->severity = excess >= 5 || is_full(scene) ? 1 : 2;
+	}
+	finding->severity = state->severity != 0 ? state->severity : 2;
 	finding->confidence = (1 - 0.3 / fmax(excess, 1)) * sensor_view_confidence(scene->view);
 	finding->clear_after_ns = p->clear_after_ns;
 	finding->class_name = by_idle ? class_idle : class_empty;
-	if (finding->is_alarming)
-		state->was_idle = by_idle;
 	learn(state, scene, finding->is_suspicious);
 	finding->baseline = by_idle ? state->usual_idle.mean : state->usual_empty.mean;
 }

@@ -36,7 +36,7 @@ static const struct rule_param params[] = {
 	{ "clock_steps", RULE_PARAM_COUNT, offsetof(struct sensor_health_params, clock_steps), 1, 1e9, 1,
 	  "steps backward of the clock within a minute" },
 	{ "evicted", RULE_PARAM_COUNT, offsetof(struct sensor_health_params, evicted), 1, 1e9, 100,
-	  "connections within a minute that are forgotten or not followed for lack of memory" },
+	  "open connections within a minute that are forgotten or not followed for lack of memory" },
 	{ "least", RULE_PARAM_COUNT, offsetof(struct sensor_health_params, least), 1, 1e9, 30,
 	  "segments or connections that a share must be made of" },
 	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct sensor_health_params, clear_after_ns), 1, 3600, 30,
@@ -82,7 +82,7 @@ static void check_all(const struct sensor_health_params *p, const struct sensor_
 {
 	const struct detect_visibility *recent = &view->recent;
 	uint64_t lost = recent->kernel_dropped + recent->interface_dropped + recent->unseen_segments;
-	uint64_t flows = recent->flows_evicted - recent->attempts_evicted + recent->flows_refused;
+	uint64_t flows = recent->open_evicted + recent->flows_refused;
 
 	checks[LOST] = (struct check){ sensor_view_lost_share(view), p->lost_share, lost >= p->least,
 				       severity_of(sensor_view_lost_share(view), p->lost_share) };
@@ -145,7 +145,7 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 	case PRESSURE:
 		snprintf(
 			text, size, "%llu connections were not followed for lack of memory",
-			(unsigned long long)(recent->flows_evicted - recent->attempts_evicted + recent->flows_refused));
+			(unsigned long long)(recent->open_evicted + recent->flows_refused));
 		break;
 	case DUPLICATES:
 		snprintf(text, size, "%.0f %% of the segments are captured twice",

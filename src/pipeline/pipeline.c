@@ -40,7 +40,7 @@ static void share_progress(struct pipeline *pipeline)
 static struct detect_visibility visibility_of(const struct pipeline *pipeline)
 {
 	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	const struct syn_store_stats *store = tracker_get_syn_stats(pipeline->tracker);
+	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
 
 	return (struct detect_visibility){
 		.segments = tracker->segments,
@@ -54,8 +54,8 @@ static struct detect_visibility visibility_of(const struct pipeline *pipeline)
 		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
 		.interface_dropped = pipeline->capture_stats.interface_dropped,
 		.flows_evicted = tracker_evicted(pipeline->tracker),
-		.attempts_evicted = store->evicted[false] + store->evicted[true],
-		.flows_refused = tracker_get_table_stats(pipeline->tracker)->refused,
+		.open_evicted = table->evicted[FLOW_CLASS_ESTABLISHED] + table->evicted[FLOW_CLASS_HALF_CLOSED],
+		.flows_refused = table->refused,
 	};
 }
 

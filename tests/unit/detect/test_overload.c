@@ -120,6 +120,30 @@ static void clients_that_ask_in_vain_while_others_are_served_are_an_overflow(voi
 	}
 }
 
+/* Those who had just connected hear no more, nor does anybody who asks: it is dead, not busy. */
+static void a_service_that_dies_and_comes_back_is_no_overflow(void **state)
+{
+	struct judged *j = judged_begin(&detector_accept_queue_overflow, SUMMARY_SERVICE);
+
+	(void)state;
+	for (int second = 0; second < 30; second++) {
+		connect(j, 50, 0);
+		judged_pass(j, 1);
+	}
+	for (int second = 0; second < 30; second++) {
+		ask_in_vain(j, 50, true);
+		judged_pass(j, 1);
+		if (second == 1)
+			j->summary.totals[SUMMARY_DATA_IGNORED] += 40;
+	}
+	for (int second = 0; second < 30; second++) {
+		connect(j, 50, 0);
+		judged_pass(j, 1);
+	}
+	assert_true(j->raised_ns == 0);
+	judged_end(j);
+}
+
 /* --- connection_flood --- */
 
 static void established(struct judged *j, unsigned n)
@@ -276,6 +300,7 @@ int main(void)
 		cmocka_unit_test(acks_that_a_bad_path_loses_are_none),
 		cmocka_unit_test(ignored_data_is_an_overflow_behind_cookies),
 		cmocka_unit_test(clients_that_ask_in_vain_while_others_are_served_are_an_overflow),
+		cmocka_unit_test(a_service_that_dies_and_comes_back_is_no_overflow),
 		cmocka_unit_test(connections_that_stay_silent_are_a_flood),
 		cmocka_unit_test(crowds_and_pools_speak),
 		cmocka_unit_test(empty_connections_of_many_are_a_flood),

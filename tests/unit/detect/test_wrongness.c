@@ -180,7 +180,7 @@ static void see(struct judged *j, struct detect_visibility second, int seconds)
 		j->counts.duplicates += second.duplicates;
 		j->counts.truncated_packets += second.truncated_packets;
 		j->counts.flows_evicted += second.flows_evicted;
-		j->counts.attempts_evicted += second.attempts_evicted;
+		j->counts.open_evicted += second.open_evicted;
 		judged_pass(j, 1);
 	}
 }
@@ -202,10 +202,10 @@ static void each_kind_of_blindness_has_its_class(void **state)
 		{ { .segments = 1000, .duplicates = 500 }, "captured_twice", 3 },
 		{ { .segments = 1000, .duplicates = 20 }, NULL, 0 },
 		{ { .segments = 1000, .truncated_packets = 300 }, "headers_cut", 3 },
-		{ { .segments = 1000, .flows_evicted = 100 }, "table_pressure", 2 },
-		/* Floods push out what nobody answers. */
-		{ { .segments = 1000, .flows_evicted = 100, .attempts_evicted = 100 }, NULL, 0 },
-		{ { .segments = 1000, .flows_evicted = 100, .duplicates = 500 }, "table_pressure", 2 },
+		{ { .segments = 1000, .flows_evicted = 100, .open_evicted = 10 }, "table_pressure", 2 },
+		/* Floods push out what nobody answers, and crowds what is over. */
+		{ { .segments = 1000, .flows_evicted = 1000 }, NULL, 0 },
+		{ { .segments = 1000, .open_evicted = 100, .duplicates = 500 }, "table_pressure", 2 },
 	};
 
 	(void)state;
