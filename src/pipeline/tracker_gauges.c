@@ -103,11 +103,17 @@ static uint32_t narrow_below(const struct tcp_conn *conn, enum conn_side side)
 	return wide > 0 ? wide : 1;
 }
 
+/* Who sends more than the window holds knows of another one: the scale was not what it seemed, or was not seen. */
 static bool is_narrow(const struct tcp_conn *conn, enum conn_side side)
 {
 	const struct tcp_end *reader = &conn->end[side];
+	const struct tcp_end *writer = &conn->end[conn_side_other(side)];
 
-	return conn->established_once && reader->window_known && reader->window_bytes < narrow_below(conn, side);
+	if (!conn->established_once || !reader->window_known || reader->window_bytes >= narrow_below(conn, side))
+		return false;
+	if (reader->window_bytes == 0 || !writer->una_known || !writer->seq_known)
+		return true;
+	return seq_leq(writer->snd_nxt, writer->snd_una + reader->window_bytes + 1);
 }
 
 /* The reader's window holds nothing up once all was read, or one end is gone. */

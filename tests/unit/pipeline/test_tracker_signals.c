@@ -422,6 +422,41 @@ static void a_small_stack_with_a_small_window_is_no_stall(void **state)
 	finish(&f);
 }
 
+static void a_window_that_nobody_keeps_to_is_no_stall(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_client(&f, 0.1, SEG_ACK | SEG_PSH, 1, 1, 100);
+	f.next.window = 501;
+	for (uint32_t i = 0; i < 20; i++) {
+		from_server(&f, 1.0 + i, SEG_ACK, 1 + i * 1460, 101, 1460);
+		from_client(&f, 1.5 + i, SEG_ACK, 101, 1461 + i * 1460, 0);
+	}
+	assert_int_equal(count(SIGNAL_STALLED), 0);
+	finish(&f);
+}
+
+static void a_window_that_holds_a_few_bytes_is_a_stall(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_client(&f, 0.1, SEG_ACK | SEG_PSH, 1, 1, 100);
+	from_server(&f, 0.2, SEG_ACK, 1, 101, 500);
+	f.next.window = 20;
+	from_client(&f, 0.3, SEG_ACK, 101, 501, 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		f.next.window = 65535;
+		from_server(&f, 1.0 + i, SEG_ACK, 501 + i * 20, 101, 20);
+		f.next.window = 20;
+		from_client(&f, 1.5 + i, SEG_ACK, 101, 521 + i * 20, 0);
+	}
+	assert_int_equal(count(SIGNAL_STALLED), 1);
+	assert_int_equal(count(SIGNAL_STALLED_OVER), 0);
+	finish(&f);
+}
+
 /* --- resets --- */
 
 static void a_forged_reset_is_told_when_its_sender_goes_on(void **state)
@@ -776,6 +811,8 @@ int main(void)
 		cmocka_unit_test(a_closed_window_is_told_once_something_waits_for_it),
 		cmocka_unit_test(a_closed_window_that_nobody_needs_is_no_stall),
 		cmocka_unit_test(a_small_stack_with_a_small_window_is_no_stall),
+		cmocka_unit_test(a_window_that_nobody_keeps_to_is_no_stall),
+		cmocka_unit_test(a_window_that_holds_a_few_bytes_is_a_stall),
 		cmocka_unit_test(a_forged_reset_is_told_when_its_sender_goes_on),
 		cmocka_unit_test(resets_at_several_numbers_are_probes),
 		cmocka_unit_test(resets_that_end_a_connection_are_not_suspect),
