@@ -114,9 +114,9 @@ static void count(struct overflow_state *state, const struct overflow_params *p,
 }
 
 /*
- * L7: real stacks ask again and again and hear nothing, while others get in. A full queue of half-open connections would
- * show as such, and a flood does not ask twice. Younger attempts than a second and a half may be answered yet, or asked
- * again.
+ * L7: real stacks ask again and again and hear nothing, while others get in. A full queue of half-open connections
+ * would show as such, and a flood does not ask twice. Younger attempts than a second and a half may be answered yet, or
+ * asked again.
  */
 static bool looks_silent(struct overflow_state *state, const struct detect_scene *scene,
 			 const struct overflow_params *p)

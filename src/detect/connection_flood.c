@@ -194,10 +194,9 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		ip_addr_format(&alert->top_sources[0].ip, ip);
 		snprintf(worst, sizeof(worst), ", %.0f %% of them %s", 100 * alert->top_sources[0].share, ip);
 	}
-	if (alert->sources_distinct > 0)
-		evidence_sources((double)alert->sources_distinct, sources);
-	else
-		snprintf(sources, sizeof(sources), "a number of sources");
+	/* In the tick in which the trouble begins nobody was counted for it yet. */
+	evidence_sources(alert->sources_distinct > 0 ? (double)alert->sources_distinct : fmax(state->n_sources, 1),
+			 sources);
 	if (finding->class_name == class_idle)
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%llu clients hold connections to %s open and have said nothing for %.0f s or more (usual: "

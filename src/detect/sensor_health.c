@@ -143,9 +143,8 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 			 100 * sensor_view_one_way_share(view));
 		break;
 	case PRESSURE:
-		snprintf(
-			text, size, "%llu connections were not followed for lack of memory",
-			(unsigned long long)(recent->open_evicted + recent->flows_refused));
+		snprintf(text, size, "%llu connections were not followed for lack of memory",
+			 (unsigned long long)(recent->open_evicted + recent->flows_refused));
 		break;
 	case DUPLICATES:
 		snprintf(text, size, "%.0f %% of the segments are captured twice",
