@@ -73,10 +73,12 @@ static struct port_span span_of(const struct port_use *use)
 
 static bool is_mixed(const struct port_use *use, enum port_use_stack common)
 {
-	uint32_t others = use->opened - use->stacks[common];
+	uint32_t all = 0;
 
-	return use->opened >= MIN_OPENED &&
-	       (others > MIN_STACK_SHARE * use->opened || use->ttl_highest - use->ttl_lowest > MAX_TTL_SPREAD);
+	for (int i = 0; i < PORT_STACKS; i++)
+		all += use->stacks[i];
+	return all >= MIN_OPENED && (all - use->stacks[common] > MIN_STACK_SHARE * all ||
+				     use->ttl_highest - use->ttl_lowest > MAX_TTL_SPREAD);
 }
 
 static enum port_use_stack most_common(const struct port_use *use)

@@ -107,7 +107,7 @@ void port_use_begin(struct port_use *use, uint64_t since_ns, uint64_t now_ns, ui
 
 uint32_t port_use_active(const struct port_use *use)
 {
-	return use->opened - use->closed;
+	return use->opened > use->closed ? use->opened - use->closed : 0;
 }
 
 static void count_group(struct port_use_group *group, uint32_t opened, uint32_t lowest, uint32_t highest)
@@ -137,8 +137,11 @@ static void count_open(struct port_use *use, const struct flow_signal *signal)
 	if (signal->since_ns < use->since_ns)
 		return;
 	use->opened++;
-	use->stacks[port_use_stack_of(signal->ttl, signal->window, signal->syn_layout)]++;
-	note_ttl(use, signal->ttl, signal->ttl);
+	/* Of a connection that was picked up in its middle no SYN was seen. */
+	if (signal->kind == SIGNAL_COMPLETED) {
+		use->stacks[port_use_stack_of(signal->ttl, signal->window, signal->syn_layout)]++;
+		note_ttl(use, signal->ttl, signal->ttl);
+	}
 	count_group(&use->groups[port / PORT_USE_GROUP_PORTS], 1, port, port);
 	if (slot == NULL)
 		return;
@@ -220,6 +223,7 @@ void port_use_signal(struct port_use *use, const struct flow_signal *signal)
 {
 	static void (*const count[SIGNAL_KIND_COUNT])(struct port_use *, const struct flow_signal *) = {
 		[SIGNAL_COMPLETED] = count_open,
+		[SIGNAL_JOINED] = count_open,
 		[SIGNAL_CLOSED] = count_closed,
 		[SIGNAL_TIME_WAIT] = count_time_wait,
 		[SIGNAL_TIME_WAIT_OVER] = count_cut_short,

@@ -67,7 +67,7 @@ struct port_use {
 	uint32_t cut_short; /* of these, by a new connection on the same ports */
 	uint32_t server_waiting;
 	uint32_t server_cut_short;
-	uint32_t stacks[PORT_STACKS]; /* opened, by stack */
+	uint32_t stacks[PORT_STACKS]; /* opened, by stack, where a SYN was seen */
 	uint32_t ttl_lowest;          /* of the SYNs; 0 = none yet */
 	uint32_t ttl_highest;
 	struct port_use_gap gaps[PORT_USE_GAPS];
@@ -85,7 +85,7 @@ void port_use_init(struct port_use *use, uint64_t since_ns);
 void port_use_begin(struct port_use *use, uint64_t since_ns, uint64_t now_ns, uint32_t open, uint32_t waiting);
 
 /*
- * Counts what one of the pair's signals says about its ports: COMPLETED, CLOSED, TIME_WAIT, TIME_WAIT_OVER,
+ * Counts what one of the pair's signals says about its ports: COMPLETED, JOINED, CLOSED, TIME_WAIT, TIME_WAIT_OVER,
  * SERVER_TIME_WAIT, SERVER_TIME_WAIT_OVER. Others say nothing and may be given too.
  */
 void port_use_signal(struct port_use *use, const struct flow_signal *signal);

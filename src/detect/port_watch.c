@@ -37,7 +37,7 @@ enum { SILENT_S = 2, DEMAND_S = 10, DEMAND_WITHIN_S = 120 };
 
 /* So full it must be that silence has this reason: as sure as the capacity is. */
 #define SILENT_OCCUPANCY       0.9
-#define SILENT_OCCUPANCY_EXACT 0.97
+#define SILENT_OCCUPANCY_KNOWN 0.97
 
 static double opened_at_age(const struct port_use *use, uint64_t now_ns, int age)
 {
@@ -169,12 +169,19 @@ static enum port_side side_of(const struct port_watch *watch, const struct port_
 		       : PORT_SIDE_CLIENT;
 }
 
-/* Ports taken before the sensor's time come free in the first 2MSL. */
+/*
+ * Ports taken before the sensor's time were taken at the rate that was seen afterwards, so just before it, and come
+ * free 2MSL later.
+ */
 static double still_unseen(const struct port_watch *watch, const struct port_use *use, uint64_t now_ns)
 {
+	if (watch->unseen <= 0)
+		return 0;
 	double since_s = ns_to_seconds(now_ns > use->since_ns ? now_ns - use->since_ns : 0);
+	double lasted_s = fmin(watch->unseen / fmax(watch->rate_before_flip, 1), watch->limits.two_msl_s);
+	double left = (watch->limits.two_msl_s - since_s) / fmax(lasted_s, 1);
 
-	return watch->unseen * fmax(1 - since_s / watch->limits.two_msl_s, 0);
+	return watch->unseen * fmin(fmax(left, 0), 1);
 }
 
 static void correct_what_cannot_be(struct port_watch *watch)
@@ -193,7 +200,10 @@ static void correct_what_cannot_be(struct port_watch *watch)
 
 static void judge_silence(struct port_watch *watch, const struct port_use *use, uint64_t now_ns)
 {
-	double full = watch->is_exact ? SILENT_OCCUPANCY_EXACT : SILENT_OCCUPANCY;
+	bool is_known =
+		watch->is_exact || watch->limits.by_rule ||
+		(watch->limits.stack != PORT_STACK_OTHER && !watch->limits.is_shared && !watch->limits.by_ports);
+	double full = is_known ? SILENT_OCCUPANCY_KNOWN : SILENT_OCCUPANCY;
 	double latest = latest_rate(use, now_ns);
 
 	if (watch->outlook.occupancy < full) {

@@ -75,9 +75,8 @@ static bool is_piled_up(const struct summary *summary, const struct enough *leas
 
 static uint64_t ports_in_use(const uint64_t *totals)
 {
-	uint64_t open = totals[SUMMARY_COMPLETED] > totals[SUMMARY_CLOSED]
-				? totals[SUMMARY_COMPLETED] - totals[SUMMARY_CLOSED]
-				: 0;
+	uint64_t begun = totals[SUMMARY_COMPLETED] + totals[SUMMARY_JOINED];
+	uint64_t open = begun > totals[SUMMARY_CLOSED] ? begun - totals[SUMMARY_CLOSED] : 0;
 
 	return open + ended(totals, SUMMARY_TIME_WAIT);
 }

@@ -299,10 +299,9 @@ void summary_table_forget_candidates(struct summary_table *table)
 	table->n_candidates = 0;
 }
 
-static uint32_t still_so(const struct summary *summary, enum summary_counter begun, enum summary_counter over)
+static uint32_t still_so(uint64_t begun, uint64_t over)
 {
-	uint64_t n =
-		summary->totals[begun] > summary->totals[over] ? summary->totals[begun] - summary->totals[over] : 0;
+	uint64_t n = begun > over ? begun - over : 0;
 
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
@@ -310,9 +309,10 @@ static uint32_t still_so(const struct summary *summary, enum summary_counter beg
 static void begin_ports(struct summary *summary, uint64_t now_ns)
 {
 	uint64_t since_ns = summary->since_ns != 0 ? summary->since_ns : now_ns;
+	uint64_t begun = summary->totals[SUMMARY_COMPLETED] + summary->totals[SUMMARY_JOINED];
 
-	port_use_begin(summary->ports, since_ns, now_ns, still_so(summary, SUMMARY_COMPLETED, SUMMARY_CLOSED),
-		       still_so(summary, SUMMARY_TIME_WAIT, SUMMARY_TIME_WAIT_OVER));
+	port_use_begin(summary->ports, since_ns, now_ns, still_so(begun, summary->totals[SUMMARY_CLOSED]),
+		       still_so(summary->totals[SUMMARY_TIME_WAIT], summary->totals[SUMMARY_TIME_WAIT_OVER]));
 }
 
 /* How a pair uses its ports is followed from now on, or no longer. */
@@ -513,6 +513,7 @@ static bool concerns_pair(const struct flow_signal *signal)
 {
 	switch ((int)signal->kind) {
 	case SIGNAL_COMPLETED:
+	case SIGNAL_JOINED:
 	case SIGNAL_TIME_WAIT:
 	case SIGNAL_TIME_WAIT_OVER:
 	case SIGNAL_SERVER_TIME_WAIT:

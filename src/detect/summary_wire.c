@@ -19,7 +19,7 @@ enum wire_part {
 	PARTS = PART_CROWDS + SUMMARY_CROWDS,
 };
 
-enum { OFFSET_LENGTH = 8, PORT_WORDS = (sizeof(struct port_use) - sizeof(uint64_t)) / sizeof(uint32_t) };
+enum { OFFSET_LENGTH = 8, PORT_WORDS = (sizeof(struct port_use) - 2 * sizeof(uint64_t)) / sizeof(uint32_t) };
 
 /* Where the walk over the members is: in bytes that are written, or that are read. */
 struct cursor {
@@ -182,9 +182,10 @@ static void walk_ports(struct cursor *cursor, struct port_use *ports)
 	uint32_t words[PORT_WORDS];
 
 	walk_u64(cursor, &ports->since_ns);
-	memcpy(words, (const char *)ports + sizeof(uint64_t), sizeof(words));
+	walk_u64(cursor, &ports->followed_ns);
+	memcpy(words, (const char *)ports + 2 * sizeof(uint64_t), sizeof(words));
 	walk_u32s(cursor, words, PORT_WORDS);
-	memcpy((char *)ports + sizeof(uint64_t), words, sizeof(words));
+	memcpy((char *)ports + 2 * sizeof(uint64_t), words, sizeof(words));
 }
 
 static void walk_sampled(struct cursor *cursor, struct summary_sampled *sampled)

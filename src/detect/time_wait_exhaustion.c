@@ -65,7 +65,8 @@ struct exhaustion {
 /* What leads no further than this is over, or never was. */
 #define HOT_STEADY 0.65
 /* Nearly all ports taken, and not yet draining. */
-#define FULL 0.9
+#define FULL    0.9
+#define FULLEST 0.98
 /* A pair that has a few connections only is never in want of ports, whatever is configured. */
 enum { MIN_PORTS = 100 };
 /* It is TIME_WAIT that takes them; not connections that live long. */
@@ -119,12 +120,13 @@ static bool is_alarming(const struct exhaustion_params *p, const struct port_wat
 {
 	const struct port_outlook *outlook = &watch->outlook;
 
+	if (watch->is_beyond_model || outlook->in_use < MIN_PORTS ||
+	    outlook->waiting < MIN_WAITING_SHARE * outlook->in_use)
+		return false;
 	if (watch->silent_since_ns != 0)
 		return true;
 	/* Ports that are used again do not run out, as long as nothing fails. */
-	if (watch->limits.is_reusing || watch->is_beyond_model)
-		return false;
-	if (outlook->in_use < MIN_PORTS || outlook->waiting < MIN_WAITING_SHARE * outlook->in_use)
+	if (watch->limits.is_reusing)
 		return false;
 	/* Tuples that the server keeps are mostly given away again (RFC 6191): only a nearly full table tells. */
 	if (watch->side == PORT_SIDE_SERVER)
@@ -268,6 +270,9 @@ static void say_what_comes(const struct port_watch *watch, uint64_t now_ns, char
 			 ns_to_seconds(now_ns - watch->silent_since_ns), watch->demand_per_s);
 	else if (outlook->steady < HOT_STEADY)
 		snprintf(text, room, "it takes hardly any more (%.0f new/s, sustainable: %.0f), so they come free",
+			 watch->rate.per_s, outlook->sustainable_per_s);
+	else if (outlook->occupancy >= FULLEST && outlook->seconds_left < 0)
+		snprintf(text, room, "hardly one is left, so connects may fail already (%.0f new/s, sustainable: %.0f)",
 			 watch->rate.per_s, outlook->sustainable_per_s);
 	else if (outlook->seconds_left >= 0)
 		snprintf(text, room, "at %.0f new/s (sustainable: %.0f) none is left in about %.0f s",

@@ -79,6 +79,26 @@ static void test_what_began_before_is_not_counted(void **state)
 	assert_int_equal(port_use_slot_at(&use, START_NS + 11 * NS_PER_SEC)->waiting, 1);
 }
 
+/* Its SYN was missed; it holds a port all the same, and is no sign of another stack. */
+static void test_connections_picked_up_in_their_middle(void **state)
+{
+	static struct port_use use;
+	struct flow_signal joined = signal_at(SIGNAL_JOINED, 1, 40000);
+	struct flow_signal closed = signal_at(SIGNAL_CLOSED, 2, 40000);
+	(void)state;
+
+	port_use_init(&use, START_NS);
+	port_use_signal(&use, &joined);
+	assert_int_equal(port_use_active(&use), 1);
+	port_use_signal(&use, &closed);
+	assert_int_equal(port_use_active(&use), 0);
+	for (int i = 0; i < PORT_STACKS; i++)
+		assert_int_equal(use.stacks[i], 0);
+	/* More ends than beginnings: what was missed is not less than nothing. */
+	port_use_signal(&use, &closed);
+	assert_int_equal(port_use_active(&use), 0);
+}
+
 /* 256 ports were in use when the pair came to attention; of its connections before, nobody noted when they came. */
 static void test_what_is_known_already_is_spread(void **state)
 {
@@ -210,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_by_second),
 		cmocka_unit_test(test_what_began_before_is_not_counted),
+		cmocka_unit_test(test_connections_picked_up_in_their_middle),
 		cmocka_unit_test(test_what_is_known_already_is_spread),
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_merging_equals_one_tracker),

@@ -165,9 +165,9 @@ static void tick(struct watch *watch, double at_s)
 	}
 }
 
-/* Lets the client live until to_s. given: a parameter to set, or null. */
-static struct outcome observe(const struct port_client *client, double to_s, const char *given, uint64_t value,
-			      struct port_client_run *run)
+/* Lets the client live until to_s, and looks from from_s on. given: a parameter to set, or null. */
+static struct outcome observe_from(const struct port_client *client, double from_s, double to_s, const char *given,
+				   uint64_t value, struct port_client_run *run)
 {
 	static struct watch watch;
 	size_t next = 0;
@@ -189,19 +189,27 @@ static struct outcome observe(const struct port_client *client, double to_s, con
 	ip_addr_parse("10.0.0.9", &watch.key.ip);
 	watch.outcome = (struct outcome){ .raised_s = -1, .cleared_s = -1, .silent_s = -1 };
 	for (unsigned i = 0; i < watch.n_parts; i++)
-		port_use_init(&watch.parts[i], START_NS + (uint64_t)(client->from_s * 1e9) - 1);
+		port_use_init(&watch.parts[i], START_NS + (uint64_t)(from_s * 1e9) - 1);
 	for (double at_s = TICK_S; at_s < to_s; at_s += TICK_S) {
 		for (; next < run->n_events && run->events[next].at_s <= at_s; next++) {
+			if (run->events[next].since_s < from_s)
+				continue;
 			struct flow_signal signal = port_client_signal(client, &run->events[next], START_NS);
 			port_use_signal(&watch.parts[signal.client_port / 2 % watch.n_parts], &signal);
 		}
-		if (at_s > client->from_s)
+		if (at_s > from_s)
 			tick(&watch, at_s);
 	}
 	free(watch.params);
 	free(watch.state);
 	port_client_free(run);
 	return watch.outcome;
+}
+
+static struct outcome observe(const struct port_client *client, double to_s, const char *given, uint64_t value,
+			      struct port_client_run *run)
+{
+	return observe_from(client, client->from_s, to_s, given, value, run);
 }
 
 static void print_row(const char *what, const struct port_client *client, const struct port_client_run *run,
@@ -492,6 +500,28 @@ static void test_silence_and_end(void **state)
 	}
 }
 
+/* Of the ports that were taken before the sensor came nothing is seen; the half-way mark tells of them. */
+static void test_started_late(void **state)
+{
+	struct port_client client = port_client_linux;
+	struct port_client_run run;
+	(void)state;
+
+	client.start_per_s = 800;
+	client.until_s = 60;
+	struct outcome o = observe_from(&client, 15.3, 60, NULL, 0, &run);
+	print_row("started 10 s late", &client, &run, &o);
+	assert_true(o.raised_s > 0 && run.failed_s - o.raised_s >= 20);
+	assert_true(o.worst_error <= 0.1);
+	assert_int_equal(o.capacity, 28232);
+	client.start_per_s = 0.6 * 28232 / 60;
+	client.until_s = 300;
+	client.is_random = true;
+	o = observe_from(&client, 40, 300, NULL, 0, &run);
+	print_row("60 %, started late", &client, &run, &o);
+	assert_true(o.raised_s < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_narrow_range),
 		cmocka_unit_test(test_wide_range),
 		cmocka_unit_test(test_silence_and_end),
+		cmocka_unit_test(test_started_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
