@@ -59,13 +59,16 @@ static const struct rule_param params[] = {
 
 enum flood_class { FLOOD_ACK, FLOOD_RST, FLOOD_FIN, FLOOD_XMAS, FLOOD_NULL, FLOOD_ODD, FLOOD_CLASSES };
 
-static const struct {
-	const char *name;
-	const char *text;
-} classes[FLOOD_CLASSES] = {
-	[FLOOD_ACK] = { "ack_flood", "ACK" },    [FLOOD_RST] = { "rst_flood", "RST" },
-	[FLOOD_FIN] = { "fin_flood", "FIN" },    [FLOOD_XMAS] = { "xmas_flood", "Xmas (FIN, PSH, URG)" },
-	[FLOOD_NULL] = { "null_flood", "NULL" }, [FLOOD_ODD] = { "odd_flags_flood", "odd-flag" },
+static const char *const class_names[FLOOD_CLASSES + 1] = {
+	[FLOOD_ACK] = "ack_flood",   [FLOOD_RST] = "rst_flood",   [FLOOD_FIN] = "fin_flood",
+	[FLOOD_XMAS] = "xmas_flood", [FLOOD_NULL] = "null_flood", [FLOOD_ODD] = "odd_flags_flood",
+	[FLOOD_CLASSES] = NULL,
+};
+
+/* What the segments are called for people. */
+static const char *const class_texts[FLOOD_CLASSES] = {
+	[FLOOD_ACK] = "ACK",   [FLOOD_RST] = "RST",      [FLOOD_FIN] = "FIN", [FLOOD_XMAS] = "Xmas (FIN, PSH, URG)",
+	[FLOOD_NULL] = "NULL", [FLOOD_ODD] = "odd-flag",
 };
 
 struct stray_flood_state {
@@ -211,7 +214,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	finding->severity = state->severity;
 	finding->began_ns = state->began_ns;
 	finding->clear_after_ns = p->clear_after_ns;
-	finding->class_name = classes[state->class].name;
+	finding->class_name = class_names[state->class];
 }
 
 static void explain(const void *parameters, const struct detect_scene *scene, const void *memory,
@@ -231,12 +234,12 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 	if (phase == ALERT_CLEARED)
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "The flood of %s segments without a connection on %s is over; at most there were %.0f/s.",
-			 classes[state->class].text, name, alert->peak);
+			 class_texts[state->class], name, alert->peak);
 	else
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s gets %.0f %s segments/s that belong to no connection (usual: %.0f), from %s%s: let a "
 			 "stateful filter in front of it drop what has no connection, and rate-limit upstream.%s",
-			 name, state->now, classes[state->class].text, state->usual.mean, sources, port,
+			 name, state->now, class_texts[state->class], state->usual.mean, sources, port,
 			 is_one_way(scene->visibility)
 				 ? " Most connections pass here in one direction only: check the mirror port first."
 				 : "");
@@ -254,6 +257,7 @@ const struct detector detector_out_of_state_flood = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.params_bytes = sizeof(struct stray_flood_params),
+	.class_names = class_names,
 	.kinds = 1 << SUMMARY_HOST,
 	.group = INCIDENT_STRAY,
 	.crowd = CROWD_STRAY,
