@@ -61,12 +61,17 @@ def prose(text, names):
         plain = []
         for word in sentence:
             before, bare, after = re.fullmatch(r"(\(?)(.*?(?:\(\))?)([.,;:)?]*)", word).groups()
-            if bare not in names and not bare.endswith("()"):
+            emphasised = re.fullmatch(r"\*(.+)\*", bare)
+            if bare not in names and not bare.endswith("()") and not emphasised:
                 plain.append(escape(word))
                 continue
             put(plain)
             plain = []
-            macro = ["Fn", *before, bare[:-2]] if bare.endswith("()") else ["Cm", *before, bare]
+            macro = ["Cm", *before, bare]
+            if bare.endswith("()"):
+                macro = ["Fn", *before, bare[:-2]]
+            elif emphasised:
+                macro = ["Em", *before, emphasised.group(1)]
             lines.append("." + " ".join([*macro, *after]))
         put(plain)
     return "".join(line + "\n" for line in lines)
