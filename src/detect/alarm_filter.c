@@ -58,6 +58,8 @@ static const struct view views[] = {
 	{ .detector = "port_scan", .class_part = "xmas", .test = XMAS },
 	{ .detector = "port_scan", .class_part = "fin", .test = ONE_OF, .mask = FIN },
 	{ .detector = "port_scan", .class_part = "maimon", .test = ALL_OF, .mask = FIN | ACK },
+	{ .detector = "port_scan", .class_part = "synack", .test = ALL_OF, .mask = SYN | ACK },
+	{ .detector = "port_scan", .class_part = "rst", .test = ONE_OF, .mask = RST },
 	{ .detector = "port_scan", .class_part = "ack", .test = ONE_OF, .mask = ACK },
 	{ .detector = "port_scan", .class_part = "stealth" },
 	{ .detector = "port_scan", .test = SYN_ONLY },

@@ -151,6 +151,8 @@ static void test_sources_are_shown_by_what_they_send(void **state)
 	struct event_alert scan = alert_of("port_scan", "vertical_scan", target);
 	struct event_alert null_scan = alert_of("port_scan", "null_scan", target);
 	struct event_alert xmas_scan = alert_of("port_scan", "xmas_scan", target);
+	struct event_alert ack_scan = alert_of("port_scan", "stealth_ack_scan", target);
+	struct event_alert synack_scan = alert_of("port_scan", "stealth_synack_scan", target);
 	struct event_alert worm = alert_of("connection_fan_out", NULL, target);
 
 	(void)state;
@@ -160,6 +162,9 @@ static void test_sources_are_shown_by_what_they_send(void **state)
 	expect(&null_scan, false, "192.0.2.66", 1000, "10.0.0.1", 22, "S", 1024);
 	expect(&xmas_scan, true, "192.0.2.66", 1000, "10.0.0.1", 22, "FPU", 1024);
 	expect(&xmas_scan, false, "192.0.2.66", 1000, "10.0.0.1", 22, "F.", 1024);
+	expect(&ack_scan, true, "192.0.2.66", 1000, "10.0.0.1", 22, ".", 1024);
+	expect(&synack_scan, true, "192.0.2.66", 1000, "10.0.0.1", 22, "S.", 1024);
+	expect(&synack_scan, false, "192.0.2.66", 1000, "10.0.0.1", 22, ".", 1024);
 	expect(&worm, true, "192.0.2.66", 1000, "10.0.0.1", 445, "S", 1024);
 }
 
