@@ -290,6 +290,9 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	incident->severity = severity_of(watch, run, finding);
 	incident->clear_after_ns = finding->clear_after_ns != 0 ? finding->clear_after_ns : CLEAR_AFTER_NS;
 	alarm->threshold = finding->threshold;
+	/* Came back as something else, it counts something else. */
+	if (alarm->written.detector != run->detector->name)
+		alarm->peak = 0;
 	evidence_begin(&incident->past, scene, began_ns,
 		       watch->trouble != NULL ? watch->trouble->totals_before : scene->summary->totals);
 	enlist(book, incident);
