@@ -30,6 +30,8 @@ def test_a_syn_flood_raises_its_alarm_within_two_seconds(place):
     check_equal(detection["target"], {"ip": SERVER, "port": PORT}, "target")
     check_equal((alarm["dest_ip"], alarm["dest_port"]), (SERVER, PORT), "dest")
     check(detection["sources"]["distinct"] > 100, f"sources: {detection['sources']}")
+    check(detection["command"].startswith(f"tcpdump -i wire -w alarm.pcap 'host {SERVER}'; tcpwitness -q -r alarm.pcap "),
+          f"command: {detection['command']}")
     check_equal(sensor.stop()[0], 0, "exit code")
     summary = read_events(sensor.output)[-1]["summary"]
     check(summary["alerts"]["raised"] >= 1, f"alarms in the summary: {summary['alerts']}")
