@@ -179,8 +179,11 @@ static int start_judging(struct detect_engine *engine, size_t memory_bytes)
 	if (attention_init(&engine->attention, &engine->watches, engine->tables, engine->n_sources, engine->merged,
 			   sixteenth_bytes) != 0)
 		return -1;
-	return incident_book_init(&engine->book, &engine->watches, 6 * sixteenth_bytes, &engine->writer,
-				  &engine->stats);
+	if (incident_book_init(&engine->book, &engine->watches, 6 * sixteenth_bytes, &engine->writer, &engine->stats) !=
+	    0)
+		return -1;
+	engine->book.views = engine->views;
+	return 0;
 }
 
 static int start(struct detect_engine *engine, const struct ruleset *ruleset, const struct detect_config *config,

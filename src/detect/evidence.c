@@ -318,7 +318,7 @@ static void fill_crowd(struct sensor_event *event, const struct summary_crowd *c
 	alert->sources_error = sources_error(sources);
 	fill_top_sources(alert, crowd, n_sampled);
 	fill_sample_flows(alert, crowd, n_sampled);
-	if (alert->n_top_sources > 0 && alert->top_sources[0].share >= MAIN_SOURCE_SHARE &&
+	if (alert->n_top_sources > 0 && n_sampled >= MIN_ALIKE && alert->top_sources[0].share >= MAIN_SOURCE_SHARE &&
 	    event->ends.client.version == 0)
 		event->ends.client = alert->top_sources[0].ip;
 	if (!are_syns)

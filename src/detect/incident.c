@@ -469,6 +469,19 @@ static uint32_t find_all(struct incident_book *book, struct watch *watch, struct
 	return suspicious;
 }
 
+/*
+ * A key has a crowd from when it deserves attention, which may be behind most of a burst: the few who came later stand
+ * for nobody, and whoever is named may get blocked.
+ */
+static void forget_late_crowd(struct detect_scene *scene, const struct trouble *trouble)
+{
+	const struct summary_crowd *trying = scene->crowd[CROWD_TRYING];
+	uint64_t attempts = scene->summary->totals[SUMMARY_ATTEMPTS] - trouble->totals_before[SUMMARY_ATTEMPTS];
+
+	if (trying != NULL && trying->connections < attempts / 4)
+		scene->crowd[CROWD_TRYING] = NULL;
+}
+
 void incident_judge(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
 		    struct incident_time time)
 {
@@ -476,11 +489,18 @@ void incident_judge(struct incident_book *book, struct watch *watch, struct dete
 	uint32_t slots = 0;
 
 	watch->suspicious = find_all(book, watch, scene, &began_ns);
+	bool is_new = watch->trouble == NULL;
 	if (watch->suspicious != 0) {
 		struct trouble *trouble =
 			watch_begin_trouble(book->watches, watch, scene->summary, began_ns, scene->now_ns);
 		if (trouble != NULL)
 			trouble->suspicious_ns = scene->now_ns;
+		/* Its first alarm can say already who takes part. */
+		if (trouble != NULL && is_new && book->views != NULL)
+			watch_view_crowds(book->watches, watch, scene->summary, scene->now_ns, book->views,
+					  scene->crowd);
+		if (trouble != NULL)
+			forget_late_crowd(scene, trouble);
 	}
 	for (size_t i = 0; i < book->watches->n_runs; i++) {
 		const struct detector_run *run = &book->watches->runs[i];

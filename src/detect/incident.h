@@ -38,7 +38,8 @@ struct incident_book {
 	struct block_pool pool; /* struct incident */
 	struct incident *first;
 	struct incident *last;
-	bool is_ending;                         /* the run ends: what is open is cleared, and nothing is raised */
+	struct summary_crowd *views; /* SUMMARY_CROWDS; borrowed, for crowds since the trouble began; null = none */
+	bool is_ending;              /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };
 

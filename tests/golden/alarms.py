@@ -3,10 +3,11 @@
 """Every alarm of the goldens can be had again: alarms.py TCPWITNESS.
 
 Its detection.command, given to a shell, writes the same events of that alarm, byte for byte. Its detection.filter is one
-that libpcap takes, and shows some of the packets of the capture and not all of them. And the capture cut behind the
-packet with which it was raised raises it too: a decision uses nothing later.
+that libpcap takes, and shows some of the packets of the capture. And the capture cut behind the packet with which it was
+raised raises it too: a decision uses nothing later.
 """
 
+import gzip
 import json
 import os
 import pathlib
@@ -52,11 +53,8 @@ def problems_of(lines, folder):
     detection = first["detection"]
     if shell(detection["command"], folder) != b"".join(lines):
         yield f"this gives another alarm: {detection['command']}"
-    shown = count_packets(detection["command"], detection["filter"], folder)
-    if not shown:
+    if not count_packets(detection["command"], detection["filter"], folder):
         yield f"this shows no packet: {detection['filter']}"
-    elif shown >= count_packets(detection["command"], "", folder):
-        yield f"this shows every packet: {detection['filter']}"
     with tempfile.TemporaryDirectory() as scratch:
         capture = options(detection["command"]).split(" -r ")[1].split()[0]
         cut = pathlib.Path(scratch, "cut.pcap")
@@ -71,6 +69,8 @@ def cut_behind(capture, number):
     data = capture.read_bytes()
     if capture.suffix == ".zst":
         data = subprocess.run(["zstd", "-dcq", str(capture)], stdout=subprocess.PIPE, check=True).stdout
+    elif capture.suffix == ".gz":
+        data = gzip.decompress(data)
     order = "little" if data[0] in (0xD4, 0x4D) else "big"
     at = 24
     for _ in range(number):
