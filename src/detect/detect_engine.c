@@ -64,6 +64,7 @@ struct detect_engine {
 	struct detect_source sources[MAX_SOURCES];
 	struct summary_table *tables[MAX_SOURCES];
 	struct source_filter *filters[MAX_SOURCES];
+	struct source_filter *failing_filters[MAX_SOURCES];
 	struct watch_set watches;
 	struct attention attention;
 	struct incident_book book;
@@ -156,6 +157,7 @@ static int start_sources(struct detect_engine *engine, const struct detect_confi
 		if (engine->tables[i] == NULL)
 			return -1;
 		engine->filters[i] = summary_table_filter(engine->tables[i]);
+		engine->failing_filters[i] = summary_table_failing_filter(engine->tables[i]);
 		engine->sources[i] = (struct detect_source){ engine, engine->tables[i] };
 	}
 	return 0;
@@ -432,6 +434,7 @@ void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t
 	engine->visibility = *visibility;
 	sensor_view_update(&engine->view, visibility, tick_ns);
 	source_filter_judge(engine->filters, engine->n_sources, tick_ns);
+	source_filter_judge(engine->failing_filters, engine->n_sources, tick_ns);
 	judge_all(engine, tick_ns, time);
 	for (size_t i = 0; i < engine->n_table_runs; i++) {
 		struct table_run *run = &engine->table_runs[i];

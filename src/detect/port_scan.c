@@ -22,7 +22,7 @@ static const struct rule_param params[] = {
 	{ "ports", RULE_PARAM_COUNT, P(ports), 5, 65535, 20,
 	  "ports of few hosts, or endpoints of many, that fail within 8 s" },
 	{ "hosts", RULE_PARAM_COUNT, P(hosts), 5, 65535, 25, "hosts that fail on few ports within 8 s" },
-	{ "slow_endpoints", RULE_PARAM_COUNT, P(slow_endpoints), 5, 65535, 25,
+	{ "slow_endpoints", RULE_PARAM_COUNT, P(slow_endpoints), 5, 65535, 20,
 	  "endpoints that fail within slow_window" },
 	{ "slow_window", RULE_PARAM_DURATION, P(slow_window_ns), 60, 24 * 3600, 3600,
 	  "how long failures are remembered, at least" },

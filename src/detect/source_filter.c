@@ -9,19 +9,18 @@
 
 #include "tcpwitness/base/units.h"
 
-#define SPAN_NS (300 * NS_PER_SEC)
-
 /* So many, beyond what chance explains, are worth a record. */
 enum { WORTH = 8, OPEN_SPANS = 2, MAX_CELLS = 1 << 16, TOUCHED_SHARE = 16 };
 #define CHANCE_DEVIATIONS 8.0
 
-int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers)
+int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers, uint64_t span_ns)
 {
 	size_t n_cells = 64;
 
 	while (2 * n_cells * (sizeof(struct source_cell) + 1) <= memory_bytes && n_cells < MAX_CELLS)
 		n_cells *= 2;
 	*filter = (struct source_filter){
+		.span_ns = span_ns,
 		.cells = calloc(n_cells, sizeof(*filter->cells)),
 		.touched = calloc(n_cells / TOUCHED_SHARE, sizeof(*filter->touched)),
 		.touched_room = (uint32_t)(n_cells / TOUCHED_SHARE),
@@ -73,7 +72,7 @@ bool source_filter_is_open(struct source_filter *filter, uint64_t hash, uint64_t
 {
 	struct source_cell *cell = &filter->cells[(uint32_t)hash & filter->mask];
 
-	advance(filter, now_ns / SPAN_NS);
+	advance(filter, now_ns / filter->span_ns);
 	advance_cell(filter, cell);
 	return cell->open > 0;
 }
@@ -83,7 +82,7 @@ bool source_filter_count(struct source_filter *filter, uint64_t hash, uint64_t n
 	uint32_t place = (uint32_t)hash & filter->mask;
 	struct source_cell *cell = &filter->cells[place];
 
-	advance(filter, now_ns / SPAN_NS);
+	advance(filter, now_ns / filter->span_ns);
 	advance_cell(filter, cell);
 	filter->total++;
 	cell->now = add_saturated(cell->now, 1);
@@ -122,7 +121,7 @@ static void judge_cell(struct source_filter **filters, size_t n, uint32_t place,
 void source_filter_judge(struct source_filter **filters, size_t n, uint64_t now_ns)
 {
 	for (size_t i = 0; i < n; i++)
-		advance(filters[i], now_ns / SPAN_NS);
+		advance(filters[i], now_ns / filters[i]->span_ns);
 	double least = worth(filters, n);
 	for (size_t i = 0; i < n; i++) {
 		for (uint32_t k = 0; k < filters[i]->n_touched; k++)

@@ -7,7 +7,7 @@
 
 /*
  * Which clients and senders are worth a record of their own: those that come again. Counts by a hash of the address,
- * in cells, over the present span of five minutes and the one before. A flood with made-up addresses raises all cells
+ * in cells, over the present span of time and the one before. A flood with made-up addresses raises all cells
  * alike; then only what stands out from the mean is worth a record. Cells are sums, so those of several trackers add
  * up, and whether an address is admitted does not depend on how connections are spread over trackers.
  */
@@ -19,6 +19,7 @@ struct source_cell {
 };
 
 struct source_filter {
+	uint64_t span_ns;
 	struct source_cell *cells;
 	uint32_t mask;
 	uint64_t span;
@@ -31,7 +32,7 @@ struct source_filter {
 };
 
 /* n_trackers: how many filters are judged together. -1 when memory is short. */
-int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers);
+int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers, uint64_t span_ns);
 void source_filter_fini(struct source_filter *filter);
 
 /* Whether addresses with this hash are worth a record now. */

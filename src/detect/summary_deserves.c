@@ -26,7 +26,7 @@ static const struct enough enough[SUMMARY_SENSOR] = {
 			      .server_time_wait = 1000 },
 	[SUMMARY_HOST] = { .attempts = 8, .signs = 8, .half_open = 16, .server_time_wait = 1000 },
 	[SUMMARY_PREFIX] = { .attempts = 32, .signs = 16, .half_open = 64 },
-	[SUMMARY_SOURCE] = { .attempts = 32, .signs = 8, .half_open = 16, .gauge = 8, .unspoken = 16, .failed = 16 },
+	[SUMMARY_SOURCE] = { .attempts = 32, .signs = 8, .half_open = 16, .gauge = 8, .unspoken = 16, .failed = 6 },
 	[SUMMARY_PAIR] = { .attempts = 6, .ports = 256 },
 };
 
@@ -35,7 +35,7 @@ static const struct enough enough_for_crowds[SUMMARY_SENSOR] = {
 	[SUMMARY_SERVICE] = { .attempts = 16, .signs = 8, .half_open = 32, .unspoken = 64 },
 	[SUMMARY_HOST] = { .attempts = 32, .signs = 8, .half_open = 32 },
 	[SUMMARY_PREFIX] = { .attempts = 64, .signs = 32, .half_open = 64 },
-	[SUMMARY_SOURCE] = { .attempts = 32, .signs = 8, .half_open = 16, .failed = 16 },
+	[SUMMARY_SOURCE] = { .attempts = 32, .signs = 8, .half_open = 16, .failed = 6 },
 };
 
 static uint64_t ended(const uint64_t *totals, enum summary_counter begun)

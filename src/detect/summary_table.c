@@ -37,10 +37,11 @@ struct summary_table {
 	unsigned n_tables;
 	uint64_t evicted;
 	struct kind_table kinds[SUMMARY_SENSOR];
-	struct block_pool crowds; /* struct summary_crowds */
-	struct block_pool helds;  /* struct summary_held */
-	struct block_pool ports;  /* struct port_use */
-	struct source_filter filter;
+	struct block_pool crowds;     /* struct summary_crowds */
+	struct block_pool helds;      /* struct summary_held */
+	struct block_pool ports;      /* struct port_use */
+	struct source_filter filter;  /* by what they try and send */
+	struct source_filter failing; /* by what they try in vain: slow scans, which the others hide */
 	struct summary_record *last_service;
 	struct summary_record **candidates;
 	size_t n_candidates;
@@ -60,6 +61,13 @@ static const unsigned parts_share[SUMMARY_SENSOR] = {
 	[SUMMARY_HOST] = 5,
 	[SUMMARY_PREFIX] = 3,
 };
+/*
+ * How long it takes until it is forgotten that a source tried something, and that it tried in vain. One probe a minute
+ * is enough to be noticed.
+ */
+#define FILTER_NS         (300 * NS_PER_SEC)
+#define FAILING_FILTER_NS (900 * NS_PER_SEC)
+
 enum { CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 10, FILTER_SHARE = 1, SHARES = 64 };
 
 /* --- what is given up --- */
@@ -141,7 +149,9 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
 		return -1;
-	return source_filter_init(&table->filter, FILTER_SHARE * share_bytes, config->n_tables);
+	if (source_filter_init(&table->filter, FILTER_SHARE * share_bytes / 2, config->n_tables, FILTER_NS) != 0)
+		return -1;
+	return source_filter_init(&table->failing, FILTER_SHARE * share_bytes / 2, config->n_tables, FAILING_FILTER_NS);
 }
 
 struct summary_table *summary_table_create(const struct summary_table_config *config, struct error *error)
@@ -172,6 +182,7 @@ void summary_table_destroy(struct summary_table *table)
 	block_pool_fini(&table->helds);
 	block_pool_fini(&table->ports);
 	source_filter_fini(&table->filter);
+	source_filter_fini(&table->failing);
 	free(table->candidates);
 	free(table);
 }
@@ -467,23 +478,38 @@ static struct summary_record *prefix_of(struct summary_table *table, struct summ
 
 /*
  * Signals that say nothing but that an attempt failed, of a source that hardly stands out: not worth looking for its
- * record.
+ * record. A record begins with an attempt or a stray segment, so that all or nothing of an attempt is counted.
  */
 static bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
 {
+	uint64_t now_ns = signal->now_ns;
+	uint64_t hash;
+
 	*create = false;
 	switch ((int)signal->kind) {
 	case SIGNAL_ATTEMPT:
+		hash = summary_address_hash(&signal->client);
+		*create = source_filter_count(&table->filter, hash, now_ns);
+		*create |= source_filter_is_open(&table->failing, hash, now_ns);
+		return *create;
 	case SIGNAL_STRAY:
-		*create = source_filter_count(&table->filter, summary_address_hash(&signal->client), signal->now_ns);
+		hash = summary_address_hash(&signal->client);
+		*create = source_filter_count(&table->filter, hash, now_ns);
+		*create |= source_filter_count(&table->failing, hash, now_ns);
 		return *create;
 	case SIGNAL_UNANSWERED:
 	case SIGNAL_STILL_HALF_OPEN:
 	case SIGNAL_REFUSED:
 	case SIGNAL_UNREACHABLE:
+	case SIGNAL_CLIENT_RESET:
+		hash = summary_address_hash(&signal->client);
+		return source_filter_count(&table->failing, hash, now_ns) ||
+		       source_filter_is_open(&table->filter, hash, now_ns);
 	case SIGNAL_SYN_REPEATED:
 	case SIGNAL_SYNACK_REPEATED:
-		return source_filter_is_open(&table->filter, summary_address_hash(&signal->client), signal->now_ns);
+		hash = summary_address_hash(&signal->client);
+		return source_filter_is_open(&table->filter, hash, now_ns) ||
+		       source_filter_is_open(&table->failing, hash, now_ns);
 	default:
 		return true;
 	}
@@ -573,6 +599,11 @@ bool summary_table_signal(struct summary_table *table, const struct flow_signal 
 struct source_filter *summary_table_filter(struct summary_table *table)
 {
 	return &table->filter;
+}
+
+struct source_filter *summary_table_failing_filter(struct summary_table *table)
+{
+	return &table->failing;
 }
 
 uint64_t summary_table_evicted(const struct summary_table *table)

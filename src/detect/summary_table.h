@@ -90,6 +90,7 @@ enum summary_attention summary_deserves(const struct summary *summary, enum summ
 bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables);
 
 struct source_filter *summary_table_filter(struct summary_table *table);
+struct source_filter *summary_table_failing_filter(struct summary_table *table);
 uint64_t summary_table_evicted(const struct summary_table *table);
 size_t summary_table_capacity(const struct summary_table *table, enum summary_kind kind);
 
