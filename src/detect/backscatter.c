@@ -37,6 +37,9 @@ static const struct rule_param params[] = {
 /* In which a connection would have shown itself. */
 #define WAIT_NS NS_PER_SEC
 
+/* SYN-ACKs to SYNs that passed before the run began are repeated for so long. */
+#define WARM_UP_NS (65 * NS_PER_SEC)
+
 /* Of a sender of RSTs alone: a RST that answers a SYN has the number zero (RFC 9293 3.10.7.1). */
 #define MIN_ZERO_SHARE   0.7
 #define MIN_SYNACK_SHARE 0.2
@@ -185,6 +188,12 @@ static bool is_answering(const struct backscatter_state *state, const struct bac
 	return synacks >= MIN_SYNACK_SHARE * all || (double)state->n_zero >= MIN_ZERO_SHARE * (double)state->n_examples;
 }
 
+/* It may answer SYNs that nobody saw: others are answered here, and the run has only begun. */
+static bool may_be_late(const struct detect_scene *scene)
+{
+	return scene->sensor->totals[SUMMARY_ANSWERED] > 0 && ns_since(scene->now_ns, scene->began_ns) < WARM_UP_NS;
+}
+
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct backscatter_params *p = parameters;
@@ -194,7 +203,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 
 	if (n_new > 0) {
 		see_both(state, p, scene->now_ns);
-		if (!is_answering(state, p))
+		if (!is_answering(state, p) || may_be_late(scene))
 			state->since_ns = 0;
 		else if (state->since_ns == 0)
 			state->since_ns = scene->now_ns;

@@ -89,6 +89,19 @@ static void test_resets_of_a_load_balancer(void **state)
 	hand_destroy(hand);
 }
 
+/* The run begins in the middle of a flood: its victim repeats SYN-ACKs to SYNs that nobody saw. */
+static void test_victim_of_a_flood_that_began_before(void **state)
+{
+	(void)state;
+	struct hand *hand = sender();
+
+	hand->sensor.totals[SUMMARY_ANSWERED] = 100;
+	for (int i = 0; i < 500; i++)
+		hand_stray(hand, STRAY_SYNACK, i * 0.1, hand->key.ip, 443, ours(i % 200), (uint16_t)(1024 + i));
+	assert_int_equal(hand->n_raised, 0);
+	hand_destroy(hand);
+}
+
 static void test_scan_by_acks_is_none(void **state)
 {
 	(void)state;
@@ -108,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_too_few_addresses),
 		cmocka_unit_test(test_server_whose_clients_are_not_seen),
 		cmocka_unit_test(test_resets_of_a_load_balancer),
+		cmocka_unit_test(test_victim_of_a_flood_that_began_before),
 		cmocka_unit_test(test_scan_by_acks_is_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
