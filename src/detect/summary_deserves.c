@@ -104,6 +104,8 @@ bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, 
 
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns)
 {
+	if (kind == SUMMARY_SENSOR)
+		return ATTENTION_CROWDS;
 	if (is_enough(summary, &enough_for_crowds[kind], now_ns, 1))
 		return ATTENTION_CROWDS;
 	return is_enough(summary, &enough[kind], now_ns, 1) ? ATTENTION_KEPT : ATTENTION_NONE;
