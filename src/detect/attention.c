@@ -10,6 +10,13 @@
 
 #include "tcpwitness/base/units.h"
 
+/*
+ * When crowds are short, whoever has had them for so long without trouble gives them up for others, until twice as
+ * much happens to it.
+ */
+#define USUAL_NS (30 * NS_PER_SEC)
+enum { SHORT_SHARE = 8, RENEWED_GROWTH = 2, RENEWED_ATTEMPTS = 16, SIGNS_OF_TROUBLE = 8 };
+
 /* How long a key is still looked at after it last deserved it: until its cohorts are judged and detectors calm. */
 #define HOT_NS (12 * NS_PER_SEC)
 
@@ -146,17 +153,44 @@ static void adopt(struct attention *attention, const struct newcomer *newcomer, 
 		return;
 	}
 	watch->crowded_ns = 0;
+	watch->given_up_at = 0;
 	attend(attention, watch, ATTENTION_KEPT, tick_ns);
 }
 
 void attention_adopt(struct attention *attention, uint64_t tick_ns)
 {
+	attention->is_short = false;
+	for (size_t i = 0; i < attention->n_tables; i++)
+		attention->is_short |= summary_table_crowds_are_short(attention->tables[i], SHORT_SHARE);
 	gather(attention);
 	if (attention->n_newcomers == 0)
 		return;
 	sift(attention, tick_ns);
 	for (size_t i = 0; i < attention->n_newcomers; i++)
 		adopt(attention, &attention->newcomers[i], tick_ns);
+}
+
+void attention_end(struct attention *attention, struct watch *watch, uint64_t tick_ns)
+{
+	attend(attention, watch, ATTENTION_NONE, tick_ns);
+	watch_end(attention->watches, watch);
+}
+
+/* Others need its crowds more. */
+static bool gives_up(const struct attention *attention, struct watch *watch, const struct summary *summary,
+		     uint64_t tick_ns)
+{
+	const struct summary_recent *recent = &summary->recent;
+
+	if (recent->signs >= SIGNS_OF_TROUBLE)
+		return false;
+	if (watch->attention != ATTENTION_CROWDS)
+		return watch->given_up_at != 0 &&
+		       recent->attempts < RENEWED_GROWTH * watch->given_up_at + RENEWED_ATTEMPTS;
+	if (!attention->is_short || ns_since(tick_ns, watch->crowds_ns) < USUAL_NS)
+		return false;
+	watch->given_up_at = recent->attempts > 0 ? recent->attempts : 1;
+	return true;
 }
 
 void attention_renew(struct attention *attention, struct watch *watch, const struct summary *summary, uint64_t tick_ns)
@@ -172,14 +206,16 @@ void attention_renew(struct attention *attention, struct watch *watch, const str
 	bool is_troubled = watch->incidents != NULL || watch->trouble != NULL;
 	if (deserved != ATTENTION_NONE || is_troubled)
 		watch->deserved_ns = tick_ns;
-	if (deserved == ATTENTION_CROWDS || is_troubled)
+	if (is_troubled || (deserved == ATTENTION_CROWDS && !gives_up(attention, watch, summary, tick_ns)))
 		watch->crowded_ns = tick_ns;
 	if (watch->crowded_ns == tick_ns && watch->attention != ATTENTION_CROWDS) {
 		attend(attention, watch, ATTENTION_CROWDS, tick_ns);
-	} else if (watch->attention == ATTENTION_CROWDS && ns_since(tick_ns, watch->crowded_ns) >= hot_ns) {
+		watch->crowds_ns = tick_ns;
+		watch->given_up_at = 0;
+	} else if (watch->attention == ATTENTION_CROWDS &&
+		   (watch->given_up_at != 0 || ns_since(tick_ns, watch->crowded_ns) >= hot_ns)) {
 		attend(attention, watch, ATTENTION_KEPT, tick_ns);
 	} else if (ns_since(tick_ns, watch->deserved_ns) >= hot_ns) {
-		attend(attention, watch, ATTENTION_NONE, tick_ns);
-		watch_end(attention->watches, watch);
+		attention_end(attention, watch, tick_ns);
 	}
 }

@@ -21,6 +21,7 @@ struct attention {
 	struct newcomer *newcomers;
 	size_t newcomers_room;
 	size_t n_newcomers;
+	bool is_short;      /* of crowds, in one table at least */
 	uint64_t n_refused; /* that deserved attention, and there was no room */
 };
 
@@ -34,3 +35,6 @@ void attention_adopt(struct attention *attention, uint64_t tick_ns);
 
 /* After a hot key was judged: it gets more or less, or none any more; then the watch is no longer hot. */
 void attention_renew(struct attention *attention, struct watch *watch, const struct summary *summary, uint64_t tick_ns);
+
+/* The key is no longer hot; no incident about it is open. */
+void attention_end(struct attention *attention, struct watch *watch, uint64_t tick_ns);

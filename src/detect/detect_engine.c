@@ -380,8 +380,11 @@ static void judge(struct detect_engine *engine, struct watch *watch, const struc
 		.view = &engine->view,
 	};
 
-	if (summary == NULL)
+	if (summary == NULL) {
+		/* There was no room to keep anything of it. */
+		attention_end(&engine->attention, watch, tick_ns);
 		return;
+	}
 	if (key->kind == SUMMARY_SERVICE) {
 		const struct summary_key host = summary_key_host(&key->ip);
 		scene.host = summary_of(engine, MERGED_HOST, &host);

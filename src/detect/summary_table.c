@@ -596,6 +596,11 @@ bool summary_table_signal(struct summary_table *table, const struct flow_signal 
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
 }
 
+bool summary_table_crowds_are_short(const struct summary_table *table, unsigned share)
+{
+	return table->crowds.n_free < table->crowds.n_blocks / share + 1;
+}
+
 struct source_filter *summary_table_filter(struct summary_table *table)
 {
 	return &table->filter;

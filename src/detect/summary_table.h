@@ -89,6 +89,9 @@ enum summary_attention summary_deserves(const struct summary *summary, enum summ
 /* Whether it may, given what one of n_tables knows: if over all of them it does, then by one at least it may. */
 bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables);
 
+/* Less than one part in share of the room for crowds is left. */
+bool summary_table_crowds_are_short(const struct summary_table *table, unsigned share);
+
 struct source_filter *summary_table_filter(struct summary_table *table);
 struct source_filter *summary_table_failing_filter(struct summary_table *table);
 uint64_t summary_table_evicted(const struct summary_table *table);

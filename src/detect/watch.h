@@ -53,7 +53,9 @@ struct watch {
 	uint32_t suppressed;  /* slots: an alarm was due and could not be raised */
 	uint32_t silenced;    /* runs: their rules keep them from raising an alarm */
 	uint64_t deserved_ns; /* last time at which it deserved attention */
-	uint64_t crowded_ns;  /* last time at which it deserved that much */
+	uint64_t crowded_ns;  /* last time at which it deserved to know who takes part */
+	uint64_t crowds_ns;   /* since when that is known */
+	uint32_t given_up_at; /* attempts in a span at which it gave that up for others; 0 = it has not */
 	struct watch *next_hot;
 	struct watch *previous_hot;
 	struct incident *incidents;    /* open ones about it */
