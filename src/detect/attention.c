@@ -17,6 +17,9 @@
 #define USUAL_NS (30 * NS_PER_SEC)
 enum { SHORT_SHARE = 8, RENEWED_GROWTH = 2, RENEWED_ATTEMPTS = 16, SIGNS_OF_TROUBLE = 8 };
 
+/* A newcomer to whom so many times more happens takes the place of a hot key; after so many refused, none is tried. */
+enum { DISPLACING_WEIGHT = 4, MAX_REFUSED = 16 };
+
 /* How long a key is still looked at after it last deserved it: until its cohorts are judged and detectors calm. */
 #define HOT_NS (12 * NS_PER_SEC)
 
@@ -141,20 +144,46 @@ static void attend(struct attention *attention, struct watch *watch, enum summar
 	}
 }
 
-static void adopt(struct attention *attention, const struct newcomer *newcomer, uint64_t tick_ns)
+void attention_end(struct attention *attention, struct watch *watch, uint64_t tick_ns)
+{
+	attend(attention, watch, ATTENTION_NONE, tick_ns);
+	watch_end(attention->watches, watch);
+}
+
+/* The hot key of that kind to which least happens, if that is much less than what happens to a newcomer. */
+static struct watch *least_of(struct attention *attention, const struct newcomer *newcomer)
+{
+	struct watch *least = NULL;
+
+	for (struct watch *watch = watch_first(attention->watches, (enum summary_kind)newcomer->key.kind);
+	     watch != NULL; watch = watch->next_hot) {
+		bool may_go = watch->incidents == NULL && watch->trouble == NULL;
+		if (may_go && (least == NULL || watch->weight < least->weight))
+			least = watch;
+	}
+	return least != NULL && least->weight * DISPLACING_WEIGHT < newcomer->weight ? least : NULL;
+}
+
+/* False: there is no room for it. */
+static bool adopt(struct attention *attention, const struct newcomer *newcomer, bool may_displace, uint64_t tick_ns)
 {
 	struct watch *watch = watch_find(attention->watches, &newcomer->key);
 
 	if (watch != NULL && watch->is_hot)
-		return;
+		return true;
 	watch = watch_begin(attention->watches, &newcomer->key, tick_ns);
-	if (watch == NULL) {
-		attention->n_refused++;
-		return;
+	struct watch *least = watch == NULL && may_displace ? least_of(attention, newcomer) : NULL;
+	if (least != NULL) {
+		attention_end(attention, least, tick_ns);
+		watch = watch_begin(attention->watches, &newcomer->key, tick_ns);
 	}
+	if (watch == NULL)
+		return false;
 	watch->crowded_ns = 0;
 	watch->given_up_at = 0;
+	watch->weight = newcomer->weight;
 	attend(attention, watch, ATTENTION_KEPT, tick_ns);
+	return true;
 }
 
 void attention_adopt(struct attention *attention, uint64_t tick_ns)
@@ -166,14 +195,10 @@ void attention_adopt(struct attention *attention, uint64_t tick_ns)
 	if (attention->n_newcomers == 0)
 		return;
 	sift(attention, tick_ns);
+	unsigned n_refused = 0;
 	for (size_t i = 0; i < attention->n_newcomers; i++)
-		adopt(attention, &attention->newcomers[i], tick_ns);
-}
-
-void attention_end(struct attention *attention, struct watch *watch, uint64_t tick_ns)
-{
-	attend(attention, watch, ATTENTION_NONE, tick_ns);
-	watch_end(attention->watches, watch);
+		n_refused += !adopt(attention, &attention->newcomers[i], n_refused < MAX_REFUSED, tick_ns);
+	attention->n_refused += n_refused;
 }
 
 /* Others need its crowds more. */
@@ -204,6 +229,8 @@ void attention_renew(struct attention *attention, struct watch *watch, const str
 	uint64_t hot_ns = watch->key.kind == SUMMARY_SOURCE ? HOT_SOURCE_NS : HOT_NS;
 	enum summary_attention deserved = summary_deserves(summary, (enum summary_kind)watch->key.kind, tick_ns - 1);
 	bool is_troubled = watch->incidents != NULL || watch->trouble != NULL;
+
+	watch->weight = weight_of(summary);
 	if (deserved != ATTENTION_NONE || is_troubled)
 		watch->deserved_ns = tick_ns;
 	if (is_troubled || (deserved == ATTENTION_CROWDS && !gives_up(attention, watch, summary, tick_ns)))

@@ -55,6 +55,7 @@ struct watch {
 	uint64_t deserved_ns; /* last time at which it deserved attention */
 	uint64_t crowded_ns;  /* last time at which it deserved to know who takes part */
 	uint64_t crowds_ns;   /* since when that is known */
+	uint64_t weight;      /* how much happened to it, at the last tick */
 	uint32_t given_up_at; /* attempts in a span at which it gave that up for others; 0 = it has not */
 	struct watch *next_hot;
 	struct watch *previous_hot;

@@ -183,6 +183,28 @@ static void test_usual_traffic_gives_up_its_crowds(void **state)
 	world_destroy(world);
 }
 
+/* More busy services than can be watched, and then one that is flooded. */
+static void test_a_flood_takes_the_place_of_the_least(void **state)
+{
+	struct world *world = world_create(1, 8 << 20);
+	size_t max_hot = world->watches.kinds[SUMMARY_SERVICE].max_hot = 30;
+
+	(void)state;
+	for (unsigned number = 1; number <= max_hot + 20; number++)
+		try(world, number, number == 5 ? 8 : 9);
+	tick(world);
+	assert_int_equal(world->watches.kinds[SUMMARY_SERVICE].n_hot, max_hot);
+	try(world, 5000, 20);
+	tick(world);
+	assert_null(service(world, 5000));
+	try(world, 5000, 40);
+	tick(world);
+	assert_true(service(world, 5000)->is_hot);
+	assert_int_equal(world->watches.kinds[SUMMARY_SERVICE].n_hot, max_hot);
+	assert_true(world->attention.n_refused > 20);
+	world_destroy(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_the_order_of_becoming_hot),
 		cmocka_unit_test(test_what_is_calm_cools_down),
 		cmocka_unit_test(test_usual_traffic_gives_up_its_crowds),
+		cmocka_unit_test(test_a_flood_takes_the_place_of_the_least),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
