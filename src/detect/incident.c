@@ -19,6 +19,9 @@ enum { MAX_LEAD_DOUBLINGS = 6 };
 /* How long nothing must be found, where the detector does not say. */
 #define CLEAR_AFTER_NS (30 * NS_PER_SEC)
 
+/* A packet that crosses boundaries so old ended a silence. */
+#define SILENCE_NS NS_PER_SEC
+
 /* Trouble is forgotten when nothing was suspicious for so long. */
 #define CALM_NS (10 * NS_PER_SEC)
 
@@ -268,12 +271,12 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	const struct finding *finding = finding_of(book, run);
 	const struct alert_target target = incident_target(&watch->key);
 	uint32_t slot_bit = UINT32_C(1) << run->slot;
-	uint64_t began_ns = finding->began_ns != 0 ? finding->began_ns : time.now_ns;
+	uint64_t began_ns = finding->began_ns != 0 ? finding->began_ns : scene->now_ns;
 	struct incident *incident = block_pool_take(&book->pool);
 	struct alarm *alarm = NULL;
 
 	if (incident != NULL)
-		alarm = alarm_open(book->sets[run->slot], slot_name(book, run->slot), &target, began_ns, time.now_ns);
+		alarm = alarm_open(book->sets[run->slot], slot_name(book, run->slot), &target, began_ns, scene->now_ns);
 	if (alarm == NULL) {
 		book->stats->alarms_suppressed += (watch->suppressed & slot_bit) == 0;
 		watch->suppressed |= slot_bit;
@@ -297,7 +300,7 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 		       watch->trouble != NULL ? watch->trouble->totals_before : scene->summary->totals);
 	enlist(book, incident);
 	const struct alarm_reading reading = reading_of(book, incident, scene, true);
-	alarm_written(alarm, &reading, time.now_ns);
+	alarm_written(alarm, &reading, scene->now_ns);
 	book->stats->alarms_raised++;
 	book->stats->alarms_open++;
 	write_event(book, incident, scene, ALERT_RAISED, time);
@@ -385,8 +388,8 @@ static void choose_class(const struct incident_book *book, struct incident *inci
 static void clear(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
 		  const struct alarm_reading *reading, struct incident_time time)
 {
-	alarm_written(incident->alarm, reading, time.now_ns);
-	alarm_close(book->sets[incident->slot], incident->alarm, time.now_ns);
+	alarm_written(incident->alarm, reading, scene->now_ns);
+	alarm_close(book->sets[incident->slot], incident->alarm, scene->now_ns);
 	book->stats->alarms_cleared++;
 	book->stats->alarms_open--;
 	write_event(book, incident, scene, ALERT_CLEARED, time);
@@ -398,7 +401,7 @@ static void review(struct incident_book *book, struct incident *incident, const 
 		   const struct detector_run *best, bool is_hot, struct incident_time time)
 {
 	evidence_watch(&incident->past, scene);
-	choose_class(book, incident, best, time.now_ns);
+	choose_class(book, incident, best, scene->now_ns);
 	const struct finding *finding = finding_of(book, incident->present);
 
 	if (finding->clear_after_ns != 0)
@@ -410,11 +413,14 @@ static void review(struct incident_book *book, struct incident *incident, const 
 		clear(book, incident, scene, &reading, time);
 		return;
 	}
-	switch (alarm_review(incident->alarm, &reading, incident->clear_after_ns, time.now_ns)) {
+	switch (alarm_review(incident->alarm, &reading, incident->clear_after_ns, scene->now_ns)) {
 	case ALARM_NOTHING_DUE:
 		break;
 	case ALARM_UPDATE_DUE:
-		alarm_written(incident->alarm, &reading, time.now_ns);
+		/* Of a silence that is over, only what is true at its end is news. */
+		if (ns_since(time.now_ns, scene->now_ns) >= SILENCE_NS)
+			break;
+		alarm_written(incident->alarm, &reading, scene->now_ns);
 		book->stats->alarms_updated++;
 		write_event(book, incident, scene, ALERT_UPDATE, time);
 		break;
@@ -430,7 +436,7 @@ static void judge_slot(struct incident_book *book, struct watch *watch, struct d
 	struct incident *incident = incident_of(watch, slot);
 	bool is_hot = false;
 
-	silence_slot(book, watch, scene, slot, time.now_ns);
+	silence_slot(book, watch, scene, slot, scene->now_ns);
 	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
 	for (size_t i = 0; i < book->watches->n_runs; i++)
 		if (book->watches->runs[i].slot == slot && judges(&book->watches->runs[i], watch->key.kind))
@@ -482,6 +488,20 @@ static void forget_late_crowd(struct detect_scene *scene, const struct trouble *
 		scene->crowd[CROWD_TRYING] = NULL;
 }
 
+/* An alarm that is raised at once says who takes part, too. */
+static void note_trouble(struct incident_book *book, struct watch *watch, struct detect_scene *scene, uint64_t began_ns)
+{
+	bool is_new = watch->trouble == NULL;
+	struct trouble *trouble = watch_begin_trouble(book->watches, watch, scene->summary, began_ns, scene->now_ns);
+
+	if (trouble == NULL)
+		return;
+	trouble->suspicious_ns = scene->now_ns;
+	if (is_new && book->views != NULL)
+		watch_view_crowds(book->watches, watch, scene->summary, scene->now_ns, book->views, scene->crowd);
+	forget_late_crowd(scene, trouble);
+}
+
 void incident_judge(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
 		    struct incident_time time)
 {
@@ -489,19 +509,8 @@ void incident_judge(struct incident_book *book, struct watch *watch, struct dete
 	uint32_t slots = 0;
 
 	watch->suspicious = find_all(book, watch, scene, &began_ns);
-	bool is_new = watch->trouble == NULL;
-	if (watch->suspicious != 0) {
-		struct trouble *trouble =
-			watch_begin_trouble(book->watches, watch, scene->summary, began_ns, scene->now_ns);
-		if (trouble != NULL)
-			trouble->suspicious_ns = scene->now_ns;
-		/* Its first alarm can say already who takes part. */
-		if (trouble != NULL && is_new && book->views != NULL)
-			watch_view_crowds(book->watches, watch, scene->summary, scene->now_ns, book->views,
-					  scene->crowd);
-		if (trouble != NULL)
-			forget_late_crowd(scene, trouble);
-	}
+	if (watch->suspicious != 0)
+		note_trouble(book, watch, scene, began_ns);
 	for (size_t i = 0; i < book->watches->n_runs; i++) {
 		const struct detector_run *run = &book->watches->runs[i];
 		uint32_t slot_bit = UINT32_C(1) << run->slot;

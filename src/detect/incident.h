@@ -35,7 +35,8 @@ struct incident_book {
 	const struct event_writer *writer;
 	struct detect_stats *stats;
 	struct alarm_set *sets[MAX_SLOTS];
-	struct block_pool pool; /* struct incident */
+	struct block_pool pool;      /* struct incident */
+	struct summary_crowd *views; /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
 	struct summary_crowd *views; /* SUMMARY_CROWDS; borrowed, for crowds since the trouble began; null = none */

@@ -51,7 +51,8 @@ static void fill_life(struct event_alert *alert, const struct incident_event *ab
 {
 	const struct finding *finding = about->finding;
 
-	alarm_event_life(alert, about->incident->alarm, about->phase, about->time.now_ns);
+	alarm_event_life(alert, about->incident->alarm, about->phase, about->scene->now_ns);
+	alert->updated_ns = about->time.now_ns;
 	if (about->is_ending)
 		alert->clear_reason = "shutdown";
 	alert->baseline = finding->baseline;

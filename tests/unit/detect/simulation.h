@@ -180,6 +180,8 @@ static inline void sim_completes(struct sim *sim, struct sim_conn conn, double r
 	sim_plan(sim, &conn, SIGNAL_COMPLETED, rtt);
 	conn.signal.completed = true;
 	sim_plan(sim, &conn, SIGNAL_HALF_OPEN_ENDED, rtt);
+	sim_plan(sim, &conn, SIGNAL_CLIENT_SPOKE, rtt + life / 2);
+	conn.signal.spoke = true;
 	sim_plan(sim, &conn, SIGNAL_CLOSED, rtt + life);
 }
 

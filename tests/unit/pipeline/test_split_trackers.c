@@ -89,7 +89,6 @@ struct sensors {
 };
 
 static struct ruleset *ruleset;
-static unsigned n_enabled;
 
 static struct detect_engine *make_engine(unsigned n, struct alarms *alarms)
 {
@@ -335,7 +334,9 @@ static void assert_same_alarms(const struct alarms *a, const struct alarms *b, c
 	assert_int_equal(a->n, b->n);
 }
 
-static void compare(void (*play)(struct sensors *, const char *), const char *name, bool with_remote)
+/* Over least trackers, and step more each time. */
+static void compare(void (*play)(struct sensors *, const char *), const char *name, unsigned least, unsigned step,
+		    bool with_remote)
 {
 	struct sensors sensors;
 
@@ -343,7 +344,7 @@ static void compare(void (*play)(struct sensors *, const char *), const char *na
 	play(&sensors, name);
 	sensors_fini(&sensors);
 	print_message("%s: %zu alarm events\n", name, whole.n);
-	for (unsigned n = with_remote ? 3 : 2; n <= MAX_TRACKERS; n += with_remote ? MAX_TRACKERS : 6) {
+	for (unsigned n = least; n <= MAX_TRACKERS; n += step) {
 		sensors_init(&sensors, n, &split, with_remote ? &remote : NULL);
 		play(&sensors, name);
 		sensors_fini(&sensors);
@@ -355,44 +356,37 @@ static void compare(void (*play)(struct sensors *, const char *), const char *na
 
 static void test_captures(void **state)
 {
-	static const char *const names[] = { "syn_flood.pcap.zst",   "syn_flood_no_cookies.pcap.zst",
-					     "crowd.pcap.zst",       "port_scan.pcap.gz",
-					     "worm_fan_out.pcap.gz", "time_wait_exhaustion.pcap.zst" };
+	static const char *const names[] = { "syn_flood.pcap.zst", "port_scan.pcap.gz", "worm_fan_out.pcap.gz",
+					     "time_wait_exhaustion.pcap.zst" };
 	size_t n_alarms = 0;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		compare(play_capture, names[i], false);
+		compare(play_capture, names[i], MAX_TRACKERS, 1, false);
 		n_alarms += whole.n;
 	}
-	assert_true(n_alarms > 0 || n_enabled == 0);
+	assert_true(n_alarms > 5);
 }
 
 static void test_generated_traffic(void **state)
 {
 	(void)state;
-	compare(play_generated, "generated", false);
-	assert_true(whole.n > 0 || n_enabled == 0);
+	compare(play_generated, "generated", 2, 6, false);
+	assert_true(whole.n > 0);
 }
 
 static void test_another_sensor_judges_the_same(void **state)
 {
 	(void)state;
-	compare(play_capture, "port_scan.pcap.gz", true);
-	compare(play_generated, "generated", true);
-	assert_true(whole.n > 0 || n_enabled == 0);
-	compare(play_capture, "time_wait_exhaustion.pcap.zst", true);
+	compare(play_capture, "port_scan.pcap.gz", 3, MAX_TRACKERS, true);
+	compare(play_generated, "generated", 3, MAX_TRACKERS, true);
+	assert_true(whole.n > 0);
 }
 
-/* Detectors that keep tables of their own are told signals, not summaries. */
 static int make_ruleset(void **state)
 {
 	(void)state;
 	ruleset = ruleset_create_default(NULL);
-	for (size_t i = 0; ruleset != NULL && i < ruleset->n_rules; i++) {
-		ruleset->rules[i].enabled = detectors[i]->find != NULL;
-		n_enabled += ruleset->rules[i].enabled;
-	}
 	return ruleset == NULL;
 }
 
