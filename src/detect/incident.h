@@ -39,7 +39,6 @@ struct incident_book {
 	struct summary_crowd *views; /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
-	struct summary_crowd *views; /* SUMMARY_CROWDS; borrowed, for crowds since the trouble began; null = none */
 	bool is_ending;              /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };
