@@ -39,7 +39,7 @@ struct incident_book {
 	struct summary_crowd *views; /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
-	bool is_ending;              /* the run ends: what is open is cleared, and nothing is raised */
+	bool is_ending;                         /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };
 

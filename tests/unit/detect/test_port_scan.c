@@ -99,7 +99,7 @@ static void test_slow_scan(void **state)
 			hand_attempt(hand, 30.0 * i, hand->key.ip, hand_ip("203.0.113.5"), (uint16_t)(20 + i));
 		hand_settle(hand, &attempt, 30.0 * i + 1, HAND_SILENT);
 	}
-	assert_true(hand_raised_at(hand) > 22 * 30 && hand_raised_at(hand) <= 28 * 30);
+	assert_true(hand_raised_at(hand) > 17 * 30 && hand_raised_at(hand) <= 22 * 30);
 	assert_string_equal(hand->raised.class_name, "slow_scan");
 	assert_int_equal(hand->n_raised, 1);
 	hand_advance(hand, 35 * 30 + 330);

@@ -170,7 +170,9 @@ static void test_life_of_an_alarm(void **state)
 	const struct sensor_event *again = sim_alert(sim, "syn_flood", ALERT_RAISED, 1);
 	double over = sim_seconds(cleared->time_ns) - 150;
 	assert_true(over > 30 && over <= 35);
-	assert_int_equal(cleared->alert.ended_ns, cleared->time_ns);
+	/* It is over since the tick that ended it; the event is dated by the packet that came next. */
+	assert_true(cleared->alert.ended_ns <= cleared->time_ns &&
+		    cleared->time_ns - cleared->alert.ended_ns < 100 * NS_PER_MS);
 	assert_int_equal(raised->alert.ended_ns, 0);
 	assert_true(cleared->alert.counts.syn >= 60 * 200);
 	assert_true(cleared->alert.peak >= 195);
