@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Simpler detectors of SYN floods, for comparison on the same traffic (detection science, 1.1 and 2.1), each as it is described
- * with its usual values:
+ * Simpler detectors of SYN floods, for comparison on the same traffic (detection science, 1.1 and 2.1), each as it is
+ * described with its usual values:
  *   packets     per host, the mean of 5 s above 20,000 packets/s, looked at every second (as FastNetMon's default)
  *   syns        700 SYNs to one host in 10 s (as public rules for Suricata)
  *   syn_fin     SYNs less FINs and RSTs in periods of 20 s, over the mean of FINs; CUSUM with 0.35 and 1.05 (Wang 2002)
  *   adaptive    SYNs in intervals of 10 s above 1.5 times their mean, 4 times in a row (Siris 2004)
- * The last two look at all traffic together and name no victim. Usage: baselines <CAPTURE; one line for each alarm begun.
+ * The last two look at all traffic together and name no victim. Usage: baselines <CAPTURE; one line for each alarm
+ * begun.
  */
 #include <pcap/pcap.h>
 #include <math.h>

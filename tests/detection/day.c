@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A day on which nothing is wrong: what runs by itself beside the web's clients. Health checks (also of what is dead), pools that
- * idle, peers that are gone, backups at night, one address with thousands behind it, and the noise of the internet.
+ * A day on which nothing is wrong: what runs by itself beside the web's clients. Health checks (also of what is dead),
+ * pools that idle, peers that are gone, backups at night, one address with thousands behind it, and the noise of the
+ * internet.
  */
 #include "world.h"
 
