@@ -64,6 +64,7 @@ struct backscatter_state {
 	double addresses;
 	struct backscatter_period both;
 	struct source_activity activity;
+	bool is_told; /* there was an alarm about the story */
 	/* Since it began: for those who read of it. */
 	uint64_t story_ns;
 	uint64_t story_synacks;
@@ -111,6 +112,12 @@ static void tell_story(struct backscatter_state *state, const struct detect_scen
 	const uint64_t *totals = scene->summary->totals;
 
 	if (state->story_ns != state->activity.began_ns) {
+		/* What an alarm told is told: a straggler is no new one. */
+		if (state->is_told) {
+			memset(state->periods, 0, sizeof(state->periods));
+			state->since_ns = 0;
+			state->is_told = false;
+		}
 		state->story_ns = state->activity.began_ns;
 		state->story_synacks = 0;
 		state->story_rsts = 0;
@@ -136,7 +143,6 @@ static uint64_t take(struct backscatter_state *state, const struct detect_scene 
 		     const struct backscatter_params *p)
 {
 	const struct summary *summary = scene->summary;
-	struct backscatter_period *period = period_at(state, scene->now_ns / p->window_ns + 1);
 
 	if (!state->is_begun)
 		begin(state, scene);
@@ -144,6 +150,7 @@ static uint64_t take(struct backscatter_state *state, const struct detect_scene 
 	source_activity_note(&state->activity, n_new, p->clear_after_ns, scene->now_ns);
 	if (n_new > 0)
 		tell_story(state, scene);
+	struct backscatter_period *period = period_at(state, scene->now_ns / p->window_ns + 1);
 	for (int i = 0; i < STRAY_COUNT; i++) {
 		period->counts[i] += summary->totals[SUMMARY_STRAYS + i] - state->totals[i];
 		state->totals[i] = summary->totals[SUMMARY_STRAYS + i];
@@ -199,6 +206,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	const struct backscatter_params *p = parameters;
 	struct backscatter_state *state = memory;
 	bool is_own = scene->alarm != NULL && scene->present_class == &detector_backscatter;
+	state->is_told |= is_own;
 	uint64_t n_new = take(state, scene, p);
 
 	if (n_new > 0) {

@@ -102,6 +102,22 @@ static void test_victim_of_a_flood_that_began_before(void **state)
 	hand_destroy(hand);
 }
 
+static void test_a_straggler_begins_nothing(void **state)
+{
+	(void)state;
+	struct hand *hand = sender();
+
+	for (int i = 0; i < 40; i++)
+		hand_stray(hand, STRAY_SYNACK, i * 0.5, hand->key.ip, 80, ours(i), (uint16_t)(1024 + i));
+	assert_int_equal(hand->n_raised, 1);
+	hand_advance(hand, 500);
+	assert_true(hand_cleared_at(hand) > 300);
+	hand_stray(hand, STRAY_SYNACK, 600, hand->key.ip, 80, ours(7), 1031);
+	hand_advance(hand, 700);
+	assert_int_equal(hand->n_raised, 1);
+	hand_destroy(hand);
+}
+
 static void test_scan_by_acks_is_none(void **state)
 {
 	(void)state;
@@ -122,6 +138,7 @@ int main(void)
 		cmocka_unit_test(test_server_whose_clients_are_not_seen),
 		cmocka_unit_test(test_resets_of_a_load_balancer),
 		cmocka_unit_test(test_victim_of_a_flood_that_began_before),
+		cmocka_unit_test(test_a_straggler_begins_nothing),
 		cmocka_unit_test(test_scan_by_acks_is_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
