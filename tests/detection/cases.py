@@ -101,7 +101,7 @@ def others():
                           background=10, seconds=10, tail=45))
     for kind in ("idle", "established", "zero_window"):
         cases.append(Case(f"held-{kind}", "held", "class", n_seeds=2, short=kind == "idle", kind=kind, background=10, seconds=60, tail=10))
-    cases.append(Case("held-time_wait", "held", "class", n_seeds=1, kind="time_wait", background=10, seconds=70, tail=5))
+    cases.append(Case("held-time_wait", "held", "class", n_seeds=1, kind="time_wait", rate=1400, background=10, seconds=70, tail=5))
     cases.append(Case("injection", "injection", "class", n_seeds=3, short=True, background=10, seconds=30, tail=10))
     cases.append(Case("probes", "injection", "class", n_seeds=2, background=10, hits=0, rate=200, seconds=30, tail=10))
     for kind in ("close_wait", "fin_wait_2", "last_ack"):
@@ -113,7 +113,7 @@ def others():
 
 def clean(days):
     """Days without trouble; and what a poorer tap makes of an hour."""
-    cases = [Case("day", "day", "clean", n_seeds=days, hours=24, background=5, snaplen=128)]
+    cases = [Case("day", "day", "clean", n_seeds=days, hours=24, background=3, snaplen=128)]
     cases.append(Case("hour", "day", "clean", n_seeds=2, short=True, hours=0.5, background=10, snaplen=128))
     for name, values in (("loss0.1", {"lost": 0.001}), ("loss1", {"lost": 0.01}), ("loss10", {"lost": 0.1}),
                          ("doubled", {"doubled": 1}), ("doubled1", {"doubled": 0.01}), ("reordered", {"reordered": 0.01}),

@@ -92,11 +92,21 @@ static void send(struct sim *sim, struct conn *conn, bool to_server, uint8_t fla
 		later(sim, conn, delay_ns, pack(OP_AT_TAP, &t));
 }
 
+/* Without the option a window is what the 16 bits say. */
+static bool has_window_scale(const struct conn *conn)
+{
+	bool has_timestamps = conn->stack == STACK_LINUX || conn->stack == STACK_MACOS;
+
+	return conn->stack < STACK_RAW && (has_timestamps || !conn->is_cookie);
+}
+
 static uint16_t window_of(const struct conn *conn, const struct travelling *t)
 {
 	const struct tcp_side *sender = t->to_server ? &conn->client : &conn->server_side;
 
-	return sender->window_closed ? 0 : 501;
+	if (sender->window_closed)
+		return 0;
+	return has_window_scale(conn) ? 501 : 64240;
 }
 
 /* Each end's own clock. */
