@@ -6,9 +6,11 @@
 
 #include <string.h>
 
-static void begin(struct merged_summary *merged)
+static void begin(struct merged_summary *merged, enum summary_kind kind)
 {
 	memset(&merged->summary, 0, sizeof(merged->summary));
+	if (!summary_kind_has_slots(kind))
+		return;
 	memset(merged->slots, 0, sizeof(merged->slots));
 	merged->summary.slots = merged->slots;
 }
@@ -33,7 +35,8 @@ static void add_parts(struct merged_summary *merged, const struct summary *from)
 		into->crowds[kind] = &merged->crowds[kind];
 	}
 	if (from->ports != NULL && into->ports == NULL) {
-		port_use_init(&merged->ports, UINT64_MAX);
+		memset(&merged->ports, 0, sizeof(merged->ports));
+		merged->ports.since_ns = UINT64_MAX;
 		into->ports = &merged->ports;
 	}
 }
@@ -47,7 +50,7 @@ const struct summary *merged_summary_of(struct merged_summary *merged, struct su
 		const struct summary_record *record = summary_table_find(tables[0], key);
 		return record == NULL ? NULL : &record->summary;
 	}
-	begin(merged);
+	begin(merged, (enum summary_kind)key->kind);
 	/* All parts first: a table without one adds to it what its totals say. */
 	for (size_t i = 0; i < n; i++) {
 		const struct summary_record *record = summary_table_find(tables[i], key);

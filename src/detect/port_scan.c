@@ -200,7 +200,7 @@ static enum port_scan_class judge_recent(const struct detect_scene *scene, const
 	struct reach_period recent = { 0 };
 	uint64_t failures = crowd_recent(scene->summary, CROWD_FAILING, scene->now_ns);
 
-	if (failures < fmin((double)p->ports, (double)p->hosts))
+	if ((double)failures < fmin((double)p->ports, (double)p->hosts))
 		return SCAN_NONE;
 	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
 	reach_add_answers(&recent.answered, scene->summary, scene->now_ns);

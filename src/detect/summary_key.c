@@ -46,3 +46,8 @@ struct summary_key summary_key_sensor(void)
 {
 	return (struct summary_key){ .kind = SUMMARY_SENSOR };
 }
+
+bool summary_kind_has_slots(enum summary_kind kind)
+{
+	return kind != SUMMARY_SOURCE && kind != SUMMARY_PAIR;
+}

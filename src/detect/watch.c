@@ -13,6 +13,8 @@ static const unsigned kind_share[SUMMARY_SENSOR] = {
 };
 enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 10, SHARES = 64 };
 
+#define FIRST_HEARD_NS (60 * NS_PER_SEC)
+
 /* So many of the keys with what was learned of them are hot at most, in eighths. */
 enum { HOT_EIGHTHS = 6 };
 
@@ -174,11 +176,31 @@ struct rule_subject watch_subject(const struct summary_key *key)
 
 /* --- trouble --- */
 
+/*
+ * What was counted before the trouble began: without what began since, as far as cohorts tell. Where there are none,
+ * all that is known of a key is part of the trouble if it began soon after it was first heard of.
+ */
+static void set_totals_before(struct trouble *trouble, const struct watch *watch, const struct summary *summary,
+			      uint64_t began_ns)
+{
+	uint64_t *before = trouble->totals_before;
+	uint64_t recent[SUMMARY_COHORT_COUNTERS];
+
+	if (!summary_kind_has_slots((enum summary_kind)watch->key.kind)) {
+		if (ns_since(began_ns, summary->since_ns) > FIRST_HEARD_NS)
+			memcpy(before, summary->totals, sizeof(trouble->totals_before));
+		return;
+	}
+	summary_sum(summary, began_ns / SUMMARY_SLOT_NS, UINT64_MAX, recent);
+	memcpy(before, summary->totals, sizeof(trouble->totals_before));
+	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
+		before[k] -= recent[k] < before[k] ? recent[k] : before[k];
+}
+
 struct trouble *watch_begin_trouble(struct watch_set *set, struct watch *watch, const struct summary *summary,
 				    uint64_t began_ns, uint64_t now_ns)
 {
 	struct trouble *trouble = watch->trouble;
-	uint64_t recent[SUMMARY_COHORT_COUNTERS];
 	uint64_t span = now_ns / SUMMARY_SPAN_NS;
 
 	if (trouble != NULL)
@@ -187,11 +209,7 @@ struct trouble *watch_begin_trouble(struct watch_set *set, struct watch *watch, 
 	watch->trouble = trouble;
 	if (trouble == NULL)
 		return NULL;
-	summary_sum(summary, began_ns / SUMMARY_SLOT_NS, UINT64_MAX, recent);
-	memcpy(trouble->totals_before, summary->totals, sizeof(trouble->totals_before));
-	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
-		trouble->totals_before[k] -=
-			recent[k] < trouble->totals_before[k] ? recent[k] : trouble->totals_before[k];
+	set_totals_before(trouble, watch, summary, began_ns);
 	/* Crowds of the span before count if it began then. */
 	trouble->closed_span = began_ns / SUMMARY_SPAN_NS < span && span >= 2 ? span - 2 : span - 1;
 	return trouble;
