@@ -9,8 +9,6 @@
 
 #include "tcpwitness/base/units.h"
 
-#include "alarm_event.h"
-#include "alarm_filter.h"
 #include "attention.h"
 #include "detect_internal.h"
 #include "incident.h"
@@ -26,19 +24,6 @@
 
 enum { MAX_SOURCES = 64 };
 
-/* --- detectors with tables of their own --- */
-
-/* Open alarms per detector, if the memory allows. */
-enum { MAX_OPEN_ALARMS = 256 };
-
-/* Each open alarm pins its target and its target's host; so many times more targets than that there must be. */
-enum { TARGETS_PER_ALARM = 8 };
-
-struct table_run {
-	void *state;
-	struct detect_context context;
-};
-
 struct detect_source {
 	struct detect_engine *engine;
 	struct summary_table *table;
@@ -53,10 +38,6 @@ struct detect_engine {
 	uint64_t began_ns;     /* the first packet; 0 = none yet */
 	uint64_t heard_ns;     /* the latest packet */
 	uint64_t next_tick_ns; /* 0 = not begun */
-
-	struct target_table *targets; /* null: no detector needs it */
-	size_t n_table_runs;
-	struct table_run table_runs[MAX_DETECTORS];
 
 	size_t n_runs;
 	struct detector_run runs[MAX_DETECTORS];
@@ -75,65 +56,11 @@ struct detect_engine {
 
 enum merged_place { MERGED_KEY = 0, MERGED_HOST, MERGED_PREFIX, MERGED_SENSOR, MERGED_PLACES };
 
-static size_t count_table_runs(const struct ruleset *ruleset)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ruleset->n_rules; i++)
-		n += ruleset->rules[i].enabled && detectors[i]->find == NULL;
-	return n;
-}
-
-static int start_table_run(struct detect_engine *engine, const struct ruleset *ruleset, size_t index,
-			   size_t eighth_bytes, struct error *error)
-{
-	struct table_run *run = &engine->table_runs[engine->n_table_runs++];
-	size_t n_enabled = count_table_runs(ruleset);
-	size_t max_open = target_table_capacity(engine->targets) / TARGETS_PER_ALARM;
-
-	if (max_open > MAX_OPEN_ALARMS)
-		max_open = MAX_OPEN_ALARMS;
-	if (max_open == 0)
-		max_open = 1;
-	run->context = (struct detect_context){
-		.detector = detectors[index],
-		.rule = &ruleset->rules[index],
-		.targets = engine->targets,
-		.alarms = alarm_set_create(eighth_bytes / n_enabled, max_open),
-		.stats = &engine->stats,
-		.writer = &engine->writer,
-		.visibility = &engine->visibility,
-		.secret = &engine->secret,
-	};
-	if (run->context.alarms == NULL)
-		return error_set(error, "no memory for the alarms of %s", detectors[index]->name);
-	run->state = detectors[index]->create(&ruleset->rules[index], 3 * eighth_bytes / n_enabled, error);
-	return run->state == NULL ? -1 : 0;
-}
-
-/* An eighth of the memory is for alarms, three for tables of the detectors' own, half for targets. */
-static int start_table_runs(struct detect_engine *engine, const struct ruleset *ruleset, size_t memory_bytes,
-			    struct error *error)
-{
-	size_t eighth_bytes = memory_bytes / 8;
-
-	engine->targets = target_table_create(4 * eighth_bytes, &engine->secret, error);
-	if (engine->targets == NULL)
-		return -1;
-	for (size_t i = 0; i < ruleset->n_rules; i++)
-		if (ruleset->rules[i].enabled && detectors[i]->find == NULL &&
-		    start_table_run(engine, ruleset, i, eighth_bytes, error) != 0)
-			return -1;
-	return 0;
-}
-
-/* --- detectors that judge summaries --- */
-
 static void list_runs(struct detect_engine *engine, const struct ruleset *ruleset)
 {
 	for (size_t i = 0; i < ruleset->n_rules; i++) {
 		const struct detector *detector = detectors[i];
-		if (!ruleset->rules[i].enabled || detector->find == NULL || engine->n_runs == MAX_DETECTORS)
+		if (!ruleset->rules[i].enabled || engine->n_runs == MAX_DETECTORS)
 			continue;
 		struct detector_run *run = &engine->runs[engine->n_runs];
 		run->detector = detector;
@@ -194,11 +121,6 @@ static int start(struct detect_engine *engine, const struct ruleset *ruleset, co
 	size_t fixed_bytes = SUMMARY_CROWDS * sizeof(*engine->views) +
 			     (engine->n_sources > 1 ? MERGED_PLACES * sizeof(*engine->merged) : 0);
 
-	if (count_table_runs(ruleset) > 0) {
-		memory_bytes /= 2;
-		if (start_table_runs(engine, ruleset, memory_bytes, error) != 0)
-			return -1;
-	}
 	memory_bytes -= fixed_bytes < memory_bytes / 4 ? fixed_bytes : memory_bytes / 4;
 	list_runs(engine, ruleset);
 	if (start_sources(engine, config, memory_bytes / 4 * 3, error) != 0)
@@ -240,13 +162,6 @@ void detect_engine_destroy(struct detect_engine *engine)
 {
 	if (engine == NULL)
 		return;
-	for (size_t i = 0; i < engine->n_table_runs; i++) {
-		struct table_run *run = &engine->table_runs[i];
-		if (run->state != NULL)
-			run->context.detector->destroy(run->state);
-		alarm_set_destroy(run->context.alarms);
-	}
-	target_table_destroy(engine->targets);
 	incident_book_fini(&engine->book);
 	attention_fini(&engine->attention);
 	watch_set_fini(&engine->watches);
@@ -264,55 +179,14 @@ struct detect_source *detect_engine_source(struct detect_engine *engine, unsigne
 	return number < engine->n_sources ? &engine->sources[number] : NULL;
 }
 
-static struct detect_context *context_now(struct table_run *run, uint64_t now_ns, uint64_t packet_number)
-{
-	run->context.now_ns = now_ns;
-	run->context.packet_number = packet_number;
-	return &run->context;
-}
-
-static bool is_alarmed_target(const struct detect_engine *engine, const struct flow_signal *signal)
-{
-	struct target_key key = { .ip = signal->server, .is_service = 1, .port = signal->server_port };
-	const struct target *service = target_table_find(engine->targets, &key);
-
-	if (service != NULL && service->n_alarms > 0)
-		return true;
-	key.is_service = 0;
-	key.port = 0;
-	const struct target *host = target_table_find(engine->targets, &key);
-	return host != NULL && host->n_alarms > 0;
-}
-
-static bool signal_targets(struct detect_engine *engine, const struct flow_signal *signal)
-{
-	target_table_signal(engine->targets, signal);
-	for (size_t i = 0; i < engine->n_table_runs; i++) {
-		struct table_run *run = &engine->table_runs[i];
-		if (run->context.detector->signal != NULL)
-			run->context.detector->signal(run->state,
-						      context_now(run, signal->now_ns, signal->packet_number), signal);
-	}
-	return engine->stats.alarms_open > 0 && is_alarmed_target(engine, signal);
-}
-
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
 {
-	bool is_alarmed = summary_table_signal(source->table, signal);
-
-	if (source->engine->targets != NULL)
-		is_alarmed |= signal_targets(source->engine, signal);
-	return is_alarmed;
+	return summary_table_signal(source->table, signal);
 }
 
 struct summary_table *detect_source_table(struct detect_source *source)
 {
 	return source->table;
-}
-
-bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal)
-{
-	return detect_source_signal(&engine->sources[0], signal);
 }
 
 /* --- ticks --- */
@@ -421,11 +295,11 @@ static void judge_all(struct detect_engine *engine, uint64_t tick_ns, struct inc
 
 static void count_evicted(struct detect_engine *engine)
 {
-	uint64_t evicted = engine->targets != NULL ? target_table_evicted(engine->targets) : 0;
+	uint64_t evicted = engine->attention.n_refused;
 
 	for (size_t i = 0; i < engine->n_sources; i++)
 		evicted += summary_table_evicted(engine->tables[i]);
-	engine->stats.targets_evicted = evicted + engine->attention.n_refused;
+	engine->stats.targets_evicted = evicted;
 }
 
 void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t now_ns, uint64_t packet_number,
@@ -439,13 +313,6 @@ void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t
 	source_filter_judge(engine->filters, engine->n_sources, tick_ns);
 	source_filter_judge(engine->failing_filters, engine->n_sources, tick_ns);
 	judge_all(engine, tick_ns, time);
-	for (size_t i = 0; i < engine->n_table_runs; i++) {
-		struct table_run *run = &engine->table_runs[i];
-		if (run->context.detector->tick != NULL)
-			run->context.detector->tick(run->state, context_now(run, now_ns, packet_number), now_ns);
-	}
-	if (engine->targets != NULL)
-		target_table_cool(engine->targets, now_ns);
 	count_evicted(engine);
 }
 
@@ -467,91 +334,4 @@ void detect_engine_end(struct detect_engine *engine, uint64_t now_ns, uint64_t p
 const struct detect_stats *detect_engine_get_stats(const struct detect_engine *engine)
 {
 	return &engine->stats;
-}
-
-struct alarm *detect_raise(struct detect_context *context, const struct alert_target *target, uint64_t started_ns,
-			   double threshold, bool *suppressed)
-{
-	struct alarm *alarm = alarm_open(context->alarms, context->detector->name, target, started_ns, context->now_ns);
-
-	if (alarm == NULL) {
-		context->stats->alarms_suppressed += !*suppressed;
-		*suppressed = true;
-		return NULL;
-	}
-	*suppressed = false;
-	alarm->threshold = threshold;
-	return alarm;
-}
-
-static void count_event(struct detect_stats *stats, enum alert_phase phase)
-{
-	switch (phase) {
-	case ALERT_RAISED:
-		stats->alarms_raised++;
-		stats->alarms_open++;
-		break;
-	case ALERT_UPDATE:
-		stats->alarms_updated++;
-		break;
-	case ALERT_CLEARED:
-		stats->alarms_cleared++;
-		stats->alarms_open--;
-		break;
-	}
-}
-
-static const char *text_or_null(const char *text)
-{
-	return text[0] == '\0' ? NULL : text;
-}
-
-static void fill_common(struct sensor_event *event, const struct detect_context *context, const struct alarm *alarm,
-			enum alert_phase phase)
-{
-	const struct rule *rule = context->rule;
-	struct event_alert *alert = &event->alert;
-
-	event->time_ns = context->now_ns;
-	event->packet_number = context->packet_number;
-	event->ends.server = alarm->target.ip;
-	event->ends.server_port = alarm->target.port;
-	event->ends.has_ports = alarm->target.has_port;
-	event->ends.client = alarm->target.client;
-
-	alarm_event_life(alert, alarm, phase, context->now_ns);
-	alert->signature_id = rule->signature_id;
-	alert->rev = rule->rev;
-	alert->signature = rule->signature;
-	alert->category = rule->category;
-	alert->mitre_technique = text_or_null(rule->mitre_technique);
-	alert->mitre_tactic = text_or_null(rule->mitre_tactic);
-	alert->detector = context->detector->name;
-	alarm_event_parameters(alert, context->detector, rule->params);
-	alarm_filter_fill(alert);
-	alert->visibility.kernel_dropped = context->visibility->kernel_dropped;
-	alert->visibility.flows_evicted = context->visibility->flows_evicted;
-	alert->visibility.flows_refused = context->visibility->flows_refused;
-}
-
-struct sensor_event *detect_event_begin(struct detect_context *context, struct alarm *alarm, enum alert_phase phase,
-					const struct alarm_reading *reading)
-{
-	struct sensor_event *event;
-
-	alarm_written(alarm, reading, context->now_ns);
-	if (phase == ALERT_CLEARED)
-		alarm_close(context->alarms, alarm, context->now_ns);
-	count_event(context->stats, phase);
-
-	event = context->writer->begin(context->writer->context, EVENT_ALERT);
-	if (event == NULL)
-		return NULL;
-	fill_common(event, context, alarm, phase);
-	return event;
-}
-
-void detect_event_end(struct detect_context *context, struct sensor_event *event)
-{
-	context->writer->end(context->writer->context, event);
 }

@@ -69,9 +69,6 @@ struct detect_source *detect_engine_source(struct detect_engine *engine, unsigne
 /* One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. */
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal);
 
-/* The same, of the first source. */
-bool detect_engine_signal(struct detect_engine *engine, const struct flow_signal *signal);
-
 /*
  * The next boundary of time that is to be judged before a packet at now_ns counts (never less than before), or 0. All
  * sources are to be advanced to it, so that they have told all that was due by then; then it is judged by

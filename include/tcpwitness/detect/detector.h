@@ -11,10 +11,9 @@
 
 /*
  * A detector is one file that ends in one const struct detector, and one row in detectors[]
- * (src/detect/detectors.c). Capture thread, but for create and destroy.
+ * (src/detect/detectors.c). Capture thread.
  */
-struct detect_context; /* src/detect/detect_internal.h: target tables and alarms, for detectors only */
-struct detect_scene;   /* src/detect/judgement.h: what a detector may look at, and what it answers */
+struct detect_scene; /* src/detect/judgement.h: what a detector may look at, and what it answers */
 struct finding;
 
 /* Detectors of one group share one alarm per target: one incident, with one class and a runner-up. */
@@ -61,14 +60,6 @@ struct detector {
 	 */
 	void (*explain)(const void *params, const struct detect_scene *scene, const void *state,
 			const struct finding *finding, enum alert_phase phase, struct event_alert *alert);
-
-	/* State within memory_bytes, allocated once; null with *error filled on failure. */
-	void *(*create)(const struct rule *rule, size_t memory_bytes, struct error *error);
-	void (*destroy)(void *state);
-	/* One outcome, or null when only the target records matter. Alarms are decided here or in tick. */
-	void (*signal)(void *state, struct detect_context *context, const struct flow_signal *signal);
-	/* Packet time passed a tick's boundary (engine: every 100 ms at most once a packet). */
-	void (*tick)(void *state, struct detect_context *context, uint64_t now_ns);
 };
 
 /* All detectors in evaluation order, ended by null. */

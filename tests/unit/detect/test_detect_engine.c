@@ -188,7 +188,7 @@ static void test_nothing_is_allocated_later(void **state)
 		signal.client = sim_ip4((uint32_t)sim_random(&sim));
 		signal.server = sim_ip4(0xcb007100 + (uint32_t)(i % 5 == 0 ? sim_random(&sim) % 4000 : i % 3));
 		detect_engine_advance(sim.engine, signal.now_ns, i + 1, &sim.visibility);
-		detect_engine_signal(sim.engine, &signal);
+		detect_source_signal(detect_engine_source(sim.engine, 0), &signal);
 	}
 	struct mallinfo2 after = mallinfo2();
 	assert_true(sim.n_alerts > 0);
