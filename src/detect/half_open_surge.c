@@ -181,6 +181,15 @@ static void follow(struct half_open_state *state, const struct detect_scene *sce
 		state->over_ns = scene->now_ns;
 }
 
+/* More is added than those who usually vanish; what is only left over ends by itself. */
+static bool is_more_added(const struct half_open_state *state)
+{
+	double seconds = INFLOW_SLOTS * ns_to_seconds(SUMMARY_SLOT_NS);
+	double usual = usual_level(state) / LIFETIME_S * seconds;
+
+	return state->inflow * seconds >= INFLOW_MIN + SURGE_FACTOR * usual + 2 * sqrt(usual);
+}
+
 static bool is_dangerous(const struct half_open_state *state)
 {
 	const struct listener *listener = &state->listener;
@@ -208,7 +217,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	follow(state, scene);
 
 	bool is_over = state->over_ns != 0 && ns_since(scene->now_ns, state->over_ns) >= HOLD_NS;
-	bool is_fed = state->inflow * INFLOW_SLOTS * ns_to_seconds(SUMMARY_SLOT_NS) >= INFLOW_MIN;
+	bool is_fed = is_more_added(state);
 	bool is_lost = state->retried >= LOST_ANSWERS;
 	bool has_surged = state->surged_ns != 0 && ns_since(scene->now_ns, state->surged_ns) < SURGED_NS;
 	finding->is_alarming = is_over && is_fed && has_surged && !scene->is_alarm_above;

@@ -30,8 +30,12 @@ enum { BARE_SLOTS = 4, BARE_MIN = 8 };
 /* Where less is held, nothing is full. */
 enum { MIN_BACKLOG = 8 };
 
+/* Attempts of one slot that show the first cookies, as long as those that follow confirm it within so many slots. */
+enum { ONSET_MIN = 3, ONSET_SLOTS = 12 };
+#define ONSET_AGAIN_NS (10 * NS_PER_SEC)
+
 /* How long a server counts as full after it last showed it. */
-#define FULL_FOR_NS (2 * NS_PER_SEC)
+#define FULL_FOR_NS (NS_PER_SEC / 2)
 
 static double telling(const struct detect_scene *scene)
 {
@@ -64,7 +68,9 @@ static void judge_repetitions(struct listener *listener, const struct detect_sce
 	if (ignored >= COOKIES_FROM) {
 		listener->cookies = ALERT_COOKIES_YES;
 		listener->why = "its SYN-ACKs are not repeated, however long the clients leave them unanswered";
-		listener->full_ns = scene->now_ns;
+		fate_sum(scene->summary, last > 0 ? last - 1 : 0, last, &fate);
+		if (fate.ignored - fate.retrying >= 1)
+			listener->full_ns = scene->now_ns;
 	} else if (ignored <= STATE_BELOW && listener->cookies != ALERT_COOKIES_YES) {
 		listener->cookies = ALERT_COOKIES_NO;
 		listener->why = "it repeats its SYN-ACKs, so it keeps state for each of them";
@@ -135,6 +141,46 @@ static double held_at(const struct summary *summary, uint64_t slot)
 	return held > younger ? (double)(held - younger) : 0;
 }
 
+/*
+ * What it held when it became full is what it can hold; handshakes that were going on then are in it too, and had not
+ * been told from cookies yet.
+ */
+static void judge_onset(struct listener *listener, const struct detect_scene *scene, uint64_t last)
+{
+	bool was_full = listener->full_ns != 0 && ns_since(scene->now_ns, listener->full_ns) < ONSET_AGAIN_NS;
+	struct fate fate;
+
+	fate_sum(scene->summary, last, last, &fate);
+	double ignored = fmax(fate.ignored - fate.retrying, 0);
+	if (listener->onset != 0 && last > listener->onset + ONSET_SLOTS)
+		listener->onset = 0;
+	if (listener->onset == 0 && !was_full && ignored >= ONSET_MIN && ignored >= SILENT_FROM * fate.waiting) {
+		listener->onset = last;
+		/* In the slot before there may have been some too, unnoticed. */
+		listener->onset_held = listener->recorded[(last - 2) % LISTENER_RECORDED];
+	}
+}
+
+static void judge_backlog(struct listener *listener, double held)
+{
+	if (!listener->is_full)
+		return;
+	if (held >= MIN_BACKLOG && held > (double)listener->backlog)
+		listener->backlog = (uint64_t)held;
+	if (listener->onset != 0 && listener->cookies == ALERT_COOKIES_YES && listener->onset_held > listener->backlog)
+		listener->backlog = listener->onset_held;
+}
+
+/* Of those that are kept provably, as many as are kept beyond the slot that is so many before the present one. */
+static double kept_behind(const struct detect_scene *scene, uint64_t n_before)
+{
+	uint64_t slot = scene->now_ns / SUMMARY_SLOT_NS;
+
+	if (scene->summary->held == NULL || slot < n_before)
+		return 0;
+	return (double)summary_held_at(scene->summary->held, slot - n_before);
+}
+
 /* Its queue as it is now: what is kept, and what is too young to tell, which only cookies would not keep. */
 static void judge_now(struct listener *listener, const struct detect_scene *scene, uint64_t last, double held)
 {
@@ -142,9 +188,13 @@ static void judge_now(struct listener *listener, const struct detect_scene *scen
 	struct fate young;
 
 	fate_sum(scene->summary, last + 1, scene->now_ns / SUMMARY_SLOT_NS, &young);
-	double now = held + young.waiting;
-	if (listener->is_full && !has_cookies && now > (double)listener->backlog)
-		listener->backlog = (uint64_t)now;
+	/* What is given up since then is replaced by those who are too young; in this slot, nobody knows when. */
+	double now = fmin(fmax(kept_behind(scene, 1) - young.repeaters, 0), held) + young.waiting;
+	double least = fmin(fmax(kept_behind(scene, 0) - young.repeaters, 0), held) + young.waiting;
+	if (!has_cookies || !listener->is_full)
+		listener->recorded[(scene->now_ns - 1) / SUMMARY_SLOT_NS % LISTENER_RECORDED] = (uint32_t)least;
+	if (listener->is_full && !has_cookies && least > (double)listener->backlog)
+		listener->backlog = (uint64_t)least;
 	/* Whoever answers with cookies when he is full holds no more. */
 	if (listener->is_full || (has_cookies && listener->backlog != 0 && now > (double)listener->backlog))
 		now = (double)listener->backlog;
@@ -164,12 +214,12 @@ void listener_judge(struct listener *listener, const struct detect_scene *scene)
 	judge_options(listener, scene);
 	if (last >= listener->judged) {
 		listener->judged = last + 1;
+		judge_onset(listener, scene, last);
 		judge_repetitions(listener, scene, last);
 		judge_lateness(listener, scene, last);
 		judge_silence(listener, scene, last, held);
 		listener->is_full = listener->full_ns != 0 && ns_since(scene->now_ns, listener->full_ns) < FULL_FOR_NS;
-		if (listener->is_full && held >= MIN_BACKLOG && held > (double)listener->backlog)
-			listener->backlog = (uint64_t)held;
+		judge_backlog(listener, held);
 	}
 	judge_now(listener, scene, last, held);
 }

@@ -21,6 +21,8 @@
 /* Nothing that is expected within a second is an outage yet, and who came within the last second is not judged. */
 #define YOUNG_NS FATE_EARLY_NS
 
+#define TROUBLED_NS (3 * NS_PER_SEC)
+
 /* A service is busy if it completed so many handshakes per second. */
 #define BUSY_RATE 10.0
 
@@ -182,7 +184,9 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	bool has_worked = state->n_completed >= p->min_success;
 	bool is_failing = state->failed_share >= p->min_failed && state->real_share >= 1 - MAX_SILENT_SHARE &&
 			  state->sources + 0.5 >= (double)p->min_sources;
-	bool is_long = ns_since(scene->now_ns, state->first_fail_ns) >= p->outage_ns;
+	/* When something is found wrong with the service already, this may be what. */
+	bool is_long = ns_since(scene->now_ns, state->first_fail_ns) >=
+		       (scene->alarm != NULL && p->outage_ns > TROUBLED_NS ? TROUBLED_NS : p->outage_ns);
 	bool is_deserted = ns_since(scene->now_ns, state->attempted_ns) >= DESERTED_NS;
 
 	finding->is_alarming = has_worked && is_failing && is_long && state->syns >= (double)p->min_syns &&

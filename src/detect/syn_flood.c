@@ -90,6 +90,9 @@ enum { HOST_MIN_PORTS = 8 };
 #define STRONG_RATE  500.0
 #define TRICKLE_RATE 8.0
 
+/* Another name must fit for so long. */
+#define CLASS_NS NS_PER_SEC
+
 static const struct rule_param rows[] = {
 	/* name, type, offset, least, most, default, meaning */
 	{ "floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, floor), 0.1, 1e7, 1.5,
@@ -369,7 +372,7 @@ static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_s
 
 /* --- the three judgements, and refusal --- */
 
-static bool is_silence_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
+static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
 			     const struct detect_scene *scene)
 {
 	double times = doubt(p, state, scene);
@@ -383,7 +386,9 @@ static bool is_silence_flood(const struct syn_flood_params *p, const struct syn_
 		return false;
 	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
 	double rate = (fate.silent - usual_silent(p, state, scene, &fate, true)) / fate.seconds;
-	return fmax(rate, state->rate) >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
+	/* What is usual after one repetition hides a weak flood, which the second one shows. */
+	state->rate = fmax(rate, state->rate);
+	return state->rate >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
 }
 
 static bool is_more_than_usual(const struct syn_flood_state *state, double rate, double times)
@@ -541,7 +546,7 @@ static double score(const struct syn_flood_state *state)
 	return fmax(fit, 0.05);
 }
 
-static const char *class_name(const struct syn_flood_state *state)
+static const char *class_now(const struct syn_flood_state *state)
 {
 	if (state->reset_share >= 0.3 || state->top_share >= 0.5)
 		return "direct_syn_flood";
@@ -552,6 +557,20 @@ static const char *class_name(const struct syn_flood_state *state)
 	if (state->listener.is_silent)
 		return "queue_full_syn_flood";
 	return state->once >= 0.5 || state->raw >= RAW_SPOOFED ? "spoofed_syn_flood" : "direct_syn_flood";
+}
+
+/* What it is called it stays, unless it looks otherwise for a while; and when it ends it looks like nothing. */
+static const char *class_name(struct syn_flood_state *state, const struct detect_scene *scene, bool is_alarming)
+{
+	const char *now = class_now(state);
+
+	if (scene->alarm == NULL || state->class_name == NULL)
+		state->class_name = now;
+	if (now == state->class_name || !is_alarming)
+		state->class_since_ns = scene->now_ns;
+	else if (ns_since(scene->now_ns, state->class_since_ns) >= CLASS_NS)
+		state->class_name = now;
+	return state->class_name;
 }
 
 static double confidence(const struct syn_flood_state *state, const struct detect_scene *scene)
@@ -623,7 +642,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->began_ns = state->began_ns;
 	finding->is_immediate = state->rate >= STRONG_RATE;
 	finding->clear_after_ns = p->clear_after_ns;
-	finding->class_name = class_name(state);
+	finding->class_name = class_name(state, scene, finding->is_alarming);
 }
 
 static const char *const class_names[] = { "spoofed_syn_flood",    "direct_syn_flood",  "cookies_syn_flood",

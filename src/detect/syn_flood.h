@@ -46,6 +46,8 @@ struct syn_flood_state {
 	struct silent_share late_share;  /* after 3 s */
 	struct silent_share refusals;    /* refused attempts in place of silent ones */
 	uint64_t began_ns;               /* of what may be trouble; 0 = nothing is wrong */
+	const char *class_name;          /* static */
+	uint64_t class_since_ns;         /* when it fitted last */
 	uint64_t judged_early;           /* slots before this one are judged */
 	uint64_t judged_late;
 	uint64_t judged_refused;

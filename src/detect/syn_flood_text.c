@@ -57,11 +57,10 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 	if (baseline_ready(&state->attempts))
 		snprintf(usual, sizeof(usual), " (usual: %.0f)", state->attempts.mean);
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s gets %.0f SYN/s%s from %s, and %.0f/s of them never become connections; %s, %.0f %% of all "
-		 "attempts "
-		 "succeed. %s%s.",
+		 "%s gets %.0f SYN/s%s from %s, and %.*f/s of them never become connections; %s, %.0f %% of all "
+		 "attempts succeed. %s%s.",
 		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
-		 state->rate, describe_victim(state), 100 * state->completed_share,
+		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state), 100 * state->completed_share,
 		 alert->visibility.one_way ? "Its answers are not visible here. " : "", advise(state));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
@@ -75,8 +74,7 @@ static void explain_pause(const struct syn_flood_state *state, struct event_aler
 
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "The SYN flood on %s has stopped or pauses: at most %.0f attempts/s failed, now %.0f %% of %.0f "
-		 "attempts/s "
-		 "succeed. The alarm is cleared if it stays so.",
+		 "attempts/s succeed. The alarm is cleared if it stays so.",
 		 evidence_name(&alert->target, name), alert->peak, 100 * state->completed_share, state->attempts_rate);
 }
 
