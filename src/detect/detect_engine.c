@@ -176,11 +176,13 @@ void detect_engine_destroy(struct detect_engine *engine)
 
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number)
 {
-	return number < engine->n_sources ? &engine->sources[number] : NULL;
+	return number < engine->n_sources && engine->n_runs > 0 ? &engine->sources[number] : NULL;
 }
 
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
 {
+	if (source == NULL)
+		return false;
 	return summary_table_signal(source->table, signal);
 }
 
@@ -206,6 +208,8 @@ static bool is_anything_hot(const struct detect_engine *engine)
 
 uint64_t detect_engine_due(struct detect_engine *engine, uint64_t now_ns)
 {
+	if (engine->n_runs == 0)
+		return 0;
 	if (engine->next_tick_ns == 0) {
 		engine->began_ns = now_ns;
 		engine->next_tick_ns = (now_ns / TICK_NS + 1) * TICK_NS;

@@ -63,10 +63,13 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 					   const struct event_writer *writer, struct error *error);
 void detect_engine_destroy(struct detect_engine *engine);
 
-/* The source with this number, from 0. */
+/* The source with this number, from 0; null = no such number, or no detector is enabled and nobody listens. */
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 
-/* One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. */
+/*
+ * One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. source may be
+ * null: nobody listens.
+ */
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal);
 
 /*
