@@ -67,8 +67,8 @@ void detect_engine_destroy(struct detect_engine *engine);
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 
 /*
- * One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. source may be
- * null: nobody listens.
+ * One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. source
+ * may be null: nobody listens.
  */
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal);
 
