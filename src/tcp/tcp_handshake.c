@@ -62,6 +62,7 @@ void handshake_note_syn_options(struct segment *seg)
 	}
 	end->mss = (options->present & TCPOPT_MSS) ? options->mss : 0;
 	end->wscale_ok = (options->present & TCPOPT_WSCALE) != 0;
+	end->wscale_cut_off = !end->wscale_ok && !seg->packet->options_complete;
 	end->wscale = options->wscale > MAX_WSCALE ? MAX_WSCALE : options->wscale;
 	end->sack_ok = (options->present & TCPOPT_SACK_PERMITTED) != 0;
 	end->timestamps = (options->present & TCPOPT_TIMESTAMP) != 0;

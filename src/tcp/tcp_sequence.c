@@ -367,11 +367,12 @@ static void window_advance(struct segment *seg)
 	struct tcp_end *sender = seg->sender;
 	uint16_t window = seg->packet->window;
 	bool is_syn = segment_has(seg, SEG_SYN);
+	bool is_cut_off = sender->wscale_cut_off || seg->receiver->wscale_cut_off;
 
 	if (is_syn) {
 		sender->window_bytes = window; /* RFC 7323 2.2: never scaled on a SYN */
 		sender->window_known = true;
-	} else if (sender->syn_seen && seg->receiver->syn_seen) {
+	} else if (sender->syn_seen && seg->receiver->syn_seen && !is_cut_off) {
 		bool scaled = sender->wscale_ok && seg->receiver->wscale_ok;
 		sender->window_bytes = (uint32_t)window << (scaled ? sender->wscale : 0);
 		sender->window_known = true;

@@ -264,6 +264,7 @@ struct tcp_end {
 	bool syn_seen : 1;  /* its SYN or SYN-ACK was seen, iss is sure */
 	bool fast_open : 1; /* it carried a cookie (RFC 7413): the other end may speak before the third segment */
 	bool wscale_ok : 1;
+	bool wscale_cut_off : 1; /* the capture cut its options: whether it offered a scale is not known */
 	bool sack_ok : 1;
 	bool timestamps : 1;
 	bool timestamps_declined : 1; /* it was read to its end and offered none */
