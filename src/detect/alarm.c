@@ -20,8 +20,12 @@
 #define UPDATE_GROWTH    2.0
 #define UPDATE_CHANGE    0.2
 
-/* Two changes of class or severity in a row are not told one by one. */
+/*
+ * While an incident unfolds its class and severity become known one after the other, each told at once; later,
+ * and back to what it was, two changes in a row are not told one by one.
+ */
 #define CHANGE_AGAIN_NS (10 * NS_PER_SEC)
+enum { QUICK_CHANGES = 3 };
 
 /* What came back after a pause is over when it has been away so much longer, within these bounds. */
 #define PAUSE_FACTOR         1.25
@@ -204,7 +208,9 @@ static bool is_change(const struct alarm_reading *before, const struct alarm_rea
 
 static bool may_change(const struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
 {
-	return reading->severity < alarm->worst_severity || alarm->changed_ns == 0 ||
+	bool is_new = alarm->n_changes == 0 || is_change(&alarm->was, reading);
+
+	return reading->severity < alarm->worst_severity || (is_new && alarm->n_changes < QUICK_CHANGES) ||
 	       ns_since(now_ns, alarm->changed_ns) >= CHANGE_AGAIN_NS;
 }
 
@@ -254,8 +260,11 @@ void alarm_written(struct alarm *alarm, const struct alarm_reading *reading, uin
 {
 	bool is_first = alarm->worst_severity == 0;
 
-	if (!is_first && is_change(&alarm->written, reading))
+	if (!is_first && is_change(&alarm->written, reading)) {
 		alarm->changed_ns = now_ns;
+		alarm->n_changes++;
+		alarm->was = alarm->written;
+	}
 	if (is_first || reading->severity < alarm->worst_severity)
 		alarm->worst_severity = reading->severity;
 	take_reading(alarm, reading, now_ns);

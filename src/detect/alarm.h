@@ -29,15 +29,17 @@ struct alarm {
 	uint8_t worst_severity; /* that was written since it was raised */
 	struct alert_target target;
 	uint64_t alert_id;
-	uint64_t started_ns;  /* of the trouble; the first time, when it was raised again soon */
-	uint64_t raised_ns;   /* the last time */
-	uint64_t written_ns;  /* last event */
-	uint64_t changed_ns;  /* last event with another class or severity than the one before; 0 = none */
-	uint64_t hot_ns;      /* last time at which the level was above the level to clear at */
-	uint64_t arrived_ns;  /* last time at which anything had arrived */
-	uint64_t ended_ns;    /* cleared; 0 = open */
-	uint64_t patience_ns; /* how long it must not be hot before it is over */
-	uint64_t pause_ns;    /* the longest after which the trouble came back; 0 = none */
+	uint64_t started_ns;      /* of the trouble; the first time, when it was raised again soon */
+	uint64_t raised_ns;       /* the last time */
+	uint64_t written_ns;      /* last event */
+	uint64_t changed_ns;      /* last event with another class or severity than the one before; 0 = none */
+	uint32_t n_changes;       /* such events since it was begun */
+	struct alarm_reading was; /* written before the last such event */
+	uint64_t hot_ns;          /* last time at which the level was above the level to clear at */
+	uint64_t arrived_ns;      /* last time at which anything had arrived */
+	uint64_t ended_ns;        /* cleared; 0 = open */
+	uint64_t patience_ns;     /* how long it must not be hot before it is over */
+	uint64_t pause_ns;        /* the longest after which the trouble came back; 0 = none */
 	uint32_t n_reopened;
 	struct alarm_reading written; /* in the last event */
 	uint64_t arrivals;

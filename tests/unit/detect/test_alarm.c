@@ -194,6 +194,21 @@ static void test_class_change_keeps_the_alarm(void **state)
 	assert_int_equal(review(alarm, 20.6, flood), ALARM_UPDATE_DUE);
 }
 
+static void test_what_unfolds_is_told_at_once(void **state)
+{
+	static const char *const classes[] = { "a", "b", "c", "d", "e" };
+	struct alarm *alarm = open_at(*state, 0, 100);
+	struct alarm_reading now = { .level = 100, .severity = 2, .is_hot = true };
+	int told = 0;
+
+	for (int i = 0; i < 5; i++) {
+		now.class_name = classes[i];
+		told += review(alarm, 0.5 + i, now) == ALARM_UPDATE_DUE;
+	}
+	assert_int_equal(told, 3);
+	assert_int_equal(review(alarm, 13, now), ALARM_UPDATE_DUE);
+}
+
 static void test_worse_than_ever_never_waits(void **state)
 {
 	struct alarm *alarm = open_at(*state, 0, 100);
@@ -393,6 +408,7 @@ int main(void)
 		TEST(test_ids_come_from_what_the_alarm_is_about),
 		TEST(test_number_is_bounded),
 		TEST(test_class_change_keeps_the_alarm),
+		TEST(test_what_unfolds_is_told_at_once),
 		TEST(test_worse_than_ever_never_waits),
 		TEST(test_reason_tells_recovery_from_silence),
 		TEST(test_pulses_are_one_incident),
