@@ -24,7 +24,7 @@ struct flash_crowd_params {
 	double floor;
 	double min_completed;
 	uint64_t min_sources;
-	double max_per_source;
+	double max_leader;
 	uint64_t hold_ns;
 	uint64_t clear_after_ns;
 };
@@ -39,8 +39,8 @@ static const struct rule_param rows[] = {
 	  "share of the handshakes that must complete" },
 	{ "min_sources", RULE_PARAM_COUNT, offsetof(struct flash_crowd_params, min_sources), 1, 1e6, 32,
 	  "distinct sources that must take part" },
-	{ "max_per_source", RULE_PARAM_RATE, offsetof(struct flash_crowd_params, max_per_source), 0.1, 1e6, 3,
-	  "attempts per source and second above which it is the doing of a few" },
+	{ "max_leader", RULE_PARAM_RATIO, offsetof(struct flash_crowd_params, max_leader), 0, 1, 0.4,
+	  "share of the attempts by one source above which it is the doing of that one" },
 	{ "hold", RULE_PARAM_DURATION, offsetof(struct flash_crowd_params, hold_ns), 0.1, 3600, 3,
 	  "how long it must go on" },
 	{ "clear_after", RULE_PARAM_DURATION, offsetof(struct flash_crowd_params, clear_after_ns), 1, 3600, 25,
@@ -55,7 +55,7 @@ struct flash_crowd_state {
 	double rate;
 	double completed_share;
 	double sources;
-	double per_source; /* attempts per second */
+	double leader; /* share of one source */
 	double limit;
 };
 
@@ -84,7 +84,12 @@ static void measure(struct flash_crowd_state *state, const struct detect_scene *
 	state->rate = fate.attempts / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
-	state->per_source = state->rate / fmax(state->sources, 1);
+	state->leader = 0;
+	if (crowd == NULL)
+		return;
+	struct fate_leaders leaders;
+	fate_leaders(crowd, &leaders);
+	state->leader = leaders.source;
 }
 
 static void find(const void *params, const struct detect_scene *scene, void *target, struct finding *finding)
@@ -107,7 +112,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 
 	bool is_known = baseline_ready(&state->attempts);
 	bool is_crowd = is_known && state->rate >= state->limit && state->sources >= (double)p->min_sources &&
-			state->per_source <= p->max_per_source;
+			state->leader <= p->max_leader;
 	if (!is_crowd || state->completed_share < p->min_completed) {
 		if (scene->alarm == NULL)
 			state->began_ns = 0;

@@ -606,6 +606,9 @@ static void server_gets(struct sim *sim, struct conn *conn, const struct travell
 		return;
 	}
 	if (reaction == REACTS_REFUSING || side->is_gone) {
+		/* Nobody listens any more, and who was connected is forgotten. */
+		side->is_gone = true;
+		drop_entry(conn);
 		side->rcv = t->seq + t->payload + ((t->flags & (SYN | FIN)) != 0);
 		send(sim, conn, false, t->flags & SYN ? RST | ACK : RST, t->flags & SYN ? 0 : t->ack, 0);
 		return;
