@@ -71,3 +71,21 @@ bool baseline_ready(const struct baseline *baseline)
 {
 	return baseline->learned_ns >= READY_NS;
 }
+
+double baseline_limit(const struct baseline *baseline, double floor, double factor)
+{
+	return baseline_ready(baseline) ? fmax(floor, factor * baseline->mean) : floor;
+}
+
+void baseline_teach(struct baseline *baseline, uint64_t *second, double value, bool is_suspicious, uint64_t now_ns)
+{
+	if (baseline->updated_ns == 0)
+		baseline_begin(baseline, now_ns);
+	if (now_ns / NS_PER_SEC == *second)
+		return;
+	*second = now_ns / NS_PER_SEC;
+	if (is_suspicious)
+		baseline_skip(baseline, now_ns);
+	else
+		baseline_learn(baseline, value, now_ns);
+}

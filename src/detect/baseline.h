@@ -30,3 +30,9 @@ void baseline_skip(struct baseline *baseline, uint64_t now_ns);
 
 /* It has learned for a minute; before that, floors alone decide. */
 bool baseline_ready(const struct baseline *baseline);
+
+/* What is too much: floor, and once it is known what is usual, at least factor times that. */
+double baseline_limit(const struct baseline *baseline, double floor, double factor);
+
+/* Learns value once a second, or skips the second when it is suspicious. *second is the caller's, of the last lesson. */
+void baseline_teach(struct baseline *baseline, uint64_t *second, double value, bool is_suspicious, uint64_t now_ns);

@@ -144,26 +144,6 @@ static bool is_one_way(const struct detect_visibility *visibility)
 	       visibility->one_way_connections > visibility->two_way_connections;
 }
 
-static double threshold(const struct stray_flood_state *state, const struct stray_flood_params *p)
-{
-	return baseline_ready(&state->usual) ? fmax(p->floor, p->factor * state->usual.mean) : p->floor;
-}
-
-static void learn(struct stray_flood_state *state, double rate, bool is_suspicious, uint64_t now_ns)
-{
-	uint64_t second = now_ns / NS_PER_SEC;
-
-	if (state->usual.updated_ns == 0)
-		baseline_begin(&state->usual, now_ns);
-	if (second == state->second)
-		return;
-	state->second = second;
-	if (is_suspicious)
-		baseline_skip(&state->usual, now_ns);
-	else
-		baseline_learn(&state->usual, rate, now_ns);
-}
-
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct stray_flood_params *p = parameters;
@@ -180,7 +160,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	sort(sums.recent, recent);
 	double strays = sum(by_class);
 	double net = fmax(strays - sums.claimed, 0);
-	double limit = threshold(state, p);
+	double limit = baseline_limit(&state->usual, p->floor, p->factor);
 	double max_claimed = is_early ? fmin(p->max_claimed, WARM_UP_MAX_CLAIMED) : p->max_claimed;
 	bool is_over =
 		net >= limit && sums.claimed <= max_claimed * strays && net >= p->min_share * (net + sums.attempts);
@@ -192,7 +172,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 			  (is_two_way(scene->visibility) || round(state->spread.sources) > FEW_SOURCES ||
 			   net >= FEW_FACTOR * limit);
 	}
-	learn(state, net, is_over || is_own, scene->now_ns);
+	baseline_teach(&state->usual, &state->second, net, is_over || is_own, scene->now_ns);
 	if (net >= p->clear_below * limit && state->began_ns == 0)
 		state->began_ns = scene->now_ns - (STRAY_LAG_TICKS + 1) * STRAY_TICK_NS;
 	else if (net < p->clear_below * limit && !is_own)

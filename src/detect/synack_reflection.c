@@ -52,26 +52,6 @@ struct reflection_state {
 	struct stray_spread spread;
 };
 
-static double threshold(const struct reflection_state *state, const struct reflection_params *p)
-{
-	return baseline_ready(&state->usual) ? fmax(p->floor, p->factor * state->usual.mean) : p->floor;
-}
-
-static void learn(struct reflection_state *state, double rate, bool is_suspicious, uint64_t now_ns)
-{
-	uint64_t second = now_ns / NS_PER_SEC;
-
-	if (state->usual.updated_ns == 0)
-		baseline_begin(&state->usual, now_ns);
-	if (second == state->second)
-		return;
-	state->second = second;
-	if (is_suspicious)
-		baseline_skip(&state->usual, now_ns);
-	else
-		baseline_learn(&state->usual, rate, now_ns);
-}
-
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct reflection_params *p = parameters;
@@ -83,13 +63,13 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	stray_rate_sum(&state->rate, scene->now_ns, &sums);
 	double synacks = sums.counts[STRAY_SYNACK];
 	double net = fmax(synacks - sums.claimed, 0);
-	double limit = threshold(state, p);
+	double limit = baseline_limit(&state->usual, p->floor, p->factor);
 	bool is_over = net >= limit && sums.claimed <= p->max_claimed * synacks;
 
 	if (is_over)
 		stray_spread_see(scene, &state->spread);
 	is_over = is_over && round(state->spread.sources) >= (double)p->min_sources;
-	learn(state, net, is_over || is_own, scene->now_ns);
+	baseline_teach(&state->usual, &state->second, net, is_over || is_own, scene->now_ns);
 	if (net >= p->clear_below * limit && state->began_ns == 0)
 		state->began_ns = scene->now_ns - (STRAY_LAG_TICKS + 1) * STRAY_TICK_NS;
 	else if (net < p->clear_below * limit && !is_own)
