@@ -34,5 +34,7 @@ bool baseline_ready(const struct baseline *baseline);
 /* What is too much: floor, and once it is known what is usual, at least factor times that. */
 double baseline_limit(const struct baseline *baseline, double floor, double factor);
 
-/* Learns value once a second, or skips the second when it is suspicious. *second is the caller's, of the last lesson. */
+/*
+ * Learns value once a second, or skips the second when it is suspicious. *second is the caller's: of the last lesson.
+ */
 void baseline_teach(struct baseline *baseline, uint64_t *second, double value, bool is_suspicious, uint64_t now_ns);

@@ -128,14 +128,14 @@ static void describe(const struct port_scan_state *state, const char *who, char 
 		snprintf(text, size, "%.0f sources together try %s of %s (%s)", round(state->sources),
 			 count_text(view->failed, "endpoint", count), who, ports);
 	else if (state->class >= SCAN_STEALTH)
-		snprintf(text, size, "%s sends %s segments that belong to no connection to %s of %s (%s)", who,
+		snprintf(text, size, "%s sends %s segments that belong to no connection to %s of %.100s (%.100s)", who,
 			 flow_stray_name((enum flow_stray)(state->class - SCAN_STEALTH)),
 			 count_text(view->failed, "port", count), hosts, ports);
 	else if (view->shape == REACH_HORIZONTAL)
-		snprintf(text, size, "%s tries port%s %s of %s (%s)%s", who, round(view->ports) > 1 ? "s" : "", ports,
-			 count_text(view->count, "host", count), hosts, how);
+		snprintf(text, size, "%s tries port%s %.100s of %.60s (%.100s)%s", who,
+			 round(view->ports) > 1 ? "s" : "", ports, count_text(view->count, "host", count), hosts, how);
 	else
-		snprintf(text, size, "%s tries %s of %s (%s)%s", who,
+		snprintf(text, size, "%s tries %.60s of %.100s (%.100s)%s", who,
 			 count_text(view->count, view->shape == REACH_BLOCK ? "endpoint" : "port", count), hosts, ports,
 			 how);
 	size_t length = strlen(text);

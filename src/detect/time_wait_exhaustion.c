@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detector.h"
@@ -323,10 +324,11 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 	}
 	say_what_comes(watch, scene->now_ns, comes, sizeof(comes));
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s has %.0f of %.0f ports to %s in use (%.0f in TIME_WAIT of %.0f s%s; range: %s): %s. %s", client,
+		 "%s has %.0f of %.0f ports to %s in use (%.0f in TIME_WAIT of %.0f s%s; range: %s): %s.", client,
 		 outlook->in_use, watch->limits.capacity, service, outlook->waiting, watch->limits.two_msl_s,
-		 watch->side == PORT_SIDE_SERVER ? " at the server" : "", source_of_capacity(watch), comes,
-		 advice(watch));
+		 watch->side == PORT_SIDE_SERVER ? " at the server" : "", source_of_capacity(watch), comes);
+	size_t length = strlen(alert->explanation);
+	snprintf(alert->explanation + length, sizeof(alert->explanation) - length, " %s", advice(watch));
 }
 
 const struct detector detector_time_wait_exhaustion = {

@@ -253,7 +253,7 @@ static inline void hand_settle(struct hand *hand, const struct flow_signal *atte
 	switch (outcome) {
 	case HAND_SILENT_RETRIED:
 		hand_count(hand, SUMMARY_RETRIED, &signal);
-		/* fall through */
+		__attribute__((fallthrough));
 	case HAND_SILENT:
 		hand_count(hand, SUMMARY_UNANSWERED, &signal);
 		hand_crowd(hand, CROWD_FAILING, &signal);
