@@ -107,7 +107,8 @@ static const char *name_target(const struct alert_target *target, char text[stat
 	ip_addr_format(&target->ip, ip);
 	if (target->client.version != 0) {
 		ip_addr_format(&target->client, client);
-		strcat(client, " to ");
+		size_t length = strlen(client);
+		snprintf(client + length, sizeof(client) - length, " to ");
 	}
 	if (target->prefix_bits != 0)
 		snprintf(text, TARGET_BYTES, "%s/%u", ip, target->prefix_bits);

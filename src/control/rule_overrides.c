@@ -179,7 +179,7 @@ void rule_overrides_read(const struct rule_reader *reader, const struct yaml_nod
 		return;
 	for (const struct yaml_node *entry = node->first; entry != NULL; entry = entry->next)
 		n++;
-	draft.entries = calloc(n + 1, sizeof(*draft.entries));
+	draft.entries = calloc(n + 1, sizeof(*draft.entries)); /* NOLINT(bugprone-sizeof-expression) */
 	draft.clashed = calloc(n + 1, sizeof(*draft.clashed));
 	draft.exceptions->overrides = calloc(n + 1, sizeof(*draft.exceptions->overrides));
 	if (draft.entries == NULL || draft.clashed == NULL || draft.exceptions->overrides == NULL) {

@@ -227,7 +227,7 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		snprintf(what, sizeof(what),
 			 "%llu clients were asked for their handshake again in %.0f s, after it was done (%llu new "
 			 "ones came)",
-			 (unsigned long long)(window->n_dropped + window->n_ignored), window_s,
+			 (unsigned long long)window->n_dropped + window->n_ignored, window_s,
 			 (unsigned long long)window->n_completed);
 	snprintf(
 		alert->explanation, sizeof(alert->explanation),

@@ -105,7 +105,7 @@ static uint8_t main_class(const double by_class[static FLOOD_CLASSES])
 {
 	uint8_t most = 0;
 
-	for (uint8_t i = 1; i < FLOOD_CLASSES; i++)
+	for (uint8_t i = 1; i < (uint8_t)FLOOD_CLASSES; i++)
 		if (by_class[i] > by_class[most])
 			most = i;
 	return most;

@@ -89,7 +89,8 @@ static double run_forward(const struct course *course, double two_msl_s)
 
 	if (in_use >= course->capacity)
 		return 0;
-	for (double at_s = STEP_S / 2; at_s < PORT_HORIZON_S; at_s += STEP_S) {
+	for (int step = 0; step < (int)(PORT_HORIZON_S / STEP_S); step++) {
+		double at_s = (step + 0.5) * STEP_S;
 		double opened = opened_at(course, at_s);
 		if (course->slow_per_s > 0 && in_use >= course->capacity / 2)
 			opened = fmin(opened, course->slow_per_s);

@@ -41,8 +41,8 @@ static bool has_day(const struct rule_quiet *quiet, int64_t day)
 bool rule_quiet_holds(const struct rule_quiet *quiet, uint64_t now_ns)
 {
 	/* A week more, so that no offset makes it negative. */
-	int64_t local_minute =
-		(int64_t)(now_ns / (60 * NS_PER_SEC)) + quiet->utc_offset_minutes + DAYS_PER_WEEK * MINUTES_PER_DAY;
+	int64_t local_minute = (int64_t)(now_ns / (60 * NS_PER_SEC)) + quiet->utc_offset_minutes +
+			       (int64_t)DAYS_PER_WEEK * MINUTES_PER_DAY;
 	int64_t day = local_minute / MINUTES_PER_DAY + EPOCH_DAY;
 	int64_t minute = local_minute % MINUTES_PER_DAY;
 

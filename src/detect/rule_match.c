@@ -6,6 +6,7 @@
  */
 #include "tcpwitness/detect/rule_match.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define NONE SIZE_MAX
@@ -113,6 +114,7 @@ static void build(struct rule_matcher *matcher, const struct numbered_row *sorte
 {
 	for (size_t i = 0; i < n_rows; i++) {
 		const struct rule_match_row *row = &sorted[i].row;
+		assert(matcher->groups != NULL);
 		struct group *group = matcher->n_groups > 0 ? &matcher->groups[matcher->n_groups - 1] : NULL;
 
 		if (group == NULL || ip_prefix_compare(&group->prefix, &row->prefix) != 0) {

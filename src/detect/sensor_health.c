@@ -135,7 +135,7 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 	case LOST:
 		snprintf(text, size, "%.2g %% of the segments do not get here (%llu dropped, %llu never seen)",
 			 100 * sensor_view_lost_share(view),
-			 (unsigned long long)(recent->kernel_dropped + recent->interface_dropped),
+			 (unsigned long long)recent->kernel_dropped + recent->interface_dropped,
 			 (unsigned long long)recent->unseen_segments);
 		break;
 	case ONE_WAY:
@@ -144,7 +144,7 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 		break;
 	case PRESSURE:
 		snprintf(text, size, "%llu connections were not followed for lack of memory",
-			 (unsigned long long)(recent->open_evicted + recent->flows_refused));
+			 (unsigned long long)recent->open_evicted + recent->flows_refused);
 		break;
 	case DUPLICATES:
 		snprintf(text, size, "%.0f %% of the segments are captured twice",

@@ -137,8 +137,10 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 
 	candidates = candidates < MIN_CANDIDATES ? MIN_CANDIDATES : candidates;
 	table->candidates_room = candidates > MAX_CANDIDATES ? MAX_CANDIDATES : candidates;
+	/* Pointers to records: NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	own_bytes = sizeof(*table) + table->candidates_room * sizeof(*table->candidates);
 	size_t share_bytes = config->memory_bytes > own_bytes ? (config->memory_bytes - own_bytes) / SHARES : 0;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
 	if (table->candidates == NULL)
 		return -1;

@@ -248,6 +248,7 @@ void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct 
 {
 	struct trouble *trouble = watch->trouble;
 
+	/* Pointers to crowds: NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	memset(crowd, 0, SUMMARY_CROWDS * sizeof(*crowd));
 	if (trouble == NULL)
 		return;

@@ -132,6 +132,7 @@ struct alert_parameter {
 	uint8_t kind; /* enum alert_parameter_kind */
 };
 
+/* In the order of the event. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct event_alert {
 	/* EVE's alert object; strings are borrowed from the ruleset, which outlives every event. */
 	uint32_t signature_id;
