@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One capture file as frames, by libpcap's reader for pcap and our own for pcapng. Decides how a file that stops in
+ * One capture file as frames, by our own readers for pcap and pcapng, and by libpcap's for pcap of rare link types.
+ * Decides how a file that stops in
  * the middle is told from one that ends, and says what is wrong with a file that is no capture.
  */
 #include "capture_file.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "file_stream.h"
+#include "pcap_reader.h"
 #include "pcap_source.h"
 #include "pcapng_reader.h"
 
@@ -18,12 +20,15 @@ struct capture_file {
 	const struct break_request *request; /* borrowed */
 	const char *name;                    /* for messages */
 	struct file_stream *stream;
-	struct pcapng_reader *pcapng; /* null for pcap, which the three below are for */
+	struct pcapng_reader *pcapng; /* one of these three is not null */
+	struct pcap_reader *pcap;
 	pcap_t *handle;
-	uint32_t tick_ns;
+	uint32_t tick_ns; /* this and the link type for the handle's frames */
 	uint16_t link_type;
 	uint64_t n_frames;
 };
+
+enum { MAGIC_BYTES = 4 };
 
 /* A section's block type, the same in both byte orders. */
 static const uint8_t pcapng_magic[] = { 0x0a, 0x0d, 0x0d, 0x0a };
@@ -48,16 +53,16 @@ static bool is_pcap_magic(const uint8_t head[static 4])
 
 static bool is_pcapng(const struct capture_file *file)
 {
-	uint8_t head[4];
+	uint8_t head[FILE_STREAM_HEAD_BYTES];
 
-	return file_stream_head(file->stream, head) == sizeof(head) &&
+	return file_stream_head(file->stream, head) >= sizeof(pcapng_magic) &&
 	       memcmp(head, pcapng_magic, sizeof(pcapng_magic)) == 0;
 }
 
 /* Says why the file's beginning is refused; the reader's reason counts for captures only. Returns -1. */
 static int refuse(const struct capture_file *file, const char *reason, struct error *error)
 {
-	uint8_t head[4];
+	uint8_t head[FILE_STREAM_HEAD_BYTES];
 	size_t n_head = file_stream_head(file->stream, head);
 	const char *damage = file_stream_damage(file->stream);
 
@@ -65,7 +70,7 @@ static int refuse(const struct capture_file *file, const char *reason, struct er
 		return error_set(error, "%s: no capture can be read from it: %s", file->name, damage);
 	if (n_head == 0)
 		return error_set(error, "%s: is empty once unpacked; a capture has at least a header", file->name);
-	if (is_pcapng(file) || (n_head == sizeof(head) && is_pcap_magic(head)))
+	if (is_pcapng(file) || (n_head >= MAGIC_BYTES && is_pcap_magic(head)))
 		return error_set(error, "%s: its header is cut off or damaged: %s", file->name, reason);
 	return error_set(error, "%s: is neither pcap nor pcapng (plain, gzip or zstd)", file->name);
 }
@@ -75,29 +80,53 @@ static int open_pcapng(struct capture_file *file, const char *bpf_filter, struct
 {
 	struct error reason;
 
-	file->pcapng = pcapng_reader_open(file_stream_file(file->stream), &reason);
+	file->pcapng = pcapng_reader_open(file_stream_source(file->stream), &reason);
 	if (file->pcapng == NULL)
 		return refuse(file, reason.text, error);
-	file_stream_handed_over(file->stream);
 	return pcapng_reader_set_filter(file->pcapng, bpf_filter, file->name, error);
 }
 
-/* Returns 0, or -1 with *error filled. */
-static int open_pcap(struct capture_file *file, const char *bpf_filter, struct error *error)
+/* A pcap file whose records only libpcap can read. Returns 0, or -1 with *error filled. */
+static int open_with_libpcap(struct capture_file *file, const char *bpf_filter, struct error *error)
 {
-	char reason[PCAP_ERRBUF_SIZE] = "";
+	char reason[PCAP_ERRBUF_SIZE] = "not enough memory to read it";
+	FILE *stream = file_stream_fopen(file->stream);
 
-	file->handle = pcap_fopen_offline_with_tstamp_precision(file_stream_file(file->stream),
-								PCAP_TSTAMP_PRECISION_NANO, reason);
-	if (file->handle == NULL)
+	if (stream != NULL)
+		file->handle = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, reason);
+	if (file->handle == NULL) {
+		if (stream != NULL)
+			fclose(stream);
 		return refuse(file, reason, error);
-	file_stream_handed_over(file->stream);
+	}
 	int link_type = pcap_source_link_type(file->handle, file->name, error);
 	if (link_type < 0)
 		return -1;
 	file->link_type = (uint16_t)link_type;
 	file->tick_ns = pcap_source_tick_ns(file->handle);
 	return pcap_source_set_filter(file->handle, bpf_filter, file->name, error);
+}
+
+/* Returns 0, or -1 with *error filled. */
+static int open_pcap(struct capture_file *file, const char *bpf_filter, struct error *error)
+{
+	char reason[PCAP_ERRBUF_SIZE] = "";
+	uint8_t head[FILE_STREAM_HEAD_BYTES];
+	size_t n_head = file_stream_head(file->stream, head);
+	struct pcap_file_start start = { .bytes = head };
+
+	if (n_head < MAGIC_BYTES || !is_pcap_magic(head))
+		return refuse(file, reason, error);
+	start.handle = pcap_source_open_header(head, n_head, reason);
+	if (start.handle == NULL)
+		return refuse(file, reason, error);
+	bool is_ours = pcap_reader_serves(&start);
+	if (is_ours)
+		file->pcap = pcap_reader_open(file_stream_source(file->stream), &start, bpf_filter, file->name, error);
+	pcap_close(start.handle);
+	if (!is_ours)
+		return open_with_libpcap(file, bpf_filter, error);
+	return file->pcap != NULL ? 0 : -1;
 }
 
 struct capture_file *capture_file_open(const char *path, const char *bpf_filter, const struct break_request *request,
@@ -116,6 +145,7 @@ struct capture_file *capture_file_open(const char *path, const char *bpf_filter,
 		goto fail;
 	if ((is_pcapng(file) ? open_pcapng(file, bpf_filter, error) : open_pcap(file, bpf_filter, error)) < 0)
 		goto fail;
+	file_stream_opened(file->stream);
 	return file;
 fail:
 	capture_file_close(file);
@@ -127,6 +157,7 @@ void capture_file_close(struct capture_file *file)
 	if (file == NULL)
 		return;
 	pcapng_reader_close(file->pcapng);
+	pcap_reader_close(file->pcap);
 	if (file->handle != NULL)
 		pcap_close(file->handle);
 	file_stream_close(file->stream);
@@ -170,6 +201,21 @@ static enum file_result next_pcapng(struct capture_file *file, struct frame *fra
 
 static enum file_result next_pcap(struct capture_file *file, struct frame *frame, struct error *reason)
 {
+	struct error trouble;
+
+	switch (pcap_reader_next(file->pcap, frame, &trouble)) {
+	case PCAP_READER_FRAME:
+		return FILE_FRAME;
+	case PCAP_READER_END:
+		return end_of_file(file, NULL, reason);
+	case PCAP_READER_DAMAGED:
+		break;
+	}
+	return end_of_file(file, trouble.text, reason);
+}
+
+static enum file_result next_of_libpcap(struct capture_file *file, struct frame *frame, struct error *reason)
+{
 	struct pcap_pkthdr *header;
 	const uint8_t *data;
 	int status = pcap_next_ex(file->handle, &header, &data);
@@ -183,11 +229,28 @@ static enum file_result next_pcap(struct capture_file *file, struct frame *frame
 
 enum file_result capture_file_next(struct capture_file *file, struct frame *frame, struct error *reason)
 {
-	enum file_result result =
-		file->pcapng != NULL ? next_pcapng(file, frame, reason) : next_pcap(file, frame, reason);
+	enum file_result result;
 
+	if (file->pcap != NULL)
+		result = next_pcap(file, frame, reason);
+	else if (file->pcapng != NULL)
+		result = next_pcapng(file, frame, reason);
+	else
+		result = next_of_libpcap(file, frame, reason);
 	file->n_frames += result == FILE_FRAME;
 	return result;
+}
+
+size_t capture_file_more(struct capture_file *file, struct frame *frames, size_t n_max)
+{
+	size_t n_frames = 0; /* libpcap has one buffer, for one packet */
+
+	if (file->pcap != NULL)
+		n_frames = pcap_reader_more(file->pcap, frames, n_max);
+	else if (file->pcapng != NULL)
+		n_frames = pcapng_reader_more(file->pcapng, frames, n_max);
+	file->n_frames += n_frames;
+	return n_frames;
 }
 
 uint64_t capture_file_bytes_read(const struct capture_file *file)

@@ -25,10 +25,16 @@ struct capture_file *capture_file_open(const char *path, const char *bpf_filter,
 void capture_file_close(struct capture_file *file);
 
 /*
- * The next frame that the filter lets through, valid until the next call. Not to be called again after another
- * result than FILE_FRAME.
+ * The next frame that the filter lets through; those handed out before are given up. Not to be called again after
+ * another result than FILE_FRAME.
  */
 enum file_result capture_file_next(struct capture_file *file, struct frame *frame, struct error *reason);
+
+/*
+ * Up to n_max further frames that are in memory; the earlier ones stay valid. 0 says nothing of what comes:
+ * capture_file_next knows.
+ */
+size_t capture_file_more(struct capture_file *file, struct frame *frames, size_t n_max);
 
 /* Any thread, as file_stream_bytes_read and _total. */
 uint64_t capture_file_bytes_read(const struct capture_file *file);

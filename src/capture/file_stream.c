@@ -24,7 +24,6 @@ enum {
 	 * second-level cache.
 	 */
 	STDIO_BUFFER_BYTES = 128 * 1024,
-	HEAD_BYTES = 4,
 };
 
 struct file_stream {
@@ -32,12 +31,11 @@ struct file_stream {
 	int fd;
 	bool must_poll; /* not a regular file: a read may wait */
 	bool opening;   /* no one can call capture_break yet: any signal that has a handler ends the wait */
-	FILE *file;     /* null once handed over */
 	struct decompressor *decompressor;
 	struct byte_span stored; /* read and not yet passed on, in stored_buffer */
 	bool at_end;
-	char damage[160];         /* empty = none */
-	uint8_t head[HEAD_BYTES]; /* the first unpacked bytes; n_head of them, of which n_head_given went to the FILE */
+	char damage[160];                     /* empty = none */
+	uint8_t head[FILE_STREAM_HEAD_BYTES]; /* the first unpacked bytes; n_head of them, n_head_given given out */
 	size_t n_head;
 	size_t n_head_given;
 	_Atomic uint64_t bytes_read;
@@ -143,13 +141,13 @@ static ssize_t read_unpacked(struct file_stream *stream, uint8_t *out, size_t ou
 	return read_plain(stream, out, out_bytes);
 }
 
-static ssize_t stream_read(void *cookie, char *out, size_t out_bytes)
+static ssize_t stream_read(void *context, uint8_t *out, size_t out_bytes)
 {
-	struct file_stream *stream = cookie;
+	struct file_stream *stream = context;
 	size_t n_left = stream->n_head - stream->n_head_given;
 
 	if (n_left == 0)
-		return read_unpacked(stream, (uint8_t *)out, out_bytes);
+		return read_unpacked(stream, out, out_bytes);
 	if (n_left > out_bytes)
 		n_left = out_bytes;
 	memcpy(out, stream->head + stream->n_head_given, n_left);
@@ -236,25 +234,15 @@ static int detect_compression(struct file_stream *stream, const char *name, stru
 /* Reads the first unpacked bytes. Returns 0, or -1 with *error filled; too few of them are no error here. */
 static int read_head(struct file_stream *stream, const char *name, struct error *error)
 {
-	while (stream->n_head < HEAD_BYTES) {
-		ssize_t n = read_unpacked(stream, stream->head + stream->n_head, HEAD_BYTES - stream->n_head);
+	while (stream->n_head < FILE_STREAM_HEAD_BYTES) {
+		ssize_t n =
+			read_unpacked(stream, stream->head + stream->n_head, FILE_STREAM_HEAD_BYTES - stream->n_head);
 		if (n < 0)
 			return error_set(error, "%s: cannot be read: %s", name, strerror(errno));
 		if (n == 0)
 			break;
 		stream->n_head += (size_t)n;
 	}
-	return 0;
-}
-
-static int open_file(struct file_stream *stream, const char *name, struct error *error)
-{
-	stream->file = fopencookie(stream, "r", (cookie_io_functions_t){ .read = stream_read });
-	if (stream->file == NULL)
-		return error_set(error, "%s: not enough memory to read it", name);
-	setvbuf(stream->file, stream->stdio_buffer, _IOFBF, sizeof(stream->stdio_buffer));
-	/* One thread reads it, twice for each packet: stdio's lock would be a measurable part of that. */
-	__fsetlocking(stream->file, FSETLOCKING_BYCALLER);
 	return 0;
 }
 
@@ -271,38 +259,51 @@ struct file_stream *file_stream_open(const char *path, const struct break_reques
 	stream->opening = true;
 	stream->fd = open_path(path, error);
 	if (stream->fd < 0 || inspect(stream, name, error) < 0 || peek(stream, name, error) < 0 ||
-	    detect_compression(stream, name, error) < 0 || read_head(stream, name, error) < 0 ||
-	    open_file(stream, name, error) < 0) {
+	    detect_compression(stream, name, error) < 0 || read_head(stream, name, error) < 0) {
 		file_stream_close(stream);
 		return NULL;
 	}
 	return stream;
 }
 
-FILE *file_stream_file(struct file_stream *stream)
+void file_stream_opened(struct file_stream *stream)
 {
-	return stream->file;
+	stream->opening = false;
 }
 
-void file_stream_handed_over(struct file_stream *stream)
+struct byte_source file_stream_source(struct file_stream *stream)
 {
-	stream->file = NULL;
-	stream->opening = false;
+	return (struct byte_source){ .read = stream_read, .context = stream };
+}
+
+static ssize_t read_cookie(void *cookie, char *out, size_t out_bytes)
+{
+	return stream_read(cookie, (uint8_t *)out, out_bytes);
+}
+
+FILE *file_stream_fopen(struct file_stream *stream)
+{
+	FILE *file = fopencookie(stream, "r", (cookie_io_functions_t){ .read = read_cookie });
+
+	if (file == NULL)
+		return NULL;
+	setvbuf(file, stream->stdio_buffer, _IOFBF, sizeof(stream->stdio_buffer));
+	/* One thread reads it, twice for each packet: stdio's lock would be a measurable part of that. */
+	__fsetlocking(file, FSETLOCKING_BYCALLER);
+	return file;
 }
 
 void file_stream_close(struct file_stream *stream)
 {
 	if (stream == NULL)
 		return;
-	if (stream->file != NULL)
-		fclose(stream->file);
 	decompressor_destroy(stream->decompressor);
 	if (stream->fd > STDIN_FILENO)
 		close(stream->fd);
 	free(stream);
 }
 
-size_t file_stream_head(const struct file_stream *stream, uint8_t head[static 4])
+size_t file_stream_head(const struct file_stream *stream, uint8_t head[static FILE_STREAM_HEAD_BYTES])
 {
 	memcpy(head, stream->head, stream->n_head);
 	return stream->n_head;

@@ -9,12 +9,13 @@
 #include "tcpwitness/base/error.h"
 
 #include "break_request.h"
+#include "byte_window.h"
 
-/*
- * One file, pipe or standard input as a stream of unpacked bytes behind a FILE, which is the only form in which
- * libpcap takes it. Never seeks.
- */
+/* One file, pipe or standard input as a stream of unpacked bytes. Never seeks. */
 struct file_stream;
+
+/* As many as tell the formats apart, and all of pcap's header. */
+enum { FILE_STREAM_HEAD_BYTES = 24 };
 
 /* What a path is called in messages: itself, or "standard input" for "-". */
 const char *file_stream_display_name(const char *path);
@@ -26,18 +27,25 @@ const char *file_stream_display_name(const char *path);
  */
 struct file_stream *file_stream_open(const char *path, const struct break_request *request, struct error *error);
 
+/* The first unpacked bytes, or as many as there are. The stream begins with them all the same. */
+size_t file_stream_head(const struct file_stream *stream, uint8_t head[static FILE_STREAM_HEAD_BYTES]);
+
+/* From here on capture_break wakes the stream, and other signals no longer do. */
+void file_stream_opened(struct file_stream *stream);
+
 /*
- * The FILE, owned by the stream until file_stream_handed_over says that another closes it. Its reads fail with
- * ECANCELED once a break was requested, and end at the place where compressed data are damaged.
+ * The stream's bytes: their number, 0 at the end and at the place where compressed data are damaged, or -1 with errno,
+ * ECANCELED once a break was requested. The source lives as long as the stream.
  */
-FILE *file_stream_file(struct file_stream *stream);
-void file_stream_handed_over(struct file_stream *stream);
+struct byte_source file_stream_source(struct file_stream *stream);
 
-/* Closes everything but a FILE that was handed over, which must have been closed before. Null is legal. */
+/*
+ * The same as a FILE, instead of the source: the form in which libpcap takes it. The caller's to close, before the
+ * stream. Null when memory is short.
+ */
+FILE *file_stream_fopen(struct file_stream *stream);
+
 void file_stream_close(struct file_stream *stream);
-
-/* The first unpacked bytes, 4 or as many as there are. The FILE begins with them all the same. */
-size_t file_stream_head(const struct file_stream *stream, uint8_t head[static 4]);
 
 /* Why the compressed data ended before their end, or null. */
 const char *file_stream_damage(const struct file_stream *stream);

@@ -34,23 +34,32 @@ int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *n
 	return 0;
 }
 
+pcap_t *pcap_source_open_header(const void *bytes, size_t n_bytes, char *reason)
+{
+	/* It is only read. */
+	FILE *file = fmemopen((void *)(uintptr_t)bytes, n_bytes, "rb");
+
+	if (file == NULL) {
+		snprintf(reason, PCAP_ERRBUF_SIZE, "not enough memory to read it");
+		return NULL;
+	}
+	pcap_t *handle = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, reason);
+	if (handle == NULL)
+		fclose(file);
+	return handle;
+}
+
 pcap_t *pcap_source_open_empty(uint16_t file_link_type)
 {
-	struct pcap_file_header header = {
+	const struct pcap_file_header header = {
 		.magic = 0xa1b2c3d4,
 		.version_major = PCAP_VERSION_MAJOR,
 		.version_minor = PCAP_VERSION_MINOR,
 		.linktype = file_link_type,
 	};
 	char reason[PCAP_ERRBUF_SIZE];
-	FILE *file = fmemopen(&header, sizeof(header), "rb");
 
-	if (file == NULL)
-		return NULL;
-	pcap_t *handle = pcap_fopen_offline(file, reason);
-	if (handle == NULL)
-		fclose(file);
-	return handle;
+	return pcap_source_open_header(&header, sizeof(header), reason);
 }
 
 int pcap_source_link_type(pcap_t *handle, const char *name, struct error *error)

@@ -26,6 +26,12 @@ int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *n
  */
 pcap_t *pcap_source_open_empty(uint16_t file_link_type);
 
+/*
+ * What libpcap makes of the n_bytes that a pcap file begins with. Null with the reason (PCAP_ERRBUF_SIZE) filled. Times
+ * are in nanoseconds.
+ */
+pcap_t *pcap_source_open_header(const void *bytes, size_t n_bytes, char *reason);
+
 /* The handle's link type, or -1 with *error filled when it has no place in a frame. */
 int pcap_source_link_type(pcap_t *handle, const char *name, struct error *error);
 

@@ -5,83 +5,74 @@
  */
 #include "pcapng_block.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
 	HEADER_BYTES = 8, /* type and total length */
-	MAGIC_BYTES = 4,  /* of a section, behind its block's header */
+	LENGTH_AT = 4,
+	MAGIC_BYTES = 4, /* of a section, behind its block's header */
 	TRAILER_BYTES = 4,
-	FIRST_BUFFER_BYTES = 64 * 1024,
+	WINDOW_BYTES = 128 * 1024, /* as for pcap */
 	/* 16 MiB and the fields of a packet block. The format has no limit; this bounds what a forged length costs. */
 	BLOCK_MAX_BYTES = 16 * 1024 * 1024 + 32,
 };
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4dU
 
-int pcapng_blocks_init(struct pcapng_blocks *blocks, FILE *file)
+int pcapng_blocks_init(struct pcapng_blocks *blocks, struct byte_source source)
 {
-	*blocks = (struct pcapng_blocks){ .file = file, .buffer_bytes = FIRST_BUFFER_BYTES };
-	blocks->buffer = malloc(blocks->buffer_bytes);
-	return blocks->buffer != NULL ? 0 : -1;
+	*blocks = (struct pcapng_blocks){ .next_at = 0 };
+	return byte_window_init(&blocks->window, source, WINDOW_BYTES);
 }
 
 void pcapng_blocks_fini(struct pcapng_blocks *blocks)
 {
-	free(blocks->buffer);
+	byte_window_fini(&blocks->window);
 }
 
-/* Why fewer bytes came than the block has. Returns -1. */
-static int cut_off(const struct pcapng_blocks *blocks, struct error *reason)
+/* Makes n_bytes of the next block be at hand. Returns 0, or -1 with *reason filled. */
+static int fill(struct pcapng_blocks *blocks, size_t n_bytes, struct error *reason)
 {
-	if (ferror(blocks->file))
-		return error_set(reason, "it cannot be read further: %s", strerror(errno));
+	if (byte_window_fill(&blocks->window, n_bytes))
+		return 0;
+	if (blocks->window.error != 0)
+		return error_set(reason, "it cannot be read further: %s", strerror(blocks->window.error));
 	return error_set(reason, "the block at byte %" PRIu64 " is cut off", blocks->next_at);
 }
 
 /* The section's byte order holds for its header's length, too, and is stated behind that. Returns 0, or -1. */
 static int read_byte_order(struct pcapng_blocks *blocks, struct error *reason)
 {
-	if (fread(blocks->buffer, 1, MAGIC_BYTES, blocks->file) != MAGIC_BYTES)
-		return cut_off(blocks, reason);
-	blocks->big_endian = blocks->buffer[0] == BYTE_ORDER_MAGIC >> 24;
-	if (pcapng_load32(blocks, blocks->buffer) != BYTE_ORDER_MAGIC)
+	if (fill(blocks, HEADER_BYTES + MAGIC_BYTES, reason) < 0)
+		return -1;
+	const uint8_t *magic = byte_window_data(&blocks->window) + HEADER_BYTES;
+	blocks->big_endian = magic[0] == BYTE_ORDER_MAGIC >> 24;
+	if (pcapng_load32(blocks, magic) != BYTE_ORDER_MAGIC)
 		return error_set(reason, "the section at byte %" PRIu64 " has no byte-order magic", blocks->next_at);
 	return 0;
 }
 
-static int make_room(struct pcapng_blocks *blocks, size_t n_bytes, struct error *reason)
+static bool is_possible(uint32_t total_bytes, size_t least_bytes)
 {
-	size_t bigger_bytes = blocks->buffer_bytes;
-
-	if (n_bytes <= blocks->buffer_bytes)
-		return 0;
-	while (bigger_bytes < n_bytes)
-		bigger_bytes *= 2;
-	uint8_t *bigger = realloc(blocks->buffer, bigger_bytes);
-	if (bigger == NULL)
-		return error_set(reason, "not enough memory for the block at byte %" PRIu64 " of %zu bytes",
-				 blocks->next_at, n_bytes);
-	blocks->buffer = bigger;
-	blocks->buffer_bytes = bigger_bytes;
-	return 0;
+	return total_bytes >= least_bytes && total_bytes <= BLOCK_MAX_BYTES && total_bytes % 4 == 0;
 }
 
-/* Reads what follows the header, of which n_read bytes are in the buffer already. Returns 0, or -1. */
-static int read_rest(struct pcapng_blocks *blocks, uint32_t total_bytes, size_t n_read, struct error *reason)
+/* The length by the end of the block, which is at hand. */
+static uint32_t trailing_bytes_of(const struct pcapng_blocks *blocks, uint32_t total_bytes)
 {
-	if (total_bytes < HEADER_BYTES + n_read + TRAILER_BYTES || total_bytes > BLOCK_MAX_BYTES ||
-	    total_bytes % 4 != 0)
+	return pcapng_load32(blocks, byte_window_data(&blocks->window) + total_bytes - TRAILER_BYTES);
+}
+
+/* Makes the block be at hand as a whole. Returns 0, or -1 with *reason filled. */
+static int read_whole(struct pcapng_blocks *blocks, uint32_t total_bytes, size_t least_bytes, struct error *reason)
+{
+	if (!is_possible(total_bytes, least_bytes))
 		return error_set(reason, "the block at byte %" PRIu64 " has an impossible length of %" PRIu32 " bytes",
 				 blocks->next_at, total_bytes);
-	size_t n_bytes = total_bytes - HEADER_BYTES;
-	if (make_room(blocks, n_bytes, reason) < 0)
+	if (fill(blocks, total_bytes, reason) < 0)
 		return -1;
-	if (fread(blocks->buffer + n_read, 1, n_bytes - n_read, blocks->file) != n_bytes - n_read)
-		return cut_off(blocks, reason);
-	uint32_t trailing_bytes = pcapng_load32(blocks, blocks->buffer + n_bytes - TRAILER_BYTES);
+	uint32_t trailing_bytes = trailing_bytes_of(blocks, total_bytes);
 	if (trailing_bytes != total_bytes)
 		return error_set(reason,
 				 "the block at byte %" PRIu64 " has a length of %" PRIu32
@@ -90,32 +81,61 @@ static int read_rest(struct pcapng_blocks *blocks, uint32_t total_bytes, size_t 
 	return 0;
 }
 
+/* The block at the window's beginning, of which type and total length are known. */
+static struct pcapng_block block_at_hand(const struct pcapng_blocks *blocks, uint32_t type, uint32_t total_bytes)
+{
+	return (struct pcapng_block){
+		.type = type,
+		.body_bytes = total_bytes - HEADER_BYTES - TRAILER_BYTES,
+		.body = byte_window_data(&blocks->window) + HEADER_BYTES,
+		.at = blocks->next_at,
+	};
+}
+
 enum pcapng_block_result pcapng_blocks_read(struct pcapng_blocks *blocks, struct pcapng_block *block,
 					    struct error *reason)
 {
-	uint8_t header[HEADER_BYTES];
-	size_t n_read = fread(header, 1, HEADER_BYTES, blocks->file);
-	size_t n_magic = 0;
+	size_t least_bytes = HEADER_BYTES + TRAILER_BYTES;
 
-	if (n_read == 0 && !ferror(blocks->file))
-		return PCAPNG_BLOCK_END;
-	if (n_read != HEADER_BYTES) {
-		cut_off(blocks, reason);
-		return PCAPNG_BLOCK_DAMAGED;
+	if (fill(blocks, HEADER_BYTES, reason) < 0) {
+		bool is_end = blocks->window.error == 0 && byte_window_at_hand(&blocks->window) == 0;
+		return is_end ? PCAPNG_BLOCK_END : PCAPNG_BLOCK_DAMAGED;
 	}
-	block->type = pcapng_load32(blocks, header);
+	uint32_t type = pcapng_load32(blocks, byte_window_data(&blocks->window));
 	/* The same in both byte orders. */
-	if (block->type == PCAPNG_SECTION) {
+	if (type == PCAPNG_SECTION) {
 		if (read_byte_order(blocks, reason) < 0)
 			return PCAPNG_BLOCK_DAMAGED;
-		n_magic = MAGIC_BYTES;
+		least_bytes += MAGIC_BYTES;
 	}
-	uint32_t total_bytes = pcapng_load32(blocks, header + 4);
-	if (read_rest(blocks, total_bytes, n_magic, reason) < 0)
+	uint32_t total_bytes = pcapng_load32(blocks, byte_window_data(&blocks->window) + LENGTH_AT);
+	if (read_whole(blocks, total_bytes, least_bytes, reason) < 0)
 		return PCAPNG_BLOCK_DAMAGED;
-	block->body = blocks->buffer;
-	block->body_bytes = total_bytes - HEADER_BYTES - TRAILER_BYTES;
-	block->at = blocks->next_at;
-	blocks->next_at += total_bytes;
+	*block = block_at_hand(blocks, type, total_bytes);
 	return PCAPNG_BLOCK_READ;
+}
+
+bool pcapng_blocks_find(const struct pcapng_blocks *blocks, struct pcapng_block *block)
+{
+	const uint8_t *header = byte_window_data(&blocks->window);
+	size_t n_bytes = byte_window_at_hand(&blocks->window);
+
+	if (n_bytes < HEADER_BYTES)
+		return false;
+	uint32_t type = pcapng_load32(blocks, header);
+	uint32_t total_bytes = pcapng_load32(blocks, header + LENGTH_AT);
+	if (type == PCAPNG_SECTION || total_bytes > n_bytes ||
+	    !is_possible(total_bytes, HEADER_BYTES + TRAILER_BYTES) ||
+	    trailing_bytes_of(blocks, total_bytes) != total_bytes)
+		return false;
+	*block = block_at_hand(blocks, type, total_bytes);
+	return true;
+}
+
+void pcapng_blocks_take(struct pcapng_blocks *blocks, const struct pcapng_block *block)
+{
+	uint32_t total_bytes = block->body_bytes + HEADER_BYTES + TRAILER_BYTES;
+
+	byte_window_take(&blocks->window, total_bytes);
+	blocks->next_at += total_bytes;
 }

@@ -4,17 +4,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "tcpwitness/base/error.h"
 
+#include "byte_window.h"
+
 /* A pcapng file as a sequence of blocks. Numbers in them are in the byte order of their section. */
 struct pcapng_blocks {
-	FILE *file; /* borrowed */
+	struct byte_window window;
 	bool big_endian;
 	uint64_t next_at; /* where the next block begins in the unpacked file */
-	uint8_t *buffer;  /* the block last read, without its header */
-	size_t buffer_bytes;
 };
 
 enum pcapng_block_type {
@@ -38,13 +37,24 @@ enum pcapng_block_result {
 	PCAPNG_BLOCK_DAMAGED = 2, /* *reason says how */
 };
 
-/* file is borrowed until the fini. Returns 0, or -1 when memory is short. */
-int pcapng_blocks_init(struct pcapng_blocks *blocks, FILE *file);
+/* Returns 0, or -1 when memory is short. A fini is due in both cases. */
+int pcapng_blocks_init(struct pcapng_blocks *blocks, struct byte_source source);
 void pcapng_blocks_fini(struct pcapng_blocks *blocks);
 
-/* Reads the next block, and takes over the byte order of a section's header. */
+/*
+ * Reads the next block, which stays the next until it is taken, and takes over the byte order of a section's header.
+ * The bodies of those before are given up.
+ */
 enum pcapng_block_result pcapng_blocks_read(struct pcapng_blocks *blocks, struct pcapng_block *block,
 					    struct error *reason);
+
+/*
+ * The same for a block that is in memory and begins no section: the bodies of those before stay valid. False when the
+ * next is none, or damaged: pcapng_blocks_read knows.
+ */
+bool pcapng_blocks_find(const struct pcapng_blocks *blocks, struct pcapng_block *block);
+
+void pcapng_blocks_take(struct pcapng_blocks *blocks, const struct pcapng_block *block);
 
 static inline uint16_t pcapng_load16(const struct pcapng_blocks *blocks, const uint8_t *at)
 {

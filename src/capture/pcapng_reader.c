@@ -288,40 +288,39 @@ static int read_first_interface(struct pcapng_reader *reader, struct error *reas
 		/* It fails, and says why: no interface is known yet. */
 		if (is_packet(block.type) && read_packet(reader, &block, &fields, reason) < 0)
 			return -1;
+		pcapng_blocks_take(&reader->blocks, &block);
 	}
 	return 0;
 }
 
-static void release(struct pcapng_reader *reader)
-{
-	link_filters_fini(&reader->filters);
-	pcapng_blocks_fini(&reader->blocks);
-	free(reader->interfaces);
-	free(reader);
-}
-
-struct pcapng_reader *pcapng_reader_open(FILE *file, struct error *reason)
+struct pcapng_reader *pcapng_reader_open(struct byte_source source, struct error *reason)
 {
 	struct pcapng_reader *reader = calloc(1, sizeof(*reader));
 
-	if (reader == NULL || pcapng_blocks_init(&reader->blocks, file) < 0) {
+	if (reader == NULL) {
 		error_set(reason, "not enough memory to read it");
-		free(reader);
 		return NULL;
 	}
-	if (read_first_interface(reader, reason) < 0) {
-		release(reader);
-		return NULL;
+	if (pcapng_blocks_init(&reader->blocks, source) < 0) {
+		error_set(reason, "not enough memory to read it");
+		goto fail;
 	}
+	if (read_first_interface(reader, reason) < 0)
+		goto fail;
 	return reader;
+fail:
+	pcapng_reader_close(reader);
+	return NULL;
 }
 
 void pcapng_reader_close(struct pcapng_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	fclose(reader->blocks.file);
-	release(reader);
+	link_filters_fini(&reader->filters);
+	pcapng_blocks_fini(&reader->blocks);
+	free(reader->interfaces);
+	free(reader);
 }
 
 int pcapng_reader_set_filter(struct pcapng_reader *reader, const char *bpf_filter, const char *name,
@@ -337,6 +336,7 @@ enum pcapng_result pcapng_reader_next(struct pcapng_reader *reader, struct frame
 
 	while ((status = pcapng_blocks_read(&reader->blocks, &block, reason)) == PCAPNG_BLOCK_READ) {
 		bool passes;
+		pcapng_blocks_take(&reader->blocks, &block);
 		if (!is_packet(block.type)) {
 			if (take_description(reader, &block, reason) < 0)
 				return PCAPNG_DAMAGED;
@@ -347,4 +347,20 @@ enum pcapng_result pcapng_reader_next(struct pcapng_reader *reader, struct frame
 			return result;
 	}
 	return status == PCAPNG_BLOCK_END ? PCAPNG_END : PCAPNG_DAMAGED;
+}
+
+size_t pcapng_reader_more(struct pcapng_reader *reader, struct frame *frames, size_t n_max)
+{
+	struct pcapng_block block;
+	size_t n_frames = 0;
+
+	while (n_frames < n_max && pcapng_blocks_find(&reader->blocks, &block) && is_packet(block.type)) {
+		struct error told_by_next;
+		bool passes;
+		if (take_packet(reader, &block, &frames[n_frames], &passes, &told_by_next) != PCAPNG_FRAME)
+			break;
+		pcapng_blocks_take(&reader->blocks, &block);
+		n_frames += passes;
+	}
+	return n_frames;
 }

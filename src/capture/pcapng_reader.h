@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <stdio.h>
+#include <stddef.h>
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/base/frame.h"
+
+#include "byte_window.h"
 
 /* The packets of a pcapng file, from whichever of its interfaces and sections. */
 struct pcapng_reader;
@@ -17,10 +19,10 @@ enum pcapng_result {
 };
 
 /*
- * Reads up to the first interface's description. file begins with the magic of a section; the reader takes it over,
- * unless it fails: then it returns null with *reason filled, which does not name the file.
+ * Reads up to the first interface's description. source gives the file from its beginning, which is the magic of a
+ * section. Null with *reason filled, which does not name the file.
  */
-struct pcapng_reader *pcapng_reader_open(FILE *file, struct error *reason);
+struct pcapng_reader *pcapng_reader_open(struct byte_source source, struct error *reason);
 void pcapng_reader_close(struct pcapng_reader *reader);
 
 /*
@@ -31,7 +33,10 @@ int pcapng_reader_set_filter(struct pcapng_reader *reader, const char *bpf_filte
 			     struct error *error);
 
 /*
- * The next frame, valid until the next call. Not to be called again after another result than PCAPNG_FRAME. After
- * PCAPNG_DAMAGED and PCAPNG_UNFITTING *reason says why, without the file's name.
+ * The next frame; those handed out before are given up. Not to be called again after another result than PCAPNG_FRAME.
+ * After PCAPNG_DAMAGED and PCAPNG_UNFITTING *reason says why, without the file's name.
  */
 enum pcapng_result pcapng_reader_next(struct pcapng_reader *reader, struct frame *frame, struct error *reason);
+
+/* Up to n_max further frames that are in memory; the earlier ones stay valid. With 0, pcapng_reader_next knows more. */
+size_t pcapng_reader_more(struct pcapng_reader *reader, struct frame *frames, size_t n_max);

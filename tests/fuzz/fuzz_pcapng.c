@@ -14,10 +14,14 @@
 #include "../../src/capture/pcap_source.h"
 #include "../../src/capture/pcapng_reader.h"
 
+#include "memory_source.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Both a filter that link types read differently, and one that some do not know. */
 static const char *const filters[] = { NULL, "tcp", "ether[0] & 1 = 0" };
+
+enum { BURST_MAX = 5 };
 
 static const uint8_t magic[] = { 0x0a, 0x0d, 0x0d, 0x0a };
 
@@ -45,30 +49,36 @@ static void require_clean(const struct error *reason)
 		require(*c >= 0x20 && *c != 0x7f, "a reason is one line");
 }
 
-/* Reads to the end. Frames are whole pieces of the file. */
+static void require_sound(const struct frame *frame, const uint8_t *data, size_t size)
+{
+	require(frame->wire_bytes >= frame->captured_bytes, "captured is at most what was sent");
+	require(frame->time_ns <= TIME_MAX_NS, "a time has its limit");
+	require(memmem(data, size, frame->data, frame->captured_bytes) != NULL, "a frame is in the file");
+}
+
+/* Reads to the end in bursts, whose frames are valid together. Frames are whole pieces of the file. */
 static void drain(struct pcapng_reader *reader, const uint8_t *data, size_t size)
 {
+	struct frame frames[BURST_MAX];
 	struct error reason = { .text = "" };
 	enum pcapng_result result;
-	struct frame frame;
 
-	while ((result = pcapng_reader_next(reader, &frame, &reason)) == PCAPNG_FRAME) {
-		require(frame.wire_bytes >= frame.captured_bytes, "captured is at most what was sent");
-		require(frame.time_ns <= TIME_MAX_NS, "a time has its limit");
-		require(memmem(data, size, frame.data, frame.captured_bytes) != NULL, "a frame is in the file");
+	while ((result = pcapng_reader_next(reader, &frames[0], &reason)) == PCAPNG_FRAME) {
+		size_t n_frames = 1 + pcapng_reader_more(reader, frames + 1, BURST_MAX - 1);
+		for (size_t i = 0; i < n_frames; i++)
+			require_sound(&frames[i], data, size);
 	}
 	if (result != PCAPNG_END)
 		require_clean(&reason);
 }
 
-static struct pcapng_reader *open_reader(uint8_t *data, size_t size, const char *filter, struct error *reason)
+static struct pcapng_reader *open_reader(struct memory_source *memory, const uint8_t *data, size_t size,
+					 const char *filter, struct error *reason)
 {
-	FILE *file = open_bytes(data, size);
-	struct pcapng_reader *reader = pcapng_reader_open(file, reason);
+	struct pcapng_reader *reader = pcapng_reader_open(memory_source(memory, data, size), reason);
 
 	if (reader == NULL) {
 		require_clean(reason);
-		fclose(file);
 		return NULL;
 	}
 	if (pcapng_reader_set_filter(reader, filter, "it", reason) < 0) {
@@ -99,10 +109,11 @@ static void require_same(const struct frame *frame, const struct pcap_pkthdr *he
  * libpcap is lax about the headers of sections: it believes the first one's length as it is, and others it skips unseen
  * or takes for the same byte order.
  */
-static bool is_comparable(uint8_t *data, size_t size)
+static bool is_comparable(const uint8_t *data, size_t size)
 {
+	struct memory_source memory;
 	struct error reason = { .text = "" };
-	struct pcapng_reader *reader = open_reader(data, size, NULL, &reason);
+	struct pcapng_reader *reader = open_reader(&memory, data, size, NULL, &reason);
 
 	pcapng_reader_close(reader);
 	return strstr(reason.text, "the block at byte 0 has") == NULL &&
@@ -114,8 +125,9 @@ static void compare(uint8_t *data, size_t size)
 	char text[PCAP_ERRBUF_SIZE];
 	FILE *file = open_bytes(data, size);
 	pcap_t *handle = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, text);
+	struct memory_source memory;
 	struct error reason = { .text = "" };
-	struct pcapng_reader *reader = open_reader(data, size, NULL, &reason);
+	struct pcapng_reader *reader = open_reader(&memory, data, size, NULL, &reason);
 	struct pcap_pkthdr *header;
 	const uint8_t *bytes;
 	struct frame frame;
@@ -142,8 +154,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(copy != NULL, "memory");
 	memcpy(copy, data, size);
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct memory_source memory;
 		struct error reason = { .text = "" };
-		struct pcapng_reader *reader = open_reader(copy, size, filters[i], &reason);
+		struct pcapng_reader *reader = open_reader(&memory, copy, size, filters[i], &reason);
 		if (reader != NULL)
 			drain(reader, copy, size);
 		pcapng_reader_close(reader);
