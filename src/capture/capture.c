@@ -114,31 +114,49 @@ void capture_close(struct capture *capture)
 	free(capture);
 }
 
-static void count_frame(struct capture *capture, struct frame *frame)
+static void count_frames(struct capture *capture, struct frame *frames, size_t n_frames)
 {
-	add(&capture->frames, 1);
-	add(&capture->bytes, frame->wire_bytes);
-	if (frame->time_ns < capture->last_ns)
-		add(&capture->time_backwards, 1);
-	capture->last_ns = frame->time_ns;
-	frame->number = load(&capture->frames);
+	uint64_t so_far = load(&capture->frames);
+	uint64_t bytes = 0;
+	uint64_t time_backwards = 0;
+
+	for (size_t i = 0; i < n_frames; i++) {
+		frames[i].number = so_far + i + 1;
+		bytes += frames[i].wire_bytes;
+		time_backwards += frames[i].time_ns < capture->last_ns;
+		capture->last_ns = frames[i].time_ns;
+	}
+	add(&capture->frames, n_frames);
+	add(&capture->bytes, bytes);
+	add(&capture->time_backwards, time_backwards);
+}
+
+enum capture_result capture_next_burst(struct capture *capture, struct frame *frames, size_t n_max, size_t *n_frames,
+				       struct error *error)
+{
+	enum capture_result result;
+
+	*n_frames = 0;
+	if (break_requested(&capture->request))
+		return CAPTURE_BROKEN;
+	if (capture->live != NULL) {
+		result = capture_live_next(capture->live, &frames[0], error);
+		*n_frames = result == CAPTURE_FRAME;
+	} else {
+		result = capture_merge_next(capture->files, frames, n_max, n_frames);
+	}
+	if (result == CAPTURE_FRAME)
+		count_frames(capture, frames, *n_frames);
+	else if (result == CAPTURE_END && error != NULL)
+		*error = *capture_merge_damage(capture->files);
+	return result;
 }
 
 enum capture_result capture_next(struct capture *capture, struct frame *frame, struct error *error)
 {
-	enum capture_result result;
+	size_t n_frames;
 
-	if (break_requested(&capture->request))
-		return CAPTURE_BROKEN;
-	if (capture->live != NULL)
-		result = capture_live_next(capture->live, frame, error);
-	else
-		result = capture_merge_next(capture->files, frame);
-	if (result == CAPTURE_FRAME)
-		count_frame(capture, frame);
-	else if (result == CAPTURE_END && error != NULL)
-		*error = *capture_merge_damage(capture->files);
-	return result;
+	return capture_next_burst(capture, frame, 1, &n_frames, error);
 }
 
 void capture_break(struct capture *capture)

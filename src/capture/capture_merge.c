@@ -103,7 +103,8 @@ static bool replace_root(struct capture_merge *merge)
 	return true;
 }
 
-enum capture_result capture_merge_next(struct capture_merge *merge, struct frame *frame)
+/* The first frame of a burst: all frames before have been used, and the root's file may give them up. */
+static enum capture_result next_first(struct capture_merge *merge, struct frame *frame)
 {
 	if (!merge->started) {
 		if (!start(merge))
@@ -114,6 +115,42 @@ enum capture_result capture_merge_next(struct capture_merge *merge, struct frame
 	if (merge->n_heads == 0)
 		return CAPTURE_END;
 	*frame = merge->heap[0].frame;
+	return CAPTURE_FRAME;
+}
+
+/* Further frames of the only file that still has any: there is nothing to put them in order with. */
+static size_t more_of_one(const struct head *root, struct frame *frames, size_t n_max)
+{
+	size_t n_frames = capture_file_more(root->file, frames, n_max);
+
+	for (size_t i = 0; i < n_frames; i++)
+		frames[i].source = root->frame.source;
+	return n_frames;
+}
+
+/* A file that has none at hand ends the burst, because what it has then could be the earliest. */
+static size_t more_of_several(struct capture_merge *merge, struct frame *frames, size_t n_max)
+{
+	struct head *root = &merge->heap[0];
+	size_t n_frames = 0;
+
+	while (n_frames < n_max && capture_file_more(root->file, &root->frame, 1) == 1) {
+		sift_down(merge, 0);
+		frames[n_frames++] = root->frame;
+	}
+	return n_frames;
+}
+
+enum capture_result capture_merge_next(struct capture_merge *merge, struct frame *frames, size_t n_max,
+				       size_t *n_frames)
+{
+	enum capture_result result = next_first(merge, &frames[0]);
+
+	*n_frames = 0;
+	if (result != CAPTURE_FRAME)
+		return result;
+	*n_frames = 1 + (merge->n_heads == 1 ? more_of_one(&merge->heap[0], frames + 1, n_max - 1)
+					     : more_of_several(merge, frames + 1, n_max - 1));
 	return CAPTURE_FRAME;
 }
 

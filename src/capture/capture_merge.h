@@ -17,8 +17,9 @@ struct capture_merge *capture_merge_open(const char *const *paths, size_t n_path
 					 const struct break_request *request, struct error *error);
 void capture_merge_close(struct capture_merge *merge);
 
-/* As capture_next; CAPTURE_FRAME, CAPTURE_END or CAPTURE_BROKEN. frame->number is left alone. */
-enum capture_result capture_merge_next(struct capture_merge *merge, struct frame *frame);
+/* As capture_next_burst; CAPTURE_FRAME, CAPTURE_END or CAPTURE_BROKEN. Numbers are left alone. */
+enum capture_result capture_merge_next(struct capture_merge *merge, struct frame *frames, size_t n_max,
+				       size_t *n_frames);
 
 /* After CAPTURE_END: the reason of the first file that was cut short, or an empty text. */
 const struct error *capture_merge_damage(const struct capture_merge *merge);

@@ -14,6 +14,9 @@
 /* How often the figures for the main thread are renewed, in frames. */
 enum { PROGRESS_FRAMES = 1024 };
 
+/* How many frames are taken from the capture at once. Their descriptions are to stay in the first-level cache. */
+enum { BURST_FRAMES = 64 };
+
 static void share_progress(struct pipeline *pipeline)
 {
 	struct shared_progress *to = &pipeline->progress;
@@ -139,16 +142,18 @@ static void *capture_thread(void *argument)
 {
 	struct pipeline *pipeline = argument;
 	enum capture_result result;
-	struct frame frame;
+	struct frame frames[BURST_FRAMES];
+	size_t n_frames;
 
-	while ((result = capture_next(pipeline->capture, &frame, &pipeline->error)) <= CAPTURE_IDLE) {
-		if (result == CAPTURE_IDLE) {
+	while ((result = capture_next_burst(pipeline->capture, frames, BURST_FRAMES, &n_frames, &pipeline->error)) <=
+	       CAPTURE_IDLE) {
+		if (result == CAPTURE_IDLE)
 			idle_tick(pipeline);
-			continue;
+		for (size_t i = 0; i < n_frames; i++) {
+			handle_frame(pipeline, &frames[i]);
+			if (pipeline->frames % PROGRESS_FRAMES == 0)
+				share_progress(pipeline);
 		}
-		handle_frame(pipeline, &frame);
-		if (pipeline->frames % PROGRESS_FRAMES == 0)
-			share_progress(pipeline);
 	}
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
 	event_queue_wait_from_now(pipeline->queue);

@@ -72,6 +72,14 @@ void capture_close(struct capture *capture);
 enum capture_result capture_next(struct capture *capture, struct frame *frame, struct error *error);
 
 /*
+ * The same for up to n_max frames (at least 1) at once, so that the caller can look ahead: all of them and their data
+ * are valid until the next call of either. With CAPTURE_FRAME there is at least one, else none. It does
+ * not wait for a second: as many come as are in memory anyway, of an interface one.
+ */
+enum capture_result capture_next_burst(struct capture *capture, struct frame *frames, size_t n_max, size_t *n_frames,
+				       struct error *error);
+
+/*
  * Any thread, and signal handlers: capture_next returns CAPTURE_BROKEN soon. An interface first gives what it captured
  * before, for which it takes at most twice its timeout_ms, and at most half a second.
  */
