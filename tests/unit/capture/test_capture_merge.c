@@ -145,6 +145,110 @@ static void test_cut_file_does_not_end_the_others(void **state)
 	capture_close(capture);
 }
 
+/* One frame in each of so many seconds, from first on and step apart, as a pcap file in a byte order, or as pcapng. */
+struct run {
+	uint32_t first;
+	uint32_t step;
+	uint32_t n_frames;
+	uint32_t link_type;
+	bool big_endian;
+	bool is_pcapng;
+};
+
+static const char *add_run(struct folder *folder, const char *name, const struct run *run)
+{
+	const struct style style = { .big_endian = run->big_endian };
+	struct bytes *bytes = bytes_new();
+
+	if (run->is_pcapng) {
+		put_pcapng_section(bytes, run->big_endian);
+		put_pcapng_interface(bytes, run->big_endian, (uint16_t)run->link_type, 6);
+	} else {
+		put_pcap_header(bytes, style, run->link_type);
+	}
+	for (uint32_t i = 0; i < run->n_frames; i++) {
+		uint32_t second = run->first + i * run->step;
+		/* The second stands in the frame as well. */
+		if (run->is_pcapng)
+			put_pcapng_frame(bytes, run->big_endian, second * UINT64_C(1000000), (uint16_t)second);
+		else
+			put_pcap_frame(bytes, style, second, 0, (uint16_t)second);
+	}
+	return folder_add(folder, name, bytes);
+}
+
+/* All frames of a burst still have their bytes when its last one has come. */
+static void assert_burst_is_whole(const struct frame *frames, size_t n_frames)
+{
+	for (size_t i = 0; i < n_frames; i++) {
+		assert_int_equal(frames[i].captured_bytes, FRAME_BYTES);
+		assert_int_equal(frames[i].data[36] << 8 | frames[i].data[37],
+				 (uint16_t)(frames[i].time_ns / NS_PER_SEC));
+	}
+}
+
+/* Reads one by one and in bursts of n_max, which must come to the same. Returns the number of bursts. */
+static size_t compare_bursts(const char *const *paths, size_t n_paths, const char *filter, size_t n_max)
+{
+	struct capture *one_by_one = capture_open_files(paths, n_paths, filter, NULL);
+	struct capture *in_bursts = capture_open_files(paths, n_paths, filter, NULL);
+	struct frame frames[64];
+	struct frame single;
+	size_t n_frames;
+	size_t n_bursts = 0;
+
+	assert_non_null(one_by_one);
+	assert_non_null(in_bursts);
+	while (capture_next_burst(in_bursts, frames, n_max, &n_frames, NULL) == CAPTURE_FRAME) {
+		assert_in_range(n_frames, 1, n_max);
+		assert_burst_is_whole(frames, n_frames);
+		for (size_t i = 0; i < n_frames; i++) {
+			assert_int_equal(capture_next(one_by_one, &single, NULL), CAPTURE_FRAME);
+			assert_int_equal(frames[i].time_ns, single.time_ns);
+			assert_int_equal(frames[i].source, single.source);
+			assert_int_equal(frames[i].number, single.number);
+			assert_int_equal(frames[i].link_type, single.link_type);
+		}
+		n_bursts++;
+	}
+	assert_int_equal(n_frames, 0);
+	assert_int_equal(capture_next(one_by_one, &single, NULL), CAPTURE_END);
+	capture_close(one_by_one);
+	capture_close(in_bursts);
+	return n_bursts;
+}
+
+/* Files of several windows, of every kind of reader: bursts are the same sequence, only more of it at once. */
+static void test_bursts_are_the_same_sequence(void **state)
+{
+	const struct run runs[] = {
+		{ .first = 1, .step = 1, .n_frames = 10000, .link_type = LINK_ETHERNET },
+		{ .first = 5000, .step = 2, .n_frames = 6000, .link_type = LINK_ETHERNET, .big_endian = true },
+		{ .first = 1, .step = 3, .n_frames = 5000, .link_type = LINK_ETHERNET, .is_pcapng = true },
+		/* In the other byte order, a link type that is left to libpcap. */
+		{ .first = 12000, .step = 1, .n_frames = 100, .link_type = 113, .big_endian = true },
+	};
+	const size_t bursts[] = { 1, 2, 64 };
+	const char *paths[4];
+	char name[8];
+
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "f%zu", i);
+		paths[i] = add_run(*state, name, &runs[i]);
+	}
+	for (size_t i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
+		for (size_t n_paths = 1; n_paths <= 4; n_paths++) {
+			compare_bursts(paths, n_paths, NULL, bursts[i]);
+			compare_bursts(paths, n_paths, "tcp[3] & 1 = 1 or len > 60", bursts[i]);
+		}
+		compare_bursts(paths + 2, 1, NULL, bursts[i]);
+		assert_int_equal(compare_bursts(paths + 3, 1, NULL, bursts[i]), 100);
+	}
+	/* Most are full. */
+	assert_in_range(compare_bursts(paths, 1, NULL, 64), 10000 / 64, 10000 / 64 + 10);
+	assert_in_range(compare_bursts(paths, 3, NULL, 64), 21000 / 64, 21000 / 64 + 50);
+}
+
 /* One missing file among several refuses all: a run over half of the input would mislead. */
 static void test_one_missing_file_refuses_all(void **state)
 {
@@ -197,10 +301,15 @@ static void test_no_descriptor_is_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_folder(test_earliest_first_ties_in_path_order), with_folder(test_files_without_frames),
-		with_folder(test_file_that_goes_backwards),          with_folder(test_many_files_interleaved),
-		with_folder(test_cut_file_does_not_end_the_others),  with_folder(test_one_missing_file_refuses_all),
-		with_folder(test_too_many_files_for_the_limit),      with_folder(test_no_descriptor_is_left),
+		with_folder(test_earliest_first_ties_in_path_order),
+		with_folder(test_files_without_frames),
+		with_folder(test_file_that_goes_backwards),
+		with_folder(test_many_files_interleaved),
+		with_folder(test_cut_file_does_not_end_the_others),
+		with_folder(test_bursts_are_the_same_sequence),
+		with_folder(test_one_missing_file_refuses_all),
+		with_folder(test_too_many_files_for_the_limit),
+		with_folder(test_no_descriptor_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
