@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which targets are remembered: chained hashing over one array, and one list in the order of use per class of worth.
+ * All links are in an array of their own: entries are large, and looking for one or moving it in its list reads nothing
+ * of the others.
  */
 #include "bounded_table.h"
 
@@ -16,6 +18,14 @@ struct use_list {
 	uint32_t oldest;
 };
 
+/* Of the entry in the same place. */
+struct bounded_link {
+	uint32_t hash;           /* its low half */
+	uint32_t next_in_bucket; /* places; 0 = none */
+	uint32_t newer;
+	uint32_t older;
+};
+
 struct bounded_table {
 	size_t entry_bytes;
 	size_t key_bytes;
@@ -26,6 +36,7 @@ struct bounded_table {
 	void (*forget)(void *context, void *entry);
 	void *context;
 	uint32_t *buckets;
+	struct bounded_link *links; /* by place */
 	unsigned char *entries;
 };
 
@@ -40,7 +51,8 @@ static size_t bucket_count(size_t n_entries)
 
 size_t bounded_table_bytes(size_t n_entries, size_t entry_bytes)
 {
-	return sizeof(struct bounded_table) + n_entries * entry_bytes + bucket_count(n_entries) * sizeof(uint32_t);
+	return sizeof(struct bounded_table) + n_entries * entry_bytes + bucket_count(n_entries) * sizeof(uint32_t) +
+	       (n_entries + 1) * sizeof(struct bounded_link);
 }
 
 static size_t entries_within(size_t memory_bytes, size_t entry_bytes)
@@ -78,8 +90,9 @@ struct bounded_table *bounded_table_create(size_t entry_bytes, size_t key_bytes,
 	table->forget = forget;
 	table->context = context;
 	table->buckets = calloc(bucket_count(capacity), sizeof(*table->buckets));
+	table->links = calloc(capacity + 1, sizeof(*table->links));
 	table->entries = calloc(capacity, entry_bytes);
-	if (table->buckets == NULL || table->entries == NULL) {
+	if (table->buckets == NULL || table->links == NULL || table->entries == NULL) {
 		bounded_table_destroy(table);
 		return NULL;
 	}
@@ -91,6 +104,7 @@ void bounded_table_destroy(struct bounded_table *table)
 	if (table == NULL)
 		return;
 	free(table->buckets);
+	free(table->links);
 	free(table->entries);
 	free(table);
 }
@@ -110,38 +124,34 @@ static struct bounded_entry *entry_at(const struct bounded_table *table, uint32_
 	return (struct bounded_entry *)(void *)(table->entries + (size_t)(place - 1) * table->entry_bytes);
 }
 
-static uint32_t place_of(const struct bounded_table *table, const struct bounded_entry *entry)
+static void unlist(struct bounded_table *table, const struct bounded_entry *entry)
 {
-	return (uint32_t)((size_t)((const unsigned char *)entry - table->entries) / table->entry_bytes) + 1;
-}
-
-static void unlist(struct bounded_table *table, struct bounded_entry *entry)
-{
+	const struct bounded_link *link = &table->links[entry->place];
 	struct use_list *list = &table->lists[entry->keep];
 
-	if (entry->newer != 0)
-		entry_at(table, entry->newer)->older = entry->older;
+	if (link->newer != 0)
+		table->links[link->newer].older = link->older;
 	else
-		list->newest = entry->older;
-	if (entry->older != 0)
-		entry_at(table, entry->older)->newer = entry->newer;
+		list->newest = link->older;
+	if (link->older != 0)
+		table->links[link->older].newer = link->newer;
 	else
-		list->oldest = entry->newer;
+		list->oldest = link->newer;
 }
 
 static void list_as_newest(struct bounded_table *table, struct bounded_entry *entry, enum bounded_keep keep)
 {
+	struct bounded_link *link = &table->links[entry->place];
 	struct use_list *list = &table->lists[keep];
-	uint32_t place = place_of(table, entry);
 
 	entry->keep = keep;
-	entry->newer = 0;
-	entry->older = list->newest;
+	link->newer = 0;
+	link->older = list->newest;
 	if (list->newest != 0)
-		entry_at(table, list->newest)->newer = place;
+		table->links[list->newest].newer = entry->place;
 	else
-		list->oldest = place;
-	list->newest = place;
+		list->oldest = entry->place;
+	list->newest = entry->place;
 }
 
 void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void *key)
@@ -149,55 +159,56 @@ void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void 
 	uint32_t place = table->buckets[hash & table->bucket_mask];
 
 	while (place != 0) {
-		struct bounded_entry *entry = entry_at(table, place);
-		if (entry->hash == hash && memcmp(entry + 1, key, table->key_bytes) == 0)
-			return entry;
-		place = entry->next_in_bucket;
+		const struct bounded_link *link = &table->links[place];
+		if (link->hash == (uint32_t)hash) {
+			struct bounded_entry *entry = entry_at(table, place);
+			if (memcmp(entry + 1, key, table->key_bytes) == 0)
+				return entry;
+		}
+		place = link->next_in_bucket;
 	}
 	return NULL;
 }
 
-static void unchain(struct bounded_table *table, const struct bounded_entry *entry)
+static void unchain(struct bounded_table *table, uint32_t place)
 {
-	uint32_t *link = &table->buckets[entry->hash & table->bucket_mask];
-	uint32_t place = place_of(table, entry);
+	uint32_t *next = &table->buckets[table->links[place].hash & table->bucket_mask];
 
-	while (*link != place)
-		link = &entry_at(table, *link)->next_in_bucket;
-	*link = entry->next_in_bucket;
+	while (*next != place)
+		next = &table->links[*next].next_in_bucket;
+	*next = table->links[place].next_in_bucket;
 }
 
-static struct bounded_entry *give_up_one(struct bounded_table *table)
+/* Returns its place; 0 = all are pinned. */
+static uint32_t give_up_one(struct bounded_table *table)
 {
 	for (int keep = KEEP_LEAST; keep < KEEP_PINNED; keep++) {
-		if (table->lists[keep].oldest == 0)
+		uint32_t place = table->lists[keep].oldest;
+		if (place == 0)
 			continue;
-		struct bounded_entry *entry = entry_at(table, table->lists[keep].oldest);
 		if (table->forget != NULL)
-			table->forget(table->context, entry);
-		unlist(table, entry);
-		unchain(table, entry);
-		return entry;
+			table->forget(table->context, entry_at(table, place));
+		unlist(table, entry_at(table, place));
+		unchain(table, place);
+		return place;
 	}
-	return NULL;
+	return 0;
 }
 
 void *bounded_table_insert(struct bounded_table *table, uint64_t hash, const void *key)
 {
 	uint32_t *bucket = &table->buckets[hash & table->bucket_mask];
-	struct bounded_entry *entry;
+	uint32_t place = table->n_used < table->capacity ? ++table->n_used : give_up_one(table);
 
-	if (table->n_used < table->capacity)
-		entry = entry_at(table, ++table->n_used);
-	else
-		entry = give_up_one(table);
-	if (entry == NULL)
+	if (place == 0)
 		return NULL;
+	struct bounded_entry *entry = entry_at(table, place);
 	memset(entry, 0, table->entry_bytes);
-	entry->hash = hash;
+	entry->place = place;
 	memcpy(entry + 1, key, table->key_bytes);
-	entry->next_in_bucket = *bucket;
-	*bucket = place_of(table, entry);
+	table->links[place].hash = (uint32_t)hash;
+	table->links[place].next_in_bucket = *bucket;
+	*bucket = place;
 	list_as_newest(table, entry, KEEP_LEAST);
 	return entry;
 }
@@ -206,7 +217,7 @@ void bounded_table_touch(struct bounded_table *table, void *entry, enum bounded_
 {
 	struct bounded_entry *used = entry;
 
-	if (used->keep == keep && used->newer == 0)
+	if (used->keep == keep && table->lists[keep].newest == used->place)
 		return;
 	unlist(table, used);
 	list_as_newest(table, used, keep);

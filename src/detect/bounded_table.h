@@ -19,10 +19,7 @@ enum bounded_keep {
 };
 
 struct bounded_entry {
-	uint64_t hash;
-	uint32_t next_in_bucket; /* places in the table plus one; 0 = none */
-	uint32_t newer;
-	uint32_t older;
+	uint32_t place; /* in the table plus one */
 	enum bounded_keep keep;
 };
 

@@ -38,11 +38,10 @@ struct summary_record {
 	struct summary_key key;
 	uint8_t attention;           /* enum summary_attention */
 	bool is_alarmed;             /* an alarm about it is open */
-	uint64_t version;            /* of what a remote sensor told; 0 = counted here */
 	uint32_t candidate;          /* place among the candidates plus one; 0 = none */
-	uint64_t server_hash;        /* SERVICE: summary_address_hash of its address; 0 = not known yet */
 	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
 	struct summary_record *prefix;
+	uint64_t version; /* of what a remote sensor told; 0 = counted here */
 	struct summary summary;
 };
 
