@@ -29,6 +29,20 @@ static void merge(uint8_t *into, const uint8_t *from, size_t n_registers)
 			into[i] = from[i];
 }
 
+/* Of eight registers. As long as few values were seen, most are empty. */
+static void count_ranks(const uint8_t *registers, unsigned with_rank[static MAX_RANK + 1])
+{
+	uint64_t eight;
+
+	memcpy(&eight, registers, sizeof(eight));
+	if (eight == 0) {
+		with_rank[0] += sizeof(eight);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(eight); i++)
+		with_rank[registers[i]]++;
+}
+
 static double estimate(const uint8_t *registers, size_t n_registers)
 {
 	const double m = (double)n_registers;
@@ -36,8 +50,8 @@ static double estimate(const uint8_t *registers, size_t n_registers)
 	unsigned with_rank[MAX_RANK + 1] = { 0 };
 	double sum = 0;
 
-	for (size_t i = 0; i < n_registers; i++)
-		with_rank[registers[i]]++;
+	for (size_t i = 0; i < n_registers; i += sizeof(uint64_t))
+		count_ranks(registers + i, with_rank);
 	/* Smallest terms first: exact in double, and the same on every machine. */
 	for (int rank = MAX_RANK; rank >= 0; rank--)
 		sum += ldexp(with_rank[rank], -rank);

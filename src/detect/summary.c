@@ -115,11 +115,8 @@ void summary_begin_ages(struct summary *summary, struct summary_ages *ages)
 	}
 }
 
-static void add_slot(const struct summary_slot *slot, uint64_t first, uint64_t last,
-		     uint64_t counts[static SUMMARY_COHORT_COUNTERS])
+static void add_slot(const struct summary_slot *slot, uint64_t counts[static SUMMARY_COHORT_COUNTERS])
 {
-	if (slot->number < first || slot->number > last)
-		return;
 	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
 		counts[k] += slot->counts[k];
 }
@@ -129,26 +126,30 @@ void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 {
 	memset(counts, 0, SUMMARY_COHORT_COUNTERS * sizeof(*counts));
 	if (summary->slots == NULL) {
+		uint64_t number = summary->since_ns / SUMMARY_SLOT_NS;
+		if (number < first || number > last)
+			return;
 		const struct summary_slot slot = only_slot(summary);
-		add_slot(&slot, first, last, counts);
+		add_slot(&slot, counts);
+		return;
+	}
+	if (last - first < SUMMARY_SLOTS) {
+		/* Detectors ask for a slot or two, often: those are where their numbers say. */
+		for (uint64_t i = 0; i <= last - first; i++) {
+			const struct summary_slot *slot = &summary->slots[(first + i) % SUMMARY_SLOTS];
+			if (slot->number == first + i)
+				add_slot(slot, counts);
+		}
 		return;
 	}
 	for (int i = 0; i < SUMMARY_SLOTS; i++)
-		add_slot(&summary->slots[i], first, last, counts);
+		if (summary->slots[i].number >= first && summary->slots[i].number <= last)
+			add_slot(&summary->slots[i], counts);
 }
 
 uint64_t summary_half_open(const struct summary *summary)
 {
 	return difference(summary->totals[SUMMARY_ANSWERED], summary->totals[SUMMARY_HALF_OPEN_ENDED]);
-}
-
-uint64_t summary_old_half_open(const struct summary *summary, uint64_t first_young)
-{
-	uint64_t young[SUMMARY_COHORT_COUNTERS];
-
-	summary_sum(summary, first_young, UINT64_MAX, young);
-	return difference(summary_half_open(summary),
-			  difference(young[SUMMARY_ANSWERED], young[SUMMARY_HALF_OPEN_ENDED]));
 }
 
 uint64_t summary_incomplete(const uint64_t counts[static SUMMARY_COHORT_COUNTERS])
@@ -175,29 +176,13 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 	return difference(all, young > 0 ? (uint64_t)young : 0);
 }
 
-double summary_handshake_quantile(const struct summary *summary, double share)
-{
-	double all = 0;
-	double within = 0;
-
-	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)
-		all += summary->handshakes[i];
-	if (all <= 0)
-		return 0;
-	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++) {
-		within += summary->handshakes[i];
-		if (within >= share * all)
-			return (double)(UINT64_C(128000) << i) / (double)NS_PER_SEC;
-	}
-	return (double)(UINT64_C(128000) << (SUMMARY_RTT_BUCKETS - 1)) / (double)NS_PER_SEC;
-}
-
 void summary_count_handshake(struct summary *summary, uint64_t took_ns)
 {
-	int bucket = 0;
+	uint64_t times = took_ns / (128 * NS_PER_US);
+	int bucket = times == 0 ? 0 : 64 - __builtin_clzll(times);
 
-	while (bucket + 1 < SUMMARY_RTT_BUCKETS && took_ns >= UINT64_C(128000) << bucket)
-		bucket++;
+	if (bucket >= SUMMARY_RTT_BUCKETS)
+		bucket = SUMMARY_RTT_BUCKETS - 1;
 	summary->handshakes[bucket] = add_saturated(summary->handshakes[bucket], 1);
 }
 

@@ -202,11 +202,10 @@ struct summary_recent {
 
 struct port_use; /* port_use.h: of a PAIR, how it uses up the client's ports */
 
+/* What every signal needs stands together, in front: a table's records are seldom in a processor's cache. */
 struct summary {
 	uint64_t since_ns;  /* it counts connections that began since then; 0 = none yet */
 	uint64_t latest_ns; /* of the last signal counted */
-	uint64_t totals[SUMMARY_COUNTERS];
-	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 	struct summary_recent recent;
 	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
 	struct summary_slot *slots; /* SUMMARY_SLOTS; none yet: all began in one slot, see summary_begin_slots */
@@ -214,15 +213,16 @@ struct summary {
 	struct summary_ages *ages;
 	struct summary_crowds *crowds[SUMMARY_CROWDS];
 	struct port_use *ports;
+	uint64_t totals[SUMMARY_COUNTERS];
+	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 };
 
 /* Sums the cohorts first .. last (slot numbers, both included) that are still known. */
 void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 		 uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
 
-/* Connections that are half open now, whatever their age; and those whose attempt began before slot first_young. */
+/* Connections that are half open now, whatever their age. */
 uint64_t summary_half_open(const struct summary *summary);
-uint64_t summary_old_half_open(const struct summary *summary, uint64_t first_young);
 
 /* One attempt is kept until until_ns; what was said of it before was before_ns, 0 = nothing. At now_ns. */
 void summary_held_move(struct summary_held *held, uint64_t before_ns, uint64_t until_ns, uint64_t now_ns);
@@ -247,9 +247,6 @@ const struct summary_crowd *summary_crowd_before(const struct summary *summary, 
 
 /* Diversity of the SYNs' fingerprints in bits, 0 (all alike) .. 5. */
 double summary_crowd_entropy(const struct summary_crowd *crowd);
-
-/* The time within which share (0 .. 1) of the handshakes completed, in seconds, rounded up to its bucket; 0 = none. */
-double summary_handshake_quantile(const struct summary *summary, double share);
 
 /*
  * Takes what from knows into into, part by part, where into has the part. Associative and commutative; a zeroed

@@ -171,8 +171,6 @@ static void test_without_slots_the_totals_are_the_only_slot(void **state)
 	assert_int_equal(counts[SUMMARY_ATTEMPTS], 3);
 	summary_sum(&small, number + 1, UINT64_MAX, counts);
 	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
-	assert_int_equal(summary_old_half_open(&small, number + 1), 1);
-	assert_int_equal(summary_old_half_open(&small, number), 0);
 
 	whole_init(&merged);
 	summary_merge(&merged.summary, &small);
@@ -237,20 +235,53 @@ static void test_gauges_know_ages(void **state)
 	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 50 * NS_PER_SEC), 1);
 }
 
-static void test_handshake_quantiles(void **state)
+/* A bucket begins where the one before it ends; the first and the last one take what is beyond. */
+static void test_handshakes_are_counted_by_how_long_they_took(void **state)
 {
 	struct summary summary = { 0 };
 
 	(void)state;
-	assert_true(summary_handshake_quantile(&summary, 0.5) == 0);
-	for (int i = 0; i < 90; i++)
-		summary_count_handshake(&summary, NS_PER_MS);
-	for (int i = 0; i < 10; i++)
-		summary_count_handshake(&summary, 100 * NS_PER_MS);
-	assert_true(summary_handshake_quantile(&summary, 0.5) >= 0.001);
-	assert_true(summary_handshake_quantile(&summary, 0.5) <= 0.0021);
-	assert_true(summary_handshake_quantile(&summary, 0.99) >= 0.1);
-	assert_true(summary_handshake_quantile(&summary, 0.99) <= 0.21);
+	summary_count_handshake(&summary, 0);
+	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++) {
+		uint64_t begins_ns = (128 * NS_PER_US) << i;
+		summary_count_handshake(&summary, begins_ns - 1);
+		summary_count_handshake(&summary, begins_ns);
+	}
+	summary_count_handshake(&summary, UINT64_MAX);
+	assert_int_equal(summary.handshakes[0], 2);
+	for (int i = 1; i < SUMMARY_RTT_BUCKETS - 1; i++)
+		assert_int_equal(summary.handshakes[i], 2);
+	assert_int_equal(summary.handshakes[SUMMARY_RTT_BUCKETS - 1], 4);
+}
+
+/* Whatever span is asked for: short ones are looked up, long ones searched. */
+static void test_sums_of_any_span(void **state)
+{
+	static struct whole whole;
+	const uint64_t oldest = START_NS / SUMMARY_SLOT_NS;
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+
+	(void)state;
+	whole_init(&whole);
+	for (uint64_t i = 0; i < SUMMARY_SLOTS + 4; i++)
+		for (uint64_t n = 0; n <= i; n++)
+			summary_count(&whole.summary, SUMMARY_ATTEMPTS, (oldest + i) * SUMMARY_SLOT_NS + n);
+	for (uint64_t first = 0; first < SUMMARY_SLOTS + 8; first++) {
+		uint64_t expected = 0;
+		for (uint64_t last = first; last < SUMMARY_SLOTS + 8; last++) {
+			if (last >= 4 && last < SUMMARY_SLOTS + 4)
+				expected += last + 1;
+			summary_sum(&whole.summary, oldest + first, oldest + last, counts);
+			assert_int_equal(counts[SUMMARY_ATTEMPTS], expected);
+		}
+		summary_sum(&whole.summary, oldest + first, UINT64_MAX, counts);
+		assert_int_equal(counts[SUMMARY_ATTEMPTS], expected);
+	}
+	/* Before time began, and backwards. */
+	summary_sum(&whole.summary, UINT64_MAX - 3, UINT64_MAX, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
+	summary_sum(&whole.summary, oldest + 9, oldest + 8, counts);
+	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
 }
 
 static void test_crowds_estimate_who_took_part(void **state)
@@ -326,7 +357,8 @@ int main(void)
 		cmocka_unit_test(test_without_slots_the_totals_are_the_only_slot),
 		cmocka_unit_test(test_cohorts),
 		cmocka_unit_test(test_gauges_know_ages),
-		cmocka_unit_test(test_handshake_quantiles),
+		cmocka_unit_test(test_handshakes_are_counted_by_how_long_they_took),
+		cmocka_unit_test(test_sums_of_any_span),
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
 		cmocka_unit_test(test_spans),
