@@ -35,6 +35,12 @@ struct source_filter {
 int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers, uint64_t span_ns);
 void source_filter_fini(struct source_filter *filter);
 
+/* Addresses with this hash are going to be asked for. */
+static inline void source_filter_prefetch(const struct source_filter *filter, uint64_t hash)
+{
+	__builtin_prefetch(&filter->cells[(uint32_t)hash & filter->mask], 1);
+}
+
 /* Whether addresses with this hash are worth a record now. */
 bool source_filter_is_open(struct source_filter *filter, uint64_t hash, uint64_t now_ns);
 

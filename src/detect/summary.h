@@ -286,7 +286,9 @@ struct summary_hashes {
 };
 
 uint64_t summary_address_hash(const struct ip_addr *address);
-struct summary_hashes summary_hashes_of(const struct flow_signal *signal);
+
+/* client, server: summary_address_hash of the signal's ends. */
+struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64_t client, uint64_t server);
 
 /* kind: of the key whose crowd it is. */
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,

@@ -38,6 +38,28 @@ enum summary_crowd_kind summary_crowd_of(enum summary_kind kind, const struct fl
 	}
 }
 
+/* The end of which a key of this kind counts what it waits for. */
+static uint8_t waiting_side(enum summary_kind kind)
+{
+	return kind == SUMMARY_SOURCE ? SIDE_CLIENT : SIDE_SERVER;
+}
+
+bool summary_is_counted(enum summary_kind kind, const struct flow_signal *signal)
+{
+	switch ((int)signal->kind) {
+	case SIGNAL_CLOSED:
+		return signal->completed;
+	case SIGNAL_STALLED:
+	case SIGNAL_STALLED_OVER:
+		return signal->side == SIDE_CLIENT;
+	case SIGNAL_HELD:
+	case SIGNAL_HELD_OVER:
+		return signal->side == waiting_side(kind);
+	default:
+		return true;
+	}
+}
+
 static void count_sign(struct summary *summary, const struct flow_signal *signal)
 {
 	summary_count_recent(summary, 0, 1, signal->now_ns);
@@ -102,10 +124,9 @@ static void count_gauge(struct summary *summary, enum summary_counter begun, enu
 
 static void count_held(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
 {
-	uint8_t side = kind == SUMMARY_SOURCE ? SIDE_CLIENT : SIDE_SERVER;
 	bool is_over = signal->kind == SIGNAL_HELD_OVER;
 
-	if (signal->side != side)
+	if (signal->side != waiting_side(kind))
 		return;
 	if (signal->state == TCPS_CLOSE_WAIT)
 		count_gauge(summary, SUMMARY_CLOSE_WAIT, GAUGE_CLOSE_WAIT, is_over, signal);

@@ -36,14 +36,13 @@ static uint64_t ttl_class(uint8_t ttl)
 	return ttl <= 32 ? 0 : ttl <= 64 ? 1 : ttl <= 128 ? 2 : 3;
 }
 
-struct summary_hashes summary_hashes_of(const struct flow_signal *signal)
+struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64_t client, uint64_t server)
 {
 	/* Strays have no flow; the packet stands for them. */
 	uint64_t id = signal->flow_id != 0 ? signal->flow_id : signal->packet_number;
 	uint64_t look = (uint64_t)signal->syn_layout << 24 | (uint64_t)signal->window << 8 | ttl_class(signal->ttl);
-	struct summary_hashes hashes = { .client = summary_address_hash(&signal->client) };
+	struct summary_hashes hashes = { .client = client, .server = server };
 
-	hashes.server = summary_address_hash(&signal->server);
 	hashes.port = mix(signal->server_port + UINT64_C(0x9e3779b97f4a7c15));
 	hashes.endpoint = mix(hashes.server + hashes.port);
 	hashes.sample = mix(hashes.client + id * UINT64_C(0x9e3779b97f4a7c15)) | 1;

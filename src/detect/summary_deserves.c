@@ -86,7 +86,7 @@ static bool is_enough(const struct summary *summary, const struct enough *least,
 	const struct summary_recent *recent = &summary->recent;
 	bool is_now = recent->span == now_ns / SUMMARY_SPAN_NS;
 
-	if (reaches(ports_in_use(summary->totals), least->ports, n))
+	if (least->ports != 0 && reaches(ports_in_use(summary->totals), least->ports, n))
 		return true;
 	if (is_now && (reaches(recent->attempts, least->attempts, n) || reaches(recent->signs, least->signs, n)))
 		return true;

@@ -23,6 +23,12 @@ struct source_record {
 	struct summary_ages ages;
 };
 
+/* Signals come in runs about the same addresses. */
+struct hashed_address {
+	struct ip_addr address;
+	uint64_t hash; /* summary_address_hash */
+};
+
 /* The records of one kind. */
 struct kind_table {
 	struct summary_table *table;
@@ -46,6 +52,8 @@ struct summary_table {
 	struct summary_record **candidates;
 	size_t n_candidates;
 	size_t candidates_room;
+	struct hashed_address client; /* of the signal before, or of the one that is counted */
+	struct hashed_address server;
 	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */
 	bool has_hashes;
 	struct summary_record sensor;
@@ -191,9 +199,22 @@ void summary_table_destroy(struct summary_table *table)
 
 /* --- records --- */
 
+/* Kinds have tables of their own, and prefixes of an IP version one length: that leaves addresses and port. */
 static uint64_t hash_of(const struct summary_table *table, const struct summary_key *key)
 {
-	return siphash13(&table->secret, key, sizeof(*key));
+	size_t address_bytes = key->ip.version == 4 ? 4 : sizeof(key->ip.bytes);
+	uint32_t port = key->port;
+	uint8_t bytes[sizeof(port) + 2 * sizeof(key->ip.bytes)];
+	size_t n = sizeof(port);
+
+	memcpy(bytes, &port, sizeof(port));
+	memcpy(bytes + n, key->ip.bytes, address_bytes);
+	n += address_bytes;
+	if (key->kind == SUMMARY_PAIR) {
+		memcpy(bytes + n, key->client.bytes, address_bytes);
+		n += address_bytes;
+	}
+	return siphash13(&table->secret, bytes, n);
 }
 
 struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key)
@@ -290,9 +311,12 @@ static bool begin_parts(struct kind_table *kind, struct summary_record *record)
 
 /* --- attention --- */
 
-static void offer(struct summary_table *table, struct summary_record *record)
+static void offer_if_deserving(struct summary_table *table, struct summary_record *record, uint64_t now_ns)
 {
-	if (record->candidate != 0 || table->n_candidates == table->candidates_room)
+	if (record->attention != ATTENTION_NONE || record->candidate != 0 ||
+	    table->n_candidates == table->candidates_room)
+		return;
+	if (!summary_may_deserve(&record->summary, (enum summary_kind)record->key.kind, now_ns, table->n_tables))
 		return;
 	table->candidates[table->n_candidates++] = record;
 	record->candidate = (uint32_t)table->n_candidates;
@@ -378,6 +402,13 @@ static bool has_crowd(enum summary_kind key_kind, enum summary_crowd_kind crowd)
 	return key_kind != SUMMARY_PAIR && (key_kind != SUMMARY_SENSOR || crowd == CROWD_STRAY);
 }
 
+static uint64_t address_hash(struct hashed_address *last, const struct ip_addr *address)
+{
+	if (!ip_addr_equal(&last->address, address))
+		*last = (struct hashed_address){ *address, summary_address_hash(address) };
+	return last->hash;
+}
+
 static void count_crowd(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
 {
 	enum summary_kind kind = (enum summary_kind)record->key.kind;
@@ -392,7 +423,8 @@ static void count_crowd(struct summary_table *table, struct summary_record *reco
 	if (crowd == NULL)
 		return;
 	if (!table->has_hashes)
-		table->hashes = summary_hashes_of(signal);
+		table->hashes = summary_hashes_of(signal, address_hash(&table->client, &signal->client),
+						  address_hash(&table->server, &signal->server));
 	table->has_hashes = true;
 	summary_crowd_add(crowd, kind, signal, &table->hashes);
 }
@@ -432,9 +464,8 @@ static void count_target(struct summary_table *table, struct summary_record *rec
 	summary_count_signal(summary, (enum summary_kind)record->key.kind, signal);
 	if (record->attention == ATTENTION_CROWDS)
 		count_crowd(table, record, signal);
-	else if (record->attention == ATTENTION_NONE &&
-		 summary_may_deserve(summary, (enum summary_kind)record->key.kind, signal->now_ns, table->n_tables))
-		offer(table, record);
+	else
+		offer_if_deserving(table, record, signal->now_ns);
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
@@ -465,17 +496,43 @@ static struct summary_record *host_of(struct summary_table *table, struct summar
 	return host;
 }
 
+static bool is_within(const struct ip_addr *address, const struct summary_key *prefix)
+{
+	return address->version == prefix->ip.version &&
+	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
+}
+
 static struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
 					const struct flow_signal *signal)
 {
-	const struct summary_key key = summary_key_prefix(&signal->server);
-
-	if (service != NULL && service->prefix != NULL && ip_addr_equal(&service->prefix->key.ip, &key.ip))
+	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
 		return service->prefix;
+	const struct summary_key key = summary_key_prefix(&signal->server);
 	struct summary_record *prefix = find_or_create(table, &key, creates_targets(signal));
 	if (service != NULL)
 		service->prefix = prefix;
 	return prefix;
+}
+
+/* Of whose sources the filters are asked. */
+enum {
+	FILTERED = 1 << SIGNAL_ATTEMPT | 1 << SIGNAL_STRAY | 1 << SIGNAL_UNANSWERED | 1 << SIGNAL_STILL_HALF_OPEN |
+		   1 << SIGNAL_REFUSED | 1 << SIGNAL_UNREACHABLE | 1 << SIGNAL_CLIENT_RESET | 1 << SIGNAL_SYN_REPEATED |
+		   1 << SIGNAL_SYNACK_REPEATED,
+};
+
+static bool is_filtered(const struct flow_signal *signal)
+{
+	return (FILTERED >> signal->kind) & 1;
+}
+
+/* Cells are far apart, and what they say is needed last. */
+static void prefetch_filters(struct summary_table *table, const struct flow_signal *signal)
+{
+	uint64_t hash = address_hash(&table->client, &signal->client);
+
+	source_filter_prefetch(&table->filter, hash);
+	source_filter_prefetch(&table->failing, hash);
 }
 
 /*
@@ -485,35 +542,27 @@ static struct summary_record *prefix_of(struct summary_table *table, struct summ
 static bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
 {
 	uint64_t now_ns = signal->now_ns;
-	uint64_t hash;
 
 	*create = false;
+	if (!is_filtered(signal))
+		return true;
+	uint64_t hash = address_hash(&table->client, &signal->client);
 	switch ((int)signal->kind) {
 	case SIGNAL_ATTEMPT:
-		hash = summary_address_hash(&signal->client);
 		*create = source_filter_count(&table->filter, hash, now_ns);
 		*create |= source_filter_is_open(&table->failing, hash, now_ns);
 		return *create;
 	case SIGNAL_STRAY:
-		hash = summary_address_hash(&signal->client);
 		*create = source_filter_count(&table->filter, hash, now_ns);
 		*create |= source_filter_count(&table->failing, hash, now_ns);
 		return *create;
-	case SIGNAL_UNANSWERED:
-	case SIGNAL_STILL_HALF_OPEN:
-	case SIGNAL_REFUSED:
-	case SIGNAL_UNREACHABLE:
-	case SIGNAL_CLIENT_RESET:
-		hash = summary_address_hash(&signal->client);
-		return source_filter_count(&table->failing, hash, now_ns) ||
-		       source_filter_is_open(&table->filter, hash, now_ns);
 	case SIGNAL_SYN_REPEATED:
 	case SIGNAL_SYNACK_REPEATED:
-		hash = summary_address_hash(&signal->client);
 		return source_filter_is_open(&table->filter, hash, now_ns) ||
 		       source_filter_is_open(&table->failing, hash, now_ns);
 	default:
-		return true;
+		return source_filter_count(&table->failing, hash, now_ns) ||
+		       source_filter_is_open(&table->filter, hash, now_ns);
 	}
 }
 
@@ -531,9 +580,8 @@ static void count_source(struct summary_table *table, const struct flow_signal *
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
 	if (record->attention == ATTENTION_CROWDS)
 		count_crowd(table, record, signal);
-	else if (record->attention == ATTENTION_NONE &&
-		 summary_may_deserve(&record->summary, SUMMARY_SOURCE, signal->now_ns, table->n_tables))
-		offer(table, record);
+	else
+		offer_if_deserving(table, record, signal->now_ns);
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
@@ -569,32 +617,42 @@ static void count_pair(struct summary_table *table, const struct flow_signal *si
 		summary_count_recent(&record->summary, 1, 0, signal->now_ns);
 	if (record->summary.ports != NULL)
 		port_use_signal(record->summary.ports, signal);
-	if (record->attention == ATTENTION_NONE &&
-	    summary_may_deserve(&record->summary, SUMMARY_PAIR, signal->now_ns, table->n_tables))
-		offer(table, record);
+	offer_if_deserving(table, record, signal->now_ns);
 	bounded_table_touch(kind->entries, record, worth(record));
+}
+
+static void count_sensor(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary *summary = &table->sensor.summary;
+
+	if (summary->since_ns == 0)
+		summary->since_ns = signal->since_ns;
+	summary_count_signal(summary, SUMMARY_SENSOR, signal);
+	if (table->sensor.attention == ATTENTION_CROWDS)
+		count_crowd(table, &table->sensor, signal);
 }
 
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
 {
 	table->has_hashes = false;
+	if (is_filtered(signal))
+		prefetch_filters(table, signal);
 	struct summary_record *service = service_of(table, signal);
 	struct summary_record *host = host_of(table, service, signal);
 	struct summary_record *prefix = prefix_of(table, service, signal);
 
-	if (service != NULL)
-		count_target(table, service, signal);
-	if (host != NULL)
-		count_target(table, host, signal);
-	if (prefix != NULL)
-		count_target(table, prefix, signal);
-	count_source(table, signal);
+	if (summary_is_counted(SUMMARY_SERVICE, signal)) {
+		if (service != NULL)
+			count_target(table, service, signal);
+		if (host != NULL)
+			count_target(table, host, signal);
+		if (prefix != NULL)
+			count_target(table, prefix, signal);
+		count_sensor(table, signal);
+	}
+	if (summary_is_counted(SUMMARY_SOURCE, signal))
+		count_source(table, signal);
 	count_pair(table, signal);
-	if (table->sensor.summary.since_ns == 0)
-		table->sensor.summary.since_ns = signal->since_ns;
-	summary_count_signal(&table->sensor.summary, SUMMARY_SENSOR, signal);
-	if (table->sensor.attention == ATTENTION_CROWDS)
-		count_crowd(table, &table->sensor, signal);
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
 }
 
@@ -687,9 +745,7 @@ bool summary_table_put(struct summary_table *table, const struct summary_key *ke
 	memcpy(record->summary.crowds, parts.crowds, sizeof(parts.crowds));
 	if (key->kind == SUMMARY_SENSOR)
 		return true;
-	if (record->attention == ATTENTION_NONE &&
-	    summary_may_deserve(summary, (enum summary_kind)key->kind, summary->latest_ns, table->n_tables))
-		offer(table, record);
+	offer_if_deserving(table, record, summary->latest_ns);
 	bounded_table_touch(table->kinds[key->kind].entries, record, worth(record));
 	return true;
 }
