@@ -207,8 +207,8 @@ static inline struct flow_signal hand_signal(struct hand *hand, enum flow_signal
 
 static inline void hand_crowd(struct hand *hand, enum summary_crowd_kind kind, const struct flow_signal *signal)
 {
-	struct summary_hashes hashes = summary_hashes_of(signal, summary_address_hash(&signal->client),
-								summary_address_hash(&signal->server));
+	struct summary_hashes hashes =
+		summary_hashes_of(signal, summary_address_hash(&signal->client), summary_address_hash(&signal->server));
 	struct summary_crowd *crowd = summary_crowd_at(&hand->crowds[kind], signal->now_ns);
 
 	if (crowd != NULL)

@@ -73,8 +73,8 @@ static struct flow_signal syn_from(struct world *world, uint32_t client)
 
 static void add(struct world *world, enum summary_crowd_kind kind, const struct flow_signal *signal)
 {
-	const struct summary_hashes hashes = summary_hashes_of(signal, summary_address_hash(&signal->client),
-								summary_address_hash(&signal->server));
+	const struct summary_hashes hashes =
+		summary_hashes_of(signal, summary_address_hash(&signal->client), summary_address_hash(&signal->server));
 
 	world->crowds[kind].span = NOW_NS / SUMMARY_SPAN_NS;
 	summary_crowd_add(&world->crowds[kind], SUMMARY_SERVICE, signal, &hashes);

@@ -62,8 +62,8 @@ static void count_connection(struct whole *whole, uint64_t id, uint64_t random)
 		.window = (uint16_t)(random % 3),
 		.flow_id = id,
 	};
-	const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								summary_address_hash(&signal.server));
+	const struct summary_hashes hashes =
+		summary_hashes_of(&signal, summary_address_hash(&signal.client), summary_address_hash(&signal.server));
 	struct summary *summary = &whole->summary;
 
 	if (summary->since_ns == 0 || since_ns < summary->since_ns)
@@ -299,7 +299,7 @@ static void test_crowds_estimate_who_took_part(void **state)
 		signal.server_port = (uint16_t)(i % 100);
 		signal.window = (uint16_t)(i % 4);
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								summary_address_hash(&signal.server));
+								       summary_address_hash(&signal.server));
 		summary_crowd_add(&crowd, SUMMARY_HOST, &signal, &hashes);
 	}
 	assert_int_equal(crowd.connections, 10000);
@@ -322,7 +322,7 @@ static void test_small_samples_are_complete(void **state)
 	for (uint64_t id = 1; id <= SUMMARY_SAMPLE; id++) {
 		struct flow_signal signal = { .flow_id = id, .client = { .version = 4, .bytes = { (uint8_t)id } } };
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								summary_address_hash(&signal.server));
+								       summary_address_hash(&signal.server));
 		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
 		/* The same again is no other connection. */
 		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
@@ -336,8 +336,8 @@ static void test_spans(void **state)
 {
 	static struct whole whole;
 	struct flow_signal signal = { .flow_id = 1, .client = { .version = 4 } };
-	const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								summary_address_hash(&signal.server));
+	const struct summary_hashes hashes =
+		summary_hashes_of(&signal, summary_address_hash(&signal.client), summary_address_hash(&signal.server));
 	struct summary_crowds *crowds = &whole.crowds[CROWD_FAILING];
 
 	(void)state;

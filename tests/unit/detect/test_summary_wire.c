@@ -35,7 +35,7 @@ static void fill(struct merged_summary *whole)
 		signal.flow_id = i + 1;
 		signal.client = (struct ip_addr){ .version = 4, .bytes = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								summary_address_hash(&signal.server));
+								       summary_address_hash(&signal.server));
 		summary_count(summary, SUMMARY_ATTEMPTS, at_ns);
 		summary_count_recent(summary, 1, 0, at_ns);
 		summary_count_age(summary, GAUGE_UNSPOKEN, i % 3 == 0 ? -1 : 1, at_ns);
