@@ -68,6 +68,9 @@ static const struct rule_param params[] = {
 #define SPREAD_MAX_ENTROPY 1.5
 #define SPREAD_MAX_RETRIED 0.3
 
+/* The failures of a span speak for all if they are so large a part: one in so many. */
+#define SPREAD_MEANT_PART 8
+
 /* By class, without the first, which has none. */
 static const char *const class_names[SCAN_STEALTH + STRAY_COUNT] = {
 	[SCAN_SLOW - 1] = "slow_scan",
@@ -372,22 +375,26 @@ static double recent_sources(const struct detect_scene *scene)
 /* One tool, or several alike; clients of a network that is down are of many kinds, and send their SYNs again. */
 static bool is_concerted(const struct detect_scene *scene)
 {
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns);
 	const struct summary_crowd *crowd = summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns);
 	uint64_t counts[SUMMARY_COHORT_COUNTERS];
 	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
 
-	if (crowd == NULL)
-		crowd = summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns);
+	/* The few that failed in the span before a scan are not of it. */
+	if (crowd == NULL || (now != NULL && now->connections > crowd->connections))
+		crowd = now;
 	if (crowd == NULL || summary_crowd_entropy(crowd) > SPREAD_MAX_ENTROPY)
 		return false;
 	summary_sum(scene->summary, last > 24 ? last - 24 : 0, last > 5 ? last - 5 : 0, counts);
 	return (double)counts[SUMMARY_RETRIED] < SPREAD_MAX_RETRIED * (double)counts[SUMMARY_ATTEMPTS];
 }
 
-/* The source of most of it has an alarm of its own. */
-static bool has_main_source(const struct summary_crowd *crowd)
+/* The source of most of it has an alarm of its own. The few that failed in the span before a scan say nothing. */
+static bool has_main_source(const struct summary_crowd *crowd, uint64_t failures)
 {
-	for (int i = 0; crowd != NULL && i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
+	if (crowd == NULL || SPREAD_MEANT_PART * crowd->connections < failures)
+		return false;
+	for (int i = 0; i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
 		int alike = 0;
 		int n = 0;
 		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
@@ -413,8 +420,9 @@ static enum port_scan_class judge_target(struct port_scan_state *state, const st
 		return SCAN_NONE;
 	state->sources = recent_sources(scene);
 	if (round(state->sources) < (double)p->spread_sources || (double)failures < SPREAD_MIN_EACH * state->sources ||
-	    !is_concerted(scene) || has_main_source(summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns)) ||
-	    has_main_source(summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns)))
+	    !is_concerted(scene) ||
+	    has_main_source(summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns), failures) ||
+	    has_main_source(summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns), failures))
 		return SCAN_NONE;
 	/* Of a prefix only what its hosts do not show. */
 	if (scene->key->kind == SUMMARY_PREFIX && (scene->n_alarms_below > 0 || round(view->hosts) < SPREAD_MIN_HOSTS))

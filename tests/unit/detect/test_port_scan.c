@@ -285,6 +285,39 @@ static void test_distributed_scan_of_a_host(void **state)
 	hand_destroy(hand);
 }
 
+/* A client that fails in the span of time before is no reason to wait for the next. */
+static void test_distributed_scan_is_found_beside_ordinary_failures(void **state)
+{
+	(void)state;
+	struct hand *hand = hand_create(&detector_port_scan, SUMMARY_HOST, "203.0.113.5");
+	struct flow_signal client = hand_attempt(hand, 3.5, hand_ip("192.0.2.1"), hand->key.ip, 443);
+
+	hand_settle(hand, &client, 3.5, HAND_REFUSED);
+	for (int i = 0; i < 200; i++) {
+		struct ip_addr bot = hand_ip4(0x50000000 + (uint32_t)(i % 40) * 70001);
+		struct flow_signal attempt = hand_attempt(hand, 4.1 + 0.005 * i, bot, hand->key.ip, (uint16_t)(1 + i));
+		hand_settle(hand, &attempt, 4.1 + 0.005 * i, HAND_REFUSED);
+	}
+	assert_true(hand_raised_at(hand) > 4.1 && hand_raised_at(hand) < 5);
+	assert_string_equal(hand->raised.class_name, "distributed_scan");
+	hand_destroy(hand);
+}
+
+static void test_scan_of_one_source_beside_others_is_no_distributed_scan(void **state)
+{
+	(void)state;
+	struct hand *hand = hand_create(&detector_port_scan, SUMMARY_HOST, "203.0.113.5");
+
+	for (int i = 0; i < 1000; i++) {
+		uint32_t other = 0x50000000 + (uint32_t)(i % 13) * 70001;
+		struct ip_addr ip = i % 5 != 0 ? hand_ip(SCANNER) : hand_ip4(other);
+		struct flow_signal attempt = hand_attempt(hand, 3 + 0.005 * i, ip, hand->key.ip, (uint16_t)(1 + i));
+		hand_settle(hand, &attempt, 3 + 0.005 * i, HAND_REFUSED);
+	}
+	assert_int_equal(hand->n_raised, 0);
+	hand_destroy(hand);
+}
+
 static void test_spoofed_flood_of_random_ports_is_no_distributed_scan(void **state)
 {
 	(void)state;
@@ -319,6 +352,8 @@ int main(void)
 		cmocka_unit_test(test_one_probe_of_each_kind_is_no_scan),
 		cmocka_unit_test(test_server_picked_up_in_the_middle),
 		cmocka_unit_test(test_distributed_scan_of_a_host),
+		cmocka_unit_test(test_distributed_scan_is_found_beside_ordinary_failures),
+		cmocka_unit_test(test_scan_of_one_source_beside_others_is_no_distributed_scan),
 		cmocka_unit_test(test_spoofed_flood_of_random_ports_is_no_distributed_scan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
