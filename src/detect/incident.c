@@ -137,6 +137,7 @@ static void enlist(struct incident_book *book, struct incident *incident)
 	book->last = incident;
 	incident->next_of_watch = incident->watch->incidents;
 	incident->watch->incidents = incident;
+	book->n_shared += incident_is_shared(&incident->watch->key, incident->slot);
 }
 
 static void unlist(struct incident_book *book, struct incident *incident)
@@ -154,6 +155,7 @@ static void unlist(struct incident_book *book, struct incident *incident)
 	while (*link != incident)
 		link = &(*link)->next_of_watch;
 	*link = incident->next_of_watch;
+	book->n_shared -= incident_is_shared(&incident->watch->key, incident->slot);
 }
 
 static size_t index_of(const struct incident_book *book, const struct detector_run *run)
@@ -214,7 +216,7 @@ static const struct detector_run *best_of(const struct incident_book *book, cons
 }
 
 static void write_event(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
-			enum alert_phase phase, struct incident_time time)
+			enum alert_phase phase, const struct incident *folded_into, struct incident_time time)
 {
 	const struct detector_run *run = incident->present;
 	struct watch *watch = incident->watch;
@@ -224,11 +226,12 @@ static void write_event(struct incident_book *book, struct incident *incident, c
 		.finding = finding_of(book, run),
 		.runner_up = best_of(book, watch, incident->slot, run, false),
 		.phase = phase,
+		.folded_into = folded_into,
 		.is_ending = book->is_ending,
 		.time = time,
 	};
-	/* The trouble is not over only because the run is. */
-	enum alert_phase explained = book->is_ending ? ALERT_UPDATE : phase;
+	/* The trouble is not over only because the run is, or because it is told elsewhere. */
+	enum alert_phase explained = book->is_ending || folded_into != NULL ? ALERT_UPDATE : phase;
 	struct sensor_event *event = book->writer->begin(book->writer->context, EVENT_ALERT);
 
 	if (event == NULL)
@@ -239,6 +242,8 @@ static void write_event(struct incident_book *book, struct incident *incident, c
 	if (run->detector->explain != NULL)
 		run->detector->explain(watch_params(watch, run), scene, watch_state(watch, run), about.finding,
 				       explained, &event->alert);
+	if (folded_into != NULL)
+		incident_event_tell_folded(&event->alert, folded_into);
 	book->writer->end(book->writer->context, event);
 }
 
@@ -285,6 +290,7 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 		return;
 	}
 	watch->suppressed &= ~slot_bit;
+	watch->folded_into = 0;
 	incident->watch = watch;
 	incident->alarm = alarm;
 	incident->slot = run->slot;
@@ -303,7 +309,7 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	alarm_written(alarm, &reading, scene->now_ns);
 	book->stats->alarms_raised++;
 	book->stats->alarms_open++;
-	write_event(book, incident, scene, ALERT_RAISED, time);
+	write_event(book, incident, scene, ALERT_RAISED, NULL, time);
 }
 
 /* Who takes part; when the trouble has just begun, who took part in the seconds before. Null = nobody knows. */
@@ -385,14 +391,15 @@ static void choose_class(const struct incident_book *book, struct incident *inci
 	incident->alarm->peak = finding_of(book, best)->level;
 }
 
+/* folded_into: where it is told from now on; null = nowhere, it is over. */
 static void clear(struct incident_book *book, struct incident *incident, const struct detect_scene *scene,
-		  const struct alarm_reading *reading, struct incident_time time)
+		  const struct alarm_reading *reading, const struct incident *folded_into, struct incident_time time)
 {
 	alarm_written(incident->alarm, reading, scene->now_ns);
 	alarm_close(book->sets[incident->slot], incident->alarm, scene->now_ns);
 	book->stats->alarms_cleared++;
 	book->stats->alarms_open--;
-	write_event(book, incident, scene, ALERT_CLEARED, time);
+	write_event(book, incident, scene, ALERT_CLEARED, folded_into, time);
 	unlist(book, incident);
 	block_pool_give_back(&book->pool, incident);
 }
@@ -410,7 +417,7 @@ static void review(struct incident_book *book, struct incident *incident, const 
 		incident->severity = severity_of(incident->watch, incident->present, finding);
 	const struct alarm_reading reading = reading_of(book, incident, scene, is_hot);
 	if (book->is_ending) {
-		clear(book, incident, scene, &reading, time);
+		clear(book, incident, scene, &reading, NULL, time);
 		return;
 	}
 	switch (alarm_review(incident->alarm, &reading, incident->clear_after_ns, scene->now_ns)) {
@@ -422,12 +429,37 @@ static void review(struct incident_book *book, struct incident *incident, const 
 			break;
 		alarm_written(incident->alarm, &reading, scene->now_ns);
 		book->stats->alarms_updated++;
-		write_event(book, incident, scene, ALERT_UPDATE, time);
+		write_event(book, incident, scene, ALERT_UPDATE, NULL, time);
 		break;
 	case ALARM_CLEAR_DUE:
-		clear(book, incident, scene, &reading, time);
+		clear(book, incident, scene, &reading, NULL, time);
 		break;
 	}
+}
+
+/*
+ * Tells what was found of a source in an open alarm about those whom it asked, if there is one; true = it is told
+ * there. An alarm that was raised beside that one has a reason of its own, so each is folded once at most.
+ */
+static bool fold(struct incident_book *book, struct watch *watch, struct incident *incident,
+		 const struct detect_scene *scene, const struct detector_run *best, struct incident_time time)
+{
+	struct incident *into;
+
+	if (best == NULL || watch->key.kind != SUMMARY_SOURCE || best->slot != INCIDENT_SOURCE || book->is_ending)
+		return false;
+	into = incident_fold_for(book, finding_of(book, best), severity_of(watch, best, finding_of(book, best)));
+	if (into == NULL ||
+	    (incident != NULL && (incident->present != best || incident->alarm->raised_ns > into->alarm->raised_ns)))
+		return false;
+	into->n_folded += watch->folded_into != into->alarm->alert_id;
+	watch->folded_into = into->alarm->alert_id;
+	watch->suppressed &= ~(UINT32_C(1) << best->slot);
+	if (incident != NULL) {
+		const struct alarm_reading reading = reading_of(book, incident, scene, true);
+		clear(book, incident, scene, &reading, into, time);
+	}
+	return true;
 }
 
 static void judge_slot(struct incident_book *book, struct watch *watch, struct detect_scene *scene, unsigned slot,
@@ -441,6 +473,8 @@ static void judge_slot(struct incident_book *book, struct watch *watch, struct d
 	for (size_t i = 0; i < book->watches->n_runs; i++)
 		if (book->watches->runs[i].slot == slot && judges(&book->watches->runs[i], watch->key.kind))
 			is_hot |= book->findings[i].is_hot || book->findings[i].is_alarming;
+	if (fold(book, watch, incident, scene, best, time))
+		return;
 	if (incident != NULL)
 		review(book, incident, scene, best, is_hot, time);
 	else if (best == NULL)
@@ -455,6 +489,9 @@ static uint32_t find_all(struct incident_book *book, struct watch *watch, struct
 {
 	uint32_t suspicious = 0;
 
+	if (watch->folded_into != 0 && incident_fold_now(book, watch) == NULL)
+		watch->folded_into = 0;
+	scene->is_folded = watch->folded_into != 0;
 	for (size_t i = 0; i < book->watches->n_runs; i++) {
 		const struct detector_run *run = &book->watches->runs[i];
 		struct finding *finding = &book->findings[i];

@@ -23,7 +23,8 @@ struct incident {
 	uint64_t contender_ns;
 	uint64_t clear_after_ns; /* as the present class demanded when it last found something */
 	uint32_t n_changes;
-	uint32_t was; /* runs whose class it had, a bit each */
+	uint32_t was;      /* runs whose class it had, a bit each */
+	uint32_t n_folded; /* sources that are told in it instead of by alarms of their own */
 	uint8_t slot;
 	uint8_t severity;
 	struct finding finding; /* the last of the present class */
@@ -39,6 +40,7 @@ struct incident_book {
 	struct summary_crowd *views; /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
+	uint32_t n_shared;                      /* open incidents in which sources may be told */
 	bool is_ending;                         /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };
@@ -64,6 +66,14 @@ uint32_t incident_count_below(const struct incident_book *book, const struct sum
 /* An incident of the service's or host's host or prefix is open. */
 bool incident_is_above(const struct incident_book *book, const struct summary_key *key);
 
+/*
+ * incident_fold.c: one trouble of many sources is one alarm, about those whom they ask. An incident in which sources
+ * may be told; the one in which a source is told; the one in which what was found of it now should be, null = none.
+ */
+bool incident_is_shared(const struct summary_key *key, unsigned slot);
+struct incident *incident_fold_now(const struct incident_book *book, const struct watch *watch);
+struct incident *incident_fold_for(const struct incident_book *book, const struct finding *finding, uint8_t severity);
+
 /* incident_event.c: all of an event but what only the detector knows. */
 struct incident_event {
 	const struct incident *incident;
@@ -72,8 +82,10 @@ struct incident_event {
 	const struct detector_run *runner_up; /* null = none */
 	double runner_up_score;
 	enum alert_phase phase;
+	const struct incident *folded_into; /* cleared because it is told there; null = for another reason */
 	bool is_ending;
 	struct incident_time time;
 };
 void incident_event_fill(struct sensor_event *event, const struct incident_event *about);
+void incident_event_tell_folded(struct event_alert *alert, const struct incident *into);
 struct alert_target incident_target(const struct summary_key *key);

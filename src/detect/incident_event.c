@@ -4,6 +4,10 @@
  */
 #include "incident.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "alarm_event.h"
 #include "alarm_filter.h"
 #include "evidence.h"
@@ -55,6 +59,10 @@ static void fill_life(struct event_alert *alert, const struct incident_event *ab
 	alert->updated_ns = about->time.now_ns;
 	if (about->is_ending)
 		alert->clear_reason = "shutdown";
+	if (about->folded_into != NULL) {
+		alert->clear_reason = "folded";
+		alert->folded_into = about->folded_into->alarm->alert_id;
+	}
 	alert->baseline = finding->baseline;
 	alert->confidence = finding->confidence;
 	if (alert->class_name == NULL)
@@ -76,7 +84,20 @@ void incident_event_fill(struct sensor_event *event, const struct incident_event
 	fill_rule(alert, about->incident->present);
 	fill_life(alert, about);
 	evidence_fill(event, about->incident->present->detector, about->scene, &about->incident->past);
+	alert->sources_folded = about->incident->n_folded;
 	alarm_event_parameters(alert, about->incident->present->detector,
 			       watch_params(about->incident->watch, about->incident->present));
 	alarm_filter_fill(alert);
+}
+
+/* In front of what the detector said of the source alone. */
+void incident_event_tell_folded(struct event_alert *alert, const struct incident *into)
+{
+	char alone[sizeof(alert->explanation)];
+	char name[EVIDENCE_NAME_BYTES];
+
+	memcpy(alone, alert->explanation, sizeof(alone));
+	snprintf(alert->explanation, sizeof(alert->explanation),
+		 "One of many that do the same, told together from now on in the alarm %016" PRIx64 " about %s; %.260s",
+		 into->alarm->alert_id, evidence_name(&into->alarm->target, name), alone);
 }

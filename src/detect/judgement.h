@@ -8,6 +8,7 @@
 #include "tcpwitness/events/sensor_event.h"
 
 #include "alarm.h"
+#include "reach.h"
 #include "sensor_view.h"
 #include "summary.h"
 
@@ -30,6 +31,7 @@ struct detect_scene {
 	const struct sensor_view *view; /* the same over the last minute; null = not known */
 	uint32_t n_alarms_below;        /* HOST: open incidents of its services; PREFIX: of its hosts and services */
 	bool is_alarm_above;            /* SERVICE, HOST: an incident of its host or prefix is open */
+	bool is_folded;                 /* SOURCE: what was found of it is told in an open alarm about those it asked */
 	bool is_suspicious;        /* at the last tick a detector of the group found what is not to be learned from */
 	const struct alarm *alarm; /* the open alarm of this group and key; null = none */
 	const struct detector *present_class; /* of that alarm */
@@ -54,4 +56,5 @@ struct finding {
 	uint64_t began_ns;       /* of the trouble; 0 = unknown, now */
 	uint64_t clear_after_ns; /* how long it must not be hot before the alarm is over */
 	const char *class_name;  /* finer than the detector's name, static: "spoofed_syn_flood"; null = the name */
+	const struct reach_example *asked; /* SOURCE: REACH_EXAMPLES of what level counts; null = not told */
 };

@@ -71,6 +71,9 @@ static const struct rule_param params[] = {
 /* The failures of a span speak for all if they are so large a part: one in so many. */
 #define SPREAD_MEANT_PART 8
 
+/* And a quarter of a second is the scan's already if it has so large a part of what the scan's busiest one has. */
+#define SPREAD_BEGUN_PART 4
+
 /* By class, without the first, which has none. */
 static const char *const class_names[SCAN_STEALTH + STRAY_COUNT] = {
 	[SCAN_SLOW - 1] = "slow_scan",
@@ -431,6 +434,30 @@ static enum port_scan_class judge_target(struct port_scan_state *state, const st
 	return SCAN_DISTRIBUTED;
 }
 
+/*
+ * When a scan of many began: in the earliest of the last slots in which so many attempts did not complete as do in one
+ * of the scan's. A slow one has slots without any.
+ */
+static uint64_t spread_began_ns(const struct detect_scene *scene)
+{
+	enum { SLOTS = SUMMARY_SPAN_NS / SUMMARY_SLOT_NS };
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+	uint64_t lost[SLOTS];
+	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
+	uint64_t most = 0;
+	int i = 0;
+
+	for (; i < SLOTS; i++) {
+		uint64_t slot = last >= SLOTS ? last - SLOTS + 1 + (uint64_t)i : 0;
+		summary_sum(scene->summary, slot, slot, counts);
+		lost[i] = counts[SUMMARY_ATTEMPTS] - counts[SUMMARY_COMPLETED];
+		most = lost[i] > most ? lost[i] : most;
+	}
+	for (i = 0; i < SLOTS - 1 && (lost[i] == 0 || SPREAD_BEGUN_PART * lost[i] < most);)
+		i++;
+	return (last - (uint64_t)(SLOTS - 1 - i)) * SUMMARY_SLOT_NS;
+}
+
 /* --- both --- */
 
 /* What the explanation will name. */
@@ -497,9 +524,9 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	struct reach_view view = { 0 };
 	enum port_scan_class class = SCAN_NONE;
 
-	if (state->was_own && scene->alarm == NULL)
+	if (state->was_told && scene->alarm == NULL && !scene->is_folded)
 		forget(state);
-	state->was_own = is_own;
+	state->was_told = is_own || scene->is_folded;
 	if (take(state, scene, p))
 		class = is_source ? judge_source(state, scene, p, is_own, &view) : judge_target(state, scene, p, &view);
 	if (class != SCAN_NONE) {
@@ -507,7 +534,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 		if (!is_own || class >= state->class)
 			state->class = (uint8_t) class;
 		if (!is_source && !is_own)
-			state->activity.began_ns = scene->now_ns - SUMMARY_SPAN_NS;
+			state->activity.began_ns = spread_began_ns(scene);
 		keep_evidence(state, scene, p, &view);
 	}
 	if (class == SCAN_NONE && !is_own)
@@ -524,6 +551,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	finding->began_ns = state->activity.began_ns;
 	finding->clear_after_ns = state->is_fast ? p->clear_after_ns : p->slow_clear_after_ns;
 	finding->class_name = port_scan_class_name(state->class);
+	finding->asked = is_source ? state->targets : NULL;
 }
 
 const struct detector detector_port_scan = {

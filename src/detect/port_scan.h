@@ -54,7 +54,7 @@ struct port_scan_state {
 	struct source_activity activity; /* what fails, or strays */
 	uint8_t class;                   /* enum port_scan_class, of the alarm or of what was found last */
 	bool is_first_look_done;
-	bool was_own;           /* at the last look the alarm was its own */
+	bool was_told;          /* at the last look an alarm was open that told of it */
 	bool is_fast;           /* found by what happened within some seconds */
 	struct reach_view view; /* what it was found by */
 	struct reach_example targets[REACH_EXAMPLES];

@@ -143,6 +143,7 @@ void watch_end(struct watch_set *set, struct watch *watch)
 	watch->suspicious = 0;
 	watch->suppressed = 0;
 	watch->silenced = 0;
+	watch->folded_into = 0;
 	bounded_table_touch(kind->entries, watch, KEEP_LONGER);
 }
 

@@ -51,6 +51,7 @@ struct watch {
 	uint8_t attention;    /* enum summary_attention */
 	uint32_t suspicious;  /* slots: at the last tick something was not to be learned from */
 	uint32_t suppressed;  /* slots: an alarm was due and could not be raised */
+	uint64_t folded_into; /* SOURCE: id of the alarm in which it is told; 0 = none */
 	uint32_t silenced;    /* runs: their rules keep them from raising an alarm */
 	uint64_t deserved_ns; /* last time at which it deserved attention */
 	uint64_t crowded_ns;  /* last time at which it deserved to know who takes part */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+	ALERT_ID_BYTES = 17,
 	GENERATOR_ID = 1, /* EVE: the rule engine itself */
 	RATE_DECIMALS = 3,
 	SHARE_DECIMALS = 4,
@@ -206,6 +207,8 @@ static void put_sources(struct object_builder *build, json_t *detection, const s
 		put_real(build, sources, "error", alert->sources_error, SHARE_DECIMALS);
 	if (alert->sources_baseline >= 0)
 		put_real(build, sources, "baseline", alert->sources_baseline, RATE_DECIMALS);
+	if (alert->sources_folded > 0)
+		put_count(build, sources, "folded", alert->sources_folded);
 	top = put_array(build, sources, "top");
 	for (unsigned i = 0; i < alert->n_top_sources && i < ALERT_TOP_SOURCES; i++) {
 		json_t *source = json_object();
@@ -264,8 +267,16 @@ static void put_visibility(struct object_builder *build, json_t *detection, cons
 	put_flag(build, visibility, "started_late", alert->visibility.started_late);
 }
 
+static const char *id_text(uint64_t alert_id, char text[static ALERT_ID_BYTES])
+{
+	snprintf(text, ALERT_ID_BYTES, "%016" PRIx64, alert_id);
+	return text;
+}
+
 static void put_life(struct object_builder *build, json_t *detection, const struct event_alert *alert)
 {
+	char into[ALERT_ID_BYTES];
+
 	put_time(build, detection, "started", alert->started_ns);
 	put_time(build, detection, "updated", alert->updated_ns);
 	if (alert->ended_ns != 0)
@@ -276,6 +287,8 @@ static void put_life(struct object_builder *build, json_t *detection, const stru
 	put_count(build, detection, "reopened", alert->n_reopened);
 	if (alert->clear_reason != NULL)
 		put_name(build, detection, "clear_reason", alert->clear_reason);
+	if (alert->folded_into != 0)
+		put_name(build, detection, "folded_into", id_text(alert->folded_into, into));
 }
 
 static void put_parameters(struct object_builder *build, json_t *detection, const struct event_alert *alert)
@@ -329,10 +342,10 @@ static void put_detection(struct object_builder *build, json_t *object, const st
 			  const struct event_json_replay *replay)
 {
 	json_t *detection = put_object(build, object, "detection");
-	char alert_id[17];
+	char alert_id[ALERT_ID_BYTES];
 
 	/* Text, because many JSON readers cut 64-bit numbers to 53 bits. */
-	snprintf(alert_id, sizeof(alert_id), "%016" PRIx64, alert->alert_id);
+	id_text(alert->alert_id, alert_id);
 	put_class(build, detection, alert);
 	put_name(build, detection, "alert_id", alert_id);
 	put_name(build, detection, "phase", phase_name(alert->phase));

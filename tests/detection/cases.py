@@ -93,6 +93,8 @@ def others():
         Case("slow-scan", "scan", "class", n_seeds=2, kind="slow", background=5),
         Case("worm", "scan", "class", n_seeds=2, short=True, kind="worm", background=20, tail=10),
         Case("distributed-scan", "scan", "class", n_seeds=2, short=True, kind="distributed", background=20, tail=10),
+        Case("distributed-scan-few", "scan", "class", n_seeds=2, short=True, kind="distributed", sources=12, rate=600, background=20,
+             tail=10),
     ]
     for kind in ("vertical", "horizontal", "fin", "null", "xmas", "ack"):
         cases.append(Case(f"scan-{kind}", "scan", "class", n_seeds=2, short=True, kind=kind, background=20, tail=10))

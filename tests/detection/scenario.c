@@ -281,7 +281,7 @@ static void begin_scan(struct sim *sim, struct options *options)
 	struct server *server = make_victim(sim, options);
 	struct scan scan = {
 		.from_ip = kind == 7 ? 0x0a000963 : 0xc6336407,
-		.n_sources = kind == 8 ? 60 : 1,
+		.n_sources = (uint32_t)option_number(options, "sources", kind == 8 ? 60 : 1),
 		.to_ip = is_horizontal ? 0xcb007000 : VICTIM,
 		.n_hosts = is_horizontal ? 4096 : 1,
 		.first_port = is_horizontal ? 445 : 1,

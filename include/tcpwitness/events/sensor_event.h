@@ -150,6 +150,7 @@ struct event_alert {
 	double class_score;     /* 0 .. 1: how well the evidence fits */
 	double runner_up_score;
 	const char *clear_reason; /* static, with ALERT_CLEARED: "recovered", "silent", "shutdown", ... */
+	uint64_t folded_into;     /* with "folded": id of the alarm that tells of it from now on */
 	uint32_t n_reopened;      /* how often it was raised again within five minutes after it was cleared */
 	uint64_t alert_id;
 	enum alert_phase phase;
@@ -198,6 +199,7 @@ struct event_alert {
 		bool one_source_port;
 	} fingerprint;
 	uint64_t sources_distinct;
+	uint32_t sources_folded; /* of them: told in this alarm instead of by alarms of their own */
 	uint8_t n_top_sources;
 	struct {
 		struct ip_addr ip;

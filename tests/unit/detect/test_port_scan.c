@@ -299,6 +299,7 @@ static void test_distributed_scan_is_found_beside_ordinary_failures(void **state
 		hand_settle(hand, &attempt, 4.1 + 0.005 * i, HAND_REFUSED);
 	}
 	assert_true(hand_raised_at(hand) > 4.1 && hand_raised_at(hand) < 5);
+	assert_true(hand->raised.began_ns == HAND_START_NS + 4 * NS_PER_SEC);
 	assert_string_equal(hand->raised.class_name, "distributed_scan");
 	hand_destroy(hand);
 }
