@@ -28,7 +28,7 @@ def event(sample, phase, second, **changes):
     line = copy.deepcopy(sample)
     line["timestamp"] = clock(second)
     detection = line["detection"]
-    for key in ("clear_reason", "runner_up"):
+    for key in ("clear_reason", "folded_into", "runner_up"):
         detection.pop(key, None)
     detection.update(phase=phase, started=clock(1), updated=clock(second), ended=None, duration=second - 1, reopened=0)
     detection.update(rate=100.0, peak=100.0)
@@ -51,6 +51,10 @@ def lives(sample):
     yield "the same again", True, life(raised, cleared, ("raised", 100, {"reopened": 1}), ("cleared", 200, {"reopened": 1}))
     other = {"detector": "half_open_surge", "signature_id": 1000002}
     yield "another class", True, life(raised, ("update", 12, other), ("cleared", 40, other))
+    folded = {"clear_reason": "folded", "folded_into": "0123456789abcdef"}
+    yield "told in another", True, life(raised, ("cleared", 9, folded))
+    yield "told nowhere", False, life(raised, ("cleared", 9, {"clear_reason": "folded"}))
+    yield "recovered into another", False, life(raised, ("cleared", 9, {**folded, "clear_reason": "recovered"}))
     yield "never raised", False, life(("update", 12, {}))
     yield "raised twice", False, life(raised, ("raised", 3, {}))
     yield "an update after the end", False, life(raised, cleared, ("update", 50, {}))

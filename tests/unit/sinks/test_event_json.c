@@ -604,6 +604,25 @@ static void phases_have_their_names(void **state)
 	assert_has(encode(state, &event), "'phase':'cleared'");
 }
 
+static void an_alarm_that_is_told_in_another_says_in_which(void **state)
+{
+	struct sensor_event event = sample_alert();
+
+	assert_has_not(encode(state, &event), "folded");
+	event.alert.phase = ALERT_CLEARED;
+	event.alert.clear_reason = "folded";
+	event.alert.folded_into = 0xabc;
+	assert_has(encode(state, &event), "'clear_reason':'folded','folded_into':'0000000000000abc'");
+}
+
+static void sources_that_are_told_here_alone_are_counted(void **state)
+{
+	struct sensor_event event = sample_alert();
+
+	event.alert.sources_folded = 58;
+	assert_has(encode(state, &event), "'folded':58,'top':");
+}
+
 static void a_forecast_without_an_end_says_none(void **state)
 {
 	struct sensor_event event = sample_alert_time_wait();
@@ -837,6 +856,8 @@ int main(void)
 		encoder_test(phases_have_their_names),
 		encoder_test(of_an_alarm_too_what_is_not_known_is_absent),
 		encoder_test(an_alarm_says_how_it_can_be_had_again),
+		encoder_test(an_alarm_that_is_told_in_another_says_in_which),
+		encoder_test(sources_that_are_told_here_alone_are_counted),
 		encoder_test(a_forecast_without_an_end_says_none),
 		encoder_test(a_counter_below_a_number_keeps_its_dots),
 		encoder_test(the_longest_event_fits),
