@@ -30,6 +30,9 @@
 /* It grows, or is kept up, if the last 5 s brought at least so many. */
 enum { INFLOW_SLOTS = 20, INFLOW_MIN = 3 };
 
+/* Nothing is held longer than its lifetime, so in the long run what is added in one is all that is held. */
+#define KEPT_UP 0.5
+
 /*
  * Clients that vanish leave entries that a server keeps for a minute. What share of the attempts that is, is learned
  * while no more come than it and chance explain; what is not known yet counts as so many attempts.
@@ -181,12 +184,17 @@ static void follow(struct half_open_state *state, const struct detect_scene *sce
 		state->over_ns = scene->now_ns;
 }
 
-/* More is added than those who usually vanish; what is only left over ends by itself. */
+/*
+ * More is added than those who usually vanish, and enough to keep up what is held: what a flood has left over ends by
+ * itself, however long the server repeats its SYN-ACKs, and a few more that vanish meanwhile do not prolong it.
+ */
 static bool is_more_added(const struct half_open_state *state)
 {
 	double seconds = INFLOW_SLOTS * ns_to_seconds(SUMMARY_SLOT_NS);
 	double usual = usual_level(state) / LIFETIME_S * seconds;
 
+	if (state->inflow * LIFETIME_S < KEPT_UP * state->held)
+		return false;
 	return state->inflow * seconds >= INFLOW_MIN + SURGE_FACTOR * usual + 2 * sqrt(usual);
 }
 

@@ -84,6 +84,21 @@ static void test_life_of_an_alarm(void **state)
 	assert_int_equal(cleared->alert.alert_id, sim->alerts[0].alert.alert_id);
 }
 
+/* Of a flood 800 are left, which some clients that vanish, as some always do, cannot keep up. */
+static void test_what_a_flood_left_over_ends_by_itself(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 10, 18, 100, ssh, SIM_ANSWERS);
+	sim_spoofed_flood(sim, 18, 55, 0.9, ssh, SIM_ANSWERS);
+	sim_run(sim, 80);
+	sim_print(sim);
+	const struct sensor_event *cleared = sim_alert(sim, "half_open_surge", ALERT_CLEARED, 0);
+	assert_non_null(cleared);
+	assert_true(sim_seconds(cleared->time_ns) <= 18 + 35);
+	assert_int_equal(sim_count(sim, "half_open_surge", ALERT_RAISED), 1);
+}
+
 /* 5000 handshakes per second of 200 ms: a thousand are half open at any time, none for long. */
 static void test_flash_crowd(void **state)
 {
@@ -136,6 +151,7 @@ int main(void)
 		TEST(test_trickle_of_two_per_second),
 		TEST(test_flood_is_found_when_it_has_lasted),
 		TEST(test_life_of_an_alarm),
+		TEST(test_what_a_flood_left_over_ends_by_itself),
 		TEST(test_flash_crowd),
 		TEST(test_unanswered_attempts_are_not_half_open),
 		TEST(test_cookies_are_not_half_open),
