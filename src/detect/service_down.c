@@ -59,6 +59,8 @@ enum outage { OUTAGE_NONE = 0, OUTAGE_REFUSING, OUTAGE_HOST, OUTAGE_FILTERED };
 struct service_down_state {
 	uint64_t success_ns;    /* when a handshake was last seen to have completed */
 	uint64_t first_fail_ns; /* when an attempt was first seen behind it */
+	uint64_t failed_ns;     /* when it was last found to be down */
+	uint64_t served_ns;     /* the first success after that */
 	uint64_t n_completed;   /* as of then */
 	uint64_t attempts_seen;
 	uint64_t attempted_ns;                      /* when an attempt was last seen */
@@ -100,12 +102,20 @@ static void note_success(struct service_down_state *state, const struct detect_s
 		state->watched_ns = scene->now_ns;
 	state->n_completed = completed;
 	state->success_ns = scene->now_ns;
+	if (state->served_ns <= state->failed_ns)
+		state->served_ns = scene->now_ns;
 	state->first_fail_ns = 0;
 	double watched_s = ns_to_seconds(ns_since(scene->now_ns, summary->since_ns));
 	if (state->outage == OUTAGE_NONE)
 		state->usual_rate = (double)completed / fmax(watched_s, 1);
 	for (int k = 0; k <= SUMMARY_SYNS_REPEATED; k++)
 		state->before[k] = summary->totals[k];
+}
+
+/* It has worked again since it was found to be down. */
+static bool has_served(const struct service_down_state *state)
+{
+	return state->served_ns > state->failed_ns;
 }
 
 static void measure(struct service_down_state *state, const struct detect_scene *scene)
@@ -191,10 +201,14 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 
 	finding->is_alarming = has_worked && is_failing && is_long && state->syns >= (double)p->min_syns &&
 			       state->n_failing >= p->min_sources && !is_deserted;
-	if (finding->is_alarming)
+	if (finding->is_alarming) {
 		state->outage = (uint8_t)outage_of(state, scene);
-	finding->is_hot = finding->is_alarming || (is_open && !is_deserted);
+		state->failed_ns = scene->now_ns;
+	}
 	finding->is_suspicious = has_worked && is_failing && state->n_failing >= p->min_sources;
+	/* Behind a success, one whose handshake takes its time is no reason to think that it is down again. */
+	finding->is_hot =
+		finding->is_alarming || (is_open && !is_deserted && (!has_served(state) || finding->is_suspicious));
 	finding->score = is_failing ? 0.5 + 0.45 * state->real_share : 0;
 	finding->level =
 		(double)state->n_failing / fmax(ns_to_seconds(ns_since(scene->now_ns, state->first_fail_ns)), 1);
@@ -228,16 +242,17 @@ static void explain(const void *params, const struct detect_scene *scene, const 
 		    const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
 {
 	const struct service_down_state *state = target;
-	double lasted_s = ns_to_seconds(ns_since(scene->now_ns, alert->started_ns));
+	double lasted_s = ns_to_seconds(ns_since(state->served_ns, alert->started_ns));
 	char name[EVIDENCE_NAME_BYTES];
 	char sources[FATE_SOURCES_BYTES];
 
 	(void)params;
 	(void)finding;
 	evidence_name(&alert->target, name);
-	if (phase == ALERT_CLEARED && state->first_fail_ns == 0) {
+	if (has_served(state)) {
 		snprintf(alert->explanation, sizeof(alert->explanation),
-			 "%s serves clients again, %.0f s after the outage began.", name, lasted_s);
+			 "%s serves clients again, %.0f s after the outage began%s.", name, lasted_s,
+			 phase == ALERT_CLEARED ? "" : "; this alarm is over if it goes on to do so");
 		return;
 	}
 	alert->completion = 0;
