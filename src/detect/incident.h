@@ -67,8 +67,9 @@ uint32_t incident_count_below(const struct incident_book *book, const struct sum
 bool incident_is_above(const struct incident_book *book, const struct summary_key *key);
 
 /*
- * incident_fold.c: one trouble of many sources is one alarm, about those whom they ask. An incident in which sources
- * may be told; the one in which a source is told; the one in which what was found of it now should be, null = none.
+ * incident_fold.c: one trouble of many sources is one alarm, about those whom they ask. Whether sources may be told in
+ * an incident of this key; the one in which a source is told; the one in which what was found of it now should be, of
+ * that severity, null = none.
  */
 bool incident_is_shared(const struct summary_key *key, unsigned slot);
 struct incident *incident_fold_now(const struct incident_book *book, const struct watch *watch);

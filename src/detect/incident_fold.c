@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A scan by many sources together is one alarm, about whom they scan, and not one more for each of them: an operator
- * would read the same sixty times, and an eleventh alarm about something else would have to wait. What a source does
+ * A scan or a flood by many sources together is one alarm, about whom they ask, and not one more for each of them: an
+ * operator would read the same sixty times, and an alarm about something else would have to wait. What a source does
  * elsewhere besides is no part of it.
  */
 #include "incident.h"
 
-#include <math.h>
+#include "detect_internal.h"
+
+/* Nobody has to act on alarms of this severity. */
+enum { INFORMATIONAL = 3 };
 
 bool incident_is_shared(const struct summary_key *key, unsigned slot)
 {
-	return slot == INCIDENT_SOURCE && (key->kind == SUMMARY_HOST || key->kind == SUMMARY_PREFIX);
+	return (slot == INCIDENT_SOURCE || slot == INCIDENT_SERVICE) &&
+	       (key->kind == SUMMARY_HOST || key->kind == SUMMARY_PREFIX);
+}
+
+/* One of attempts by many, over ports or hosts. */
+static bool tells_sources(const struct incident *incident)
+{
+	const struct detector *class = incident->present->detector;
+
+	return incident_is_shared(&incident->watch->key, incident->slot) &&
+	       (class == &detector_port_scan || class == &detector_syn_flood || class == &detector_carpet_bombing);
 }
 
 struct incident *incident_fold_now(const struct incident_book *book, const struct watch *watch)
@@ -42,14 +55,13 @@ struct incident *incident_fold_for(const struct incident_book *book, const struc
 	int n = 0;
 	int told = 0;
 
-	if (asked == NULL || book->n_shared == 0)
+	if (asked == NULL || book->n_shared == 0 || severity < INFORMATIONAL)
 		return NULL;
 	while (n < REACH_EXAMPLES && asked[n].priority != 0)
 		n++;
 	for (struct incident *incident = book->first; incident != NULL; incident = incident->next) {
 		int told_here = 0;
-		/* What is worse than the alarm that it would be told in must not be hidden there. */
-		if (!incident_is_shared(&incident->watch->key, incident->slot) || incident->severity > severity)
+		if (!tells_sources(incident))
 			continue;
 		for (int i = 0; i < n; i++) {
 			bool is_here = is_about(&incident->watch->key, &asked[i].ip);

@@ -83,6 +83,7 @@ def others():
         Case("trickle", "trickle", "trickle class gauge", n_seeds=3, short=True, rate=2, backlog=128, background=20, seconds=100, tail=5),
         Case("trickle-busy", "trickle", "trickle class gauge", n_seeds=2, rate=2, backlog=128, background=300, seconds=100, tail=5),
         Case("carpet", "carpet", "carpet class", n_seeds=3, short=True, rate=2, background=100, seconds=15, tail=45),
+        Case("carpet-botnet", "carpet", "carpet class", n_seeds=2, short=True, rate=20, spoof="botnet", background=100, seconds=15, tail=45),
         Case("flash5", "flash_crowd", "flash", n_seeds=3, times=5, background=20),
         Case("flash10", "flash_crowd", "flash", n_seeds=3, times=10, background=20),
         Case("flash20", "flash_crowd", "flash", n_seeds=3, short=True, times=20, background=20, seconds=20, tail=20),

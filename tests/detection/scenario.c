@@ -120,9 +120,10 @@ struct span span_of(struct sim *sim, struct options *options, double seconds, do
 	return (struct span){ at(lead), at(lead + seconds) };
 }
 
+static const char *const spoofs[] = { "random", "net24", "one", "botnet", NULL };
+
 static void begin_syn_flood(struct sim *sim, struct options *options)
 {
-	static const char *const spoofs[] = { "random", "net24", "one", "botnet", NULL };
 	static const char *const stacks[] = { "linux", "windows", "macos",    "raw",   "masscan",
 					      "zmap",  "bare",    "dominate", "mixed", NULL };
 	struct span span = span_of(sim, options, 60, 60);
@@ -178,6 +179,7 @@ static void begin_carpet(struct sim *sim, struct options *options)
 {
 	struct span span = span_of(sim, options, 60, 60);
 	double rate = option_number(options, "rate", 2);
+	enum spoofing spoofing = (enum spoofing)choice(options, "spoof", spoofs);
 	struct server *server = make_victim(sim, options);
 	char text[48], key[100];
 
@@ -197,6 +199,7 @@ static void begin_carpet(struct sim *sim, struct options *options)
 						  .per_second = rate,
 						  .from_ns = span.from_ns + sim_below(sim, SIM_S / 2),
 						  .until_ns = span.until_ns,
+						  .spoofing = spoofing,
 						  .stack = STACK_RAW });
 	}
 	snprintf(key, sizeof(key), "\"prefix\":\"%s/%u\"", ip_text(sim, 0xcb007100, text), sim->tap.ipv6 ? 64 : 24);
@@ -497,7 +500,7 @@ void scenario_end(struct sim *sim)
 const struct scenario scenarios[] = {
 	{ "syn_flood", "rate background spoof stack ramp on off reaction backlog cookies", begin_syn_flood },
 	{ "trickle", "a few SYNs per second that hold a small backlog", begin_trickle },
-	{ "carpet", "a /24 at a few SYNs per second and host", begin_carpet },
+	{ "carpet", "a /24 at a few SYNs per second and host: rate spoof", begin_carpet },
 	{ "flash_crowd", "times as many honest clients as usual", begin_flash_crowd },
 	{ "exhaustion", "a client runs out of ports: rate ramp stack reuse poisson", begin_exhaustion },
 	{ "scan", "kind vertical horizontal slow fin null xmas ack worm distributed", begin_scan },

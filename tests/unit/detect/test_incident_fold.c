@@ -126,6 +126,33 @@ static void test_one_that_scans_elsewhere_too_has_its_own(void **state)
 	sim_fini(sim);
 }
 
+/* Many bots ask one port of each host again and again. */
+static void test_a_flood_of_a_prefix_is_one_alarm(void **state)
+{
+	struct sim *sim = start();
+
+	(void)state;
+	sim->only = NULL;
+	for (int i = 0; i < 16000; i++) {
+		struct sim_host host = { sim_ip4(0xcb007100 + (uint32_t)(i % 250)), 80 };
+		struct sim_conn conn =
+			sim_attempt(sim, 20 + i / 1600.0, bot((unsigned)(i % 151)), (uint16_t)(5000 + i), host);
+		sim_raw_stack(&conn);
+		sim_is_ignored(sim, conn, 0);
+	}
+	sim_run(sim, 90);
+	assert_int_equal(sim_count(sim, "carpet_bombing", ALERT_RAISED), 1);
+	for (size_t i = 0; i < sim->n_alerts; i++) {
+		const struct event_alert *alert = &sim->alerts[i].alert;
+		if (alert->target.is_source && alert->phase == ALERT_CLEARED)
+			assert_string_equal(alert->clear_reason, "folded");
+	}
+	assert_int_equal(count_of_sources(sim, ALERT_CLEARED), count_of_sources(sim, ALERT_RAISED));
+	assert_true(count_of_sources(sim, ALERT_RAISED) <= 10);
+	assert_true(last_of_target(sim, sim_ip("203.0.113.0"))->sources_folded >= 10);
+	sim_fini(sim);
+}
+
 /* It is infected: somebody must look at it. */
 static void test_one_inside_has_its_own(void **state)
 {
@@ -166,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_many_trackers_fold_as_well),
 		cmocka_unit_test(test_one_that_began_alone_is_told_with_the_others),
 		cmocka_unit_test(test_one_that_scans_elsewhere_too_has_its_own),
+		cmocka_unit_test(test_a_flood_of_a_prefix_is_one_alarm),
 		cmocka_unit_test(test_one_inside_has_its_own),
 		cmocka_unit_test(test_one_that_goes_on_alone_has_its_own_afterwards),
 	};
