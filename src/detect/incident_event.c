@@ -98,6 +98,6 @@ void incident_event_tell_folded(struct event_alert *alert, const struct incident
 
 	memcpy(alone, alert->explanation, sizeof(alone));
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "One of many that do the same, told together from now on in the alarm %016" PRIx64 " about %s; %.260s",
-		 into->alarm->alert_id, evidence_name(&into->alarm->target, name), alone);
+		 "Part of what is told from now on in the alarm %016" PRIx64 " about %s; %.260s", into->alarm->alert_id,
+		 evidence_name(&into->alarm->target, name), alone);
 }

@@ -81,6 +81,15 @@ enum { HOST_MIN_PORTS = 8 };
 #define HOST_CROWD 200.0
 
 /*
+ * One source that asks many ports again and again, at a rate: a scanner knows a port that refused it, and asks one that
+ * is silent ten times more at most.
+ */
+enum { HAMMER_MIN_PORTS = 64 };
+#define HAMMER_MIN_LEAD 0.5
+#define HAMMER_REFUSED  3.0
+#define HAMMER_SILENT   12.0
+
+/*
  * In a crowd that overwhelms the service, some of many repetitions are missed: silent attempts per attempt whose SYN
  * was repeated in vain.
  */
@@ -310,6 +319,10 @@ static void measure_crowd(struct syn_flood_state *state, const struct detect_sce
 	state->top_share = leaders.source;
 	state->top_ip = leaders.source_ip;
 	state->port_share = leaders.port;
+	double ports = hyperloglog_small_estimate(&crowd->ports);
+	state->repeats = ports >= HAMMER_MIN_PORTS && leaders.source >= HAMMER_MIN_LEAD && leaders.port <= HOST_MAX_LEAD
+				 ? leaders.source * (double)crowd->connections / ports
+				 : 0;
 	state->is_made_up = state->raw >= RAW_SPOOFED || !looks_as_usual(crowd, trying_before(scene));
 }
 
@@ -358,14 +371,22 @@ static double doubt(const struct syn_flood_params *p, const struct syn_flood_sta
 	return has_worked(scene) ? 1 : p->few_factor;
 }
 
+static bool is_hammered(const struct syn_flood_state *state, double rate, bool is_refused)
+{
+	return rate >= STRONG_RATE && state->repeats >= (is_refused ? HAMMER_REFUSED : HAMMER_SILENT);
+}
+
 /* A host is flooded as such when no port leads, and it is no scan. */
 static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_state *state,
 		      const struct detect_scene *scene)
 {
 	const struct summary_crowd *crowd = fate_crowd(scene);
 
-	return p->whole_host && scene->n_alarms_below == 0 && crowd != NULL &&
-	       hyperloglog_small_estimate(&crowd->ports) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
+	if (!p->whole_host || scene->n_alarms_below > 0 || crowd == NULL)
+		return false;
+	if (is_hammered(state, state->rate, state->by == BY_REFUSAL))
+		return true;
+	return hyperloglog_small_estimate(&crowd->ports) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
 	       state->top_share <= HOST_MAX_LEAD && state->sources >= (double)p->host_sources &&
 	       (state->once >= HOST_ONCE || state->sources >= HOST_CROWD);
 }
@@ -411,7 +432,8 @@ static bool is_refused_flood(const struct syn_flood_params *p, const struct syn_
 	if (rate < p->refused_floor)
 		return false;
 	bool is_raw = state->raw >= RAW_SPOOFED && state->alike >= ALIKE;
-	bool is_made_up = is_raw || (state->once >= ONCE_SPOOFED && state->sources >= MANY_SOURCES);
+	bool is_made_up = is_raw || (state->once >= ONCE_SPOOFED && state->sources >= MANY_SOURCES) ||
+			  is_hammered(state, rate, true);
 	if (has_worked(scene))
 		return is_made_up && is_more_than_usual(state, rate, REFUSED_FACTOR);
 	/* Whoever comes first may have come for long. */

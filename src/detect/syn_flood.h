@@ -70,6 +70,7 @@ struct syn_flood_state {
 	double top_share; /* of one source */
 	struct ip_addr top_ip;
 	double port_share; /* of one port */
+	double repeats;    /* HOST: how often the main source asked each of many ports; 0 = there is none */
 	uint8_t by;        /* enum syn_flood_by */
 	bool is_made_up;   /* those that fail do not look like those who usually try */
 };

@@ -19,10 +19,11 @@ static const char *name_sources(const struct syn_flood_state *state, const struc
 	return fate_sources(alert, text);
 }
 
-static const char *describe_victim(const struct syn_flood_state *state)
+static const char *describe_victim(const struct syn_flood_state *state, const struct alert_target *target)
 {
 	if (state->by == BY_REFUSAL)
-		return "the port refuses them, so it costs load and no state";
+		return target->has_port ? "the port refuses them, so it costs load and no state"
+					: "its ports refuse them, so it costs load and no state";
 	if (state->listener.cookies == ALERT_COOKIES_YES)
 		return "the server answers with SYN cookies and goes on serving";
 	if (state->listener.is_silent)
@@ -60,8 +61,9 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 		 "%s gets %.0f SYN/s%s from %s, and %.*f/s of them never become connections; %s, %.0f %% of all "
 		 "attempts succeed. %s%s.",
 		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
-		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state), 100 * state->completed_share,
-		 alert->visibility.one_way ? "Its answers are not visible here. " : "", advise(state));
+		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state, &alert->target),
+		 100 * state->completed_share, alert->visibility.one_way ? "Its answers are not visible here. " : "",
+		 advise(state));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
 		if (c[0] == '.' && c[1] == ' ' && c[2] >= 'a' && c[2] <= 'z')
@@ -78,18 +80,16 @@ static void explain_pause(const struct syn_flood_state *state, struct event_aler
 		 evidence_name(&alert->target, name), alert->peak, 100 * state->completed_share, state->attempts_rate);
 }
 
-static void explain_end(const struct detect_scene *scene, const struct syn_flood_state *state,
-			struct event_alert *alert)
+static void explain_end(const struct syn_flood_state *state, struct event_alert *alert)
 {
 	char name[EVIDENCE_NAME_BYTES];
 	char sources[FATE_SOURCES_BYTES];
-	double lasted_s = ns_to_seconds(ns_since(scene->now_ns, alert->started_ns));
 
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "The SYN flood on %s is over after about %.0f s: %llu SYNs came from %s, %llu handshakes completed, "
 		 "at most "
 		 "%.0f attempts per second failed. Now %.0f %% of %.0f attempts per second succeed.",
-		 evidence_name(&alert->target, name), lasted_s, (unsigned long long)alert->counts.syn,
+		 evidence_name(&alert->target, name), alert->duration_s, (unsigned long long)alert->counts.syn,
 		 name_sources(state, alert, sources), (unsigned long long)alert->counts.completed, alert->peak,
 		 100 * state->completed_share, state->attempts_rate);
 }
@@ -107,7 +107,7 @@ void syn_flood_explain(const void *params, const struct detect_scene *scene, con
 	if (baseline_ready(&state->attempts))
 		alert->completion_baseline = fate_share(state->completed.mean, state->attempts.mean);
 	if (phase == ALERT_CLEARED)
-		explain_end(scene, state, alert);
+		explain_end(state, alert);
 	else if (phase == ALERT_UPDATE && (!finding->is_hot || state->rate < PAUSE_SHARE * alert->peak))
 		explain_pause(state, alert);
 	else

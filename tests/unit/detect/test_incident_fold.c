@@ -153,6 +153,53 @@ static void test_a_flood_of_a_prefix_is_one_alarm(void **state)
 	sim_fini(sim);
 }
 
+/* One source asks n ports of one host in turn, and is refused. */
+static void ask_in_turn(struct sim *sim, int n_ports, double from, double to, double per_second)
+{
+	for (int i = 0; from + i / per_second < to; i++) {
+		struct sim_conn conn = sim_attempt(sim, from + i / per_second, bot(1), (uint16_t)(20000 + i % 40000),
+						   (struct sim_host){ web.ip, (uint16_t)(1000 + i % n_ports) });
+		sim_raw_stack(&conn);
+		sim_is_refused(sim, conn);
+	}
+}
+
+static void test_one_that_hammers_ports_floods_them(void **state)
+{
+	struct sim *sim = start();
+
+	(void)state;
+	sim->only = NULL;
+	sim_background(sim, 0, 40, 20, web);
+	ask_in_turn(sim, 400, 20, 25, 2000);
+	sim_run(sim, 40);
+	const struct sensor_event *flood = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	assert_non_null(flood);
+	assert_true(sim_seconds(flood->time_ns) < 22);
+	assert_false(flood->alert.target.has_port);
+	assert_string_equal(flood->alert.class_name, "direct_syn_flood");
+	assert_non_null(strstr(flood->alert.explanation, "its ports refuse them"));
+	const struct event_alert *source = last_of_target(sim, bot(1));
+	assert_string_equal(source->clear_reason, "folded");
+	assert_int_equal(source->folded_into, flood->alert.alert_id);
+	sim_fini(sim);
+}
+
+/* However fast, it asks each once. */
+static void test_one_that_asks_each_port_once_scans_them(void **state)
+{
+	struct sim *sim = start();
+
+	(void)state;
+	sim->only = NULL;
+	sim_background(sim, 0, 40, 20, web);
+	ask_in_turn(sim, 10000, 20, 25, 2000);
+	sim_run(sim, 40);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 0);
+	assert_string_equal(last_of_target(sim, bot(1))->class_name, "vertical_scan");
+	sim_fini(sim);
+}
+
 /* It is infected: somebody must look at it. */
 static void test_one_inside_has_its_own(void **state)
 {
@@ -194,6 +241,8 @@ int main(void)
 		cmocka_unit_test(test_one_that_began_alone_is_told_with_the_others),
 		cmocka_unit_test(test_one_that_scans_elsewhere_too_has_its_own),
 		cmocka_unit_test(test_a_flood_of_a_prefix_is_one_alarm),
+		cmocka_unit_test(test_one_that_hammers_ports_floods_them),
+		cmocka_unit_test(test_one_that_asks_each_port_once_scans_them),
 		cmocka_unit_test(test_one_inside_has_its_own),
 		cmocka_unit_test(test_one_that_goes_on_alone_has_its_own_afterwards),
 	};
