@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "judgement.h"
+#include "made_detector.h"
 #include "simulation.h"
 
 static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
@@ -73,52 +73,12 @@ static void explain(const void *params, const struct detect_scene *scene, const 
 	strcpy(alert->explanation, phase == ALERT_CLEARED ? "It is over." : "It goes on.");
 }
 
-struct params {
-	uint64_t window_ns;
-};
-
-static const struct rule_param params[] = {
-	{ "window", RULE_PARAM_DURATION, offsetof(struct params, window_ns), 1, 300, 10, "of nothing" },
-};
-
 static const char *const flood_classes[] = { "spoofed_syn_flood", NULL };
 
-static const struct detector flood = {
-	.class_names = flood_classes,
-	.name = "syn_flood",
-	.default_signature_id = 1,
-	.default_severity = 1,
-	.default_signature = "flood",
-	.default_category = "",
-	.default_mitre_technique = "T1499.001",
-	.default_mitre_tactic = "Impact",
-	.params = params,
-	.n_params = 1,
-	.params_bytes = sizeof(struct params),
-	.kinds = 1 << SUMMARY_SERVICE,
-	.group = INCIDENT_SERVICE,
-	.crowd = CROWD_FAILING,
-	.find = find_flood,
-	.explain = explain,
-};
-
-static const struct detector crowd = {
-	.name = "flash_crowd",
-	.default_signature_id = 2,
-	.default_severity = 3,
-	.default_signature = "crowd",
-	.default_category = "",
-	.default_mitre_technique = "",
-	.default_mitre_tactic = "",
-	.params = params,
-	.n_params = 1,
-	.params_bytes = sizeof(struct params),
-	.kinds = 1 << SUMMARY_SERVICE,
-	.group = INCIDENT_SERVICE,
-	.crowd = CROWD_TRYING,
-	.find = find_crowd,
-	.explain = explain,
-};
+static const struct detector flood = MADE_DETECTOR("syn_flood", 1, 1, .class_names = flood_classes,
+						   .crowd = CROWD_FAILING, .find = find_flood, .explain = explain);
+static const struct detector crowd =
+	MADE_DETECTOR("flash_crowd", 2, 3, .crowd = CROWD_TRYING, .find = find_crowd, .explain = explain);
 
 /* In place of the project's. */
 const struct detector *const detectors[] = { &flood, &crowd, NULL };
@@ -191,8 +151,11 @@ static void test_an_incident_shows_its_evidence(void **state)
 	assert_true(alert->has_listener && alert->listener.half_open_now > 800);
 	assert_true(alert->completion > 0.1 && alert->completion < 0.3);
 	assert_true(alert->completion_baseline > alert->completion);
-	assert_int_equal(alert->n_parameters, 1);
-	assert_true(alert->parameters[0].value > 9.9 && alert->parameters[0].value < 10.1);
+	assert_int_equal(alert->n_parameters, MADE_PARAMS);
+	assert_string_equal(alert->parameters[0].name, "floor");
+	assert_true(alert->parameters[0].value > 49.9 && alert->parameters[0].value < 50.1);
+	assert_string_equal(alert->parameters[1].name, "window");
+	assert_true(alert->parameters[1].value > 1.9 && alert->parameters[1].value < 2.1);
 	assert_string_equal(alert->capture, "host 203.0.113.5");
 	assert_non_null(strstr(alert->filter, "dst host 203.0.113.5 and dst port 443"));
 	assert_string_equal(alert->mitre_technique, "T1499.001");

@@ -9,79 +9,24 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "judgement.h"
+#include "made_detector.h"
 #include "simulation.h"
 #include "tcpwitness/detect/rule_exceptions.h"
 
-struct params {
-	uint64_t floor;
-};
-
-static const struct rule_param params[] = {
-	{ "floor", RULE_PARAM_COUNT, offsetof(struct params, floor), 1, 1000000, 50, "attempts in two seconds" },
-};
-
-static void find(const struct params *p, const struct detect_scene *scene, double score, struct finding *finding)
-{
-	uint64_t counts[SUMMARY_COHORT_COUNTERS];
-	uint64_t slot = scene->now_ns / SUMMARY_SLOT_NS;
-
-	summary_sum(scene->summary, slot - 8, slot, counts);
-	finding->level = (double)counts[SUMMARY_ATTEMPTS];
-	finding->is_alarming = counts[SUMMARY_ATTEMPTS] >= p->floor;
-	finding->is_hot = finding->is_alarming;
-	finding->is_suspicious = finding->is_alarming;
-	finding->score = finding->is_alarming ? score : 0;
-	finding->clear_after_ns = 10 * NS_PER_SEC;
-}
-
-static void find_well(const void *p, const struct detect_scene *scene, void *state, struct finding *finding)
+static void find_well(const void *params, const struct detect_scene *scene, void *state, struct finding *finding)
 {
 	(void)state;
-	find(p, scene, 0.9, finding);
+	made_find_attempts(params, scene, 0.9, finding);
 }
 
-static void find_somehow(const void *p, const struct detect_scene *scene, void *state, struct finding *finding)
+static void find_somehow(const void *params, const struct detect_scene *scene, void *state, struct finding *finding)
 {
 	(void)state;
-	find(p, scene, 0.4, finding);
+	made_find_attempts(params, scene, 0.4, finding);
 }
 
-static const struct detector good = {
-	.name = "good",
-	.text = "fits well",
-	.default_signature_id = 1,
-	.default_severity = 2,
-	.default_signature = "good",
-	.default_category = "",
-	.default_mitre_technique = "",
-	.default_mitre_tactic = "",
-	.params = params,
-	.n_params = 1,
-	.params_bytes = sizeof(struct params),
-	.kinds = 1 << SUMMARY_SERVICE,
-	.group = INCIDENT_SERVICE,
-	.crowd = CROWD_TRYING,
-	.find = find_well,
-};
-
-static const struct detector fair = {
-	.name = "fair",
-	.text = "fits less well",
-	.default_signature_id = 2,
-	.default_severity = 2,
-	.default_signature = "fair",
-	.default_category = "",
-	.default_mitre_technique = "",
-	.default_mitre_tactic = "",
-	.params = params,
-	.n_params = 1,
-	.params_bytes = sizeof(struct params),
-	.kinds = 1 << SUMMARY_SERVICE,
-	.group = INCIDENT_SERVICE,
-	.crowd = CROWD_TRYING,
-	.find = find_somehow,
-};
+static const struct detector good = MADE_DETECTOR("good", 1, 2, .crowd = CROWD_TRYING, .find = find_well);
+static const struct detector fair = MADE_DETECTOR("fair", 2, 2, .crowd = CROWD_TRYING, .find = find_somehow);
 
 /* In place of the program's own table. */
 const struct detector *const detectors[] = { &good, &fair, NULL };
@@ -171,11 +116,11 @@ static void who_is_off_here_leaves_it_to_the_others(void **state)
 
 static void an_override_changes_threshold_and_severity(void **state)
 {
-	struct params *high = malloc(sizeof(*high));
+	struct made_params *high = malloc(sizeof(*high));
 	struct sim sim;
 
 	(void)state;
-	high->floor = 1000000;
+	*high = (struct made_params){ .floor = 1000000, .window_ns = 2 * NS_PER_SEC };
 	sim_init(&sim);
 	set_override(&sim, 0, "203.0.113.5", (struct rule_override){ .params = high, .enabled = true });
 	set_override(&sim, 1, "203.0.113.0/24", (struct rule_override){ .enabled = true, .severity = 3 });
