@@ -273,6 +273,25 @@ static inline void sim_spoofed_flood(struct sim *sim, double from, double to, do
 	}
 }
 
+/* Real clients that take turns, each with a port of its own; where nobody answers, their stacks ask again. */
+static inline void sim_clients(struct sim *sim, double from, double to, double per_second, unsigned n_clients,
+			       struct sim_host server, enum sim_reaction reaction)
+{
+	double at = from;
+
+	for (unsigned n = 0; at < to; at = from + ++n / per_second) {
+		struct sim_conn conn = sim_attempt(sim, at, sim_ip4(0x0a020001 + n % n_clients),
+						   (uint16_t)(1024 + sim->flows % 60000), server);
+		sim_real_stack(sim, &conn);
+		if (reaction == SIM_ANSWERS)
+			sim_completes(sim, conn, 0.05, 0.2);
+		else if (reaction == SIM_IGNORES)
+			sim_is_ignored(sim, conn, 5);
+		else
+			sim_is_refused(sim, conn);
+	}
+}
+
 static inline int sim_compare(const void *a, const void *b)
 {
 	const struct sim_event *x = a;
