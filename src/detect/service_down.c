@@ -174,6 +174,11 @@ static const char *class_name(enum outage outage)
 	return NULL;
 }
 
+static double confidence(const struct service_down_params *p, const struct service_down_state *state)
+{
+	return 0.6 + 0.35 * fate_share(state->syns, 4.0 * (double)p->min_syns);
+}
+
 static void find(const void *params, const struct detect_scene *scene, void *target, struct finding *finding)
 {
 	const struct service_down_params *p = params;
@@ -185,6 +190,8 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->stage = state->outage;
 	finding->clear_after_ns = p->clear_after_ns;
 	finding->class_name = class_name((enum outage)state->outage);
+	/* Once it serves again, it is still as sure that it did not. */
+	finding->confidence = confidence(p, state);
 	if (state->first_fail_ns == 0) {
 		if (scene->alarm == NULL)
 			state->outage = OUTAGE_NONE;
@@ -215,7 +222,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->baseline = 0;
 	finding->threshold = (double)p->min_syns;
 	finding->extent = state->sources;
-	finding->confidence = 0.6 + 0.35 * fate_share(state->syns, 4.0 * (double)p->min_syns);
+	finding->confidence = confidence(p, state);
 	finding->stage = state->outage;
 	finding->began_ns = state->first_fail_ns;
 	finding->class_name = class_name((enum outage)state->outage);

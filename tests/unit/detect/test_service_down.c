@@ -120,9 +120,15 @@ static void it_is_over_two_seconds_after_the_first_success(void **state)
 	sim_clients(sim, 50, 70, 10, 20, web, SIM_ANSWERS);
 	sim_run(sim, 70);
 	the_only(sim, ALERT_RAISED);
+	/* At once it is said that it serves, and not that nobody is served. */
+	const struct sensor_event *again = the_only(sim, ALERT_UPDATE);
+	assert_true(sim_seconds(again->time_ns) >= 50 && sim_seconds(again->time_ns) < 50.5);
+	assert_non_null(strstr(again->alert.explanation, "serves clients again, 30 s after the outage began; this"));
+	assert_true(again->alert.confidence > 0.9);
 	const struct sensor_event *cleared = the_only(sim, ALERT_CLEARED);
 	assert_true(sim_seconds(cleared->time_ns) >= 52 && sim_seconds(cleared->time_ns) < 52.5);
 	assert_non_null(strstr(cleared->alert.explanation, "serves clients again, 30 s after"));
+	assert_true(cleared->alert.confidence > 0.9);
 }
 
 /* Clients one after the other, whose handshakes take a while; from 60 to 120 s they are refused. */
