@@ -147,7 +147,6 @@ static void explain(const void *params, const struct detect_scene *scene, const 
 
 	(void)params;
 	(void)scene;
-	(void)finding;
 	alert->completion = state->completed_share;
 	alert->completion_baseline = -1;
 	evidence_name(&alert->target, name);
@@ -155,6 +154,11 @@ static void explain(const void *params, const struct detect_scene *scene, const 
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "The crowd at %s is over: %.0f connections/s now, at most %.0f/s, usual are %.0f/s.", name,
 			 state->rate, alert->peak, state->attempts.mean);
+	else if (phase == ALERT_UPDATE && !finding->is_hot)
+		snprintf(alert->explanation, sizeof(alert->explanation),
+			 "The crowd at %s goes: %.0f connections/s now, at most %.0f/s. The alarm is cleared if it "
+			 "stays so.",
+			 name, state->rate, alert->peak);
 	else
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s is popular: %.0f connections/s from %s where %.0f/s are usual, and %.0f %% of the "

@@ -80,6 +80,10 @@ static void it_is_over_when_the_crowd_has_been_gone_for_25_s(void **state)
 	sim_print(sim);
 	assert_int_equal(sim_count(sim, "flash_crowd", ALERT_RAISED), 1);
 	assert_int_equal(sim_count(sim, "flash_crowd", ALERT_CLEARED), 1);
+	/* On its way out it is no longer said to be popular. */
+	const struct sensor_event *going = sim_alert(sim, "flash_crowd", ALERT_UPDATE, 1);
+	assert_non_null(going);
+	assert_non_null(strstr(going->alert.explanation, "The crowd at 203.0.113.5:443 goes"));
 	const struct sensor_event *cleared = sim_alert(sim, "flash_crowd", ALERT_CLEARED, 0);
 	double after = sim_seconds(cleared->time_ns) - (KNOWN + 50);
 	assert_true(after >= 25 && after <= 29);
