@@ -132,6 +132,22 @@ static void measure(struct carpet_state *state, const struct detect_scene *scene
 	state->source_share = leaders.source;
 }
 
+/*
+ * Who takes part is looked up when it matters: attempts that are refused count only if it shows that their sources are
+ * made up, so for these it matters before any of them counts.
+ */
+static bool is_worth_measuring(const struct carpet_params *p, const struct carpet_state *state,
+			       const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	struct fate fate;
+
+	if (state->sum > 0 || scene->alarm != NULL)
+		return true;
+	fate_sum(scene->summary, last, last, &fate);
+	return fate.silent + fate.refused + fate.unreachable > p->floor * fate.seconds;
+}
+
 static double rate_of(struct carpet_state *state, const struct detect_scene *scene, uint64_t n_slots)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
@@ -153,7 +169,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 		state->judged = last >= RATE_SLOTS ? last - RATE_SLOTS : 1;
 		baseline_begin(&state->failing, scene->now_ns);
 	}
-	if (state->sum > 0 || scene->alarm != NULL)
+	if (is_worth_measuring(p, state, scene))
 		measure(state, scene);
 	judge(p, state, scene);
 	bool is_hot = rate_of(state, scene, HOT_SLOTS) - p->factor * state->failing.mean >= p->floor / 3;

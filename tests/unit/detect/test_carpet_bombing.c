@@ -21,6 +21,7 @@ struct carpet {
 	double to_one;      /* share of them that goes to one host instead */
 	double of_one;      /* share of them that comes of one source */
 	bool is_repeated;   /* as real clients do */
+	bool is_refused;    /* otherwise nobody answers */
 };
 
 static const struct carpet carpet = { .from = 10, .to = 22, .per_second = 60, .n_hosts = 64 };
@@ -38,7 +39,10 @@ static void lay(struct sim *sim, struct carpet c)
 		struct sim_conn conn = sim_attempt(sim, at, sim_ip4((uint32_t)source),
 						   (uint16_t)(1024 + sim_random(sim) % 60000), host);
 		sim_raw_stack(&conn);
-		sim_is_ignored(sim, conn, c.is_repeated ? 5 : 0);
+		if (c.is_refused)
+			sim_is_refused(sim, conn);
+		else
+			sim_is_ignored(sim, conn, c.is_repeated ? 5 : 0);
 	}
 }
 
@@ -213,6 +217,18 @@ static void clients_that_ask_again_are_no_flood(void **state)
 	assert_int_equal(alarms_of(outage), 0);
 }
 
+/* Ports that are closed on all hosts: of made-up sources it is a flood all the same, of real ones it is none. */
+static void refused_attempts_count_where_sources_come_only_once(void **state)
+{
+	struct carpet closed = carpet;
+
+	(void)state;
+	closed.is_refused = true;
+	assert_int_equal(alarms_of(closed), 1);
+	closed.n_sources = 40;
+	assert_int_equal(alarms_of(closed), 0);
+}
+
 /* The noise of the internet, which a large prefix gets all day long: 3 times 25/s, and the floor. */
 static void what_is_beyond_three_times_the_usual_noise_counts(void **state)
 {
@@ -271,6 +287,7 @@ int main(void)
 		cmocka_unit_test(sources_that_are_half_as_many_as_the_hosts_scan_too),
 		cmocka_unit_test(a_source_that_sends_most_of_it_scans),
 		cmocka_unit_test(clients_that_ask_again_are_no_flood),
+		cmocka_unit_test(refused_attempts_count_where_sources_come_only_once),
 		cmocka_unit_test(what_is_beyond_three_times_the_usual_noise_counts),
 		TEST(a_carpet_is_one_alarm_of_the_prefix),
 		TEST(a_flood_of_one_host_is_none_of_its_prefix),
