@@ -43,7 +43,7 @@ static const struct rule_param rows[] = {
 	{ "count", RULE_PARAM_RATIO, offsetof(struct carpet_params, count), 1, 1000, 60,
 	  "failing attempts beyond the floor and the usual, summed up, that are an alarm" },
 	{ "factor", RULE_PARAM_RATIO, offsetof(struct carpet_params, factor), 1, 1000, 3,
-	  "how many times what is usual for the prefix is no alarm" },
+	  "how many times what is usual for the prefix is no alarm either, beyond the floor" },
 	{ "min_hosts", RULE_PARAM_COUNT, offsetof(struct carpet_params, min_hosts), 2, 1e6, 32,
 	  "distinct hosts that must be hit" },
 	{ "min_sources", RULE_PARAM_COUNT, offsetof(struct carpet_params, min_sources), 1, 1e6, 32,
@@ -186,7 +186,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->score = 0.7 + 0.2 * fate_share(state->hosts, 128);
 	finding->level = state->rate;
 	finding->baseline = state->failing.mean;
-	finding->threshold = fmax(p->floor, p->factor * state->failing.mean);
+	finding->threshold = p->floor + (baseline_ready(&state->failing) ? p->factor * state->failing.mean : 0);
 	finding->extent = state->hosts;
 	finding->confidence = 0.6 + 0.35 * fate_share(state->hosts, 4.0 * (double)p->min_hosts);
 	finding->severity = fate_worst(scene, state->completed_share < 0.3 ? 1 : 2);

@@ -242,6 +242,11 @@ static void what_is_beyond_three_times_the_usual_noise_counts(void **state)
 		lay(&sim, (struct carpet){ .from = 72, .to = 84, .per_second = k == 0 ? 100 : 140, .n_hosts = 64 });
 		sim_run(&sim, 84);
 		assert_int_equal(sim_count(&sim, "carpet_bombing", ALERT_RAISED), k);
+		if (k == 1) {
+			const struct event_alert *alert = &sim.alerts[0].alert;
+			assert_true(alert->baseline > 23 && alert->baseline < 27);
+			assert_true(alert->threshold > 100 && alert->threshold < 110);
+		}
 		sim_fini(&sim);
 	}
 }
