@@ -209,10 +209,15 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 
 	(void)rule_params;
 	(void)scene;
-	(void)finding;
 	evidence_name(&alert->target, name);
 	if (phase == ALERT_CLEARED) {
 		explain_end(alert, name);
+		return;
+	}
+	if (phase == ALERT_UPDATE && !finding->is_hot) {
+		snprintf(alert->explanation, sizeof(alert->explanation),
+			 "%s accepts its connections again, as far as is seen. The alarm is cleared if it stays so.",
+			 name);
 		return;
 	}
 	if (state->class == CLASS_SILENT)

@@ -133,6 +133,10 @@ static void what_is_left_waiting_is_an_overflow_until_it_is_accepted(void **stat
 	sim_clients(sim, TROUBLE, TROUBLE + 70, 10, 40, web, SIM_ANSWERS);
 	sim_run(sim, TROUBLE + 70);
 	the_only_alarm(sim, "accept_queue_overflow", "syn_ack_again_after_ack");
+	/* On its way out nobody is left waiting any more, and that is what is said. */
+	unsigned n_updates = sim_count(sim, "accept_queue_overflow", ALERT_UPDATE);
+	const struct sensor_event *going = sim_alert(sim, "accept_queue_overflow", ALERT_UPDATE, n_updates - 1);
+	assert_non_null(strstr(going->alert.explanation, "accepts its connections again, as far as is seen"));
 	const struct sensor_event *cleared = sim_alert(sim, "accept_queue_overflow", ALERT_CLEARED, 0);
 	assert_non_null(cleared);
 	/* The last ones are there until TROUBLE + 11; counted over 20 s; and it must stay so for 10 s. */
