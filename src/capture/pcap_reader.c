@@ -257,7 +257,7 @@ static inline bool take_record(struct pcap_reader *reader, const struct record *
 
 enum pcap_reader_result pcap_reader_next(struct pcap_reader *reader, struct frame *frame, struct error *reason)
 {
-	struct record record;
+	struct record record = { 0 };
 
 	do {
 		enum pcap_reader_result result = read_record(reader, &record, reason);
