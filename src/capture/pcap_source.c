@@ -36,7 +36,7 @@ int pcap_source_set_filter(pcap_t *handle, const char *bpf_filter, const char *n
 
 pcap_t *pcap_source_open_header(const void *bytes, size_t n_bytes, char *reason)
 {
-	/* It is only read. */
+	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	FILE *file = fmemopen((void *)(uintptr_t)bytes, n_bytes, "rb");
 
 	if (file == NULL) {
