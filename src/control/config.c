@@ -23,6 +23,7 @@ enum {
 	/* Parts of what is left: one in so many. The flow table has the rest. */
 	SYN_STORE_SHARE = 8,
 	TOMBSTONES_SHARE = 16,
+	RECENT_SHARE = 64, /* of the whole budget, up to RECENT_DEFAULT_BYTES */
 };
 
 #define EVENT_BIT(type) (UINT32_C(1) << (type))
@@ -163,8 +164,12 @@ static void divide_memory(struct config *config)
 
 	if (detect_bytes < DETECT_MIN_BYTES)
 		detect_bytes = DETECT_MIN_BYTES;
+	uint64_t recent_bytes = config->memory_bytes / RECENT_SHARE;
+	if (recent_bytes > RECENT_DEFAULT_BYTES)
+		recent_bytes = RECENT_DEFAULT_BYTES;
 	config->pipeline.detect.memory_bytes = (size_t)detect_bytes;
-	uint64_t tracking_bytes = config->memory_bytes - detect_bytes;
+	config->pipeline.tracker.recent_bytes = (size_t)recent_bytes;
+	uint64_t tracking_bytes = config->memory_bytes - detect_bytes - recent_bytes;
 	uint64_t syn_store_bytes = tracking_bytes / SYN_STORE_SHARE;
 	uint64_t tombstones_bytes = tracking_bytes / TOMBSTONES_SHARE;
 	config->pipeline.tracker.syn_store.memory_bytes = (size_t)syn_store_bytes;

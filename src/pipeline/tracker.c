@@ -14,6 +14,7 @@ void tracker_config_defaults(struct tracker_config *config)
 {
 	*config = (struct tracker_config){
 		.key = { .use_vlan = true, .use_tunnel = true },
+		.recent_bytes = RECENT_DEFAULT_BYTES,
 		.interim_ns = 3600 * NS_PER_SEC,
 	};
 	flow_table_config_defaults(&config->table);
@@ -281,7 +282,8 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 		return;
 	}
 	flow->previous_id = previous_id;
-	enum conn_side side = tcp_conn_init(&flow->conn, &tracker->config.conn, packet, &verdict);
+	uint32_t owner = tcp_conn_owner(hash, flow->id);
+	enum conn_side side = tcp_conn_init(&flow->conn, &tracker->tcp, owner, packet, &verdict);
 	flow->client_index = (uint8_t)(side == SIDE_CLIENT ? sender_index : 1 - sender_index);
 	if (is_stray)
 		tracker_begin_stray(tracker, flow, side, packet);
@@ -311,12 +313,12 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 	flow->previous_id = old_id;
 	flow->first_ns = syn.time_ns;
 	flow->client_index = (uint8_t)opener_index;
-	tcp_conn_init_from_syn(&flow->conn, &tracker->config.conn, &syn, &verdict);
+	tcp_conn_init_from_syn(&flow->conn, &tracker->tcp, tcp_conn_owner(hash, flow->id), &syn, &verdict);
 	conn_history_held_syn(&flow->history, &syn);
 	tracker_write_transitions(tracker, flow, syn.time_ns, syn.number, &verdict);
 	tracker_signal_segment(tracker, flow, SIDE_CLIENT, &verdict);
 	enum conn_side side = sender_index == flow->client_index ? SIDE_CLIENT : SIDE_SERVER;
-	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
+	tcp_conn_advance(&flow->conn, &tracker->tcp, side, packet, &verdict);
 	conclude(tracker, flow, side, packet, &verdict);
 }
 
@@ -326,7 +328,7 @@ static void known_flow(struct tracker *tracker, struct flow *flow, unsigned send
 	bool is_stray = tracker_is_stray(flow);
 	struct tcp_verdict verdict;
 
-	tcp_conn_advance(&flow->conn, &tracker->config.conn, side, packet, &verdict);
+	tcp_conn_advance(&flow->conn, &tracker->tcp, side, packet, &verdict);
 	switch ((enum conn_verdict_kind)verdict.kind) {
 	case CONN_DUPLICATE:
 		tracker->stats.duplicates++;
@@ -452,7 +454,9 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->detection = detection;
 	tracker->writer = *writer;
 	tracker->source_names = source_names;
-	tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
+	tracker->tcp = (struct tcp_context){ config->conn, recent_segments_create(config->recent_bytes, error) };
+	if (tracker->tcp.recent != NULL)
+		tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
 	tracker->syn_store = tracker->table != NULL ? tracker_create_syn_store(tracker, error) : NULL;
 	tracker->tombstones = tracker->syn_store != NULL ? tombstones_create(&config->tombstones, error) : NULL;
 	if (tracker->tombstones == NULL) {
@@ -469,6 +473,8 @@ void tracker_destroy(struct tracker *tracker)
 	tombstones_destroy(tracker->tombstones);
 	syn_store_destroy(tracker->syn_store);
 	flow_table_destroy(tracker->table);
+	recent_segments_destroy(tracker->scratch_tcp.recent);
+	recent_segments_destroy(tracker->tcp.recent);
 	free(tracker);
 }
 

@@ -40,7 +40,7 @@ static void replay_repeats(const struct tracker *tracker, struct flow *flow, con
 		packet.ip_id = attempt->repeats[i].ip_id;
 		if (i + 1 == attempt->n_repeats)
 			packet.options.ts_val = attempt->last_ts_val;
-		tcp_conn_advance(&flow->conn, &tracker->config.conn, SIDE_CLIENT, &packet, &verdict);
+		tcp_conn_advance(&flow->conn, &tracker->scratch_tcp, SIDE_CLIENT, &packet, &verdict);
 		replay(flow, &packet, &verdict);
 	}
 }
@@ -61,7 +61,8 @@ static void make_flow(const struct tracker *tracker, const struct syn_entry *ent
 	flow->previous_id = attempt.previous_id;
 	flow->alerted = attempt.alerted;
 	flow->signals = tracker_signals_of_attempt(&attempt);
-	tcp_conn_init(&flow->conn, &tracker->config.conn, &attempt.first, &verdict);
+	recent_segments_clear(tracker->scratch_tcp.recent);
+	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(flow->hash, flow->id), &attempt.first, &verdict);
 	replay(flow, &attempt.first, &verdict);
 	replay_repeats(tracker, flow, &attempt);
 	struct anomaly_set of_duplicate = attempt.first.anomalies;
@@ -79,6 +80,8 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
 		flow_table_adopt(tracker->table, image, (enum flow_class)image->flow_class, image->touched_ns);
 	if (flow == NULL)
 		tracker_end_record(tracker, image, tracker->now_ns, FLOW_END_EVICTED);
+	else
+		recent_segments_copy(tracker->tcp.recent, tracker->scratch_tcp.recent);
 	return flow;
 }
 
@@ -108,7 +111,8 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 	flow->client_index = (uint8_t)syn_store_client_index(attempt);
 	tracker_init_flow(flow, packet);
 	flow->previous_id = previous_id;
-	tcp_conn_init(&flow->conn, &tracker->config.conn, packet, &verdict);
+	recent_segments_clear(tracker->scratch_tcp.recent);
+	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(hash, flow->id), packet, &verdict);
 	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
 	keep_alerted(tracker, attempt);
 	return true;
@@ -131,7 +135,7 @@ bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 	make_flow(tracker, attempt, flow);
 	if (is_interim_due(tracker, flow, packet))
 		return false;
-	tcp_conn_advance(&flow->conn, &tracker->config.conn, SIDE_CLIENT, packet, &verdict);
+	tcp_conn_advance(&flow->conn, &tracker->scratch_tcp, SIDE_CLIENT, packet, &verdict);
 	if (verdict.kind == CONN_DUPLICATE) {
 		tracker->stats.duplicates++;
 		tracker_fold_anomalies(tracker, flow, packet, &verdict.anomalies);
@@ -160,6 +164,10 @@ struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error
 {
 	struct syn_store_config config = tracker->config.syn_store;
 
+	/* One set is enough: an attempt's segments are one SYN and its repeats. */
+	tracker->scratch_tcp = (struct tcp_context){ tracker->config.conn, recent_segments_create(0, error) };
+	if (tracker->scratch_tcp.recent == NULL)
+		return NULL;
 	config.new_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED_NEW];
 	config.overdue_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED];
 	return syn_store_create(&config, &tracker->config.key, on_evict, tracker, error);

@@ -9,10 +9,12 @@
  */
 struct tracker {
 	struct tracker_config config;
+	struct tcp_context tcp;
 	struct flow_table *table;
 	struct syn_store *syn_store;
 	struct tombstones *tombstones;
 	struct flow scratch;             /* an attempt of the store, while something happens to it */
+	struct tcp_context scratch_tcp;  /* with that attempt's segments alone */
 	struct detect_source *detection; /* null: no detection */
 	struct event_writer writer;
 	const char *const *source_names;

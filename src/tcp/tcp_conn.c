@@ -28,15 +28,19 @@ static enum conn_cause cause_of(const struct packet *packet)
 	return packet->payload_bytes > 0 ? CONN_CAUSE_DATA : CONN_CAUSE_ACK;
 }
 
-static struct segment segment_of(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+static struct segment segment_of(struct tcp_conn *conn, const struct tcp_context *context, enum conn_side side,
 				 const struct packet *packet, struct tcp_verdict *verdict)
 {
+	struct recent_segment *recent = NULL;
 	uint32_t occupied =
 		packet->payload_bytes + ((packet->flags & SEG_SYN) ? 1u : 0u) + ((packet->flags & SEG_FIN) ? 1u : 0u);
 
+	if (context != NULL)
+		recent = recent_segments_set(context->recent, conn->owner | (uint32_t)side, packet->seq);
 	return (struct segment){
 		.conn = conn,
-		.config = config,
+		.config = context != NULL ? &context->config : NULL,
+		.recent = recent,
 		.packet = packet,
 		.verdict = verdict,
 		.sender = &conn->end[side],
@@ -197,10 +201,10 @@ static void finish(struct segment *seg)
 		seg->sender->last_ns = seg->now_ns;
 }
 
-void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_context *context, enum conn_side side,
 		      const struct packet *packet, struct tcp_verdict *verdict)
 {
-	struct segment seg = segment_of(conn, config, side, packet, verdict);
+	struct segment seg = segment_of(conn, context, side, packet, verdict);
 
 	stamps_advance(conn, seg.now_ns);
 	verdict_init(verdict, packet);
@@ -233,9 +237,10 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *confi
 
 /* --- beginnings --- */
 
-static void ends_begin(struct tcp_conn *conn, uint64_t now_ns)
+static void ends_begin(struct tcp_conn *conn, uint32_t owner, uint64_t now_ns)
 {
 	memset(conn, 0, sizeof(*conn));
+	conn->owner = owner;
 	stamps_begin(conn, now_ns);
 	conn->rtt_client_us = UINT32_MAX;
 	conn->rtt_server_us = UINT32_MAX;
@@ -251,16 +256,16 @@ static enum conn_side guess_sender(const struct packet *packet)
 	return packet->src_port < packet->dst_port ? SIDE_SERVER : SIDE_CLIENT;
 }
 
-enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet *packet,
-			     struct tcp_verdict *verdict)
+enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_context *context, uint32_t owner,
+			     const struct packet *packet, struct tcp_verdict *verdict)
 {
 	bool syn = (packet->flags & SEG_SYN) != 0 && (packet->flags & SEG_FIN) == 0;
 	bool ack = (packet->flags & SEG_ACK) != 0;
 	enum conn_side side = syn ? (ack ? SIDE_SERVER : SIDE_CLIENT) : guess_sender(packet);
 
-	ends_begin(conn, packet->time_ns);
+	ends_begin(conn, owner, packet->time_ns);
 	verdict_init(verdict, packet);
-	struct segment seg = segment_of(conn, config, side, packet, verdict);
+	struct segment seg = segment_of(conn, context, side, packet, verdict);
 	note_heard(&seg);
 	conn->direction_certain = syn && !ack;
 	if (syn) {
@@ -276,8 +281,8 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config
 	return side;
 }
 
-void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet_syn *syn,
-			    struct tcp_verdict *verdict)
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_context *context, uint32_t owner,
+			    const struct packet_syn *syn, struct tcp_verdict *verdict)
 {
 	struct packet packet = {
 		.time_ns = syn->time_ns,
@@ -297,7 +302,7 @@ void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config 
 		},
 	};
 
-	tcp_conn_init(conn, config, &packet, verdict);
+	tcp_conn_init(conn, context, owner, &packet, verdict);
 }
 
 /* --- what is not a segment --- */

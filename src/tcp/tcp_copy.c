@@ -11,22 +11,16 @@
 /* Within one tick of the clocks in use (RFC 7323 5.4) a fast retransmission has the timestamp of the first. */
 #define TIMESTAMP_TICK_NS (5 * NS_PER_MS)
 
-/* When it passed last; false when it is not among the sender's last segments. */
+/* When it passed last; false when it is not among the recent segments. */
 static bool passed_before(const struct segment *seg, uint64_t *time_ns)
 {
-	const struct packet *packet = seg->packet;
-	const struct tcp_end *sender = seg->sender;
+	const struct recent_segment *before = NULL;
 
-	if (packet->payload_hash == 0)
-		return false;
-	for (unsigned i = 1; i <= CONN_MAX_RECENT; i++) {
-		unsigned at = (sender->next_recent + CONN_MAX_RECENT - i) % CONN_MAX_RECENT;
-		if (sender->recent_hash[at] == packet->payload_hash && sender->recent_ip_id[at] == packet->ip_id) {
-			*time_ns = stamp_ns(seg->conn, sender->recent_stamp[at]);
-			return true;
-		}
-	}
-	return false;
+	if (seg->packet->payload_hash != 0)
+		before = recent_segments_find(seg->recent, segment_owner(seg), seg->packet);
+	if (before != NULL)
+		*time_ns = before->time_ns;
+	return before != NULL;
 }
 
 /*
@@ -60,11 +54,5 @@ bool segment_is_recent(const struct segment *seg)
 
 void segment_remember(struct segment *seg)
 {
-	struct tcp_end *sender = seg->sender;
-	unsigned at = sender->next_recent;
-
-	sender->recent_hash[at] = seg->packet->payload_hash;
-	sender->recent_ip_id[at] = seg->packet->ip_id;
-	sender->recent_stamp[at] = stamp_of(seg->conn, seg->now_ns);
-	sender->next_recent = (uint8_t)((at + 1) % CONN_MAX_RECENT);
+	seg->self = recent_segments_add(seg->recent, segment_owner(seg), seg->packet);
 }

@@ -34,6 +34,8 @@ enum segment_class {
 struct segment {
 	struct tcp_conn *conn;
 	const struct tcp_conn_config *config; /* null for ICMP errors and timers: no rule of theirs asks for it */
+	struct recent_segment *recent;        /* the set of segments where this one belongs; null as config */
+	struct recent_segment *self;          /* its place there, once it is remembered */
 	const struct packet *packet;
 	struct tcp_verdict *verdict;
 	struct tcp_end *sender;
@@ -60,6 +62,12 @@ static inline bool segment_occupies(const struct segment *seg)
 static inline void segment_anomaly(struct segment *seg, enum anomaly anomaly)
 {
 	anomaly_set_add(&seg->verdict->anomalies, anomaly);
+}
+
+/* How its sender is named among the recent segments. */
+static inline uint32_t segment_owner(const struct segment *seg)
+{
+	return seg->conn->owner | seg->sender_side;
 }
 
 static inline enum conn_side segment_receiver_side(const struct segment *seg)
@@ -162,7 +170,7 @@ enum segment_copy {
 
 enum segment_copy segment_copy_of(const struct segment *seg);
 
-/* It passed, with the same identification, among the last segments of its sender. */
+/* It passed, with the same identification, a short while ago. */
 bool segment_is_recent(const struct segment *seg);
 void segment_remember(struct segment *seg);
 

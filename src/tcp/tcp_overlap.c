@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sequence numbers that are sent again with other bytes: a receiver keeps either the first or the last, and an
- * observer cannot know which (Ptacek and Newsham, 1998). Only beginnings of segments are held, as many as there is
- * room for: what differs later, or begins elsewhere, is not noticed; what is noticed is a conflict.
+ * observer cannot know which (Ptacek and Newsham, 1998). Only beginnings of recent segments are held: what differs
+ * later, begins elsewhere, or comes long after, is not noticed; what is noticed is a conflict.
  */
 #include "tcp_internal.h"
 
@@ -17,20 +17,19 @@ static uint8_t head_bytes(const struct packet *packet)
 void overlap_judge(struct segment *seg)
 {
 	const struct packet *packet = seg->packet;
-	struct tcp_end *sender = seg->sender;
+	uint32_t owner = segment_owner(seg);
 	uint8_t n_bytes = head_bytes(packet);
 
 	if (packet->payload_head == 0 || n_bytes < TELLING_BYTES)
 		return;
-	for (unsigned i = 0; i < CONN_MAX_HEADS; i++) {
-		if (sender->head_bytes[i] != n_bytes || sender->head_seq[i] != packet->seq)
+	for (unsigned i = 0; i < RECENT_WAYS; i++) {
+		const struct recent_segment *before = &seg->recent[i];
+		if (before->head_bytes != n_bytes || before->seq != packet->seq || before->owner != owner)
 			continue;
-		if (sender->head_hash[i] != packet->payload_head)
+		if (before->head_hash != packet->payload_head)
 			segment_anomaly(seg, ANOMALY_OVERLAP_CONFLICT);
 		return;
 	}
-	sender->head_seq[sender->next_head] = packet->seq;
-	sender->head_hash[sender->next_head] = packet->payload_head;
-	sender->head_bytes[sender->next_head] = n_bytes;
-	sender->next_head = (uint8_t)((sender->next_head + 1) % CONN_MAX_HEADS);
+	seg->self->head_hash = packet->payload_head;
+	seg->self->head_bytes = n_bytes;
 }

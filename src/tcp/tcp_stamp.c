@@ -13,7 +13,6 @@ static void move(uint32_t *stamps, unsigned n, uint64_t by)
 static void move_end(struct tcp_end *end, uint64_t by)
 {
 	move(end->pending_stamp, end->n_pending, by);
-	move(end->recent_stamp, CONN_MAX_RECENT, by);
 	move(&end->fin_stamp, 1, by);
 	move(&end->rst_sent_stamp, 1, by);
 	move(&end->rst_refused_stamp, 1, by);

@@ -100,7 +100,8 @@ static struct packet segment(const struct tcp_conn *conn, const uint8_t *r, enum
 
 static void run(const uint8_t *data, size_t n_records)
 {
-	struct tcp_conn_config config;
+	struct error error;
+	struct tcp_context tcp = { .recent = recent_segments_create(4096, &error) };
 	struct tcp_verdict verdict;
 	struct conn_history history;
 	struct tcp_conn conn;
@@ -108,17 +109,18 @@ static void run(const uint8_t *data, size_t n_records)
 	uint64_t now_ns = NS_PER_SEC;
 	bool begun = false;
 
-	tcp_conn_config_defaults(&config);
+	tcp_conn_config_defaults(&tcp.config);
+	assert(tcp.recent != NULL);
 	memset(&conn, 0, sizeof(conn));
 	for (size_t i = 0; i < n_records; i++) {
 		const uint8_t *r = data + i * RECORD_BYTES;
 		enum conn_side side = (r[0] & 1) ? SIDE_SERVER : SIDE_CLIENT;
 		struct packet packet = segment(&conn, r, side, &now_ns, i + 1);
 
-		config.rst_strict = (r[0] & 2) != 0;
+		tcp.config.rst_strict = (r[0] & 2) != 0;
 		if (!begun) {
 			conn_history_init(&history);
-			side = tcp_conn_init(&conn, &config, &packet, &verdict);
+			side = tcp_conn_init(&conn, &tcp, 0, &packet, &verdict);
 			begun = true;
 			tell_beginning(told, &conn);
 		} else if ((r[0] & 0xfc) == 0xfc) {
@@ -127,14 +129,14 @@ static void run(const uint8_t *data, size_t n_records)
 			if (packet.icmp_error != ICMP_ERROR_NONE)
 				tcp_conn_icmp(&conn, side, &packet, &verdict);
 			else
-				tcp_conn_advance(&conn, &config, side, &packet, &verdict);
+				tcp_conn_advance(&conn, &tcp, side, &packet, &verdict);
 		}
 		check_verdict(&conn, &verdict, packet.number, told);
 		if (verdict.kind == CONN_NEW_INCARNATION) {
 			begun = false;
 		} else if (verdict.kind == CONN_NEW_INCARNATION_HELD_SYN) {
 			struct packet_syn syn = conn.next_syn;
-			tcp_conn_init_from_syn(&conn, &config, &syn, &verdict);
+			tcp_conn_init_from_syn(&conn, &tcp, 0, &syn, &verdict);
 			tell_beginning(told, &conn);
 			check_verdict(&conn, &verdict, syn.number, told);
 		} else if (verdict.kind != CONN_DUPLICATE) {
@@ -145,6 +147,7 @@ static void run(const uint8_t *data, size_t n_records)
 		assert(tcp_conn_phase(&conn) < CONN_PHASE_COUNT);
 		assert(tcp_conn_outcome(&conn, (r[0] & 4) != 0) < CONN_OUTCOME_COUNT);
 	}
+	recent_segments_destroy(tcp.recent);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -47,7 +47,8 @@ struct scenario {
 	const char *path;
 	unsigned line;
 	unsigned failures;
-	struct tcp_conn_config config;
+	struct tcp_context tcp;
+	uint32_t owner;
 	struct tcp_conn conn;
 	struct tcp_verdict verdict;
 	bool begun;
@@ -234,13 +235,13 @@ static void run_segment(struct scenario *s, char **words, unsigned n)
 	if (packet.payload_head == 0 && packet.payload_bytes > 0)
 		packet.payload_head = packet.seq | 1;
 	if (!s->begun) {
-		enum conn_side side = tcp_conn_init(&s->conn, &s->config, &packet, &s->verdict);
+		enum conn_side side = tcp_conn_init(&s->conn, &s->tcp, s->owner, &packet, &s->verdict);
 		s->client = side == SIDE_CLIENT ? letter : (letter == 'A' ? 'B' : 'A');
 		s->begun = true;
 	} else if (packet.icmp_error != ICMP_ERROR_NONE) {
 		tcp_conn_icmp(&s->conn, side_of(s, letter), &packet, &s->verdict);
 	} else {
-		tcp_conn_advance(&s->conn, &s->config, side_of(s, letter), &packet, &s->verdict);
+		tcp_conn_advance(&s->conn, &s->tcp, side_of(s, letter), &packet, &s->verdict);
 	}
 }
 
@@ -365,11 +366,12 @@ static void expect_outcome(struct scenario *s, char **words, unsigned n)
 /* next: the connection that the last segment began takes the place of the old one */
 static void next_incarnation(struct scenario *s, char **words, unsigned n)
 {
+	s->owner += 2;
 	if (s->verdict.kind == CONN_NEW_INCARNATION_HELD_SYN) {
 		struct packet_syn syn = s->conn.next_syn;
 		enum conn_side opener = (enum conn_side)s->conn.next_syn_side;
 		s->client = opener == SIDE_CLIENT ? s->client : (s->client == 'A' ? 'B' : 'A');
-		tcp_conn_init_from_syn(&s->conn, &s->config, &syn, &s->verdict);
+		tcp_conn_init_from_syn(&s->conn, &s->tcp, s->owner, &syn, &s->verdict);
 	} else {
 		s->begun = false;
 	}
@@ -407,9 +409,9 @@ static void run_line(struct scenario *s, char **words, unsigned n)
 	} else if (strcmp(words[0], "next") == 0) {
 		next_incarnation(s, words, n);
 	} else if (strcmp(words[0], "max_window") == 0 && n == 2) {
-		s->config.max_window_bytes = number_of(words[1]);
+		s->tcp.config.max_window_bytes = number_of(words[1]);
 	} else if (strcmp(words[0], "rst_strict") == 0 && n == 2) {
-		s->config.rst_strict = strcmp(words[1], "on") == 0;
+		s->tcp.config.rst_strict = strcmp(words[1], "on") == 0;
 	} else {
 		fail(s, "unknown line '%s'", words[0]);
 	}
@@ -435,9 +437,11 @@ static unsigned run_file(const char *path)
 	char line[MAX_LINE];
 	char *words[MAX_WORDS];
 	FILE *file = fopen(path, "r");
+	struct error error;
 
-	tcp_conn_config_defaults(&s.config);
-	if (file == NULL) {
+	tcp_conn_config_defaults(&s.tcp.config);
+	s.tcp.recent = recent_segments_create(64 * 1024, &error);
+	if (file == NULL || s.tcp.recent == NULL) {
 		fail(&s, "cannot be opened");
 		return 1;
 	}
@@ -448,6 +452,7 @@ static unsigned run_file(const char *path)
 			run_line(&s, words, n);
 	}
 	fclose(file);
+	recent_segments_destroy(s.tcp.recent);
 	if (s.number == 0)
 		fail(&s, "has no segment");
 	return s.failures;

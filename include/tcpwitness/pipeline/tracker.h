@@ -26,6 +26,7 @@ struct tracker_config {
 	struct syn_store_config syn_store; /* its times are taken from table */
 	struct tombstones_config tombstones;
 	struct tcp_conn_config conn;
+	size_t recent_bytes;      /* for the last segments of all connections */
 	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
 };

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "tcpwitness/decode/packet.h"
+#include "tcpwitness/tcp/recent_segments.h"
 #include "tcpwitness/tcp/tcp_state.h"
 
 /*
@@ -107,9 +108,7 @@ enum {
 	CONN_MAX_SYN_CANDIDATES = 4,
 	CONN_MAX_HOLES = 4,
 	CONN_MAX_PENDING = 4, /* an opening, both halves of a close, a reset; what comes beyond is left out */
-	CONN_MAX_RECENT = 8,
 	CONN_MAX_REPEATS = 4,
-	CONN_MAX_HEADS = 4,
 };
 
 /* Sequence numbers [left, right) that the tap was passed over by, and the segments around them. */
@@ -167,7 +166,6 @@ struct tcp_end {
 
 	/* Stamps: when something was, see struct tcp_conn. */
 	uint32_t pending_stamp[CONN_MAX_PENDING]; /* when the latest segment passed that can have meant pending[i] */
-	uint32_t recent_stamp[CONN_MAX_RECENT];   /* as recent_hash */
 	uint32_t fin_stamp;                       /* when its FIN passed first */
 	uint32_t rst_sent_stamp;                  /* when its last RST passed, taken or not */
 	uint32_t rst_refused_stamp;               /* when it sent a RST that was only in the window */
@@ -201,17 +199,6 @@ struct tcp_end {
 	uint32_t last_repeat_right;
 	uint32_t longest_payload_bytes;
 
-	/* How its last segments with payload begin; see tcp_overlap.c. */
-	uint32_t head_seq[CONN_MAX_HEADS];
-	uint32_t head_hash[CONN_MAX_HEADS]; /* as struct packet.payload_head */
-
-	/*
-	 * Its last segments, for telling copies that the capture or the network made from repeats by the sender. The
-	 * oldest is at next_recent.
-	 */
-	uint32_t recent_hash[CONN_MAX_RECENT];
-	uint16_t recent_ip_id[CONN_MAX_RECENT];
-
 	uint16_t mss;         /* 0 = not offered */
 	uint16_t syn_flags;   /* SEG_* */
 	uint16_t last_window; /* as in the header, for duplicate ACKs */
@@ -226,9 +213,6 @@ struct tcp_end {
 	uint8_t n_pending;
 	uint8_t pending[CONN_MAX_PENDING]; /* enum tcp_event: sent to this end, receipt not shown yet, in tap order */
 
-	uint8_t head_bytes[CONN_MAX_HEADS]; /* of payload in head_hash; 0 = none */
-	uint8_t next_head;
-	uint8_t next_recent;
 	uint8_t n_holes;
 	uint8_t holes_dated;        /* a bit for each of holes, as those that follow; the bits of unused ones are 0 */
 	uint8_t holes_acknowledged; /* the other end has it: only the tap misses it */
@@ -326,6 +310,7 @@ struct tcp_conn {
 	uint32_t rtt_client_us;     /* SYN-ACK to ACK, behind the tap on the client's side; UINT32_MAX = unknown */
 	uint32_t rtt_server_us;     /* SYN to SYN-ACK */
 	uint32_t syn_layout;        /* of the client's SYN */
+	uint32_t owner;             /* names the connection among the recent segments; even, see segment_owner */
 	uint16_t syn_window;
 	uint8_t origin;        /* enum conn_origin */
 	uint8_t rst_cause;     /* enum conn_rst_cause: of the first RST that took effect */
@@ -387,26 +372,42 @@ struct tcp_conn_config {
 
 void tcp_conn_config_defaults(struct tcp_conn_config *config);
 
+/* What connections have in common. */
+struct tcp_context {
+	struct tcp_conn_config config;
+	struct recent_segments *recent; /* borrowed */
+};
+
+/*
+ * A name for the connection with that hash of its tuple which began with that packet: another one for each connection,
+ * as good as surely.
+ */
+static inline uint32_t tcp_conn_owner(uint64_t hash, uint64_t first_packet)
+{
+	return (uint32_t)((hash + first_packet * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & ~UINT32_C(1);
+}
+
 /*
  * Begins a connection with its first segment and applies it. Which side sent it is decided here
  * (SYN: the client; SYN-ACK: the server; else by ports: the lower one is the server's, and
- * direction_certain stays false) and returned. *conn need not be initialised. verdict is filled.
+ * direction_certain stays false) and returned. *conn need not be initialised. verdict is filled. owner is that of
+ * tcp_conn_owner.
  */
-enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet *packet,
-			     struct tcp_verdict *verdict);
+enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_context *context, uint32_t owner,
+			     const struct packet *packet, struct tcp_verdict *verdict);
 
 /*
  * Begins the next incarnation with a SYN held by the old one (CONN_NEW_INCARNATION_HELD_SYN). side is the sender
  * of that SYN, which becomes the client. *verdict gets the SYN's transitions.
  */
-void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_conn_config *config, const struct packet_syn *syn,
-			    struct tcp_verdict *verdict);
+void tcp_conn_init_from_syn(struct tcp_conn *conn, const struct tcp_context *context, uint32_t owner,
+			    const struct packet_syn *syn, struct tcp_verdict *verdict);
 
 /*
  * Applies one more segment, sent by side. *verdict is filled; for the two NEW_INCARNATION kinds *conn is unchanged
  * but for counters of anomalies. now is packet->time_ns.
  */
-void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_conn_config *config, enum conn_side side,
+void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_context *context, enum conn_side side,
 		      const struct packet *packet, struct tcp_verdict *verdict);
 
 /* Applies an ICMP error that quotes a segment sent by side. Unknown quoted numbers change nothing. */

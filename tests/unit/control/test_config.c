@@ -410,10 +410,12 @@ static void memory_is_divided_and_never_exceeded(void **state)
 		load_good(&f, lines[i]);
 		const struct tracker_config *tracker = &f.config.pipeline.tracker;
 		assert_int_equal(f.config.pipeline.detect.memory_bytes + tracker->table.memory_bytes +
-					 tracker->syn_store.memory_bytes + tracker->tombstones.memory_bytes,
+					 tracker->syn_store.memory_bytes + tracker->tombstones.memory_bytes +
+					 tracker->recent_bytes,
 				 f.config.memory_bytes);
 		assert_true(tracker->syn_store.memory_bytes >= 64 << 10);
 		assert_true(tracker->tombstones.memory_bytes >= 16 << 10);
+		assert_true(tracker->recent_bytes >= 16 << 10);
 		assert_true(f.config.pipeline.detect.memory_bytes >= 256 << 10);
 		assert_true(tracker->table.memory_bytes >= 64 << 10);
 		config_free(&f.config);

@@ -62,14 +62,12 @@ static void check_ages(uint64_t step_ns, uint64_t until_ns)
 			uint32_t stamp = stamp_of(&conn, now_ns);
 			conn.end[0].pending_stamp[0] = stamp;
 			conn.end[0].holes[0].stamp = stamp;
-			conn.end[0].recent_stamp[CONN_MAX_RECENT - 1] = stamp;
 			conn.end[1].fin_stamp = stamp;
 			conn.end[1].rst_sent_stamp = stamp;
 			conn.end[1].rst_refused_stamp = stamp;
 		}
 		const uint32_t stamps[] = { conn.end[0].pending_stamp[0],
 					    conn.end[0].holes[0].stamp,
-					    conn.end[0].recent_stamp[CONN_MAX_RECENT - 1],
 					    conn.end[1].fin_stamp,
 					    conn.end[1].rst_sent_stamp,
 					    conn.end[1].rst_refused_stamp };

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tcpwitness/tcp/recent_segments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct set {
+	struct recent_segment ways[RECENT_WAYS];
+};
+
+_Static_assert(sizeof(struct set) == 128, "a set takes two cache lines side by side, which are fetched together");
+
+struct recent_segments {
+	struct set *sets;
+	size_t n_sets; /* a power of two */
+};
+
+struct recent_segments *recent_segments_create(size_t memory_bytes, struct error *error)
+{
+	struct recent_segments *recent = calloc(1, sizeof(*recent));
+	size_t n_sets = 1;
+
+	while (2 * n_sets * sizeof(struct set) <= memory_bytes)
+		n_sets *= 2;
+	if (recent != NULL) {
+		recent->n_sets = n_sets;
+		recent->sets = calloc(n_sets, sizeof(struct set));
+	}
+	if (recent == NULL || recent->sets == NULL) {
+		error_set(error, "out of memory: no room for the last segments");
+		free(recent);
+		return NULL;
+	}
+	return recent;
+}
+
+void recent_segments_destroy(struct recent_segments *recent)
+{
+	if (recent == NULL)
+		return;
+	free(recent->sets);
+	free(recent);
+}
+
+size_t recent_segments_bytes(const struct recent_segments *recent)
+{
+	return recent->n_sets * sizeof(struct set);
+}
+
+void recent_segments_clear(struct recent_segments *recent)
+{
+	memset(recent->sets, 0, recent->n_sets * sizeof(struct set));
+}
+
+struct recent_segment *recent_segments_set(struct recent_segments *recent, uint32_t owner, uint32_t seq)
+{
+	uint64_t mixed = (owner + seq * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0x9fb21c651e98df25);
+
+	return recent->sets[mixed >> 32 & (recent->n_sets - 1)].ways;
+}
+
+const struct recent_segment *recent_segments_find(const struct recent_segment *set, uint32_t owner,
+						  const struct packet *packet)
+{
+	const struct recent_segment *found = NULL;
+
+	for (unsigned i = 0; i < RECENT_WAYS; i++) {
+		const struct recent_segment *way = &set[i];
+		if (way->payload_hash == packet->payload_hash && way->owner == owner && way->ip_id == packet->ip_id &&
+		    way->time_ns != 0 && (found == NULL || way->time_ns > found->time_ns))
+			found = way;
+	}
+	return found;
+}
+
+static struct recent_segment *oldest_of(struct recent_segment *set)
+{
+	struct recent_segment *oldest = set;
+
+	for (unsigned i = 1; i < RECENT_WAYS; i++) {
+		if (set[i].time_ns < oldest->time_ns)
+			oldest = &set[i];
+	}
+	return oldest;
+}
+
+void recent_segments_copy(struct recent_segments *to, const struct recent_segments *from)
+{
+	for (size_t i = 0; i < from->n_sets * RECENT_WAYS; i++) {
+		const struct recent_segment *segment = &from->sets[i / RECENT_WAYS].ways[i % RECENT_WAYS];
+		if (segment->time_ns != 0)
+			*oldest_of(recent_segments_set(to, segment->owner, segment->seq)) = *segment;
+	}
+}
+
+struct recent_segment *recent_segments_add(struct recent_segment *set, uint32_t owner, const struct packet *packet)
+{
+	struct recent_segment *oldest = oldest_of(set);
+
+	*oldest = (struct recent_segment){
+		.time_ns = packet->time_ns,
+		.owner = owner,
+		.seq = packet->seq,
+		.payload_hash = packet->payload_hash,
+		.ip_id = packet->ip_id,
+	};
+	return oldest;
+}
