@@ -62,7 +62,8 @@ static void make_flow(const struct tracker *tracker, const struct syn_entry *ent
 	flow->alerted = attempt.alerted;
 	flow->signals = tracker_signals_of_attempt(&attempt);
 	recent_segments_clear(tracker->scratch_tcp.recent);
-	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(flow->hash, flow->id), &attempt.first, &verdict);
+	uint32_t owner = tcp_conn_owner(flow->hash, flow->id);
+	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, owner, &attempt.first, &verdict);
 	replay(flow, &attempt.first, &verdict);
 	replay_repeats(tracker, flow, &attempt);
 	struct anomaly_set of_duplicate = attempt.first.anomalies;
