@@ -3,13 +3,13 @@
 
 #include <stdint.h>
 
-#include "tcpwitness/flow/flow.h"
+#include "flow_link.h"
 
-/* Flows are linked by their number in the slab. Number 0 is never a flow: as a link it means "none". */
-enum { NO_SLOT = 0 };
+/* What the link is sorted by. It takes the room of hash_next and class_prev. */
+void flow_sort_set_key(struct flow_link *link, uint64_t key);
 
 /*
- * Links all flows in use of slots first_slot .. end_slot - 1 through class_next, in the order of their ids, and returns
- * the first or NO_SLOT. class_prev and what class_next linked before are void. Equal ids stay in the order of slots.
+ * Links all of first_slot .. end_slot - 1 that have a body through class_next, in the order of their keys, and returns
+ * the first or NO_SLOT. What class_next linked before is void. Equal keys stay in the order of slots.
  */
-uint32_t flow_sort_by_id(struct flow *slab, uint32_t first_slot, uint32_t end_slot);
+uint32_t flow_sort(struct flow_link *links, uint32_t first_slot, uint32_t end_slot);

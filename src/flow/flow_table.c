@@ -3,14 +3,19 @@
  * Decides which connections are remembered: look-up, the order of expiry, and who goes when memory is full. What a
  * class means and when a flow changes class is decided by the caller.
  *
- * One mapping, made at start and not touched before it is needed, holds the index (heads of hash chains) and the
- * slab. Everything links by slot number. Slot 0 is never used, so that 0 means "none" and fresh zero pages are an
- * empty index. Slots from first_fresh on were never used; freed ones are in a list through hash_next.
+ * A flow is a link and, between its segments, a body. Links are of one size and hold what the table itself asks:
+ * where a flow stands in its hash chain and in the queue of its class. Slot 0 is never used, so that 0 means "none" and
+ * fresh zero pages are an empty index. Slots from first_fresh on were never used; freed ones are in a list through
+ * hash_next. A body is the flow at rest (flow_rest.h), in a slot of the size it needs.
+ *
+ * A flow that the caller works with is open: it stands whole in one of a few places. Its body, if it has one, is
+ * void until the flow is closed.
  *
  * Invariants, checked by the unit test after every step:
  *  - each slot below first_fresh is free, or in exactly one chain (that of its hash) and one queue (that of its class);
  *  - touched_ns never decreases from head to tail of a queue, and never exceeds clock_ns;
- *  - no more than established_max flows are in the queue of FLOW_CLASS_ESTABLISHED.
+ *  - no more than established_max flows are in the queue of FLOW_CLASS_ESTABLISHED;
+ *  - a flow that is not open has a body.
  */
 #include "tcpwitness/flow/flow_table.h"
 
@@ -19,13 +24,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_link.h"
+#include "flow_plain.h"
+#include "flow_rest.h"
 #include "flow_sort.h"
 #include "lazy_memory.h"
+#include "slot_arena.h"
 #include "tcpwitness/base/units.h"
 
 enum {
 	MIN_MEMORY_BYTES = 64 * 1024,
 	DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024,
+	TYPICAL_BODY_BYTES = 192, /* the table holds as many flows as bodies of this size */
+	PAGE_BYTES = 4096,
+	MAX_OPEN = 4,     /* the caller's, the one that goes for it, and those that these look at */
+	MAX_EVICTED = 16, /* for one body: they may be too small for it */
 };
 
 struct queue {
@@ -34,21 +47,27 @@ struct queue {
 };
 
 struct flow_table {
-	void *memory; /* one mapping: chains, then slab */
+	void *memory; /* one mapping: chains, then links */
 	size_t memory_bytes;
 	uint32_t *chains; /* slot of the newest flow with that hash */
-	struct flow *slab;
+	struct flow_link *links;
+	struct slot_arena *bodies;
 	uint64_t chain_mask;
 	uint32_t capacity; /* slots 1 .. capacity */
 	uint32_t first_fresh;
 	uint32_t first_freed;
 	uint32_t established_max;
-	uint32_t expiring; /* slot that flow_table_next_expired gave last and nobody touched since */
+	size_t established_bytes_max;
+	uint32_t expiring;    /* slot that flow_table_next_expired gave last and nobody touched since */
+	uint64_t next_due_ns; /* no flow is due before */
 	bool draining;     /* flow_table_first was called: all flows are in the queue drain, not in those of classes */
 	uint64_t clock_ns; /* latest time seen */
 	struct queue queues[FLOW_CLASS_COUNT];
 	struct queue drain; /* by id */
 	uint64_t timeout_ns[FLOW_CLASS_COUNT];
+	uint64_t body_bytes[FLOW_CLASS_COUNT]; /* of the flows of a class */
+	struct flow open[MAX_OPEN];            /* slot 0: the place is free */
+	uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
 	flow_evict_fn *evict;
 	void *evict_context;
 	struct flow_table_stats stats;
@@ -92,27 +111,34 @@ static uint64_t power_of_two_from(uint64_t n)
 	return power;
 }
 
-/* One chain or more for each flow, and as many flows as the rest holds. */
+/* One chain or more for each link, as many links as typical bodies, and the rest for bodies. */
 static int map_memory(struct flow_table *table, size_t budget_bytes)
 {
-	uint64_t n_chains = power_of_two_from(budget_bytes / (sizeof(struct flow) + sizeof(uint32_t)));
+	uint64_t n_links = budget_bytes / (sizeof(struct flow_link) + 2 * sizeof(uint32_t) + TYPICAL_BODY_BYTES);
+	uint64_t n_chains = power_of_two_from(n_links);
 	size_t chains_bytes = n_chains * sizeof(uint32_t);
 
-	table->memory_bytes = budget_bytes;
+	table->memory_bytes = chains_bytes + (n_links + 1) * sizeof(struct flow_link);
+	table->memory_bytes = (table->memory_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	table->memory = lazy_memory_map(&table->memory_bytes);
 	if (table->memory == NULL)
 		return -errno;
+	table->bodies = slot_arena_create(budget_bytes - table->memory_bytes);
+	if (table->bodies == NULL)
+		return -errno;
 	table->chains = table->memory;
 	table->chain_mask = n_chains - 1;
-	table->slab = (void *)(table->chains + n_chains);
-	table->capacity = (uint32_t)((table->memory_bytes - chains_bytes) / sizeof(struct flow) - 1);
+	table->links = (void *)(table->chains + n_chains);
+	uint64_t n_bodies = slot_arena_count(table->bodies, TYPICAL_BODY_BYTES);
+	table->capacity = (uint32_t)(n_links < n_bodies ? n_links : n_bodies);
 	table->established_max = (uint32_t)((uint64_t)table->capacity * 15 / 16);
+	table->established_bytes_max = slot_arena_bytes(table->bodies) / 16 * 15;
 	return 0;
 }
 
 static int check_config(const struct flow_table_config *config, struct error *error)
 {
-	const uint64_t max_bytes = (uint64_t)UINT32_MAX * sizeof(struct flow);
+	const uint64_t max_bytes = (uint64_t)UINT32_MAX * SLOT_GRANULE_BYTES;
 
 	if (config->memory_bytes < MIN_MEMORY_BYTES)
 		return error_set(error, "flow table: memory of %zu bytes is too small; give 64K or more",
@@ -139,7 +165,7 @@ struct flow_table *flow_table_create(const struct flow_table_config *config, flo
 	if (table == NULL || map_memory(table, config->memory_bytes) != 0) {
 		error_set(error, "flow table: cannot allocate %zu bytes: %s; lower --memory", config->memory_bytes,
 			  strerror(errno));
-		free(table);
+		flow_table_destroy(table);
 		return NULL;
 	}
 	table->first_fresh = NO_SLOT + 1;
@@ -147,7 +173,8 @@ struct flow_table *flow_table_create(const struct flow_table_config *config, flo
 	table->evict_context = context;
 	memcpy(table->timeout_ns, config->timeout_ns, sizeof(table->timeout_ns));
 	table->stats.capacity = table->capacity;
-	table->stats.memory_bytes = table->memory_bytes;
+	table->stats.memory_bytes = table->memory_bytes + slot_arena_bytes(table->bodies);
+	table->next_due_ns = UINT64_MAX;
 	return table;
 }
 
@@ -156,6 +183,7 @@ void flow_table_destroy(struct flow_table *table)
 	if (table == NULL)
 		return;
 	lazy_memory_unmap(table->memory, table->memory_bytes);
+	slot_arena_destroy(table->bodies);
 	free(table);
 }
 
@@ -173,67 +201,122 @@ static void advance_clock(struct flow_table *table, uint64_t now_ns)
 		table->clock_ns = now_ns;
 }
 
+static uint64_t due_ns(const struct flow_table *table, enum flow_class flow_class, uint64_t touched_ns)
+{
+	uint64_t timeout_ns = table->timeout_ns[flow_class];
+
+	return touched_ns > UINT64_MAX - timeout_ns ? UINT64_MAX : touched_ns + timeout_ns;
+}
+
 uint64_t flow_table_due_ns(const struct flow_table *table, const struct flow *flow)
 {
-	uint64_t timeout_ns = table->timeout_ns[flow->flow_class];
+	return due_ns(table, (enum flow_class)flow->flow_class, flow->touched_ns);
+}
 
-	return flow->touched_ns > UINT64_MAX - timeout_ns ? UINT64_MAX : flow->touched_ns + timeout_ns;
+/* ---- Flows that are open ---- */
+
+static struct flow *open_place(struct flow_table *table)
+{
+	for (unsigned i = 0; i < MAX_OPEN; i++) {
+		if (table->open[i].slot == NO_SLOT)
+			return &table->open[i];
+	}
+	assert(!"more flows are open than anybody works with");
+	return NULL;
+}
+
+static struct flow *find_open(struct flow_table *table, uint32_t slot)
+{
+	for (unsigned i = 0; i < MAX_OPEN; i++) {
+		if (table->open[i].slot == slot)
+			return &table->open[i];
+	}
+	return NULL;
+}
+
+static struct flow *open_flow(struct flow_table *table, uint32_t slot)
+{
+	const struct flow_link *link = &table->links[slot];
+	struct flow *flow = find_open(table, slot);
+
+	if (flow != NULL)
+		return flow;
+	flow = open_place(table);
+	const struct rest_link rest = { link->hash, link->touched_ns };
+	flow_rest_unpack(slot_arena_at(table->bodies, link->body), &rest, flow);
+	flow->slot = slot;
+	return flow;
 }
 
 /* ---- Queues ---- */
-
-static uint32_t slot_of(const struct flow_table *table, const struct flow *flow)
-{
-	return (uint32_t)(flow - table->slab);
-}
 
 static struct queue *queue_of(struct flow_table *table, const struct flow *flow)
 {
 	return table->draining ? &table->drain : &table->queues[flow->flow_class];
 }
 
-static void queue_append(struct flow_table *table, struct queue *queue, struct flow *flow)
+static void queue_append(struct flow_table *table, struct queue *queue, uint32_t slot)
 {
-	uint32_t slot = slot_of(table, flow);
+	struct flow_link *link = &table->links[slot];
 
-	flow->class_next = NO_SLOT;
-	flow->class_prev = queue->tail;
+	link->class_next = NO_SLOT;
+	link->class_prev = queue->tail;
 	if (queue->tail != NO_SLOT)
-		table->slab[queue->tail].class_next = slot;
+		table->links[queue->tail].class_next = slot;
 	else
 		queue->head = slot;
 	queue->tail = slot;
 }
 
-static void queue_unlink(struct flow_table *table, struct queue *queue, const struct flow *flow)
+static void queue_unlink(struct flow_table *table, struct queue *queue, uint32_t slot)
 {
-	if (flow->class_prev != NO_SLOT)
-		table->slab[flow->class_prev].class_next = flow->class_next;
+	const struct flow_link *link = &table->links[slot];
+
+	if (link->class_prev != NO_SLOT)
+		table->links[link->class_prev].class_next = link->class_next;
 	else
-		queue->head = flow->class_next;
-	if (flow->class_next != NO_SLOT)
-		table->slab[flow->class_next].class_prev = flow->class_prev;
+		queue->head = link->class_next;
+	if (link->class_next != NO_SLOT)
+		table->links[link->class_next].class_prev = link->class_prev;
 	else
-		queue->tail = flow->class_prev;
+		queue->tail = link->class_prev;
+}
+
+/* What its body takes, in the class where the flow is. */
+static size_t bytes_of_body(const struct flow_table *table, uint32_t slot)
+{
+	uint32_t body = table->links[slot].body;
+
+	return body != 0 ? slot_arena_bytes_of(table->bodies, body) : 0;
+}
+
+static void count_in(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
+{
+	flow->flow_class = (uint8_t)flow_class;
+	flow->touched_ns = touched_ns;
+	table->links[flow->slot].touched_ns = touched_ns;
+	table->stats.in_use[flow_class]++;
+	table->body_bytes[flow_class] += bytes_of_body(table, flow->slot);
+	if (due_ns(table, flow_class, touched_ns) < table->next_due_ns)
+		table->next_due_ns = due_ns(table, flow_class, touched_ns);
 }
 
 static void class_enter(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
 {
 	struct queue *queue = &table->queues[flow_class];
 
-	flow->flow_class = (uint8_t)flow_class;
-	flow->touched_ns = touched_ns;
 	/* A queue is in the order of touch, whatever clocks did. */
-	if (queue->tail != NO_SLOT && table->slab[queue->tail].touched_ns > touched_ns)
-		flow->touched_ns = table->slab[queue->tail].touched_ns;
-	queue_append(table, queue, flow);
-	table->stats.in_use[flow_class]++;
+	if (queue->tail != NO_SLOT && table->links[queue->tail].touched_ns > touched_ns)
+		touched_ns = table->links[queue->tail].touched_ns;
+	queue_append(table, queue, flow->slot);
+	count_in(table, flow, flow_class, touched_ns);
 }
 
 static void class_leave(struct flow_table *table, struct flow *flow)
 {
-	queue_unlink(table, queue_of(table, flow), flow);
+	queue_unlink(table, queue_of(table, flow), flow->slot);
 	table->stats.in_use[flow->flow_class]--;
+	table->body_bytes[flow->flow_class] -= bytes_of_body(table, flow->slot);
 }
 
 /* ---- Chains ---- */
@@ -243,31 +326,67 @@ static uint32_t *chain_of(struct flow_table *table, uint64_t hash)
 	return &table->chains[hash & table->chain_mask];
 }
 
-static void chain_unlink(struct flow_table *table, const struct flow *flow)
+static void chain_unlink(struct flow_table *table, uint32_t slot)
 {
-	uint32_t slot = slot_of(table, flow);
-	uint32_t *link = chain_of(table, flow->hash);
+	uint32_t *at = chain_of(table, table->links[slot].hash);
 
-	while (*link != slot)
-		link = &table->slab[*link].hash_next;
-	*link = flow->hash_next;
+	while (*at != slot)
+		at = &table->links[*at].hash_next;
+	*at = table->links[slot].hash_next;
 }
 
-struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)
+static bool has_key(struct flow_table *table, uint32_t slot, const struct flow_key *key)
 {
-	struct flow *found = NULL;
-	uint64_t looked_at = 0;
+	const struct flow *flow = find_open(table, slot);
 
-	for (uint32_t slot = *chain_of(table, hash); slot != NO_SLOT && found == NULL;) {
-		struct flow *flow = &table->slab[slot];
+	return flow != NULL ? flow_key_equal(&flow->key, key)
+			    : flow_rest_has_key(slot_arena_at(table->bodies, table->links[slot].body), key);
+}
+
+static uint32_t find_slot(struct flow_table *table, const struct flow_key *key, uint64_t hash)
+{
+	uint64_t looked_at = 0;
+	uint32_t found = NO_SLOT;
+
+	for (uint32_t slot = *chain_of(table, hash); slot != NO_SLOT && found == NO_SLOT;) {
+		const struct flow_link *link = &table->links[slot];
 		looked_at++;
-		if (flow->hash == hash && flow_key_equal(&flow->key, key))
-			found = flow;
-		slot = flow->hash_next;
+		if (link->hash == hash && has_key(table, slot, key))
+			found = slot;
+		slot = link->hash_next;
 	}
 	if (looked_at > table->stats.longest_chain)
 		table->stats.longest_chain = looked_at;
 	return found;
+}
+
+struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)
+{
+	uint32_t slot = find_slot(table, key, hash);
+
+	return slot != NO_SLOT ? open_flow(table, slot) : NULL;
+}
+
+bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules)
+{
+	uint32_t slot = find_slot(table, key, hash);
+	struct flow_link *link = &table->links[slot];
+	struct queue *queue = &table->queues[FLOW_CLASS_ESTABLISHED];
+
+	if (slot == NO_SLOT || link->body == 0)
+		return false;
+	const struct rest_link rest = { link->hash, link->touched_ns };
+	if (packet->time_ns < table->clock_ns ||
+	    !flow_plain_segment(slot_arena_at(table->bodies, link->body), &rest, sender_index, packet, rules))
+		return false;
+	table->clock_ns = packet->time_ns;
+	link->touched_ns = packet->time_ns;
+	if (queue->tail != slot) {
+		queue_unlink(table, queue, slot);
+		queue_append(table, queue, slot);
+	}
+	return true;
 }
 
 /* ---- Eviction ---- */
@@ -278,7 +397,7 @@ static void evict_flow(struct flow_table *table, struct flow *flow)
 		table->evict(table->evict_context, flow);
 	table->stats.evicted[flow->flow_class]++;
 	table->stats.evicted_total++;
-	if (slot_of(table, flow) == table->expiring)
+	if (flow->slot == table->expiring)
 		table->expiring = NO_SLOT; /* a flow leaves in one way only */
 	flow_table_remove(table, flow);
 }
@@ -295,17 +414,42 @@ static struct flow *find_victim(struct flow_table *table)
 		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
 	};
 
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (table->queues[order[i]].head != NO_SLOT)
-			return &table->slab[table->queues[order[i]].head];
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		uint32_t slot = table->queues[order[i]].head;
+		/* Not the one for whom place is made. */
+		while (slot != NO_SLOT && find_open(table, slot) != NULL)
+			slot = table->links[slot].class_next;
+		if (slot != NO_SLOT)
+			return open_flow(table, slot);
+	}
 	return NULL;
+}
+
+static bool evict_one(struct flow_table *table)
+{
+	struct flow *victim = find_victim(table);
+
+	if (victim != NULL)
+		evict_flow(table, victim);
+	return victim != NULL;
+}
+
+static void evict_oldest_established(struct flow_table *table)
+{
+	uint32_t slot = table->queues[FLOW_CLASS_ESTABLISHED].head;
+
+	while (slot != NO_SLOT && find_open(table, slot) != NULL)
+		slot = table->links[slot].class_next;
+	if (slot != NO_SLOT)
+		evict_flow(table, open_flow(table, slot));
 }
 
 /* Keeps one place in 16 for connections that are not established, so that the sensor never goes blind to new ones. */
 static void make_established_place(struct flow_table *table)
 {
-	if (table->stats.in_use[FLOW_CLASS_ESTABLISHED] >= table->established_max)
-		evict_flow(table, &table->slab[table->queues[FLOW_CLASS_ESTABLISHED].head]);
+	if (table->stats.in_use[FLOW_CLASS_ESTABLISHED] >= table->established_max ||
+	    table->body_bytes[FLOW_CLASS_ESTABLISHED] >= table->established_bytes_max)
+		evict_oldest_established(table);
 }
 
 /* ---- Flows ---- */
@@ -316,7 +460,7 @@ static uint32_t take_slot(struct flow_table *table)
 	uint32_t slot = table->first_freed;
 
 	if (slot != NO_SLOT) {
-		table->first_freed = table->slab[slot].hash_next;
+		table->first_freed = table->links[slot].hash_next;
 		return slot;
 	}
 	return table->first_fresh <= table->capacity ? table->first_fresh++ : NO_SLOT;
@@ -325,42 +469,48 @@ static uint32_t take_slot(struct flow_table *table)
 static uint32_t take_slot_by_force(struct flow_table *table)
 {
 	uint32_t slot = take_slot(table);
-	struct flow *victim;
 
-	if (slot != NO_SLOT)
-		return slot;
-	victim = find_victim(table);
-	if (victim == NULL)
-		return NO_SLOT;
-	evict_flow(table, victim);
-	return take_slot(table);
+	return slot != NO_SLOT || !evict_one(table) ? slot : take_slot(table);
+}
+
+/* An open flow in its chain, and in no queue yet. Null when no place could be made. */
+static struct flow *begin_flow(struct flow_table *table, uint64_t hash)
+{
+	uint32_t *chain = chain_of(table, hash);
+	uint32_t slot = take_slot_by_force(table);
+
+	if (slot == NO_SLOT) {
+		table->stats.refused++;
+		return NULL;
+	}
+	table->links[slot] = (struct flow_link){ .hash = hash, .hash_next = *chain };
+	*chain = slot;
+	table->stats.created++;
+	struct flow *flow = open_place(table);
+	flow->slot = slot;
+	return flow;
 }
 
 struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *key, uint64_t hash,
 			       enum flow_class flow_class, uint64_t now_ns)
 {
-	uint32_t *chain = chain_of(table, hash);
-	struct flow *flow;
-	uint32_t slot;
-
 	assert(!table->draining && flow_class > FLOW_CLASS_FREE && flow_class < FLOW_CLASS_COUNT);
 	advance_clock(table, now_ns);
 	if (flow_class == FLOW_CLASS_ESTABLISHED)
 		make_established_place(table);
-	slot = take_slot_by_force(table);
-	if (slot == NO_SLOT) {
-		table->stats.refused++;
+	struct flow *flow = begin_flow(table, hash);
+	if (flow == NULL)
 		return NULL;
-	}
-	flow = &table->slab[slot];
-	memset(flow, 0, sizeof(*flow));
-	flow->key = *key;
-	flow->hash = hash;
-	flow->hash_next = *chain;
-	*chain = slot;
+	*flow = (struct flow){ .key = *key, .hash = hash, .slot = flow->slot };
 	class_enter(table, flow, flow_class, table->clock_ns);
-	table->stats.created++;
 	return flow;
+}
+
+static uint64_t id_of(struct flow_table *table, uint32_t slot)
+{
+	const struct flow *flow = find_open(table, slot);
+
+	return flow != NULL ? flow->id : flow_rest_id(slot_arena_at(table->bodies, table->links[slot].body));
 }
 
 /*
@@ -372,12 +522,13 @@ static void class_enter_since(struct flow_table *table, struct flow *flow, enum 
 {
 	enum { MAX_WALK = 64 };
 	struct queue *queue = &table->queues[flow_class];
-	uint32_t slot = slot_of(table, flow);
+	struct flow_link *link = &table->links[flow->slot];
 	uint32_t after = queue->tail;
 
 	for (unsigned i = 0; i < MAX_WALK && after != NO_SLOT; i++) {
-		const struct flow *other = &table->slab[after];
-		if (other->touched_ns < touched_ns || (other->touched_ns == touched_ns && other->id < flow->id))
+		const struct flow_link *other = &table->links[after];
+		if (other->touched_ns < touched_ns ||
+		    (other->touched_ns == touched_ns && id_of(table, after) < flow->id))
 			break;
 		after = other->class_prev;
 	}
@@ -385,40 +536,78 @@ static void class_enter_since(struct flow_table *table, struct flow *flow, enum 
 		class_enter(table, flow, flow_class, touched_ns);
 		return;
 	}
-	flow->flow_class = (uint8_t)flow_class;
-	flow->touched_ns = touched_ns;
-	if (after != NO_SLOT && table->slab[after].touched_ns > touched_ns)
-		flow->touched_ns = table->slab[after].touched_ns;
-	flow->class_prev = after;
-	flow->class_next = after != NO_SLOT ? table->slab[after].class_next : queue->head;
-	table->slab[flow->class_next].class_prev = slot;
+	if (after != NO_SLOT && table->links[after].touched_ns > touched_ns)
+		touched_ns = table->links[after].touched_ns;
+	link->class_prev = after;
+	link->class_next = after != NO_SLOT ? table->links[after].class_next : queue->head;
+	table->links[link->class_next].class_prev = flow->slot;
 	if (after != NO_SLOT)
-		table->slab[after].class_next = slot;
+		table->links[after].class_next = flow->slot;
 	else
-		queue->head = slot;
-	table->stats.in_use[flow_class]++;
+		queue->head = flow->slot;
+	count_in(table, flow, flow_class, touched_ns);
 }
 
 struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image, enum flow_class flow_class,
 			      uint64_t touched_ns)
 {
-	uint32_t *chain = chain_of(table, image->hash);
-	struct flow *flow;
-	uint32_t slot;
-
 	assert(!table->draining && flow_class > FLOW_CLASS_FREE && flow_class < FLOW_CLASS_ESTABLISHED);
-	slot = take_slot_by_force(table);
-	if (slot == NO_SLOT) {
-		table->stats.refused++;
+	struct flow *flow = begin_flow(table, image->hash);
+	if (flow == NULL)
 		return NULL;
-	}
-	flow = &table->slab[slot];
+	uint32_t slot = flow->slot;
 	*flow = *image;
-	flow->hash_next = *chain;
-	*chain = slot;
+	flow->slot = slot;
 	class_enter_since(table, flow, flow_class, touched_ns);
-	table->stats.created++;
 	return flow;
+}
+
+/* A body for the flow, others may go for it; 0 when all that may go are too small. */
+static uint32_t take_body(struct flow_table *table, size_t bytes)
+{
+	uint32_t body = slot_arena_take(table->bodies, bytes);
+
+	for (unsigned i = 0; body == 0 && i < MAX_EVICTED && evict_one(table); i++)
+		body = slot_arena_take(table->bodies, bytes);
+	return body;
+}
+
+/* Gives the flow, which is open, a body of that size. False when there is none. */
+static bool resize_body(struct flow_table *table, const struct flow *flow, size_t bytes)
+{
+	struct flow_link *link = &table->links[flow->slot];
+	uint32_t body = take_body(table, bytes);
+
+	if (body == 0)
+		return false;
+	table->body_bytes[flow->flow_class] -= bytes_of_body(table, flow->slot);
+	if (link->body != 0)
+		slot_arena_give_back(table->bodies, link->body);
+	link->body = body;
+	table->body_bytes[flow->flow_class] += bytes_of_body(table, flow->slot);
+	return true;
+}
+
+static void close_flow(struct flow_table *table, struct flow *flow)
+{
+	const struct flow_link *link = &table->links[flow->slot];
+	size_t bytes = flow_rest_pack(flow, table->packed);
+	size_t room = bytes_of_body(table, flow->slot);
+
+	if (!slot_arena_is_same_size(bytes, room) && !resize_body(table, flow, bytes) && room < bytes) {
+		evict_flow(table, flow);
+		return;
+	}
+	memcpy(slot_arena_at(table->bodies, link->body), table->packed, bytes);
+	flow->slot = NO_SLOT;
+}
+
+void flow_table_close(struct flow_table *table)
+{
+	for (unsigned i = 0; i < MAX_OPEN; i++) {
+		if (table->open[i].slot != NO_SLOT)
+			close_flow(table, &table->open[i]);
+	}
 }
 
 void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t now_ns)
@@ -428,7 +617,7 @@ void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_cla
 	advance_clock(table, now_ns);
 	if (flow_class == FLOW_CLASS_ESTABLISHED && flow->flow_class != FLOW_CLASS_ESTABLISHED)
 		make_established_place(table);
-	if (slot_of(table, flow) == table->expiring)
+	if (flow->slot == table->expiring)
 		table->expiring = NO_SLOT;
 	class_leave(table, flow);
 	class_enter(table, flow, flow_class, table->clock_ns);
@@ -439,7 +628,7 @@ void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_c
 	uint64_t due_ns = flow_table_due_ns(table, flow);
 
 	assert(!table->draining && flow->flow_class != FLOW_CLASS_FREE && flow_class != FLOW_CLASS_ESTABLISHED);
-	if (slot_of(table, flow) == table->expiring)
+	if (flow->slot == table->expiring)
 		table->expiring = NO_SLOT;
 	class_leave(table, flow);
 	class_enter(table, flow, flow_class, due_ns < table->clock_ns ? due_ns : table->clock_ns);
@@ -453,55 +642,78 @@ static bool is_empty(const struct flow_table *table)
 	return true;
 }
 
+/* The chains are void while the table is drained; the next connection begins with fresh ones. */
+static void end_drain(struct flow_table *table)
+{
+	memset(table->chains, 0, (table->chain_mask + 1) * sizeof(table->chains[0]));
+	table->draining = false;
+}
+
 void flow_table_remove(struct flow_table *table, struct flow *flow)
 {
-	uint32_t slot = slot_of(table, flow);
+	uint32_t slot = flow->slot;
+	struct flow_link *link = &table->links[slot];
 
 	assert(flow->flow_class != FLOW_CLASS_FREE);
 	if (slot == table->expiring) {
 		table->stats.expired[flow->flow_class]++;
 		table->expiring = NO_SLOT;
 	}
-	chain_unlink(table, flow);
+	if (!table->draining)
+		chain_unlink(table, slot);
 	class_leave(table, flow);
-	flow->flow_class = FLOW_CLASS_FREE;
-	flow->hash_next = table->first_freed;
+	if (link->body != 0)
+		slot_arena_give_back(table->bodies, link->body);
+	link->body = 0;
+	link->hash_next = table->first_freed;
 	table->first_freed = slot;
-	if (table->draining)
-		table->draining = !is_empty(table);
+	flow->slot = NO_SLOT;
+	flow->flow_class = FLOW_CLASS_FREE;
+	if (table->draining && is_empty(table))
+		end_drain(table);
 }
 
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns)
 {
-	struct flow *first = NULL;
-	uint64_t first_due_ns = UINT64_MAX;
+	uint32_t first = NO_SLOT;
 
 	assert(!table->draining);
 	advance_clock(table, now_ns);
+	table->expiring = NO_SLOT;
+	if (table->next_due_ns > table->clock_ns)
+		return NULL;
+	table->next_due_ns = UINT64_MAX;
 	for (unsigned i = FLOW_CLASS_FREE + 1; i < FLOW_CLASS_COUNT; i++) {
-		struct flow *head = &table->slab[table->queues[i].head];
-		if (table->queues[i].head != NO_SLOT && flow_table_due_ns(table, head) < first_due_ns) {
-			first = head;
-			first_due_ns = flow_table_due_ns(table, head);
-		}
+		uint32_t head = table->queues[i].head;
+		if (head == NO_SLOT ||
+		    due_ns(table, (enum flow_class)i, table->links[head].touched_ns) >= table->next_due_ns)
+			continue;
+		first = head;
+		table->next_due_ns = due_ns(table, (enum flow_class)i, table->links[head].touched_ns);
 	}
-	if (first_due_ns > table->clock_ns)
-		first = NULL;
-	table->expiring = first != NULL ? slot_of(table, first) : NO_SLOT;
-	return first;
+	if (first == NO_SLOT || table->next_due_ns > table->clock_ns)
+		return NULL;
+	table->expiring = first;
+	return open_flow(table, first);
 }
 
 /* ---- The end of a run: all flows by id ---- */
 
+/* Nothing is looked up any more: chains and queues give way to one order. */
 static void begin_drain(struct flow_table *table)
 {
-	uint32_t slot = flow_sort_by_id(table->slab, NO_SLOT + 1, table->first_fresh);
+	for (uint32_t slot = NO_SLOT + 1; slot < table->first_fresh; slot++) {
+		struct flow_link *link = &table->links[slot];
+		if (link->body != 0)
+			flow_sort_set_key(link, flow_rest_id(slot_arena_at(table->bodies, link->body)));
+	}
+	uint32_t slot = flow_sort(table->links, NO_SLOT + 1, table->first_fresh);
 
 	memset(table->queues, 0, sizeof(table->queues));
 	table->drain = (struct queue){ NO_SLOT, NO_SLOT };
 	while (slot != NO_SLOT) {
-		uint32_t next = table->slab[slot].class_next;
-		queue_append(table, &table->drain, &table->slab[slot]);
+		uint32_t next = table->links[slot].class_next;
+		queue_append(table, &table->drain, slot);
 		slot = next;
 	}
 	table->expiring = NO_SLOT;
@@ -514,5 +726,5 @@ struct flow *flow_table_first(struct flow_table *table)
 		return NULL;
 	if (!table->draining)
 		begin_drain(table);
-	return &table->slab[table->drain.head];
+	return open_flow(table, table->drain.head);
 }

@@ -16,6 +16,7 @@ void tracker_config_defaults(struct tracker_config *config)
 		.key = { .use_vlan = true, .use_tunnel = true },
 		.recent_bytes = RECENT_DEFAULT_BYTES,
 		.interim_ns = 3600 * NS_PER_SEC,
+		.takes_short_way = true,
 	};
 	flow_table_config_defaults(&config->table);
 	syn_store_config_defaults(&config->syn_store);
@@ -75,9 +76,11 @@ static void expire(struct tracker *tracker, struct flow *flow)
 	if (flow->flow_class == FLOW_CLASS_UNANSWERED_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_UNANSWERED);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_UNANSWERED);
+		flow_table_close(tracker->table);
 	} else if (flow->flow_class == FLOW_CLASS_HALF_OPEN_NEW) {
 		tracker_signal_overdue(tracker, flow, SIGNAL_STILL_HALF_OPEN);
 		flow_table_move_on(tracker->table, flow, FLOW_CLASS_HALF_OPEN);
+		flow_table_close(tracker->table);
 	} else {
 		if (is_over((enum flow_class)flow->flow_class))
 			tombstones_add(tracker->tombstones, flow, true, due_ns);
@@ -410,20 +413,24 @@ static void segment(struct tracker *tracker, struct flow *flow, const struct flo
 	}
 }
 
-void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
+static void packet_of_flow(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
 {
 	struct flow_key key;
 
-	tracker_advance(tracker, packet->time_ns, packet->number);
 	unsigned sender_index = flow_key_from_packet(&tracker->config.key, packet, &key);
 	uint64_t hash = flow_key_hash(&tracker->config.key, &key);
 	bool ignored = packet->checksum == CHECKSUM_BAD && !tracker->config.track_bad_checksums;
-	struct flow *flow = flow_table_find(tracker->table, &key, hash);
 
 	if (!is_icmp_quote) {
 		tracker->stats.segments++;
 		tracker->stats.payload_bytes += packet->payload_bytes;
 	}
+	if (!is_icmp_quote && !ignored && tracker->config.takes_short_way &&
+	    flow_table_plain_segment(tracker->table, &key, hash, sender_index, packet, &tracker->plain)) {
+		tracker->stats.short_way++;
+		return;
+	}
+	struct flow *flow = flow_table_find(tracker->table, &key, hash);
 	if (flow == NULL) {
 		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &key, hash);
 		if (attempt != NULL && !is_icmp_quote && !ignored && tracker_repeat_attempt(tracker, attempt, packet))
@@ -437,6 +444,13 @@ void tracker_packet(struct tracker *tracker, const struct packet *packet, bool i
 		bad_checksum(tracker, flow, sender_index, packet);
 	else
 		segment(tracker, flow, &key, hash, sender_index, packet);
+}
+
+void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
+{
+	tracker_advance(tracker, packet->time_ns, packet->number);
+	packet_of_flow(tracker, packet, is_icmp_quote);
+	flow_table_close(tracker->table);
 }
 
 /* --- life cycle --- */
@@ -455,6 +469,11 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->writer = *writer;
 	tracker->source_names = source_names;
 	tracker->tcp = (struct tcp_context){ config->conn, recent_segments_create(config->recent_bytes, error) };
+	tracker->plain = (struct plain_rules){
+		.recent = tracker->tcp.recent,
+		.interim_ns = config->interim_ns,
+		.max_window_bytes = config->conn.max_window_bytes,
+	};
 	if (tracker->tcp.recent != NULL)
 		tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
 	tracker->syn_store = tracker->table != NULL ? tracker_create_syn_store(tracker, error) : NULL;

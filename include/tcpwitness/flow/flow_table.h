@@ -7,21 +7,25 @@
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/flow/flow.h"
+#include "tcpwitness/tcp/recent_segments.h"
 
 /*
- * The table of tracked flows: a keyed hash over a slab that is allocated once. Every flow is in the queue of its class;
+ * The table of tracked flows: a keyed hash over memory that is allocated once. Every flow is in the queue of its class;
  * a class has one timeout, so its head expires first, and expiry never scans. Capture thread.
  *
- * When the slab is full a newcomer takes the place of the flow that goes first in this order, the one longest
+ * A flow is packed while nobody works with it. The functions that give a flow open it: it is a whole struct flow, and
+ * stays where it is until flow_table_close, or until it is removed. No more than three may be open at a time.
+ *
+ * When memory is full a newcomer takes the place of the flow that goes first in this order, the one longest
  * untouched within a class: closed, unanswered, half_open, time_wait, unanswered_new, half_open_new, midstream,
  * closing, half_closed. An established connection is never evicted for a newcomer; at most 15 of
- * 16 places are for established connections, and when one more completes its handshake than
+ * 16 places, and of as many bytes, are for established connections, and when one more completes its handshake than
  * that, the established connection longest silent goes. So a flood of SYNs evicts none.
  */
 struct flow_table;
 
 struct flow_table_config {
-	size_t memory_bytes;                   /* for slab and index together; at least 64 KiB */
+	size_t memory_bytes;                   /* for flows and index together; at least 64 KiB */
 	uint64_t timeout_ns[FLOW_CLASS_COUNT]; /* by class; FLOW_CLASS_FREE is unused */
 };
 
@@ -35,7 +39,7 @@ struct flow_table_stats {
 	uint64_t evicted_total;            /* of all classes */
 	uint64_t refused;                  /* newcomers for whom no place could be made */
 	uint64_t in_use[FLOW_CLASS_COUNT]; /* now */
-	uint64_t capacity;                 /* flows */
+	uint64_t capacity;                 /* flows, if all are in good order; those with troubles take more room */
 	uint64_t longest_chain;            /* flows looked at by the longest look-up so far */
 	uint64_t memory_bytes;             /* allocated */
 };
@@ -54,12 +58,30 @@ struct flow_table *flow_table_create(const struct flow_table_config *config, flo
 				     struct error *error);
 void flow_table_destroy(struct flow_table *table);
 
-/* The flow with this key, borrowed until it is removed, or null. hash is flow_key_hash of key. */
+/*
+ * The flow with this key, open until it is closed or removed, or null. A flow that is open already is the same one.
+ * hash is flow_key_hash of key.
+ */
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash);
 
+/* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
+struct plain_rules {
+	struct recent_segments *recent;
+	uint64_t interim_ns;       /* as in struct tracker_config */
+	uint64_t max_window_bytes; /* as in struct tcp_conn_config */
+};
+
 /*
- * A new, zeroed flow with key and hash set, in the queue of flow_class as touched at now_ns; another may have been
- * evicted for it. Null when no place could be made (counted). The key must not be in the table.
+ * Applies packet to the flow with this key where that needs no more than what stands in a flow at rest: the next
+ * segment of an established connection in good order. False: nothing was done (there is no such flow, or it has to
+ * be opened). sender_index is as flow_key_from_packet returned it; the packet is the latest of all.
+ */
+bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules);
+
+/*
+ * A new, zeroed, open flow with key and hash set, in the queue of flow_class as touched at now_ns; another may have
+ * been evicted for it. Null when no place could be made (counted). The key must not be in the table.
  */
 struct flow *flow_table_insert(struct flow_table *table, const struct flow_key *key, uint64_t hash,
 			       enum flow_class flow_class, uint64_t now_ns);
@@ -85,12 +107,18 @@ void flow_table_touch(struct flow_table *table, struct flow *flow, enum flow_cla
  */
 void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_class flow_class);
 
+/*
+ * Nobody works with a flow for now: all that are open are packed, and pointers to them are dead. A flow may take more
+ * room than before, and others may be evicted for that; when nobody may go, the flow itself is.
+ */
+void flow_table_close(struct flow_table *table);
+
 /* Takes the flow out; the pointer is dead afterwards. */
 void flow_table_remove(struct flow_table *table, struct flow *flow);
 
 /*
- * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It stays in the table:
- * the caller removes or touches it, or asks again. Ties go to the lower class number, then to the order in the
+ * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It is open and stays in the
+ * table: the caller removes or touches it, or asks again. Ties go to the lower class number, then to the order in the
  * queue.
  */
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);

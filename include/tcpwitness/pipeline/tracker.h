@@ -28,6 +28,7 @@ struct tracker_config {
 	struct tcp_conn_config conn;
 	size_t recent_bytes;      /* for the last segments of all connections */
 	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
+	bool takes_short_way;     /* see flow_table_plain_segment: quicker, and nothing else; a test compares */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
 };
 
@@ -45,9 +46,10 @@ struct tracker_stats {
 	uint64_t lone_resets;   /* RSTs among those out of state */
 	uint64_t bad_checksum;
 	uint64_t duplicates;
-	uint64_t one_way; /* connections of which one direction was heard only, though it goes on */
-	uint64_t two_way; /* of which both were */
-	uint64_t unseen;  /* acknowledgements of data that never passed the tap, of ends that are heard */
+	uint64_t one_way;   /* connections of which one direction was heard only, though it goes on */
+	uint64_t two_way;   /* of which both were */
+	uint64_t short_way; /* segments that took it, see tracker_config */
+	uint64_t unseen;    /* acknowledgements of data that never passed the tap, of ends that are heard */
 	uint64_t anomalies[ANOMALY_COUNT];
 };
 

@@ -228,54 +228,66 @@ struct tcp_end {
 	uint8_t ttl;            /* of its last segment that was no RST */
 	uint8_t rst_suspicion;  /* enum conn_rst_suspicion: traits of all its RSTs, see tcp_suspicion.c */
 
-	/* What is known of it. */
-	bool heard : 1;   /* at least one segment of this end was seen */
-	bool assumed : 1; /* sure rests on an assumption: picked up in its middle, or it did what a closed end may do */
-	bool may_be_opening : 1; /* both connect, and what proved it established an end in SYN_RCVD may send as well */
-	bool active_open : 1;    /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
-	bool seq_known : 1;      /* snd_nxt is valid */
-	bool una_known : 1;      /* snd_una is valid: the other end has acknowledged something */
-	bool acked_any : 1;      /* last_ack is valid */
-	bool stray_known : 1;    /* stray_next is valid */
-	bool stray_is_fin : 1;   /* that segment was a FIN */
-	bool edge_known : 1;     /* right_edge is valid */
-	bool window_known : 1;   /* window_bytes is scaled rightly */
-	bool ts_known : 1;
-	bool signs : 1; /* it sent an MD5 or AO signature (RFC 2385, RFC 5925): who knows whether a RST is believed */
-	bool probe_byte : 1; /* its probe carried the byte snd_nxt, which the other end may take */
+	/* As a number, too, for those who compare or keep all of them. */
+	union {
+		struct {
+			/* What is known of it. */
+			bool heard : 1; /* at least one segment of this end was seen */
+			/* sure is assumed: picked up in its middle, or it did what a closed end may do */
+			bool assumed : 1;
+			/* both connect, and an end in SYN_RCVD may send what proved it established */
+			bool may_be_opening : 1;
+			bool active_open : 1;  /* it sent a SYN of its own, so a reset takes it to CLOSED, not LISTEN */
+			bool seq_known : 1;    /* snd_nxt is valid */
+			bool una_known : 1;    /* snd_una is valid: the other end has acknowledged something */
+			bool acked_any : 1;    /* last_ack is valid */
+			bool stray_known : 1;  /* stray_next is valid */
+			bool stray_is_fin : 1; /* that segment was a FIN */
+			bool edge_known : 1;   /* right_edge is valid */
+			bool window_known : 1; /* window_bytes is scaled rightly */
+			bool ts_known : 1;
+			/* it sent signatures (RFC 2385, RFC 5925): who knows whether a RST is believed */
+			bool signs : 1;
+			bool probe_byte : 1; /* its probe carried the byte snd_nxt, which the other end may take */
 
-	/* Of its SYN. */
-	bool syn_seen : 1;  /* its SYN or SYN-ACK was seen, iss is sure */
-	bool fast_open : 1; /* it carried a cookie (RFC 7413): the other end may speak before the third segment */
-	bool wscale_ok : 1;
-	bool wscale_cut_off : 1; /* the capture cut its options: whether it offered a scale is not known */
-	bool sack_ok : 1;
-	bool timestamps : 1;
-	bool timestamps_declined : 1; /* it was read to its end and offered none */
+			/* Of its SYN. */
+			bool syn_seen : 1; /* its SYN or SYN-ACK was seen, iss is sure */
+			/* with a cookie (RFC 7413): the other end may speak before the third segment */
+			bool fast_open : 1;
+			bool wscale_ok : 1;
+			bool wscale_cut_off : 1; /* its options were cut off: whether it offered a scale is not known */
+			bool sack_ok : 1;
+			bool timestamps : 1;
+			bool timestamps_declined : 1; /* it was read to its end and offered none */
 
-	/* Of its FIN. */
-	bool fin_seen : 1;              /* it was seen (or must have been sent), fin_seq is valid */
-	bool fin_again : 1;             /* it passed more than once, sent again or delivered twice */
-	bool close_order_unsure : 1;    /* it may be the repeat of an unseen one: which end closed first is not sure */
-	bool close_may_be_unseen : 1;   /* it may have been missed: neither end's state is sure */
-	bool fin_suspected : 1;         /* one unseen sequence number at its end was acknowledged: a byte or a FIN */
-	bool fin_crossed_suspected : 1; /* fin_suspected_seq is valid, see tcp_close.c */
+			/* Of its FIN. */
+			bool fin_seen : 1;  /* it was seen (or must have been sent), fin_seq is valid */
+			bool fin_again : 1; /* it passed more than once, sent again or delivered twice */
+			/* it may repeat an unseen one: which end closed first is not sure */
+			bool close_order_unsure : 1;
+			bool close_may_be_unseen : 1; /* it may have been missed: neither end's state is sure */
+			bool fin_suspected : 1; /* an unseen number at its end was acknowledged: a byte or a FIN */
+			bool fin_crossed_suspected : 1; /* fin_suspected_seq is valid, see tcp_close.c */
 
-	/* Of the other end's FIN. */
-	bool fin_held_back : 1;          /* it has it (SACK), but not everything before it */
-	bool fin_ack_sent : 1;           /* it acknowledged it */
-	bool fin_ack_boundary_known : 1; /* nxt_before_fin_ack is valid */
+			/* Of the other end's FIN. */
+			bool fin_held_back : 1;          /* it has it (SACK), but not everything before it */
+			bool fin_ack_sent : 1;           /* it acknowledged it */
+			bool fin_ack_boundary_known : 1; /* nxt_before_fin_ack is valid */
 
-	/* Of its RST. */
-	bool rst_sent : 1;
-	bool rst_challenged : 1; /* the RST of rst_refused_stamp was answered with a challenge ACK */
-	bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
-	bool rst_refused : 1;    /* a RST of it was not taken: rst_seq is the number of the last one, if not rst_sent */
-	bool rst_waits : 1;      /* that one was in the window, and it has brought nothing new since */
+			/* Of its RST. */
+			bool rst_sent : 1;
+			bool rst_challenged : 1; /* the RST of rst_refused_stamp was answered with a challenge ACK */
+			bool rst_copied : 1;     /* a RST of it was delivered twice by the network */
+			/* a RST of it was not taken: rst_seq is that of the last, if not rst_sent */
+			bool rst_refused : 1;
+			bool rst_waits : 1; /* that one was in the window, and it has brought nothing new since */
 
-	/* See tcp_loss.c. */
-	bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
-	bool ip_ids_of_host : 1;  /* they number those of others too */
+			/* See tcp_loss.c. */
+			bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
+			bool ip_ids_of_host : 1;  /* they number those of others too */
+		};
+		uint64_t truths;
+	};
 };
 
 /* A SYN as far as a connection may begin with it later. */
@@ -316,15 +328,21 @@ struct tcp_conn {
 	uint8_t rst_cause;     /* enum conn_rst_cause: of the first RST that took effect */
 	uint8_t closed_by;     /* enum conn_side: who sent the first FIN or RST */
 	uint8_t next_syn_side; /* enum conn_side that sent next_syn */
-	bool closed_by_known : 1;
-	bool next_syn_held : 1;
-	bool next_syn_challenged : 1; /* a bare ACK answered it */
-	bool direction_certain : 1;   /* client is known to be the client: its SYN was seen, or it took up a SYN-ACK */
-	bool unsolicited : 1;         /* it began with a SYN-ACK that a RST answered */
-	bool established_once : 1;    /* the client proved that it has the SYN-ACK */
-	bool refused : 1;
-	bool unreachable : 1;  /* an ICMP error answered the SYN */
-	bool synack_reset : 1; /* client reset after SYN-ACK, before its ACK */
+	union {
+		struct {
+			bool closed_by_known : 1;
+			bool next_syn_held : 1;
+			bool next_syn_challenged : 1; /* a bare ACK answered it */
+			/* who is the client is known: by its SYN, or it took up a SYN-ACK */
+			bool direction_certain : 1;
+			bool unsolicited : 1;      /* it began with a SYN-ACK that a RST answered */
+			bool established_once : 1; /* the client proved that it has the SYN-ACK */
+			bool refused : 1;
+			bool unreachable : 1;  /* an ICMP error answered the SYN */
+			bool synack_reset : 1; /* client reset after SYN-ACK, before its ACK */
+		};
+		uint16_t truths;
+	};
 };
 
 struct tcp_transition {

@@ -15,7 +15,7 @@
 
 #include "flow_table_check.h"
 
-enum { N_KEYS = 300, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 122 * sizeof(struct flow), CLOCK_STEP_NS = 50 };
+enum { N_KEYS = 700, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 64 * 1024, CLOCK_STEP_NS = 24 };
 
 /* The key's number is its place in the array; id is unique over the run. */
 struct model_flow {
@@ -198,6 +198,7 @@ static void step_insert(struct run *run, uint32_t n)
 	flow = flow_table_insert(run->table, &key, hash_number(run, n), flow_class, run->now_ns);
 	assert_non_null(flow);
 	flow->id = expected->id;
+	make_typical(flow);
 }
 
 static void step_touch(struct run *run, uint32_t n, struct flow *flow)
@@ -208,6 +209,7 @@ static void step_touch(struct run *run, uint32_t n, struct flow *flow)
 		model_make_established_place(&run->model, flow_class);
 	model_place(&run->model, &run->model.flows[n], flow_class, run->now_ns);
 	flow_table_touch(run->table, flow, flow_class, run->now_ns);
+	make_typical(flow);
 }
 
 static void step_remove(struct run *run, uint32_t n, struct flow *flow)
@@ -312,6 +314,7 @@ static void run_with(uint64_t seed, uint32_t hash_mask)
 
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		one_step(&run);
+		flow_table_close(run.table);
 		compare(&run);
 		if (step % CHECK_EVERY == 0)
 			check_flow_table(run.table);

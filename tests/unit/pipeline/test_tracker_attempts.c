@@ -326,12 +326,10 @@ static bool next_packet(struct run *run, unsigned tuple, struct packet *packet)
 
 /* ---- Comparison ---- */
 
-/* The links of the table may differ, and what is held for the next incarnation is not the store's. */
+/* The places in the table may differ, and what is held for the next incarnation is not the store's. */
 static void mask(struct flow *flow)
 {
-	flow->hash_next = 0;
-	flow->class_next = 0;
-	flow->class_prev = 0;
+	flow->slot = 0;
 	memset(&flow->conn.next_syn, 0, sizeof(flow->conn.next_syn));
 }
 

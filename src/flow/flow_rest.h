@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tcpwitness/flow/flow.h"
+
+/*
+ * A flow at rest. Between two of its segments a flow needs no more room than what is not known otherwise of it: most
+ * members of struct flow are what they are in nearly every connection, or follow from others. Those are left out, so
+ * a connection in good order takes some 200 bytes instead of sizeof(struct flow), and one with troubles as many
+ * more as it has troubles.
+ *
+ * Nothing is lost: unpacked, a flow is equal to what was packed, byte for byte, but for places of arrays that are not
+ * in use (pending events, holes, ...), which are zero then.
+ *
+ * The form begins with struct rest_head, in which stands what every segment changes. Behind it are what the handshake
+ * settled, and then groups of members, each of which is left out when all in it is as expected.
+ */
+enum { FLOW_REST_MAX_BYTES = sizeof(struct flow) + 256 };
+
+/* Of one end, in the head. */
+struct rest_end {
+	uint32_t snd_nxt; /* as in struct tcp_end */
+	uint32_t snd_una;
+	uint32_t ts_val;
+	uint32_t ts_ecr;
+	uint32_t packets; /* as in struct flow_direction; the low halves */
+	uint32_t bytes;
+	uint16_t last_window;
+	uint16_t front_ip_id;
+	uint16_t longest_payload_bytes; /* the low half */
+	uint16_t flags;                 /* as in struct flow_direction */
+};
+
+struct rest_head {
+	uint64_t lag_ns : 40; /* how much earlier the other end than last_side sent its last segment */
+	uint64_t last_side : 1;
+	uint64_t is_ipv6 : 1; /* the rest of the addresses follows the head */
+	uint64_t client_index : 1;
+	uint64_t alerted : 1;
+	uint64_t flow_class : 4;
+	/* Whether the next segment may be plain, see flow_plain.h. What follows up to small_run is for that only. */
+	uint64_t is_plain : 1;
+	uint64_t has_timestamps : 1; /* both ends send them */
+	uint64_t client_has_spoken : 1;
+	uint64_t ids_are_followed : 2; /* a bit for each end: last_ip_id is front_ip_id */
+	uint64_t ids_count_up : 2;     /* as in struct tcp_end */
+	uint64_t : 1;
+	uint64_t history : 8;   /* number in common_histories; 0 = none of these, written in full */
+	uint32_t recorded_ms;   /* after first_ns, rounded down */
+	uint8_t small_run[2];   /* as in struct tcp_end */
+	uint8_t wscale[2];      /* what windows are scaled by, if is_plain */
+	struct rest_end end[2]; /* by enum conn_side */
+	uint8_t addr[2][4];     /* as in struct flow_key; of IPv6 the first four bytes */
+	uint16_t port[2];
+	uint16_t source;
+	uint8_t ttl[2]; /* as in struct tcp_end */
+};
+
+_Static_assert(sizeof(struct rest_head) == 96, "the head has no padding");
+
+/* What is kept of a flow in its link: see flow_table.c. */
+struct rest_link {
+	uint64_t hash;
+	uint64_t touched_ns;
+};
+
+/*
+ * Writes the flow to to, which has room for FLOW_REST_MAX_BYTES and is aligned for uint64_t, and returns the number of
+ * bytes. hash and touched_ns, and the flow's place in the table, are the caller's to keep.
+ */
+size_t flow_rest_pack(struct flow *flow, void *to);
+
+/* The flow that was packed into from. */
+void flow_rest_unpack(const void *from, const struct rest_link *link, struct flow *flow);
+
+/* Is it the flow with this key? The domain, itself a hash, is in the hash of the key, which the caller compares. */
+bool flow_rest_has_key(const void *rest, const struct flow_key *key);
+
+/* Number and time of its first packet. */
+uint64_t flow_rest_id(const void *rest);
+uint64_t flow_rest_first_ns(const void *rest);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A flow that was packed and unpacked is what it was, however odd; and an ordinary one takes little room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "flow_rest.h"
+#include "random.h"
+
+static uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
+
+static size_t pack_and_compare(struct flow *flow)
+{
+	static struct flow unpacked;
+	const struct rest_link link = { flow->hash, flow->touched_ns };
+
+	memset(packed, 0xa5, sizeof(packed));
+	size_t bytes = flow_rest_pack(flow, packed);
+	assert_in_range(bytes, 1, FLOW_REST_MAX_BYTES);
+	flow_rest_unpack(packed, &link, &unpacked);
+	unpacked.slot = flow->slot;
+	assert_memory_equal(&unpacked, flow, sizeof(*flow));
+	assert_true(flow_rest_has_key(packed, &flow->key));
+	assert_int_equal(flow_rest_id(packed), flow->id);
+	assert_int_equal(flow_rest_first_ns(packed), flow->first_ns);
+	return bytes;
+}
+
+/* In good order: what the client's and the server's segments of a plain exchange leave behind. */
+static struct flow ordinary_flow(void)
+{
+	static struct flow flow;
+	const uint64_t begin_ns = UINT64_C(1700000000) * 1000000000;
+
+	memset(&flow, 0, sizeof(flow));
+	flow.key = (struct flow_key){ .addr = { { 10, 0, 0, 1 }, { 192, 0, 2, 7 } },
+				      .port = { 40000, 443 },
+				      .ip_version = 4 };
+	flow.hash = 0x123456789abcdef;
+	flow.id = 1000;
+	flow.flow_class = FLOW_CLASS_ESTABLISHED;
+	flow.first_ns = flow.recorded_ns = flow.conn.first_syn_ns = flow.conn.last_syn_ns = begin_ns;
+	flow.touched_ns = flow.last_ns = begin_ns + 5000000;
+	flow.conn.owner = tcp_conn_owner(flow.hash, flow.id);
+	flow.conn.stamps_from_ns = begin_ns - (UINT64_C(1) << 30) * 1000;
+	flow.conn.rtt_server_us = 1000;
+	flow.conn.rtt_client_us = 500;
+	flow.conn.first_synack_ns = begin_ns + 1000000;
+	flow.conn.direction_certain = true;
+	flow.conn.established_once = true;
+	for (unsigned side = 0; side < 2; side++) {
+		struct tcp_end *end = &flow.conn.end[side];
+		end->heard = end->seq_known = end->una_known = end->acked_any = end->edge_known = end->window_known =
+			true;
+		end->syn_seen = end->fin_ack_boundary_known = true;
+		end->active_open = side == SIDE_CLIENT;
+		end->state = end->sure = TCPS_ESTABLISHED;
+		end->caused_by = end->sure_caused_by = 1001 + side;
+		end->state_packet = 1002 + 2 * side;
+		end->iss = 5000 + 1000 * side;
+		end->syn_end = end->iss + 1;
+		end->snd_nxt = end->snd_una = end->nxt_before_fin_ack = end->syn_end + 100;
+		end->payload_bytes = end->new_bytes = 100;
+		end->syns = end->n_candidates = 1;
+		end->candidates[0] = end->iss;
+		end->syn_flags = side == SIDE_CLIENT ? SEG_SYN : SEG_SYN | SEG_ACK;
+		end->last_window = 1000;
+		end->window_bytes = 1000;
+		end->mss = 1460;
+		end->ttl = flow.direction[side].ttl_min = flow.direction[side].ttl_max = 64;
+		end->longest_payload_bytes = 100;
+		end->last_ns = begin_ns + 4000000 + side * UINT64_C(1000000);
+		flow.direction[side].packets = 4;
+		flow.direction[side].bytes = 300;
+		flow.direction[side].flags = SEG_SYN | SEG_ACK | SEG_PSH;
+		flow.history.last_seq[side][0] = end->iss;
+	}
+	for (unsigned side = 0; side < 2; side++) {
+		struct tcp_end *end = &flow.conn.end[side];
+		end->last_ack = flow.conn.end[1 - side].snd_una;
+		end->right_edge = end->last_ack + end->window_bytes;
+	}
+	flow.signals = 1u << 0 | 1u << 2 | 1u << 4 | 1u << 9 | 1u << 16;
+	memcpy(flow.history.text, "ShADad", 7);
+	flow.history.length = 6;
+	flow.history.started = flow.history.payload_seen = true;
+	flow.history.endpoint[0] = flow.history.endpoint[1] = 3;
+	flow.history.seen[0] = 0xc1;
+	flow.history.seen[1] = 0xc2;
+	return flow;
+}
+
+static void test_an_ordinary_flow_is_small(void **state)
+{
+	struct flow flow = ordinary_flow();
+
+	(void)state;
+	assert_in_range(pack_and_compare(&flow), 1, 192);
+	const struct rest_head *head = (const void *)packed;
+	assert_true(head->is_plain);
+	flow.key.ip_version = 6;
+	flow.key.addr[0][15] = 1;
+	flow.key.addr[1][4] = 2;
+	assert_in_range(pack_and_compare(&flow), 1, 216);
+}
+
+static void test_another_key_is_another_flow(void **state)
+{
+	struct flow flow = ordinary_flow();
+
+	(void)state;
+	flow.key.ip_version = 6;
+	pack_and_compare(&flow);
+	for (unsigned i = 0; i < sizeof(flow.key.addr) + sizeof(flow.key.port); i++) {
+		struct flow_key key = flow.key;
+		((uint8_t *)&key)[i] ^= 1;
+		assert_false(flow_rest_has_key(packed, &key));
+	}
+	flow.key.ip_version = 4;
+	assert_false(flow_rest_has_key(packed, &flow.key));
+}
+
+struct range {
+	size_t from;
+	size_t bytes;
+};
+
+#define MEMBER(type, member)                                                      \
+	{                                                                         \
+		offsetof(struct type, member), sizeof(((struct type *)0)->member) \
+	}
+
+/* Of an ordinary flow: places of arrays of which none is in use, what follows from others, and holes. */
+static const struct range unused_of_end[] = {
+	MEMBER(tcp_end, pending),
+	MEMBER(tcp_end, pending_packet),
+	MEMBER(tcp_end, pending_stamp),
+	MEMBER(tcp_end, holes),
+	MEMBER(tcp_end, repeated),
+	MEMBER(tcp_end, sacked),
+	{ offsetof(struct tcp_end, candidates[1]), 3 * sizeof(uint32_t) },
+	{ offsetof(struct tcp_end, rst_suspicion) + 1, sizeof(uint64_t) - 1 },
+};
+
+static const struct range unused_of_flow[] = {
+	MEMBER(flow, slot),
+	MEMBER(flow, history.length),
+	{ offsetof(struct flow, history.text) + 7, CONN_HISTORY_BYTES - 7 },
+	MEMBER(flow, vlans),
+	MEMBER(flow, tunnels),
+	MEMBER(flow, conn.next_syn.seq),
+	MEMBER(flow, conn.next_syn.ts_val),
+	MEMBER(flow, conn.next_syn.ts_ecr),
+	MEMBER(flow, conn.next_syn.layout),
+	{ offsetof(struct flow, conn.next_syn.options_present), 16 },
+	MEMBER(flow, conn.next_syn_side),
+};
+
+static bool is_in(size_t offset, const struct range *ranges, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (offset >= ranges[i].from && offset - ranges[i].from < ranges[i].bytes)
+			return true;
+	}
+	return false;
+}
+
+static bool is_unused(size_t offset)
+{
+	const size_t ends = offsetof(struct flow, conn.end);
+
+	if (offset >= ends && offset - ends < 2 * sizeof(struct tcp_end))
+		return is_in((offset - ends) % sizeof(struct tcp_end), unused_of_end,
+			     sizeof(unused_of_end) / sizeof(unused_of_end[0]));
+	return is_in(offset, unused_of_flow, sizeof(unused_of_flow) / sizeof(unused_of_flow[0]));
+}
+
+/* Each byte of an ordinary flow set to something else in turn: whatever it means, it is kept. */
+static void test_every_byte_is_kept(void **state)
+{
+	const struct flow flow = ordinary_flow();
+	unsigned n_holes = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(flow); i++) {
+		struct flow changed = flow;
+		static struct flow unpacked;
+		((uint8_t *)&changed)[i] ^= 1;
+		if (is_unused(i) || (changed.key.ip_version != 4 && changed.key.ip_version != 6))
+			continue;
+		const struct rest_link link = { changed.hash, changed.touched_ns };
+		flow_rest_pack(&changed, packed);
+		flow_rest_unpack(packed, &link, &unpacked);
+		unpacked.slot = changed.slot;
+		if (memcmp(&unpacked, &changed, sizeof(changed)) == 0)
+			continue;
+		/* Between members, or of an IPv4 address. */
+		assert_memory_equal(&unpacked, &flow, sizeof(flow));
+		n_holes++;
+	}
+	assert_in_range(n_holes, 24, 28);
+}
+
+static void fill(struct random *random, void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)bytes)[i] = (uint8_t)random_u32(random);
+}
+
+static void clear_unused(struct tcp_end *end)
+{
+	memset(&end->pending[end->n_pending], 0, CONN_MAX_PENDING - end->n_pending);
+	memset(&end->pending_packet[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint64_t));
+	memset(&end->pending_stamp[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint32_t));
+	memset(&end->holes[end->n_holes], 0, (CONN_MAX_HOLES - end->n_holes) * sizeof(end->holes[0]));
+	memset(&end->repeated[end->n_repeated], 0, (CONN_MAX_REPEATS - end->n_repeated) * sizeof(end->repeated[0]));
+	memset(&end->sacked[end->n_sacked], 0, (4u - end->n_sacked) * sizeof(end->sacked[0]));
+	for (unsigned i = end->n_candidates; i < CONN_MAX_SYN_CANDIDATES; i++)
+		end->candidates[i] = i == 0 ? end->candidates[i] : 0;
+}
+
+/* An end of which nothing is as it should be, but for what counts and bits can be. */
+static void make_odd(struct random *random, struct tcp_end *end)
+{
+	const size_t hole = offsetof(struct tcp_end, rst_suspicion) + sizeof(end->rst_suspicion);
+
+	fill(random, end, sizeof(*end));
+	memset((uint8_t *)end + hole, 0, offsetof(struct tcp_end, truths) - hole);
+	end->n_pending = (uint8_t)random_below(random, CONN_MAX_PENDING + 1);
+	end->n_holes = (uint8_t)random_below(random, CONN_MAX_HOLES + 1);
+	end->n_repeated = (uint8_t)random_below(random, CONN_MAX_REPEATS + 1);
+	end->n_sacked = (uint8_t)random_below(random, 5);
+	end->n_candidates = (uint8_t)random_below(random, CONN_MAX_SYN_CANDIDATES + 1);
+	clear_unused(end);
+}
+
+static void test_odd_flows_are_kept_whole(void **state)
+{
+	struct random random = { 5 };
+	size_t largest = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		struct flow flow = ordinary_flow();
+		if (random_permille(&random, 500))
+			make_odd(&random, &flow.conn.end[SIDE_CLIENT]);
+		if (random_permille(&random, 500))
+			make_odd(&random, &flow.conn.end[SIDE_SERVER]);
+		if (random_permille(&random, 300))
+			fill(&random, &flow.conn.next_syn, offsetof(struct packet_syn, mptcp_subtype));
+		if (random_permille(&random, 300))
+			fill(&random, &flow.anomalies, 1 + random_below(&random, sizeof(flow.anomalies)));
+		if (random_permille(&random, 300)) {
+			flow.history.length = (uint8_t)random_below(&random, CONN_HISTORY_BYTES);
+			memset(flow.history.text, 0, sizeof(flow.history.text));
+			memset(flow.history.text, 'D', flow.history.length);
+			fill(&random, flow.history.repeats, sizeof(flow.history.repeats));
+		}
+		if (random_permille(&random, 300)) {
+			flow.n_vlans = PACKET_MAX_VLANS;
+			fill(&random, flow.vlans, sizeof(flow.vlans));
+			fill(&random, &flow.key.domain, sizeof(flow.key.domain));
+		}
+		if (random_permille(&random, 300)) {
+			fill(&random, &flow.previous_id, sizeof(flow.previous_id));
+			fill(&random, &flow.touched_ns, sizeof(flow.touched_ns));
+			fill(&random, &flow.direction[0].packets, sizeof(uint64_t));
+			fill(&random, &flow.direction[1].bytes, sizeof(uint64_t));
+		}
+		size_t bytes = pack_and_compare(&flow);
+		largest = bytes > largest ? bytes : largest;
+	}
+	assert_true(largest > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_ordinary_flow_is_small),
+		cmocka_unit_test(test_another_key_is_another_flow),
+		cmocka_unit_test(test_every_byte_is_kept),
+		cmocka_unit_test(test_odd_flows_are_kept_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Segments that take the short way (flow_plain.h) leave behind what they would have left on the long one: the same
+ * packets go to a tracker that knows the short way and to one that does not, and after each of them the connection is
+ * compared byte for byte, and so are all events.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../../src/pipeline/tracker_internal.h"
+#include "random.h"
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/capture/capture.h"
+#include "tcpwitness/decode/decoder.h"
+
+struct sensor {
+	struct tracker *tracker;
+	struct sensor_event event;
+	uint64_t n_events;
+	uint64_t digest;
+};
+
+static struct sensor_event *begin_event(void *context, enum sensor_event_type type)
+{
+	struct sensor *sensor = context;
+
+	memset(&sensor->event, 0, sizeof(sensor->event));
+	sensor->event.type = type;
+	return &sensor->event;
+}
+
+/* Between a transition's members there is room that has no meaning. */
+static void clean_transition(struct tcp_transition *transition)
+{
+	const struct tcp_transition from = *transition;
+
+	memset(transition, 0, sizeof(*transition));
+	transition->side = from.side;
+	transition->from = from.from;
+	transition->to = from.to;
+	transition->certainty = from.certainty;
+	transition->cause = from.cause;
+	transition->inferred = from.inferred;
+	transition->caused_by = from.caused_by;
+}
+
+static void end_event(void *context, struct sensor_event *event)
+{
+	struct sensor *sensor = context;
+	const uint8_t *bytes = (const uint8_t *)event;
+
+	if (event->type == EVENT_TCP_STATE)
+		clean_transition(&event->tcp_state.transition);
+	sensor->n_events++;
+	for (size_t i = 0; i < sizeof(*event); i++)
+		sensor->digest = (sensor->digest ^ bytes[i]) * UINT64_C(0x100000001b3);
+}
+
+static void sensor_init(struct sensor *sensor, bool takes_short_way, uint64_t interim_ns)
+{
+	static const char *const names[] = { "test" };
+	const struct event_writer writer = { sensor, begin_event, end_event };
+	struct tracker_config config;
+
+	memset(sensor, 0, sizeof(*sensor));
+	tracker_config_defaults(&config);
+	config.table.memory_bytes = 8 << 20;
+	config.syn_store.memory_bytes = 1 << 20;
+	config.key.secret = siphash_key_from_seed(1);
+	config.interim_ns = interim_ns;
+	config.takes_short_way = takes_short_way;
+	sensor->tracker = tracker_create(&config, NULL, &writer, names, NULL);
+	assert_non_null(sensor->tracker);
+}
+
+/* Stamps are times: where they are counted from may differ, and only that. */
+static void mask(struct flow *flow)
+{
+	flow->slot = 0;
+	for (unsigned side = 0; side < 2; side++) {
+		struct tcp_end *end = &flow->conn.end[side];
+		bool stamped = end->n_pending > 0 || end->n_holes > 0 || end->fin_stamp != 0 ||
+			       end->rst_sent_stamp != 0 || end->rst_refused_stamp != 0;
+		if (stamped)
+			return;
+	}
+	flow->conn.stamps_from_ns = 0;
+}
+
+static bool get_flow(const struct sensor *sensor, const struct packet *packet, struct flow *flow)
+{
+	const struct flow_key_config *config = &sensor->tracker->config.key;
+	struct flow_key key;
+
+	flow_key_from_packet(config, packet, &key);
+	const struct flow *known = flow_table_find(sensor->tracker->table, &key, flow_key_hash(config, &key));
+	if (known != NULL)
+		*flow = *known;
+	flow_table_close(sensor->tracker->table);
+	return known != NULL;
+}
+
+struct pair {
+	struct sensor with;
+	struct sensor without;
+};
+
+static void pair_init(struct pair *pair, uint64_t interim_ns)
+{
+	sensor_init(&pair->with, true, interim_ns);
+	sensor_init(&pair->without, false, interim_ns);
+}
+
+static void hand_to_both(struct pair *pair, const struct packet *packet, bool is_icmp_quote)
+{
+	static struct flow a;
+	static struct flow b;
+
+	tracker_packet(pair->with.tracker, packet, is_icmp_quote);
+	tracker_packet(pair->without.tracker, packet, is_icmp_quote);
+	bool known = get_flow(&pair->with, packet, &a);
+	assert_int_equal(known, get_flow(&pair->without, packet, &b));
+	if (known) {
+		mask(&a);
+		mask(&b);
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+	assert_int_equal(pair->with.n_events, pair->without.n_events);
+	assert_true(pair->with.digest == pair->without.digest);
+}
+
+static uint64_t pair_end(struct pair *pair)
+{
+	uint64_t n = tracker_get_stats(pair->with.tracker)->short_way;
+
+	tracker_finish(pair->with.tracker);
+	tracker_finish(pair->without.tracker);
+	assert_true(pair->with.digest == pair->without.digest);
+	assert_int_equal(tracker_get_stats(pair->without.tracker)->short_way, 0);
+	tracker_destroy(pair->with.tracker);
+	tracker_destroy(pair->without.tracker);
+	return n;
+}
+
+/* --- recorded --- */
+
+static void play_file(const char *path, uint64_t *n_packets, uint64_t *n_short)
+{
+	const char *files[] = { path };
+	struct decoder_config decoder_config;
+	struct error error;
+	struct frame frame;
+	struct packet packet;
+	struct pair pair;
+	struct capture *capture = capture_open_files(files, 1, NULL, &error);
+
+	assert_non_null(capture);
+	decoder_config_defaults(&decoder_config);
+	struct decoder *decoder = decoder_create(&decoder_config, &error);
+	assert_non_null(decoder);
+	pair_init(&pair, NS_PER_SEC);
+	while (capture_next(capture, &frame, &error) == CAPTURE_FRAME) {
+		enum decode_result result = decoder_decode(decoder, &frame, &packet);
+		if (result != DECODE_TCP && result != DECODE_ICMP_QUOTE)
+			continue;
+		hand_to_both(&pair, &packet, result == DECODE_ICMP_QUOTE);
+		++*n_packets;
+	}
+	*n_short += pair_end(&pair);
+	decoder_destroy(decoder);
+	capture_close(capture);
+}
+
+static void test_recorded_connections(void **state)
+{
+	DIR *folder = opendir(PROJECT_DIR "/pcaps");
+	uint64_t n_packets = 0;
+	uint64_t n_short = 0;
+	char path[512];
+
+	(void)state;
+	assert_non_null(folder);
+	for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		const char *dot = strrchr(entry->d_name, '.');
+		if (dot == NULL || strcmp(dot, ".pcap") != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/pcaps/%s", PROJECT_DIR, entry->d_name);
+		play_file(path, &n_packets, &n_short);
+	}
+	closedir(folder);
+	assert_true(n_packets > 1500);
+	assert_true(n_short > n_packets / 20);
+}
+
+/* --- made up --- */
+
+/* A connection whose ends do mostly, but not only, what the short way is made for. */
+struct talk {
+	struct random random;
+	uint64_t now_ns;
+	uint64_t number;
+	uint16_t client_port;
+	bool timestamps;
+	bool ipv6;
+	uint8_t ids; /* 0: none, 1: counted by connection, 2: random, 3: counted by host */
+	struct {
+		uint32_t next;
+		uint32_t acked; /* what it acknowledged */
+		uint16_t ip_id;
+		uint16_t window;
+		uint8_t ttl;
+	} end[2];
+};
+
+static uint32_t below(struct talk *talk, uint32_t limit)
+{
+	return random_below(&talk->random, limit);
+}
+
+static uint16_t next_id(struct talk *talk, unsigned side)
+{
+	if (talk->ids == 0)
+		return 0;
+	if (talk->ids == 2)
+		return (uint16_t)below(talk, 65536);
+	talk->end[side].ip_id = (uint16_t)(talk->end[side].ip_id + 1 + (talk->ids == 3 ? below(talk, 5) : 0));
+	return talk->end[side].ip_id;
+}
+
+/* As good as that of the decoder: other segments have another one. */
+static uint32_t hash_of(const struct packet *packet)
+{
+	const uint32_t parts[] = { packet->seq, packet->ack, packet->window, packet->flags, packet->payload_bytes };
+	uint64_t hash = 1;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		hash = (hash ^ parts[i]) * UINT64_C(0x9fb21c651e98df25);
+		hash ^= hash >> 32;
+	}
+	return (uint32_t)hash | 1;
+}
+
+static struct packet segment(struct talk *talk, unsigned side, uint16_t flags, uint32_t payload_bytes)
+{
+	struct packet packet = {
+		.time_ns = talk->now_ns,
+		.number = ++talk->number,
+		.src_port = side == SIDE_CLIENT ? talk->client_port : 443,
+		.dst_port = side == SIDE_CLIENT ? 443 : talk->client_port,
+		.ttl = talk->end[side].ttl,
+		.ip_id = next_id(talk, side),
+		.seq = talk->end[side].next,
+		.ack = talk->end[1 - side].next,
+		.flags = flags,
+		.window = talk->end[side].window,
+		.payload_bytes = payload_bytes,
+		.payload_captured_bytes = payload_bytes,
+		.ip_bytes = (uint16_t)(40 + payload_bytes),
+		.options_complete = true,
+		.tcp_header_bytes = 20,
+	};
+
+	packet.src.version = packet.dst.version = talk->ipv6 ? 6 : 4;
+	packet.src.bytes[0] = side == SIDE_CLIENT ? 10 : 192;
+	packet.dst.bytes[0] = side == SIDE_CLIENT ? 192 : 10;
+	packet.payload_hash = hash_of(&packet);
+	packet.payload_head = payload_bytes > 0 ? packet.seq | 1 : 0;
+	if (talk->timestamps) {
+		packet.options.present = TCPOPT_TIMESTAMP;
+		packet.options.ts_val = (uint32_t)(talk->now_ns / NS_PER_MS);
+		packet.options.ts_ecr = packet.options.ts_val - 1;
+	}
+	return packet;
+}
+
+static void sent(struct talk *talk, unsigned side, const struct packet *packet)
+{
+	uint32_t end = packet->seq + packet->payload_bytes + ((packet->flags & (SEG_SYN | SEG_FIN)) != 0);
+
+	if ((int32_t)(end - talk->end[side].next) > 0)
+		talk->end[side].next = end;
+}
+
+static void open_talk(struct talk *talk, struct pair *pair)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned side = i == 1 ? SIDE_SERVER : SIDE_CLIENT;
+		uint16_t flags = i == 0 ? SEG_SYN : i == 1 ? SEG_SYN | SEG_ACK : SEG_ACK;
+		struct packet packet = segment(talk, side, flags, 0);
+		if (i == 0)
+			packet.ack = 0;
+		if (i < 2) {
+			packet.options.present |= TCPOPT_MSS | TCPOPT_WSCALE;
+			packet.options.mss = 1460;
+			packet.options.wscale = (uint8_t)below(talk, 9);
+		}
+		hand_to_both(pair, &packet, false);
+		sent(talk, side, &packet);
+		talk->now_ns += NS_PER_MS + below(talk, 1000000);
+	}
+}
+
+/* What the short way must leave to the long one. */
+static void disturb(struct talk *talk, unsigned side, struct packet *packet)
+{
+	switch (below(talk, 14)) {
+	case 0:
+		packet->seq -= 1 + below(talk, 3000);
+		break;
+	case 1:
+		packet->seq += 1 + below(talk, 3000);
+		break;
+	case 2:
+		packet->ack -= 1 + below(talk, 3000);
+		break;
+	case 3:
+		packet->ack += 1 + below(talk, 3000);
+		break;
+	case 4:
+		packet->window = below(talk, 2) == 0 ? 0 : (uint16_t)below(talk, 65536);
+		break;
+	case 5:
+		packet->ttl = (uint8_t)(packet->ttl + 1);
+		break;
+	case 6:
+		packet->options.present ^= below(talk, 2) == 0 ? TCPOPT_TIMESTAMP : TCPOPT_SACK;
+		packet->options.n_sack_blocks = (packet->options.present & TCPOPT_SACK) != 0 ? 1 : 0;
+		packet->options.sack[0].left = talk->end[1 - side].next - 1000;
+		packet->options.sack[0].right = talk->end[1 - side].next;
+		break;
+	case 7:
+		packet->options.ts_val -= 1 + below(talk, 100);
+		break;
+	case 8:
+		packet->flags |= below(talk, 2) == 0 ? SEG_ECE : SEG_URG;
+		break;
+	case 9:
+		packet->time_ns -= below(talk, 5000000);
+		break;
+	case 10:
+		packet->options_complete = false;
+		break;
+	case 11:
+		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_OPTION_EXPERIMENTAL);
+		break;
+	case 12:
+		talk->now_ns += below(talk, 3) * UINT64_C(1000) * NS_PER_SEC;
+		packet->time_ns = talk->now_ns;
+		break;
+	default:
+		packet->ip_id = (uint16_t)(packet->ip_id + 2);
+		break;
+	}
+}
+
+static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, unsigned one_odd_in)
+{
+	struct packet last = { .time_ns = 0 };
+
+	for (unsigned i = 0; i < n_segments; i++) {
+		unsigned side = below(talk, 2);
+		uint32_t payload = below(talk, 3) == 0 ? 0 : below(talk, 4) == 0 ? below(talk, 20) : below(talk, 1460);
+		talk->now_ns += below(talk, 100) == 0 ? below(talk, 2000) * NS_PER_MS : below(talk, 3000000);
+		if (below(talk, 4) == 0)
+			talk->end[side].window = (uint16_t)(2000 + below(talk, 60000));
+		struct packet packet = segment(talk, side, below(talk, 3) == 0 ? SEG_ACK | SEG_PSH : SEG_ACK, payload);
+		if (below(talk, one_odd_in) == 0)
+			disturb(talk, side, &packet);
+		if (last.number != 0 && below(talk, 2 * one_odd_in) == 0) {
+			packet = last;
+			packet.number = talk->number;
+			packet.time_ns = talk->now_ns;
+		}
+		hand_to_both(pair, &packet, false);
+		sent(talk, side, &packet);
+		last = packet;
+	}
+	for (unsigned side = 0; side < 2; side++) {
+		struct packet packet = segment(talk, side, below(talk, 8) == 0 ? SEG_RST : SEG_FIN | SEG_ACK, 0);
+		hand_to_both(pair, &packet, false);
+		sent(talk, side, &packet);
+		talk->now_ns += NS_PER_MS;
+	}
+}
+
+static uint64_t play_talks(unsigned n_talks, unsigned n_segments, unsigned one_odd_in, uint64_t interim_ns)
+{
+	struct pair pair;
+	struct talk talk = { .random = { 7 + one_odd_in }, .now_ns = 1000 * NS_PER_SEC };
+
+	pair_init(&pair, interim_ns);
+	for (unsigned i = 0; i < n_talks; i++) {
+		talk.client_port = (uint16_t)(10000 + i);
+		talk.timestamps = below(&talk, 2) == 0;
+		talk.ipv6 = below(&talk, 4) == 0;
+		talk.ids = talk.ipv6 ? 0 : (uint8_t)below(&talk, 4);
+		for (unsigned side = 0; side < 2; side++) {
+			talk.end[side].next = below(&talk, UINT32_MAX);
+			talk.end[side].window = (uint16_t)(3000 + below(&talk, 60000));
+			talk.end[side].ttl = side == SIDE_CLIENT ? 64 : 57;
+		}
+		open_talk(&talk, &pair);
+		converse(&talk, &pair, n_segments, one_odd_in);
+	}
+	return pair_end(&pair);
+}
+
+static void test_connections_in_good_order(void **state)
+{
+	(void)state;
+	/* Beside the opening and the close nearly all take the short way. */
+	assert_true(play_talks(100, 200, 1000000, 0) > 100 * 200 * 3 / 10);
+}
+
+static void test_connections_with_troubles(void **state)
+{
+	(void)state;
+	assert_true(play_talks(200, 100, 40, 0) > 200);
+	assert_true(play_talks(200, 100, 15, 0) > 50);
+	play_talks(300, 60, 4, 0);
+}
+
+static void test_records_in_between_come_when_they_are_due(void **state)
+{
+	(void)state;
+	assert_true(play_talks(40, 300, 200, NS_PER_SEC) > 40);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recorded_connections),
+		cmocka_unit_test(test_connections_in_good_order),
+		cmocka_unit_test(test_connections_with_troubles),
+		cmocka_unit_test(test_records_in_between_come_when_they_are_due),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
