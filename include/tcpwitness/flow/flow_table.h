@@ -117,9 +117,9 @@ void flow_table_close(struct flow_table *table);
 void flow_table_remove(struct flow_table *table, struct flow *flow);
 
 /*
- * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It is open and stays in the
- * table: the caller removes or touches it, or asks again. Ties go to the lower class number, then to the order in the
- * queue.
+ * The flow whose timeout passed first of all that are due at now_ns, or null when none is due. It is open and stays in
+ * the table: the caller removes or touches it, or asks again. Ties go to the lower class number, then to the order in
+ * the queue.
  */
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);
 

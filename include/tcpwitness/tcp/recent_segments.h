@@ -21,13 +21,13 @@ enum { RECENT_WAYS = 4, RECENT_DEFAULT_BYTES = 2 * 1024 * 1024 };
 struct recent_segments;
 
 struct recent_segment {
-	uint64_t time_ns;      /* when it passed; 0 = no segment */
-	uint32_t owner;        /* connection and end */
+	uint64_t time_ns; /* when it passed; 0 = no segment */
+	uint32_t owner;   /* connection and end */
 	uint32_t seq;
 	uint32_t payload_hash; /* as in struct packet */
 	uint32_t head_hash;    /* its payload_head, of head_bytes bytes */
 	uint16_t ip_id;
-	uint8_t head_bytes;    /* 0 = nothing to compare */
+	uint8_t head_bytes; /* 0 = nothing to compare */
 };
 
 /* memory_bytes is rounded down to a power of two; at least one set. Null with *error filled when memory is short. */

@@ -66,10 +66,8 @@ static void check_ages(uint64_t step_ns, uint64_t until_ns)
 			conn.end[1].rst_sent_stamp = stamp;
 			conn.end[1].rst_refused_stamp = stamp;
 		}
-		const uint32_t stamps[] = { conn.end[0].pending_stamp[0],
-					    conn.end[0].holes[0].stamp,
-					    conn.end[1].fin_stamp,
-					    conn.end[1].rst_sent_stamp,
+		const uint32_t stamps[] = { conn.end[0].pending_stamp[0], conn.end[0].holes[0].stamp,
+					    conn.end[1].fin_stamp, conn.end[1].rst_sent_stamp,
 					    conn.end[1].rst_refused_stamp };
 		for (unsigned i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
 			uint64_t told_ns = now_ns - stamp_ns(&conn, stamps[i]);
