@@ -36,5 +36,8 @@ static inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *
  */
 const char *ip_addr_format(const struct ip_addr *addr, char text[static IP_ADDR_TEXT_BYTES]);
 
+/* The same without the final zero. Returns where the text ends. */
+char *ip_addr_write(const struct ip_addr *addr, char text[static IP_ADDR_TEXT_BYTES]);
+
 /* Reads either text form. Returns true and fills *addr, or false and leaves it alone. */
 bool ip_addr_parse(const char *text, struct ip_addr *addr);

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "random.h"
 #include "tcpwitness/base/ip_addr.h"
 
 static struct ip_addr parse(const char *text)
@@ -64,6 +68,36 @@ static void test_format_is_canonical(void **state)
 	}
 }
 
+/* Zero words in every place, and all others random: the text is the C library's. */
+static void test_format_is_that_of_the_c_library(void **state)
+{
+	struct random random = { 1 };
+
+	(void)state;
+	for (unsigned i = 0; i < 256 * 64; i++) {
+		struct ip_addr addr = { .version = 6 };
+		char text[IP_ADDR_TEXT_BYTES];
+		char expected[INET6_ADDRSTRLEN];
+
+		for (unsigned word = 0; word < 8; word++) {
+			if (i >> word & 1)
+				continue;
+			addr.bytes[2 * word] = (uint8_t)(random_below(&random, 2) * random_u32(&random));
+			addr.bytes[2 * word + 1] = (uint8_t)random_u32(&random);
+			if (random_below(&random, 4) == 0)
+				addr.bytes[2 * word] = addr.bytes[2 * word + 1] = 0xFF;
+		}
+		assert_non_null(inet_ntop(AF_INET6, addr.bytes, expected, sizeof(expected)));
+		assert_string_equal(ip_addr_format(&addr, text), expected);
+
+		memset(addr.bytes + 4, 0, 12);
+		addr.version = 4;
+		assert_non_null(inet_ntop(AF_INET, addr.bytes, expected, sizeof(expected)));
+		assert_string_equal(ip_addr_format(&addr, text), expected);
+		assert_ptr_equal(ip_addr_write(&addr, text), text + strlen(expected));
+	}
+}
+
 static void test_no_address_is_empty_text(void **state)
 {
 	const struct ip_addr none = { .version = 0 };
@@ -115,6 +149,7 @@ int main(void)
 		cmocka_unit_test(test_ipv4_bytes),
 		cmocka_unit_test(test_ipv6_bytes),
 		cmocka_unit_test(test_format_is_canonical),
+		cmocka_unit_test(test_format_is_that_of_the_c_library),
 		cmocka_unit_test(test_no_address_is_empty_text),
 		cmocka_unit_test(test_refused_texts_leave_the_address_alone),
 		cmocka_unit_test(test_order),
