@@ -12,8 +12,8 @@
 
 enum {
 	PROTOCOL_TCP = 6,
-	/* seed, two IPv6 addresses, protocol and padding, two ports */
-	HASHED_MAX_BYTES = 2 + 16 + 16 + 2 + 4,
+	/* Where in SHA-1's only block the number of hashed bits stands, of which 16 bits are not zero. */
+	HASHED_BITS_AT = SHA1_BLOCK_LENGTH - 2,
 };
 
 static size_t put_bytes(uint8_t *out, size_t at, const void *bytes, size_t length)
@@ -22,11 +22,24 @@ static size_t put_bytes(uint8_t *out, size_t at, const void *bytes, size_t lengt
 	return at + length;
 }
 
-static size_t put_port(uint8_t *out, size_t at, uint16_t port)
+static size_t put_uint16(uint8_t *out, size_t at, uint16_t number)
 {
-	const uint8_t bytes[2] = { (uint8_t)(port >> 8), (uint8_t)port };
+	const uint8_t bytes[2] = { (uint8_t)(number >> 8), (uint8_t)number };
 
 	return put_bytes(out, at, bytes, sizeof(bytes));
+}
+
+/* FIPS 180-4 section 6.1.2, of the length bytes with which an otherwise empty block begins; 55 at most. */
+static void sha1_of_block(uint8_t block[static SHA1_BLOCK_LENGTH], size_t length,
+			  uint8_t digest[static SHA1_DIGEST_LENGTH])
+{
+	uint32_t hash[] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
+
+	block[length] = 0x80;
+	put_uint16(block, HASHED_BITS_AT, (uint16_t)(8 * length));
+	SHA1Transform(hash, block);
+	for (size_t i = 0; i < SHA1_DIGEST_LENGTH; i++)
+		digest[i] = (uint8_t)(hash[i / 4] >> (24 - 8 * (i % 4)));
 }
 
 /* RFC 4648 section 4. Twenty bytes are six groups of three and one of two, so one '=' ends the text. */
@@ -57,21 +70,18 @@ const char *community_id(const struct ip_addr *src, uint16_t src_port, const str
 	size_t addr_bytes = low->version == 6 ? 16 : 4;
 	static const uint8_t seed[2] = { 0, 0 };
 	static const uint8_t protocol[2] = { PROTOCOL_TCP, 0 };
-	uint8_t hashed[HASHED_MAX_BYTES];
+	uint8_t block[SHA1_BLOCK_LENGTH] = { 0 };
 	uint8_t digest[SHA1_DIGEST_LENGTH];
 	size_t length = 0;
-	SHA1_CTX sha1;
 
-	length = put_bytes(hashed, length, seed, sizeof(seed));
-	length = put_bytes(hashed, length, low->bytes, addr_bytes);
-	length = put_bytes(hashed, length, high->bytes, addr_bytes);
-	length = put_bytes(hashed, length, protocol, sizeof(protocol));
-	length = put_port(hashed, length, swap ? dst_port : src_port);
-	length = put_port(hashed, length, swap ? src_port : dst_port);
+	length = put_bytes(block, length, seed, sizeof(seed));
+	length = put_bytes(block, length, low->bytes, addr_bytes);
+	length = put_bytes(block, length, high->bytes, addr_bytes);
+	length = put_bytes(block, length, protocol, sizeof(protocol));
+	length = put_uint16(block, length, swap ? dst_port : src_port);
+	length = put_uint16(block, length, swap ? src_port : dst_port);
 
-	SHA1Init(&sha1);
-	SHA1Update(&sha1, hashed, length);
-	SHA1Final(digest, &sha1);
+	sha1_of_block(block, length, digest);
 	text[0] = '1';
 	text[1] = ':';
 	base64_of_sha1(digest, text + 2);
