@@ -39,14 +39,13 @@ struct event_ends event_json_alert_ends(const struct sensor_event *event)
 }
 
 /* Suricata writes each metadata key as an array. */
-static void put_metadata_key(struct object_builder *build, json_t *metadata, const char *key, const char *text)
+static void put_metadata_key(struct json_writer *json, const char *key, const char *text)
 {
-	json_t *values;
-
 	if (text == NULL || text[0] == '\0')
 		return;
-	values = put_array(build, metadata, key);
-	append_text(build, values, text);
+	begin_array(json, key);
+	append_text(json, text);
+	end_array(json);
 }
 
 /* ATT&CK's number of a tactic (Enterprise); null = it has none of that name. */
@@ -70,43 +69,43 @@ static const char *tactic_id(const char *name)
 	return NULL;
 }
 
-static void put_eve_alert(struct object_builder *build, json_t *object, const struct event_alert *alert)
+static void put_eve_alert(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *eve = put_object(build, object, "alert");
-	json_t *metadata;
-
-	put_name(build, eve, "action", "allowed");
-	put_count(build, eve, "gid", GENERATOR_ID);
-	put_count(build, eve, "signature_id", alert->signature_id);
-	put_count(build, eve, "rev", alert->rev);
-	put_text(build, eve, "signature", alert->signature);
-	put_text(build, eve, "category", alert->category);
-	put_count(build, eve, "severity", alert->severity);
-	metadata = put_object(build, eve, "metadata");
-	put_metadata_key(build, metadata, "mitre_technique_id", alert->mitre_technique);
-	put_metadata_key(build, metadata, "mitre_tactic_id", tactic_id(alert->mitre_tactic));
-	put_metadata_key(build, metadata, "mitre_tactic_name", alert->mitre_tactic);
+	begin_object(json, "alert");
+	put_name(json, "action", "allowed");
+	put_count(json, "gid", GENERATOR_ID);
+	put_count(json, "signature_id", alert->signature_id);
+	put_count(json, "rev", alert->rev);
+	put_text(json, "signature", alert->signature);
+	put_text(json, "category", alert->category);
+	put_count(json, "severity", alert->severity);
+	begin_object(json, "metadata");
+	put_metadata_key(json, "mitre_technique_id", alert->mitre_technique);
+	put_metadata_key(json, "mitre_tactic_id", tactic_id(alert->mitre_tactic));
+	put_metadata_key(json, "mitre_tactic_name", alert->mitre_tactic);
+	end_object(json);
+	end_object(json);
 }
 
-static void put_target(struct object_builder *build, json_t *detection, const struct alert_target *target)
+static void put_target(struct json_writer *json, const struct alert_target *target)
 {
-	json_t *object = put_object(build, detection, "target");
-
+	begin_object(json, "target");
 	if (target->client.version != 0)
-		put_addr(build, object, "client", &target->client);
+		put_addr(json, "client", &target->client);
 	if (target->prefix_bits != 0) {
 		char ip[IP_ADDR_TEXT_BYTES];
 		char prefix[IP_ADDR_TEXT_BYTES + 5];
 
 		snprintf(prefix, sizeof(prefix), "%s/%u", ip_addr_format(&target->ip, ip), target->prefix_bits);
-		put_name(build, object, "prefix", prefix);
+		put_name(json, "prefix", prefix);
 	} else if (target->ip.version != 0) {
-		put_addr(build, object, "ip", &target->ip);
+		put_addr(json, "ip", &target->ip);
 	}
 	if (target->has_port)
-		put_count(build, object, "port", target->port);
+		put_count(json, "port", target->port);
 	if (target->is_source)
-		put_name(build, object, "role", "source");
+		put_name(json, "role", "source");
+	end_object(json);
 }
 
 static const char *phase_name(enum alert_phase phase)
@@ -122,50 +121,49 @@ static const char *phase_name(enum alert_phase phase)
 	return "cleared";
 }
 
-static void put_class(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_class(struct json_writer *json, const struct event_alert *alert)
 {
 	const char *class_name = alert->class_name != NULL ? alert->class_name : alert->detector;
 
-	put_name(build, detection, "detector", alert->detector);
-	put_name(build, detection, "class", class_name);
+	put_name(json, "detector", alert->detector);
+	put_name(json, "class", class_name);
 	if (alert->class_score > 0)
-		put_real(build, detection, "class_score", alert->class_score, SHARE_DECIMALS);
+		put_real(json, "class_score", alert->class_score, SHARE_DECIMALS);
 	if (alert->runner_up != NULL) {
-		json_t *runner_up = put_object(build, detection, "runner_up");
-
-		put_name(build, runner_up, "detector", alert->runner_up);
-		put_real(build, runner_up, "score", alert->runner_up_score, SHARE_DECIMALS);
+		begin_object(json, "runner_up");
+		put_name(json, "detector", alert->runner_up);
+		put_real(json, "score", alert->runner_up_score, SHARE_DECIMALS);
+		end_object(json);
 	}
 }
 
-static void put_counts(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_counts(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *counts = put_object(build, detection, "counts");
-
-	put_count(build, counts, "syn", alert->counts.syn);
-	put_count(build, counts, "synack", alert->counts.synack);
-	put_count(build, counts, "completed", alert->counts.completed);
-	put_count(build, counts, "unanswered", alert->counts.unanswered);
-	put_count(build, counts, "half_open", alert->counts.half_open);
-	put_count(build, counts, "refused", alert->counts.refused);
-	put_count(build, counts, "syn_repeated", alert->counts.syn_repeated);
-	put_count(build, counts, "synack_repeated", alert->counts.synack_repeated);
-	put_count(build, counts, "client_reset", alert->counts.client_reset);
-	put_count(build, counts, "unreachable", alert->counts.unreachable);
-	put_count(build, counts, "stray", alert->counts.stray);
+	begin_object(json, "counts");
+	put_count(json, "syn", alert->counts.syn);
+	put_count(json, "synack", alert->counts.synack);
+	put_count(json, "completed", alert->counts.completed);
+	put_count(json, "unanswered", alert->counts.unanswered);
+	put_count(json, "half_open", alert->counts.half_open);
+	put_count(json, "refused", alert->counts.refused);
+	put_count(json, "syn_repeated", alert->counts.syn_repeated);
+	put_count(json, "synack_repeated", alert->counts.synack_repeated);
+	put_count(json, "client_reset", alert->counts.client_reset);
+	put_count(json, "unreachable", alert->counts.unreachable);
+	put_count(json, "stray", alert->counts.stray);
+	end_object(json);
 }
 
-static void put_completion(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_completion(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *completion;
-
 	if (alert->completion < 0 && alert->completion_baseline < 0)
 		return;
-	completion = put_object(build, detection, "completion");
+	begin_object(json, "completion");
 	if (alert->completion >= 0)
-		put_real(build, completion, "now", alert->completion, SHARE_DECIMALS);
+		put_real(json, "now", alert->completion, SHARE_DECIMALS);
 	if (alert->completion_baseline >= 0)
-		put_real(build, completion, "baseline", alert->completion_baseline, SHARE_DECIMALS);
+		put_real(json, "baseline", alert->completion_baseline, SHARE_DECIMALS);
+	end_object(json);
 }
 
 static const char *cookies_name(uint8_t cookies)
@@ -181,90 +179,88 @@ static const char *cookies_name(uint8_t cookies)
 	return "unknown";
 }
 
-static void put_listener(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_listener(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *listener;
-
 	if (!alert->has_listener)
 		return;
-	listener = put_object(build, detection, "listener");
-	put_count(build, listener, "half_open", alert->listener.half_open_now);
-	put_count(build, listener, "half_open_peak", alert->listener.half_open_peak);
+	begin_object(json, "listener");
+	put_count(json, "half_open", alert->listener.half_open_now);
+	put_count(json, "half_open_peak", alert->listener.half_open_peak);
 	if (alert->listener.backlog > 0)
-		put_count(build, listener, "backlog", alert->listener.backlog);
-	put_name(build, listener, "cookies", cookies_name(alert->listener.cookies));
+		put_count(json, "backlog", alert->listener.backlog);
+	put_name(json, "cookies", cookies_name(alert->listener.cookies));
 	if (alert->listener.why != NULL)
-		put_text(build, listener, "cookies_why", alert->listener.why);
+		put_text(json, "cookies_why", alert->listener.why);
+	end_object(json);
 }
 
-static void put_sources(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_sources(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *sources = put_object(build, detection, "sources");
-	json_t *top;
-
-	put_count(build, sources, "distinct", alert->sources_distinct);
+	begin_object(json, "sources");
+	put_count(json, "distinct", alert->sources_distinct);
 	if (alert->sources_error > 0)
-		put_real(build, sources, "error", alert->sources_error, SHARE_DECIMALS);
+		put_real(json, "error", alert->sources_error, SHARE_DECIMALS);
 	if (alert->sources_baseline >= 0)
-		put_real(build, sources, "baseline", alert->sources_baseline, RATE_DECIMALS);
+		put_real(json, "baseline", alert->sources_baseline, RATE_DECIMALS);
 	if (alert->sources_folded > 0)
-		put_count(build, sources, "folded", alert->sources_folded);
-	top = put_array(build, sources, "top");
+		put_count(json, "folded", alert->sources_folded);
+	begin_array(json, "top");
 	for (unsigned i = 0; i < alert->n_top_sources && i < ALERT_TOP_SOURCES; i++) {
-		json_t *source = json_object();
-
-		put_addr(build, source, "ip", &alert->top_sources[i].ip);
-		put_real(build, source, "share", alert->top_sources[i].share, SHARE_DECIMALS);
-		append_value(build, top, source);
+		append_object(json);
+		put_addr(json, "ip", &alert->top_sources[i].ip);
+		put_real(json, "share", alert->top_sources[i].share, SHARE_DECIMALS);
+		end_object(json);
 	}
+	end_array(json);
 	if (alert->spoofed_likelihood >= 0)
-		put_real(build, sources, "spoofed_likelihood", alert->spoofed_likelihood, SHARE_DECIMALS);
+		put_real(json, "spoofed_likelihood", alert->spoofed_likelihood, SHARE_DECIMALS);
+	end_object(json);
 }
 
-static void put_fingerprint(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_fingerprint(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *fingerprint;
 	char options[9];
 
 	if (alert->fingerprint.share <= 0)
 		return;
-	fingerprint = put_object(build, detection, "fingerprint");
+	begin_object(json, "fingerprint");
 	if (alert->fingerprint.entropy_bits >= 0)
-		put_real(build, fingerprint, "entropy_bits", alert->fingerprint.entropy_bits, RATE_DECIMALS);
-	put_count(build, fingerprint, "ttl", alert->fingerprint.ttl);
-	put_count(build, fingerprint, "window", alert->fingerprint.window);
+		put_real(json, "entropy_bits", alert->fingerprint.entropy_bits, RATE_DECIMALS);
+	put_count(json, "ttl", alert->fingerprint.ttl);
+	put_count(json, "window", alert->fingerprint.window);
 	snprintf(options, sizeof(options), "%08" PRIx32, alert->fingerprint.layout);
-	put_name(build, fingerprint, "options", alert->fingerprint.layout == 0 ? "none" : options);
-	put_real(build, fingerprint, "share", alert->fingerprint.share, SHARE_DECIMALS);
-	put_flag(build, fingerprint, "isn_low_bits_zero", alert->fingerprint.isn_low_bits_zero);
-	put_flag(build, fingerprint, "one_source_port", alert->fingerprint.one_source_port);
+	put_name(json, "options", alert->fingerprint.layout == 0 ? "none" : options);
+	put_real(json, "share", alert->fingerprint.share, SHARE_DECIMALS);
+	put_flag(json, "isn_low_bits_zero", alert->fingerprint.isn_low_bits_zero);
+	put_flag(json, "one_source_port", alert->fingerprint.one_source_port);
+	end_object(json);
 }
 
-static void put_forecast(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_forecast(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *forecast = put_object(build, detection, "forecast");
-
-	put_real(build, forecast, "occupancy", alert->forecast.occupancy, SHARE_DECIMALS);
-	put_count(build, forecast, "capacity", alert->forecast.capacity);
+	begin_object(json, "forecast");
+	put_real(json, "occupancy", alert->forecast.occupancy, SHARE_DECIMALS);
+	put_count(json, "capacity", alert->forecast.capacity);
 	if (alert->forecast.exhaustion_at_ns != 0)
-		put_time(build, forecast, "exhaustion_at", alert->forecast.exhaustion_at_ns);
+		put_time(json, "exhaustion_at", alert->forecast.exhaustion_at_ns);
 	if (alert->forecast.seconds_left >= 0)
-		put_real(build, forecast, "seconds_left", alert->forecast.seconds_left, RATE_DECIMALS);
+		put_real(json, "seconds_left", alert->forecast.seconds_left, RATE_DECIMALS);
+	end_object(json);
 }
 
-static void put_visibility(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_visibility(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *visibility = put_object(build, detection, "visibility");
-
-	put_flag(build, visibility, "one_way", alert->visibility.one_way);
-	put_count(build, visibility, "kernel_dropped", alert->visibility.kernel_dropped);
-	put_count(build, visibility, "flows_evicted", alert->visibility.flows_evicted);
-	put_count(build, visibility, "flows_refused", alert->visibility.flows_refused);
+	begin_object(json, "visibility");
+	put_flag(json, "one_way", alert->visibility.one_way);
+	put_count(json, "kernel_dropped", alert->visibility.kernel_dropped);
+	put_count(json, "flows_evicted", alert->visibility.flows_evicted);
+	put_count(json, "flows_refused", alert->visibility.flows_refused);
 	if (alert->visibility.lost_share >= 0)
-		put_real(build, visibility, "lost_share", alert->visibility.lost_share, SHARE_DECIMALS);
+		put_real(json, "lost_share", alert->visibility.lost_share, SHARE_DECIMALS);
 	if (alert->visibility.one_way_share >= 0)
-		put_real(build, visibility, "one_way_share", alert->visibility.one_way_share, SHARE_DECIMALS);
-	put_flag(build, visibility, "started_late", alert->visibility.started_late);
+		put_real(json, "one_way_share", alert->visibility.one_way_share, SHARE_DECIMALS);
+	put_flag(json, "started_late", alert->visibility.started_late);
+	end_object(json);
 }
 
 static const char *id_text(uint64_t alert_id, char text[static ALERT_ID_BYTES])
@@ -273,55 +269,53 @@ static const char *id_text(uint64_t alert_id, char text[static ALERT_ID_BYTES])
 	return text;
 }
 
-static void put_life(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_life(struct json_writer *json, const struct event_alert *alert)
 {
 	char into[ALERT_ID_BYTES];
 
-	put_time(build, detection, "started", alert->started_ns);
-	put_time(build, detection, "updated", alert->updated_ns);
+	put_time(json, "started", alert->started_ns);
+	put_time(json, "updated", alert->updated_ns);
 	if (alert->ended_ns != 0)
-		put_time(build, detection, "ended", alert->ended_ns);
+		put_time(json, "ended", alert->ended_ns);
 	else
-		put_value(build, detection, "ended", json_null());
-	put_real(build, detection, "duration", alert->duration_s, RATE_DECIMALS);
-	put_count(build, detection, "reopened", alert->n_reopened);
+		put_null(json, "ended");
+	put_real(json, "duration", alert->duration_s, RATE_DECIMALS);
+	put_count(json, "reopened", alert->n_reopened);
 	if (alert->clear_reason != NULL)
-		put_name(build, detection, "clear_reason", alert->clear_reason);
+		put_name(json, "clear_reason", alert->clear_reason);
 	if (alert->folded_into != 0)
-		put_name(build, detection, "folded_into", id_text(alert->folded_into, into));
+		put_name(json, "folded_into", id_text(alert->folded_into, into));
 }
 
-static void put_parameters(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_parameters(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *parameters;
-
 	if (alert->n_parameters == 0)
 		return;
-	parameters = put_object(build, detection, "parameters");
+	begin_object(json, "parameters");
 	for (unsigned i = 0; i < alert->n_parameters && i < ALERT_MAX_PARAMETERS; i++) {
 		const struct alert_parameter *parameter = &alert->parameters[i];
 
 		if (parameter->kind == ALERT_PARAMETER_FLAG)
-			put_flag(build, parameters, parameter->name, parameter->value > 0);
+			put_flag(json, parameter->name, parameter->value > 0);
 		else
-			put_real(build, parameters, parameter->name, parameter->value, SHARE_DECIMALS);
+			put_real(json, parameter->name, parameter->value, SHARE_DECIMALS);
 	}
+	end_object(json);
 }
 
-static void put_sample_flows(struct object_builder *build, json_t *detection, const struct event_alert *alert)
+static void put_sample_flows(struct json_writer *json, const struct event_alert *alert)
 {
-	json_t *flows;
-
 	if (alert->n_sample_flows == 0)
 		return;
-	flows = put_array(build, detection, "flows");
+	begin_array(json, "flows");
 	for (unsigned i = 0; i < alert->n_sample_flows && i < ALERT_SAMPLE_FLOWS; i++)
-		append_value(build, flows, json_integer((json_int_t)alert->sample_flows[i]));
+		append_count(json, alert->sample_flows[i]);
+	end_array(json);
 }
 
 /* Live, the packets are gone: first a capture must be taken. Of a file, the same alarm comes again, with its id. */
-static void put_command(struct object_builder *build, json_t *detection, const struct event_alert *alert,
-			const char *alert_id, const struct event_json_replay *replay)
+static void put_command(struct json_writer *json, const struct event_alert *alert, const char *alert_id,
+			const struct event_json_replay *replay)
 {
 	char command[REPLAY_BYTES];
 	int length;
@@ -335,46 +329,47 @@ static void put_command(struct object_builder *build, json_t *detection, const s
 				  replay->command);
 	/* Cut short it would be another command. */
 	if (length > 0 && (size_t)length < sizeof(command))
-		put_text(build, detection, "command", command);
+		put_text(json, "command", command);
 }
 
-static void put_detection(struct object_builder *build, json_t *object, const struct event_alert *alert,
+static void put_detection(struct json_writer *json, const struct event_alert *alert,
 			  const struct event_json_replay *replay)
 {
-	json_t *detection = put_object(build, object, "detection");
 	char alert_id[ALERT_ID_BYTES];
 
+	begin_object(json, "detection");
 	/* Text, because many JSON readers cut 64-bit numbers to 53 bits. */
 	id_text(alert->alert_id, alert_id);
-	put_class(build, detection, alert);
-	put_name(build, detection, "alert_id", alert_id);
-	put_name(build, detection, "phase", phase_name(alert->phase));
-	put_target(build, detection, &alert->target);
-	put_life(build, detection, alert);
-	put_real(build, detection, "rate", alert->rate, RATE_DECIMALS);
-	put_real(build, detection, "baseline", alert->baseline, RATE_DECIMALS);
-	put_real(build, detection, "threshold", alert->threshold, RATE_DECIMALS);
-	put_real(build, detection, "peak", alert->peak, RATE_DECIMALS);
-	put_counts(build, detection, alert);
-	put_completion(build, detection, alert);
-	put_listener(build, detection, alert);
-	put_sources(build, detection, alert);
-	put_fingerprint(build, detection, alert);
-	put_real(build, detection, "confidence", alert->confidence, SHARE_DECIMALS);
+	put_class(json, alert);
+	put_name(json, "alert_id", alert_id);
+	put_name(json, "phase", phase_name(alert->phase));
+	put_target(json, &alert->target);
+	put_life(json, alert);
+	put_real(json, "rate", alert->rate, RATE_DECIMALS);
+	put_real(json, "baseline", alert->baseline, RATE_DECIMALS);
+	put_real(json, "threshold", alert->threshold, RATE_DECIMALS);
+	put_real(json, "peak", alert->peak, RATE_DECIMALS);
+	put_counts(json, alert);
+	put_completion(json, alert);
+	put_listener(json, alert);
+	put_sources(json, alert);
+	put_fingerprint(json, alert);
+	put_real(json, "confidence", alert->confidence, SHARE_DECIMALS);
 	if (alert->has_forecast)
-		put_forecast(build, detection, alert);
-	put_visibility(build, detection, alert);
-	put_sample_flows(build, detection, alert);
-	put_parameters(build, detection, alert);
+		put_forecast(json, alert);
+	put_visibility(json, alert);
+	put_sample_flows(json, alert);
+	put_parameters(json, alert);
 	if (alert->filter[0] != '\0')
-		put_text(build, detection, "filter", alert->filter);
-	put_command(build, detection, alert, alert_id, replay);
-	put_text(build, detection, "explanation", alert->explanation);
+		put_text(json, "filter", alert->filter);
+	put_command(json, alert, alert_id, replay);
+	put_text(json, "explanation", alert->explanation);
+	end_object(json);
 }
 
-void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert,
+void event_json_put_alert(struct json_writer *json, const struct event_alert *alert,
 			  const struct event_json_replay *replay)
 {
-	put_eve_alert(build, object, alert);
-	put_detection(build, object, alert, replay);
+	put_eve_alert(json, alert);
+	put_detection(json, alert, replay);
 }

@@ -93,33 +93,33 @@ static const char *eve_reason(enum flow_end_reason reason)
 	return "unknown";
 }
 
-static void put_eve_flow(struct object_builder *build, json_t *object, const struct event_flow *flow)
+static void put_eve_flow(struct json_writer *json, const struct event_flow *flow)
 {
 	const struct event_flow_end *client = &flow->end[SIDE_CLIENT];
 	const struct event_flow_end *server = &flow->end[SIDE_SERVER];
-	json_t *eve = put_object(build, object, "flow");
-
-	put_count(build, eve, "pkts_toserver", client->packets);
-	put_count(build, eve, "pkts_toclient", server->packets);
-	put_count(build, eve, "bytes_toserver", client->bytes);
-	put_count(build, eve, "bytes_toclient", server->bytes);
-	put_time(build, eve, "start", flow->start_ns);
-	put_time(build, eve, "end", flow->end_ns);
-	put_count(build, eve, "age", ns_since(flow->end_ns, flow->start_ns) / NS_PER_SEC);
-	put_name(build, eve, "state", eve_flow_state(server_state(flow)));
-	put_name(build, eve, "reason", eve_reason((enum flow_end_reason)flow->reason));
-	put_flag(build, eve, "alerted", flow->alerted);
+	begin_object(json, "flow");
+	put_count(json, "pkts_toserver", client->packets);
+	put_count(json, "pkts_toclient", server->packets);
+	put_count(json, "bytes_toserver", client->bytes);
+	put_count(json, "bytes_toclient", server->bytes);
+	put_time(json, "start", flow->start_ns);
+	put_time(json, "end", flow->end_ns);
+	put_count(json, "age", ns_since(flow->end_ns, flow->start_ns) / NS_PER_SEC);
+	put_name(json, "state", eve_flow_state(server_state(flow)));
+	put_name(json, "reason", eve_reason((enum flow_end_reason)flow->reason));
+	put_flag(json, "alerted", flow->alerted);
+	end_object(json);
 }
 
-static void put_flags_byte(struct object_builder *build, json_t *object, const char *key, unsigned flags)
+ALWAYS_INLINE void put_flags_byte(struct json_writer *json, const char *key, unsigned flags)
 {
 	static const char digits[] = "0123456789abcdef";
-	const char text[3] = { digits[flags >> 4 & 15], digits[flags & 15], '\0' };
+	const char text[2] = { digits[flags >> 4 & 15], digits[flags & 15] };
 
-	put_name(build, object, key, text);
+	put_name_n(json, key, text, sizeof(text));
 }
 
-static void put_eve_tcp(struct object_builder *build, json_t *object, const struct event_flow *flow)
+static void put_eve_tcp(struct json_writer *json, const struct event_flow *flow)
 {
 	static const struct {
 		unsigned flag;
@@ -130,79 +130,78 @@ static void put_eve_tcp(struct object_builder *build, json_t *object, const stru
 	};
 	unsigned to_server = flow->end[SIDE_CLIENT].flags;
 	unsigned to_client = flow->end[SIDE_SERVER].flags;
-	json_t *tcp = put_object(build, object, "tcp");
-
-	put_flags_byte(build, tcp, "tcp_flags", to_server | to_client);
-	put_flags_byte(build, tcp, "tcp_flags_ts", to_server);
-	put_flags_byte(build, tcp, "tcp_flags_tc", to_client);
+	begin_object(json, "tcp");
+	put_flags_byte(json, "tcp_flags", to_server | to_client);
+	put_flags_byte(json, "tcp_flags_ts", to_server);
+	put_flags_byte(json, "tcp_flags_tc", to_client);
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if ((to_server | to_client) & rows[i].flag)
-			put_flag(build, tcp, rows[i].key, true);
+			put_flag(json, rows[i].key, true);
 	}
-	put_name(build, tcp, "state", eve_tcp_state(server_state(flow)));
+	put_name(json, "state", eve_tcp_state(server_state(flow)));
+	end_object(json);
 }
 
-static void put_end(struct object_builder *build, json_t *witness, enum conn_side side,
-		    const struct event_flow_end *end)
+static void put_end(struct json_writer *json, enum conn_side side, const struct event_flow_end *end)
 {
-	json_t *object = put_object(build, witness, conn_side_name(side));
-
-	put_name(build, object, "state", tcp_state_name((enum tcp_state)end->state));
-	put_name(build, object, "certainty", tcp_certainty_name((enum tcp_certainty)end->certainty));
+	begin_object(json, conn_side_name(side));
+	put_name(json, "state", tcp_state_name((enum tcp_state)end->state));
+	put_name(json, "certainty", tcp_certainty_name((enum tcp_certainty)end->certainty));
 	if (end->state_packet != 0)
-		put_count(build, object, "state_pcap_cnt", end->state_packet);
+		put_count(json, "state_pcap_cnt", end->state_packet);
 	if (end->caused_by != 0)
-		put_count(build, object, "caused_by", end->caused_by);
-	put_flag(build, object, "heard", end->heard);
+		put_count(json, "caused_by", end->caused_by);
+	put_flag(json, "heard", end->heard);
 	if (end->isn_known)
-		put_count(build, object, "isn", end->isn);
+		put_count(json, "isn", end->isn);
 	if (end->mss != 0)
-		put_count(build, object, "mss", end->mss);
+		put_count(json, "mss", end->mss);
 	if (end->wscale_ok)
-		put_count(build, object, "wscale", end->wscale);
-	put_flag(build, object, "sack_ok", end->sack_ok);
-	put_flag(build, object, "timestamps", end->timestamps);
+		put_count(json, "wscale", end->wscale);
+	put_flag(json, "sack_ok", end->sack_ok);
+	put_flag(json, "timestamps", end->timestamps);
 	if (end->mptcp != CONN_MPTCP_NONE)
-		put_name(build, object, "mptcp", conn_mptcp_name((enum conn_mptcp)end->mptcp));
-	put_count(build, object, "payload_bytes", end->payload_bytes);
-	put_count(build, object, "retransmissions", end->retransmissions);
-	put_count(build, object, "lost_before_tap", end->lost_before_tap);
-	put_count(build, object, "lost_after_tap", end->lost_after_tap);
-	put_count(build, object, "out_of_order", end->out_of_order);
-	put_count(build, object, "duplicate_acks", end->duplicate_acks);
-	put_count(build, object, "zero_windows", end->zero_windows);
-	put_count(build, object, "fins", end->fins);
-	put_count(build, object, "rsts", end->rsts);
+		put_name(json, "mptcp", conn_mptcp_name((enum conn_mptcp)end->mptcp));
+	put_count(json, "payload_bytes", end->payload_bytes);
+	put_count(json, "retransmissions", end->retransmissions);
+	put_count(json, "lost_before_tap", end->lost_before_tap);
+	put_count(json, "lost_after_tap", end->lost_after_tap);
+	put_count(json, "out_of_order", end->out_of_order);
+	put_count(json, "duplicate_acks", end->duplicate_acks);
+	put_count(json, "zero_windows", end->zero_windows);
+	put_count(json, "fins", end->fins);
+	put_count(json, "rsts", end->rsts);
+	end_object(json);
 }
 
-static void put_rtt(struct object_builder *build, json_t *object, const char *key, uint32_t rtt_us)
+static void put_rtt(struct json_writer *json, const char *key, uint32_t rtt_us)
 {
 	if (rtt_us != UINT32_MAX)
-		put_real(build, object, key, rtt_us / 1000.0, 3);
+		put_real(json, key, rtt_us / 1000.0, 3);
 }
 
-static void put_handshake(struct object_builder *build, json_t *witness, const struct event_flow *flow)
+static void put_handshake(struct json_writer *json, const struct event_flow *flow)
 {
 	uint32_t syns = flow->end[SIDE_CLIENT].syns;
 	uint32_t synacks = flow->end[SIDE_SERVER].syns;
-	json_t *handshake = put_object(build, witness, "handshake");
-
-	put_count(build, handshake, "syn_retries", syns > 1 ? syns - 1 : 0);
-	put_count(build, handshake, "synack_retries", synacks > 1 ? synacks - 1 : 0);
-	put_rtt(build, handshake, "rtt_client_ms", flow->rtt_client_us);
-	put_rtt(build, handshake, "rtt_server_ms", flow->rtt_server_us);
+	begin_object(json, "handshake");
+	put_count(json, "syn_retries", syns > 1 ? syns - 1 : 0);
+	put_count(json, "synack_retries", synacks > 1 ? synacks - 1 : 0);
+	put_rtt(json, "rtt_client_ms", flow->rtt_client_us);
+	put_rtt(json, "rtt_server_ms", flow->rtt_server_us);
 	if (flow->ecn != CONN_ECN_NONE)
-		put_name(build, handshake, "ecn", conn_ecn_name((enum conn_ecn)flow->ecn));
+		put_name(json, "ecn", conn_ecn_name((enum conn_ecn)flow->ecn));
+	end_object(json);
 }
 
-static void put_anomalies(struct object_builder *build, json_t *witness, const struct event_flow *flow)
+static void put_anomalies(struct json_writer *json, const struct event_flow *flow)
 {
-	json_t *anomalies = put_object(build, witness, "anomalies");
-
+	begin_object(json, "anomalies");
 	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
 		if (flow->anomalies[i] != 0)
-			put_count(build, anomalies, anomaly_info((enum anomaly)i)->name, flow->anomalies[i]);
+			put_count(json, anomaly_info((enum anomaly)i)->name, flow->anomalies[i]);
 	}
+	end_object(json);
 }
 
 /* Which directions the tap saw. A flow begins with a segment, so at least one end was heard. */
@@ -213,34 +212,34 @@ static const char *visibility(const struct event_flow *flow)
 	return flow->end[SIDE_CLIENT].heard ? "both" : "server_only";
 }
 
-static void put_witness(struct object_builder *build, json_t *object, const struct event_flow *flow)
+static void put_witness(struct json_writer *json, const struct event_flow *flow)
 {
-	json_t *witness = put_object(build, object, "witness");
-
-	put_name(build, witness, "outcome", conn_outcome_name((enum conn_outcome)flow->outcome));
-	put_name(build, witness, "origin", conn_origin_name((enum conn_origin)flow->origin));
-	put_name(build, witness, "direction", flow->direction_certain ? "certain" : "guessed");
+	begin_object(json, "witness");
+	put_name(json, "outcome", conn_outcome_name((enum conn_outcome)flow->outcome));
+	put_name(json, "origin", conn_origin_name((enum conn_origin)flow->origin));
+	put_name(json, "direction", flow->direction_certain ? "certain" : "guessed");
 	if (flow->closed_by_known)
-		put_name(build, witness, "closed_by", conn_side_name((enum conn_side)flow->closed_by));
+		put_name(json, "closed_by", conn_side_name((enum conn_side)flow->closed_by));
 	if (flow->rst_cause != CONN_RST_CAUSE_NONE)
-		put_name(build, witness, "rst_cause", conn_rst_cause_name((enum conn_rst_cause)flow->rst_cause));
-	put_name(build, witness, "end_reason", flow_end_reason_name((enum flow_end_reason)flow->reason));
+		put_name(json, "rst_cause", conn_rst_cause_name((enum conn_rst_cause)flow->rst_cause));
+	put_name(json, "end_reason", flow_end_reason_name((enum flow_end_reason)flow->reason));
 	if (flow->n_interim != 0)
-		put_count(build, witness, "interim", flow->n_interim);
-	put_end(build, witness, SIDE_CLIENT, &flow->end[SIDE_CLIENT]);
-	put_end(build, witness, SIDE_SERVER, &flow->end[SIDE_SERVER]);
-	put_handshake(build, witness, flow);
-	put_name(build, witness, "conn_state", flow->conn_state);
-	put_name(build, witness, "history", flow->history);
-	put_anomalies(build, witness, flow);
+		put_count(json, "interim", flow->n_interim);
+	put_end(json, SIDE_CLIENT, &flow->end[SIDE_CLIENT]);
+	put_end(json, SIDE_SERVER, &flow->end[SIDE_SERVER]);
+	put_handshake(json, flow);
+	put_name(json, "conn_state", flow->conn_state);
+	put_name(json, "history", flow->history);
+	put_anomalies(json, flow);
 	if (flow->previous_flow_id != 0)
-		put_count(build, witness, "previous_flow_id", flow->previous_flow_id);
-	put_name(build, witness, "visibility", visibility(flow));
+		put_count(json, "previous_flow_id", flow->previous_flow_id);
+	put_name(json, "visibility", visibility(flow));
+	end_object(json);
 }
 
-void event_json_put_flow(struct object_builder *build, json_t *object, const struct event_flow *flow)
+void event_json_put_flow(struct json_writer *json, const struct event_flow *flow)
 {
-	put_eve_flow(build, object, flow);
-	put_eve_tcp(build, object, flow);
-	put_witness(build, object, flow);
+	put_eve_flow(json, flow);
+	put_eve_tcp(json, flow);
+	put_witness(json, flow);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "object_builder.h"
+#include "json_writer.h"
 #include "tcpwitness/events/sensor_event.h"
 #include "tcpwitness/sinks/event_json.h"
 
 /* The type's own objects, put into the event's object. One file each; event_json.c does the rest. */
-void event_json_put_flow(struct object_builder *build, json_t *object, const struct event_flow *flow);
-void event_json_put_alert(struct object_builder *build, json_t *object, const struct event_alert *alert,
+void event_json_put_flow(struct json_writer *json, const struct event_flow *flow);
+void event_json_put_alert(struct json_writer *json, const struct event_alert *alert,
 			  const struct event_json_replay *replay);
 
 /*

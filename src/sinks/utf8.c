@@ -2,11 +2,7 @@
 /* Which bytes are text, from RFC 3629: names of files and interfaces may hold anything but '/' and zero. */
 #include "utf8.h"
 
-#include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
-
-static const char REPLACEMENT[] = "\xEF\xBF\xBD";
 
 static bool is_tail(uint8_t byte)
 {
@@ -43,24 +39,12 @@ static bool is_terminal_control(const uint8_t *bytes, size_t length)
 	return (length == 1 && bytes[0] == 0x7F) || (length == 2 && bytes[0] == 0xC2 && bytes[1] < 0xA0);
 }
 
-size_t utf8_clean(const char *text, char *out)
+struct utf8_char utf8_next(const char *text)
 {
-	const uint8_t *in = (const uint8_t *)text;
-	char *start = out;
+	const uint8_t *bytes = (const uint8_t *)text;
+	size_t length = sequence_length(bytes);
 
-	while (*in != 0) {
-		size_t length = sequence_length(in);
-
-		if (length == 0 || is_terminal_control(in, length)) {
-			memcpy(out, REPLACEMENT, sizeof(REPLACEMENT) - 1);
-			out += sizeof(REPLACEMENT) - 1;
-			in += length == 0 ? 1 : length;
-			continue;
-		}
-		memcpy(out, in, length);
-		out += length;
-		in += length;
-	}
-	*out = '\0';
-	return (size_t)(out - start);
+	if (length == 0)
+		return (struct utf8_char){ .length = 1, .is_fit = false };
+	return (struct utf8_char){ .length = length, .is_fit = !is_terminal_control(bytes, length) };
 }

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Longest result of utf8_clean for a text of length bytes, with the final zero. */
-#define UTF8_CLEAN_BYTES(length) (3 * (length) + 1)
+/* U+FFFD, which stands for what is no text. */
+#define UTF8_REPLACEMENT "\xEF\xBF\xBD"
+
+struct utf8_char {
+	size_t length; /* bytes; 1 for a byte that is not part of a well-formed sequence */
+	bool is_fit;   /* may be shown; else U+FFFD stands for it */
+};
 
 /*
- * Copies text to out as valid UTF-8: each byte that is not part of a well-formed sequence (RFC 3629), and each of the
- * control characters that JSON does not escape (DEL and C1, which terminals may obey), becomes U+FFFD. Returns the
- * length without the final zero. out has room for UTF8_CLEAN_BYTES(strlen(text)).
+ * The character with which text, not empty and ended by a zero, begins. Not fit are bytes outside of well-formed
+ * sequences (RFC 3629), and the control characters that JSON does not escape (DEL and C1), which terminals may obey.
  */
-size_t utf8_clean(const char *text, char *out);
+struct utf8_char utf8_next(const char *text);

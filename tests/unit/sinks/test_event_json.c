@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -643,6 +644,24 @@ static void a_counter_below_a_number_keeps_its_dots(void **state)
 	event.stats.counters[1] = (struct event_counter){ "flow.created.now", 2 };
 	event.stats.counters[2] = (struct event_counter){ "a.b.c", 3 };
 	assert_has(encode(state, &event), "'stats':{'uptime':60,'flow':1,'flow.created.now':2,'a':{'b':{'c':3}}}");
+
+	/* Also where the number comes later. */
+	event.stats.counters[0] = (struct event_counter){ "a.b.x", 1 };
+	event.stats.counters[1] = (struct event_counter){ "a.b", 2 };
+	assert_has(encode(state, &event), "'stats':{'uptime':60,'a':{'b.x':1,'b':2,'b.c':3}}");
+}
+
+/* In one object, where the first of them stands, in whatever order they come. */
+static void counters_of_a_group_are_together(void **state)
+{
+	static const char *const names[] = { "a.b.c", "x", "a.d", "ab.c", "a.b.e", "y.z", "a.bc.d", "a.b.f" };
+	struct sensor_event event = sample_stats();
+
+	event.stats.n_counters = sizeof(names) / sizeof(names[0]);
+	for (unsigned i = 0; i < event.stats.n_counters; i++)
+		event.stats.counters[i] = (struct event_counter){ names[i], i };
+	assert_has(encode(state, &event), "'stats':{'uptime':60,'a':{'b':{'c':0,'e':4,'f':7},'d':2,'bc':{'d':6}},"
+					  "'x':1,'ab':{'c':3},'y':{'z':5}}}");
 }
 
 static void the_longest_event_fits(void **state)
@@ -662,33 +681,78 @@ static void the_longest_event_fits(void **state)
 
 /* --- shortage of memory --- */
 
-static unsigned allocations_left;
+/* What the program under test calls for malloc and realloc (the linker's --wrap). */
+void *__real_malloc(size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
 
-static void *allocate_some(size_t bytes)
+static unsigned allocations_left = UINT_MAX;
+static unsigned n_allocations;
+
+static bool may_allocate(void)
 {
+	n_allocations++;
 	if (allocations_left == 0)
-		return NULL;
+		return false;
 	allocations_left--;
-	return malloc(bytes);
+	return true;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+	return may_allocate() ? __real_malloc(bytes) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+	return may_allocate() ? __real_realloc(memory, bytes) : NULL;
+}
+
+static void no_event_of_usual_length_allocates(void **state)
+{
+	n_allocations = 0;
+	for (unsigned i = 0; i < N_ROWS; i++) {
+		struct sensor_event event = rows[i].sample();
+		size_t length;
+
+		assert_non_null(event_json_encode(*state, &event, &length));
+	}
+	assert_int_equal(n_allocations, 0);
 }
 
 /* Wherever memory ends, the answer is null and nothing leaks (the sanitizers' runs look for that). */
 static void shortage_of_memory_is_no_line_and_no_crash(void **state)
 {
-	for (unsigned i = 0; i < N_ROWS; i++) {
-		struct sensor_event event = rows[i].sample();
-		unsigned allowed = 0;
-		size_t length;
+	static char name[100000];
+	struct sensor_event event = sample_tcp_state();
+	const char *line;
+	size_t length;
 
-		json_set_alloc_funcs(allocate_some, free);
-		do {
-			allocations_left = allowed++;
-			assert_true(allowed < 10000);
-		} while (event_json_encode(*state, &event, &length) == NULL);
-		json_set_alloc_funcs(malloc, free);
-		assert_true(allowed > 5);
-		assert_string_equal(encode(state, &event), rows[i].line);
+	for (unsigned allowed = 0; allowed < 2; allowed++) {
+		allocations_left = allowed;
+		assert_null(event_json_create());
 	}
+	memset(name, '\x01', sizeof(name) - 1);
+	event.in_iface = name;
+	for (unsigned allowed = 0;; allowed++) {
+		allocations_left = allowed;
+		line = event_json_encode(*state, &event, &length);
+		allocations_left = UINT_MAX;
+		if (line != NULL)
+			break;
+		assert_int_equal(length, 0);
+		assert_true(allowed < 20);
+		event.in_iface = "eth0";
+		assert_string_equal(encode(state, &event), LINE_TCP_STATE);
+		event.in_iface = name;
+	}
+	assert_in_range(length, 6 * (sizeof(name) - 1), 6 * (sizeof(name) - 1) + 1000);
+
+	/* The line is long enough from then on. */
+	n_allocations = 0;
+	assert_non_null(event_json_encode(*state, &event, &length));
+	assert_int_equal(n_allocations, 0);
 }
 
 /* --- the schema and the manual page --- */
@@ -860,7 +924,9 @@ int main(void)
 		encoder_test(sources_that_are_told_here_alone_are_counted),
 		encoder_test(a_forecast_without_an_end_says_none),
 		encoder_test(a_counter_below_a_number_keeps_its_dots),
+		encoder_test(counters_of_a_group_are_together),
 		encoder_test(the_longest_event_fits),
+		encoder_test(no_event_of_usual_length_allocates),
 		encoder_test(shortage_of_memory_is_no_line_and_no_crash),
 		encoder_test(the_lines_satisfy_the_schema),
 		encoder_test(the_validator_refuses_what_is_wrong),
