@@ -38,8 +38,10 @@ static void sha1_of_block(uint8_t block[static SHA1_BLOCK_LENGTH], size_t length
 	block[length] = 0x80;
 	put_uint16(block, HASHED_BITS_AT, (uint16_t)(8 * length));
 	SHA1Transform(hash, block);
-	for (size_t i = 0; i < SHA1_DIGEST_LENGTH; i++)
-		digest[i] = (uint8_t)(hash[i / 4] >> (24 - 8 * (i % 4)));
+	for (size_t i = 0; i < SHA1_DIGEST_LENGTH / 4; i++) {
+		put_uint16(digest, 4 * i, (uint16_t)(hash[i] >> 16));
+		put_uint16(digest, 4 * i + 2, (uint16_t)hash[i]);
+	}
 }
 
 /* RFC 4648 section 4. Twenty bytes are six groups of three and one of two, so one '=' ends the text. */

@@ -5,6 +5,8 @@
  */
 #include "event_json_internal.h"
 
+#include <string.h>
+
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/decode/packet.h"
 #include "tcpwitness/flow/flow.h"
@@ -194,12 +196,26 @@ static void put_handshake(struct json_writer *json, const struct event_flow *flo
 	end_object(json);
 }
 
+/* Nearly all are zero, and four of them are seen at a glance. */
+static bool none_of_four(const uint16_t counts[static 4])
+{
+	uint64_t all;
+
+	memcpy(&all, counts, sizeof(all));
+	return all == 0;
+}
+
 static void put_anomalies(struct json_writer *json, const struct event_flow *flow)
 {
 	begin_object(json, "anomalies");
-	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
+	for (unsigned i = 0; i < ANOMALY_COUNT;) {
+		if (i + 4 <= ANOMALY_COUNT && none_of_four(flow->anomalies + i)) {
+			i += 4;
+			continue;
+		}
 		if (flow->anomalies[i] != 0)
 			put_count(json, anomaly_info((enum anomaly)i)->name, flow->anomalies[i]);
+		i++;
 	}
 	end_object(json);
 }

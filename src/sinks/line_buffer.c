@@ -22,10 +22,18 @@ void line_buffer_fini(struct line_buffer *buffer)
 	*buffer = (struct line_buffer){ .bytes = NULL };
 }
 
+/* Where the ring has the byte that is offset bytes after the head. Both are at most the capacity. */
+static size_t place_of(const struct line_buffer *buffer, size_t offset)
+{
+	size_t at = buffer->head + offset;
+
+	return at < buffer->capacity ? at : at - buffer->capacity;
+}
+
 /* The n_bytes that begin at offset bytes after the head, as the up to two pieces in which they lie in memory. */
 static int pieces_at(const struct line_buffer *buffer, size_t offset, size_t n_bytes, struct iovec pieces[static 2])
 {
-	size_t at = (buffer->head + offset) % buffer->capacity;
+	size_t at = place_of(buffer, offset);
 	size_t first = min_size(n_bytes, buffer->capacity - at);
 
 	pieces[0] = (struct iovec){ .iov_base = buffer->bytes + at, .iov_len = first };
@@ -82,7 +90,7 @@ struct line_counts line_buffer_accept(struct line_buffer *buffer, size_t n_bytes
 
 	buffer->sent += n_bytes - done;
 	buffer->used -= done;
-	buffer->head = (buffer->head + done) % buffer->capacity;
+	buffer->head = place_of(buffer, done);
 	return (struct line_counts){ .lines = lines, .bytes = done };
 }
 
