@@ -89,6 +89,11 @@ void ring_release(struct ring *ring)
 	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 }
 
+size_t ring_known_count(const struct ring *ring)
+{
+	return ring->head_copy - atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
 size_t ring_count(const struct ring *ring)
 {
 	size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);

@@ -14,13 +14,22 @@
 #include "tcpwitness/sinks/event_json.h"
 #include "tcpwitness/sinks/sink.h"
 
-enum { EVENTS_AT_ONCE = 512 }; /* then signals, timers and other descriptors get their turn */
+enum {
+	EVENTS_AT_ONCE = 512, /* then signals, timers and other descriptors get their turn */
+	/*
+	 * How long a queue that was emptied is left alone. A reader that waited again at once would be woken for each
+	 * event or two, by a system call of the capture thread.
+	 */
+	PAUSE_US = 1000,
+	PAUSE_LEAST_EVENTS = 4096, /* a smaller queue could overflow meanwhile */
+};
 
 struct feed {
 	struct feed_config config;
 	struct event_queue *queue;
 	struct event_json *encoder;
 	struct event *readable; /* libevent: the queue has something */
+	struct event *rested;   /* libevent: the pause is over; readable is not watched until then */
 	bool is_patient;        /* a full sink makes the queue wait */
 	bool waits_for_room;    /* readable is not watched until a sink has room */
 	struct event *give_up;  /* libevent: live, such a wait was too long */
@@ -38,6 +47,7 @@ static void end(struct feed *feed)
 		return;
 	feed->has_ended = true;
 	event_del(feed->readable);
+	event_del(feed->rested);
 	event_del(feed->give_up);
 	feed->config.ended(feed->config.context);
 }
@@ -131,6 +141,24 @@ static void wait_for_room(struct feed *feed)
 		event_add(feed->give_up, &feed->patience);
 }
 
+static void pause_reading(struct feed *feed)
+{
+	const struct timeval pause = { .tv_usec = PAUSE_US };
+
+	event_del(feed->readable);
+	event_add(feed->rested, &pause);
+}
+
+/* The descriptor is still readable: only event_queue_prepare_wait empties it. */
+static void on_rested(evutil_socket_t fd, short what, void *context)
+{
+	struct feed *feed = context;
+
+	(void)fd;
+	(void)what;
+	event_add(feed->readable, NULL);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
 	struct feed *feed = context;
@@ -142,6 +170,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 
 		if (event == NULL && event_queue_finished(feed->queue)) {
 			end(feed);
+		} else if (event == NULL && n > 0 && event_queue_capacity(feed->queue) >= PAUSE_LEAST_EVENTS) {
+			pause_reading(feed);
+			break;
 		} else if (event == NULL) {
 			if (event_queue_prepare_wait(feed->queue))
 				break;
@@ -204,9 +235,10 @@ struct feed *feed_create(const struct feed_config *config, struct event_base *ba
 	feed->encoder = event_json_create();
 	feed->stats = calloc(1, sizeof(*feed->stats));
 	feed->readable = event_new(base, event_queue_fd(queue), EV_READ | EV_PERSIST, on_readable, feed);
+	feed->rested = event_new(base, -1, 0, on_rested, feed);
 	feed->give_up = event_new(base, -1, 0, on_give_up, feed);
-	if (feed->encoder == NULL || feed->stats == NULL || feed->readable == NULL || feed->give_up == NULL ||
-	    event_add(feed->readable, NULL) != 0)
+	if (feed->encoder == NULL || feed->stats == NULL || feed->readable == NULL || feed->rested == NULL ||
+	    feed->give_up == NULL || event_add(feed->readable, NULL) != 0)
 		goto no_memory;
 	event_json_set_replay(feed->encoder, &config->replay);
 	for (size_t i = 0; i < config->n_outputs; i++) {
@@ -266,6 +298,8 @@ void feed_destroy(struct feed *feed)
 	feed_flush(feed, 0, &ignored);
 	if (feed->readable != NULL)
 		event_free(feed->readable);
+	if (feed->rested != NULL)
+		event_free(feed->rested);
 	if (feed->give_up != NULL)
 		event_free(feed->give_up);
 	event_json_destroy(feed->encoder);

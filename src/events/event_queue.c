@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +25,16 @@
 
 #include "tcpwitness/base/ring.h"
 
-enum { QUEUE_MAX_EVENTS = 1 << 20 };
+enum { QUEUE_MAX_EVENTS = 1 << 20, CACHE_LINE_BYTES = 64 };
 
+/* Each flag is exchanged by the other side for every event, so each has a cache line of its own. */
 struct event_queue {
-	struct ring *ring;
+	alignas(CACHE_LINE_BYTES) atomic_bool reader_waiting; /* the reader sleeps on wake_fd, or is about to */
+	alignas(CACHE_LINE_BYTES) atomic_bool writer_waiting; /* the writer sleeps on room, or is about to */
+	alignas(CACHE_LINE_BYTES) struct ring *ring;          /* changed seldom or never from here on */
 	int wake_fd;
 	bool lossless; /* the writer's, once it runs */
 	sensor_event_mask wanted;
-	atomic_bool reader_waiting; /* the reader sleeps on wake_fd, or is about to */
-	atomic_bool writer_waiting; /* the writer sleeps on room, or is about to */
 	atomic_bool finished;
 	atomic_bool abandoned;
 	_Atomic uint64_t dropped;
@@ -49,9 +51,10 @@ struct event_queue *event_queue_create(size_t capacity, bool lossless, sensor_ev
 			  QUEUE_MAX_EVENTS);
 		return NULL;
 	}
-	queue = calloc(1, sizeof(*queue));
+	queue = aligned_alloc(CACHE_LINE_BYTES, sizeof(*queue));
 	if (queue == NULL)
 		goto no_memory;
+	memset(queue, 0, sizeof(*queue));
 	queue->ring = ring_create(capacity, sizeof(struct sensor_event));
 	if (queue->ring == NULL)
 		goto no_memory;
@@ -201,8 +204,14 @@ const struct sensor_event *event_queue_peek(struct event_queue *queue)
 void event_queue_release(struct event_queue *queue)
 {
 	ring_release(queue->ring);
-	if (half_empty(queue) && atomic_exchange(&queue->writer_waiting, false))
+	/* How many there are in truth takes the writer's cache line: it is asked for only when the writer waits. */
+	if (ring_known_count(queue->ring) > ring_capacity(queue->ring) / 2 ||
+	    !atomic_exchange(&queue->writer_waiting, false))
+		return;
+	if (half_empty(queue))
 		wake_writer(queue);
+	else
+		atomic_exchange(&queue->writer_waiting, true); /* on its behalf: not yet */
 }
 
 bool event_queue_prepare_wait(struct event_queue *queue)
@@ -223,6 +232,11 @@ bool event_queue_prepare_wait(struct event_queue *queue)
 	if (atomic_load(&queue->finished))
 		make_readable(queue);
 	return true;
+}
+
+size_t event_queue_capacity(const struct event_queue *queue)
+{
+	return ring_capacity(queue->ring);
 }
 
 bool event_queue_finished(const struct event_queue *queue)

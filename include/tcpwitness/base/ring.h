@@ -37,6 +37,12 @@ const void *ring_peek(struct ring *ring);
 /* Consumer only. Gives the record of the last ring_peek back to the producer. */
 void ring_release(struct ring *ring);
 
+/*
+ * Consumer only. Records that it knows of without asking the producer, whose cache line that would take: never more
+ * than there are.
+ */
+size_t ring_known_count(const struct ring *ring);
+
 /* Any thread: records now in the ring; a snapshot that may be old at once. */
 size_t ring_count(const struct ring *ring);
 

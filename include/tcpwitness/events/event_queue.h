@@ -42,6 +42,9 @@ void event_queue_release(struct event_queue *queue);
  */
 bool event_queue_prepare_wait(struct event_queue *queue);
 
+/* Any thread: how many events it holds. */
+size_t event_queue_capacity(const struct event_queue *queue);
+
 /* Main thread: true once finish was called and every event was released. */
 bool event_queue_finished(const struct event_queue *queue);
 

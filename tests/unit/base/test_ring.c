@@ -86,6 +86,26 @@ static void test_reserved_record_is_hidden_until_commit(void **state)
 	ring_destroy(ring);
 }
 
+/* It looks at the producer's count only when it has read all that it knew of. */
+static void test_the_consumer_knows_no_more_than_there_is(void **state)
+{
+	struct ring *ring = ring_create(4, sizeof(uint64_t));
+
+	(void)state;
+	assert_int_equal(ring_known_count(ring), 0);
+	push(ring, 1);
+	push(ring, 2);
+	assert_int_equal(ring_known_count(ring), 0);
+	assert_int_equal(pop(ring), 1);
+	assert_int_equal(ring_known_count(ring), 1);
+	push(ring, 3);
+	assert_int_equal(ring_known_count(ring), 1);
+	assert_int_equal(pop(ring), 2);
+	assert_int_equal(pop(ring), 3);
+	assert_int_equal(ring_known_count(ring), 0);
+	ring_destroy(ring);
+}
+
 static void test_peeked_record_stays_until_release(void **state)
 {
 	struct ring *ring = ring_create(2, sizeof(uint64_t));
@@ -209,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_destroy_null),
 		cmocka_unit_test(test_empty_and_full),
 		cmocka_unit_test(test_reserved_record_is_hidden_until_commit),
+		cmocka_unit_test(test_the_consumer_knows_no_more_than_there_is),
 		cmocka_unit_test(test_peeked_record_stays_until_release),
 		cmocka_unit_test(test_odd_record_size),
 		cmocka_unit_test(test_wraps_around_at_every_level),

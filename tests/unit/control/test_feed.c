@@ -34,7 +34,7 @@ static void on_ended(void *context)
 	event_base_loopbreak(fixture->base);
 }
 
-static void set_up(struct fixture *fixture)
+static void set_up_with(struct fixture *fixture, size_t capacity)
 {
 	int fd;
 
@@ -45,10 +45,15 @@ static void set_up(struct fixture *fixture)
 	close(fd);
 	snprintf(fixture->output, sizeof(fixture->output), "file:%s", fixture->path);
 	fixture->base = event_base_new();
-	fixture->queue = event_queue_create(CAPACITY, true, ALL_EVENTS, &fixture->error);
+	fixture->queue = event_queue_create(capacity, true, ALL_EVENTS, &fixture->error);
 	assert_non_null(fixture->base);
 	assert_non_null(fixture->queue);
 	fixture->writer = event_queue_writer(fixture->queue);
+}
+
+static void set_up(struct fixture *fixture)
+{
+	set_up_with(fixture, CAPACITY);
 }
 
 static void open_feed(struct fixture *fixture, const char *const *outputs, size_t n_outputs)
@@ -137,6 +142,54 @@ static void stats_tell_of_the_output(void **state)
 	tear_down(&f);
 }
 
+/* Else the capture thread would make a system call for each event or two. */
+static void a_queue_that_was_emptied_wakes_nobody_for_a_moment(void **state)
+{
+	struct fixture f;
+	uint64_t wake_ups = 0;
+	char text[8192];
+	const char *outputs[1];
+
+	(void)state;
+	set_up_with(&f, 8192);
+	outputs[0] = f.output;
+	open_feed(&f, outputs, 1);
+	put(&f, EVENT_SUMMARY);
+	event_base_loop(f.base, EVLOOP_NONBLOCK);
+	assert_null(event_queue_peek(f.queue));
+	for (int i = 0; i < 100; i++)
+		put(&f, EVENT_SUMMARY);
+	assert_int_equal(read(event_queue_fd(f.queue), &wake_ups, sizeof(wake_ups)), sizeof(wake_ups));
+	assert_int_equal(wake_ups, 1);
+	assert_int_equal(write(event_queue_fd(f.queue), &wake_ups, sizeof(wake_ups)), sizeof(wake_ups));
+	event_queue_finish(f.queue);
+	event_base_dispatch(f.base);
+	assert_int_equal(f.n_ended, 1);
+	assert_true(feed_flush(f.feed, 1000, &f.error));
+	assert_int_equal(read_lines(f.path, text, sizeof(text)), 101);
+	tear_down(&f);
+}
+
+/* The pause ends by itself, and an event that comes after it is told at once. */
+static void events_are_read_again_after_the_pause(void **state)
+{
+	const struct timeval while_idle = { .tv_usec = 20000 };
+	struct fixture f;
+	const char *outputs[1];
+
+	(void)state;
+	set_up_with(&f, 8192);
+	outputs[0] = f.output;
+	open_feed(&f, outputs, 1);
+	for (int i = 0; i < 3; i++) {
+		put(&f, EVENT_SUMMARY);
+		event_base_loopexit(f.base, &while_idle);
+		event_base_dispatch(f.base);
+		assert_null(event_queue_peek(f.queue));
+	}
+	tear_down(&f);
+}
+
 static void an_output_that_cannot_be_opened_is_named(void **state)
 {
 	struct fixture f;
@@ -201,6 +254,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_event_reaches_every_sink),
 		cmocka_unit_test(stats_tell_of_the_output),
+		cmocka_unit_test(a_queue_that_was_emptied_wakes_nobody_for_a_moment),
+		cmocka_unit_test(events_are_read_again_after_the_pause),
 		cmocka_unit_test(an_output_that_cannot_be_opened_is_named),
 		cmocka_unit_test(a_full_disk_ends_the_feed),
 		cmocka_unit_test(files_are_opened_anew),
