@@ -15,6 +15,7 @@ enum {
 struct sink_settings {
 	size_t direct_buffer_bytes; /* regular files: how much is written at once */
 	size_t polled_buffer_bytes; /* pipes, terminals, sockets: how much may wait for a slow reader */
+	bool pipes_stay_shared;     /* standard output is a pipe that cannot be opened anew */
 	unsigned flush_after_ms;    /* regular files: how long a line may wait for others */
 	unsigned retry_min_ms;      /* unix: between attempts to connect, doubled up to retry_max_ms */
 	unsigned retry_max_ms;

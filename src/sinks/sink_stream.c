@@ -8,8 +8,9 @@
  *   ever; lines wait in a bounded buffer meanwhile.
  *
  * O_NONBLOCK belongs to the open file description, which standard output shares with other processes (the shell, the
- * other end of a pipeline's stderr); to set it would break them. So standard output is written in pieces that cannot
- * block: a pipe that poll(2) calls writable has room for PIPE_BUF bytes (pipe(7)), a socket is sent to with
+ * other end of a pipeline's stderr); to set it would break them. So a pipe is opened anew by its name in /proc, as a
+ * description of our own. Where that cannot be (another user made the pipe), standard output is written in pieces that
+ * cannot block: a pipe that poll(2) calls writable has room for PIPE_BUF bytes (pipe(7)). A socket is sent to with
  * MSG_DONTWAIT. A terminal may block for as long as its user stops it, which is what he asked for.
  * What we opened ourselves (a FIFO under file:) is simply non-blocking.
  */
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,7 +41,7 @@ struct stream_sink {
 	char *path; /* null for standard output */
 	bool polled;
 	bool is_socket;
-	bool is_shared;             /* blocking, and not ours to change */
+	bool is_shared;             /* its description blocks, and is not ours to change */
 	bool armed;                 /* event is in the loop */
 	struct event *event;        /* polled: writable; direct: time to flush */
 	struct timeval flush_after; /* direct */
@@ -203,8 +205,21 @@ static int open_path(const char *path, struct error *error)
 	return fd;
 }
 
+/* A pipe as an open file description of our own, non-blocking, or -1. */
+static int open_pipe_anew(int fd)
+{
+	struct stat status;
+	char name[32];
+
+	if (fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode))
+		return -1;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 /* Takes over fd and path, also on failure. */
-static struct sink *make_stream(const struct sink_request *request, int fd, char *path, struct error *error)
+static struct sink *make_stream(const struct sink_request *request, int fd, char *path, bool is_shared,
+				struct error *error)
 {
 	const struct sink_settings *settings = request->settings;
 	struct stream_sink *stream = calloc(1, sizeof(*stream));
@@ -216,7 +231,7 @@ static struct sink *make_stream(const struct sink_request *request, int fd, char
 	stream->path = path;
 	stream->is_socket = S_ISSOCK(status.st_mode);
 	stream->polled = stream->is_socket || S_ISFIFO(status.st_mode) || isatty(fd);
-	stream->is_shared = stream->polled && !stream->is_socket && path == NULL;
+	stream->is_shared = stream->polled && !stream->is_socket && is_shared;
 	stream->flush_after.tv_usec = (suseconds_t)settings->flush_after_ms * 1000;
 	stream->event = stream->polled ? event_new(request->base, fd, EV_WRITE | EV_PERSIST, on_event, stream)
 				       : event_new(request->base, -1, 0, on_event, stream);
@@ -238,6 +253,7 @@ no_memory:
 
 static struct sink *stdout_open(const struct sink_request *request, struct error *error)
 {
+	int own_fd;
 	int fd;
 
 	if (request->place[0] != '\0') {
@@ -251,7 +267,11 @@ static struct sink *stdout_open(const struct sink_request *request, struct error
 			  request->text, strerror(errno));
 		return NULL;
 	}
-	return make_stream(request, fd, NULL, error);
+	own_fd = request->settings->pipes_stay_shared ? -1 : open_pipe_anew(fd);
+	if (own_fd < 0)
+		return make_stream(request, fd, NULL, true, error);
+	close(fd);
+	return make_stream(request, own_fd, NULL, false, error);
 }
 
 static struct sink *file_open(const struct sink_request *request, struct error *error)
@@ -272,7 +292,7 @@ static struct sink *file_open(const struct sink_request *request, struct error *
 		close(fd);
 		return NULL;
 	}
-	return make_stream(request, fd, path, error);
+	return make_stream(request, fd, path, false, error);
 }
 
 /* The new file is opened before the old one is closed: if that fails, the old one stays in use. */

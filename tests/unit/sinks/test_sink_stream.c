@@ -295,14 +295,17 @@ static void stdout_comes_back(struct stdout_swap *swap)
 	close(swap->saved_fd);
 }
 
-static void stdout_as_a_pipe_is_never_blocked_on_nor_made_non_blocking(void **state)
+/* Opened anew, or written in small pieces where that cannot be. */
+static void expect_all_lines_through_stdout(struct sink_world *world, bool pipes_stay_shared)
 {
-	struct sink_world *world = *state;
 	struct stdout_swap swap = stdout_becomes_pipe();
 	struct pipe_reading reading = { .reader = { .fd = swap.read_fd, .most_bytes = 50000 }, .wanted = 1500 };
-	struct sink *sink = sink_open_with("-", world->base, true, count_room_call, world, &QUICK, &world->error);
+	struct sink_settings settings = QUICK;
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+	struct sink *sink;
 
+	settings.pipes_stay_shared = pipes_stay_shared;
+	sink = sink_open_with("-", world->base, true, count_room_call, world, &settings, &world->error);
 	assert_non_null(sink);
 	assert_true(feed_with_back_pressure(world, sink, &reading, 1500, 333) > 0);
 	assert_true(world_run(world, 5000, pipe_has_lines, &reading));
@@ -313,6 +316,16 @@ static void stdout_as_a_pipe_is_never_blocked_on_nor_made_non_blocking(void **st
 	reader_read(&reading.reader);
 	assert_int_equal(reader_lines(&reading.reader).n, 1500);
 	reader_close(&reading.reader);
+}
+
+static void stdout_as_a_pipe_is_never_blocked_on_nor_made_non_blocking(void **state)
+{
+	expect_all_lines_through_stdout(*state, false);
+}
+
+static void nor_where_the_pipe_cannot_be_opened_anew(void **state)
+{
+	expect_all_lines_through_stdout(*state, true);
 }
 
 static void stdout_whose_reader_left_is_a_failure_and_no_signal(void **state)
@@ -410,6 +423,7 @@ int main(void)
 		world_test(live_a_stalled_pipe_costs_whole_lines_that_are_counted),
 		world_test(close_waits_for_a_slow_reader_but_not_for_ever),
 		world_test(stdout_as_a_pipe_is_never_blocked_on_nor_made_non_blocking),
+		world_test(nor_where_the_pipe_cannot_be_opened_anew),
 		world_test(stdout_whose_reader_left_is_a_failure_and_no_signal),
 		world_test(stdout_may_be_a_socket),
 		world_test(a_wrong_name_is_an_error_with_a_remedy),
