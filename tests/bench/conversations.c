@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The honest traffic of all workloads. What is set here, and not measured on any one network: 20 % IPv6; answer
- * sizes with a heavy tail (Pareto, shape 1.2); a few requests per connection; 70 % end by FIN from either side, 13
- * % by RST, 5 % fall silent, 5 % are refused and 7 % never answered; 3 of 1000 data segments are sent again.
+ * The honest traffic of all workloads. What is set here and in the profiles, and not measured on any one network: 20 %
+ * IPv6; round trips, pauses and answer sizes without a scale of their own (exponential; Pareto, shape 1.2).
  */
 #include "conversations.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosts.h"
 #include "random.h"
 
 static const uint64_t us_ns = 1000;
@@ -19,29 +19,7 @@ enum {
 	SEGMENT_BYTES_IPV6 = 1428,
 	SEGMENTS_PER_ACK = 2, /* RFC 9293, 3.8.6.3 */
 	SYN_RETRIES = 2,
-	N_CLIENTS = 60000,
-	N_SERVERS = 500,
-	CLIENT_PORT_FIRST = 1024,
-	CLIENT_PORTS = 65536 - CLIENT_PORT_FIRST,
-	IPV6_PERMILLE = 200,
-	UPLOAD_PERMILLE = 150,
-	RESEND_PERMILLE = 3,
 };
-
-enum role { CLIENT = 0, SERVER = 1 };
-
-enum outcome {
-	OUTCOME_FIN_BY_CLIENT = 0,
-	OUTCOME_FIN_BY_SERVER,
-	OUTCOME_RST_BY_CLIENT,
-	OUTCOME_RST_BY_SERVER,
-	OUTCOME_SILENT,
-	OUTCOME_REFUSED,
-	OUTCOME_UNANSWERED,
-};
-
-/* In permille, in the order of enum outcome. */
-static const uint32_t outcome_permille[] = { 450, 250, 80, 50, 50, 50, 70 };
 
 /* What the connection does next. */
 enum step {
@@ -62,16 +40,17 @@ struct end {
 	uint32_t seq; /* of its next byte */
 	uint32_t ts_offset;
 	uint32_t ts_last;
+	uint16_t ip_id; /* of its next packet: counts the packets of the connection, as Linux does */
 };
 
 struct conversation {
 	struct end ends[2];
 	uint64_t rtt_ns;
-	enum outcome outcome;
+	enum conversation_outcome outcome;
 	enum step step;
-	enum role sender; /* of the data now under way; later, who closes */
+	enum host_role sender; /* of the data now under way; later, who closes */
 	bool ipv6;
-	uint32_t rounds_left;
+	uint32_t requests_left;
 	uint32_t data_left_bytes;
 	uint32_t unacked_segments;
 	uint32_t last_payload_bytes;
@@ -84,9 +63,10 @@ struct due {
 };
 
 struct conversations {
+	struct conversation_profile profile;
 	struct random random;
+	struct hosts hosts;
 	uint64_t n_begun;
-	uint32_t population;
 	struct conversation *all;
 	struct due *heap; /* the earliest at the root */
 };
@@ -102,9 +82,9 @@ static void sift_down(struct conversations *c, uint32_t at)
 
 	for (;;) {
 		uint32_t child = 2 * at + 1;
-		if (child >= c->population)
+		if (child >= c->profile.population)
 			break;
-		if (child + 1 < c->population && is_before(&c->heap[child + 1], &c->heap[child]))
+		if (child + 1 < c->profile.population && is_before(&c->heap[child + 1], &c->heap[child]))
 			child++;
 		if (!is_before(&c->heap[child], &moving))
 			break;
@@ -114,67 +94,44 @@ static void sift_down(struct conversations *c, uint32_t at)
 	c->heap[at] = moving;
 }
 
-/* Clients are 10.0.0.0/8 and servers 198.18.0.0/15 (RFC 2544), or subnets 1 and 2 of 2001:db8::/32. */
-static void set_addr(struct side *side, bool ipv6, enum role role, uint32_t number)
+static enum conversation_outcome choose_outcome(struct conversations *c)
 {
-	static const uint8_t ipv6_prefix[4] = { 0x20, 0x01, 0x0d, 0xb8 };
-	static const uint8_t ipv4_prefix[2][2] = { { 10, 0 }, { 198, 18 } };
-	uint8_t *last_two = side->addr + (ipv6 ? 14 : 2);
-
-	memset(side->addr, 0, sizeof(side->addr));
-	if (ipv6) {
-		memcpy(side->addr, ipv6_prefix, sizeof(ipv6_prefix));
-		side->addr[5] = (uint8_t)(1 + role);
-	} else {
-		memcpy(side->addr, ipv4_prefix[role], 2);
-	}
-	last_two[0] = (uint8_t)(number >> 8);
-	last_two[1] = (uint8_t)number;
-}
-
-static enum outcome choose_outcome(struct random *random)
-{
-	uint32_t left = random_below(random, 1000);
+	uint32_t left = random_below(&c->random, 1000);
 	uint32_t outcome = 0;
 
-	while (left >= outcome_permille[outcome])
-		left -= outcome_permille[outcome++];
-	return (enum outcome)outcome;
+	while (left >= c->profile.outcome_permille[outcome])
+		left -= c->profile.outcome_permille[outcome++];
+	return (enum conversation_outcome)outcome;
 }
 
-static uint32_t request_bytes(struct random *random)
+static uint32_t request_bytes(struct conversations *c)
 {
-	if (random_permille(random, UPLOAD_PERMILLE))
-		return random_size(random, 2000, 1.2, 2e7);
-	return 80 + random_below(random, 900);
+	if (random_permille(&c->random, c->profile.upload_permille))
+		return random_size(&c->random, 2000, 1.2, 2e7);
+	return 80 + random_below(&c->random, 900);
 }
 
-static void begin(struct conversations *c, struct conversation *it)
+/* A new connection in place of the one before. */
+static void renew(struct conversations *c, struct conversation *it)
 {
-	static const uint16_t ports[] = { 443, 443, 443, 443, 80, 80, 22, 25, 5432, 8080 };
 	struct random *random = &c->random;
 
 	*it = (struct conversation){
-		.outcome = choose_outcome(random),
-		.ipv6 = random_permille(random, IPV6_PERMILLE),
+		.outcome = choose_outcome(c),
 		.rtt_ns = 200 * us_ns + random_gap_ns(random, 20.0 * (double)ms_ns),
-		.rounds_left = 1 + random_below(random, 4),
-		.data_left_bytes = request_bytes(random),
+		.requests_left = 1 + random_below(random, c->profile.max_requests),
+		.data_left_bytes = request_bytes(c),
 		.syn_retries_left = SYN_RETRIES,
 	};
-	set_addr(&it->ends[CLIENT].side, it->ipv6, CLIENT, random_below(random, N_CLIENTS));
-	set_addr(&it->ends[SERVER].side, it->ipv6, SERVER, random_below(random, N_SERVERS));
-	/* Counting ports keeps two connections of one pair of hosts apart for 64512 connections. */
-	it->ends[CLIENT].side.port = (uint16_t)(CLIENT_PORT_FIRST + c->n_begun++ % CLIENT_PORTS);
-	it->ends[SERVER].side.port = ports[random_below(random, sizeof(ports) / sizeof(ports[0]))];
-	for (int role = CLIENT; role <= SERVER; role++) {
+	for (int role = HOST_CLIENT; role <= HOST_SERVER; role++) {
 		it->ends[role].seq = random_u32(random);
 		it->ends[role].ts_offset = random_u32(random);
+		it->ends[role].ip_id = (uint16_t)random_u32(random);
 	}
 }
 
 /* The segment that one end sends now, with all its sequence numbers; advances what it has sent. */
-static void fill(struct conversation *it, enum role from, uint8_t flags, uint32_t payload_bytes, uint64_t time_ns,
+static void fill(struct conversation *it, enum host_role from, uint8_t flags, uint32_t payload_bytes, uint64_t time_ns,
 		 struct segment *segment)
 {
 	struct end *sender = &it->ends[from];
@@ -186,9 +143,10 @@ static void fill(struct conversation *it, enum role from, uint8_t flags, uint32_
 		.from = sender->side,
 		.to = receiver->side,
 		.ipv6 = it->ipv6,
-		.to_server = from == CLIENT,
+		.to_server = from == HOST_CLIENT,
 		.flags = flags,
-		.ttl = from == CLIENT ? 57 : 64,
+		.ttl = from == HOST_CLIENT ? 57 : 64,
+		.ip_id = sender->ip_id++,
 		.window = flags & FLAG_SYN ? 64240 : 502,
 		.seq = sender->seq,
 		.ack = flags & FLAG_ACK ? receiver->seq : 0,
@@ -200,14 +158,11 @@ static void fill(struct conversation *it, enum role from, uint8_t flags, uint32_
 	sender->seq += payload_bytes + ((flags & FLAG_SYN) != 0) + ((flags & FLAG_FIN) != 0);
 }
 
-/* Gap before a connection's successor takes its place. */
-static const double idle_mean_ns = 400e6;
-
 /* The connection is over: its place is taken by a new one. Returns the time until that begins. */
 static uint64_t replace(struct conversations *c, struct conversation *it)
 {
-	begin(c, it);
-	return random_gap_ns(&c->random, idle_mean_ns);
+	renew(c, it);
+	return random_gap_ns(&c->random, c->profile.idle_mean_ns);
 }
 
 /* After the last answer: how the connection ends. Returns the time until it does. */
@@ -217,19 +172,20 @@ static uint64_t close_connection(struct conversations *c, struct conversation *i
 	case OUTCOME_FIN_BY_CLIENT:
 	case OUTCOME_FIN_BY_SERVER:
 		it->step = STEP_FIRST_FIN;
-		it->sender = it->outcome == OUTCOME_FIN_BY_CLIENT ? CLIENT : SERVER;
+		it->sender = it->outcome == OUTCOME_FIN_BY_CLIENT ? HOST_CLIENT : HOST_SERVER;
 		break;
 	case OUTCOME_RST_BY_CLIENT:
 	case OUTCOME_RST_BY_SERVER:
 		it->step = STEP_RST;
-		it->sender = it->outcome == OUTCOME_RST_BY_CLIENT ? CLIENT : SERVER;
+		it->sender = it->outcome == OUTCOME_RST_BY_CLIENT ? HOST_CLIENT : HOST_SERVER;
 		break;
 	case OUTCOME_SILENT:
 	case OUTCOME_REFUSED:
 	case OUTCOME_UNANSWERED:
+	case OUTCOME_COUNT:
 		return replace(c, it);
 	}
-	return random_gap_ns(&c->random, 50.0 * (double)ms_ns);
+	return random_gap_ns(&c->random, c->profile.close_mean_ns);
 }
 
 /* After data were acknowledged: more of them, the other side's turn, or the end. Returns the time until then. */
@@ -241,16 +197,16 @@ static uint64_t continue_data(struct conversations *c, struct conversation *it)
 	it->unacked_segments = 0;
 	if (it->data_left_bytes > 0)
 		return 20 * us_ns + random_below(random, 200000);
-	if (it->sender == CLIENT) {
-		it->sender = SERVER;
-		it->data_left_bytes = random_size(random, 300, 1.2, 5e7);
+	if (it->sender == HOST_CLIENT) {
+		it->sender = HOST_SERVER;
+		it->data_left_bytes = random_size(random, 300, 1.2, c->profile.answer_most_bytes);
 		return it->rtt_ns / 2 + random_gap_ns(random, 5.0 * (double)ms_ns);
 	}
-	if (--it->rounds_left == 0)
+	if (--it->requests_left == 0)
 		return close_connection(c, it);
-	it->sender = CLIENT;
-	it->data_left_bytes = request_bytes(random);
-	return random_gap_ns(random, 250.0 * (double)ms_ns);
+	it->sender = HOST_CLIENT;
+	it->data_left_bytes = request_bytes(c);
+	return random_gap_ns(random, c->profile.think_mean_ns);
 }
 
 /* One data segment; returns the time until the next step. */
@@ -264,7 +220,7 @@ static uint64_t send_data(struct conversations *c, struct conversation *it, uint
 	it->data_left_bytes -= payload_bytes;
 	it->last_payload_bytes = payload_bytes;
 	it->unacked_segments++;
-	if (random_permille(&c->random, RESEND_PERMILLE)) {
+	if (random_permille(&c->random, c->profile.resend_permille)) {
 		it->step = STEP_DATA_AGAIN;
 		return 200 * ms_ns + it->rtt_ns;
 	}
@@ -276,10 +232,14 @@ static uint64_t send_data(struct conversations *c, struct conversation *it, uint
 
 static uint64_t send_syn(struct conversations *c, struct conversation *it, uint64_t time_ns, struct segment *segment)
 {
-	fill(it, CLIENT, FLAG_SYN, 0, time_ns, segment);
+	/* Connections are numbered as they begin: numbers that wait would leave gaps in the clients' ports. */
+	if (it->syn_retries_left == SYN_RETRIES)
+		it->ipv6 =
+			hosts_assign(&c->hosts, c->n_begun++, &it->ends[HOST_CLIENT].side, &it->ends[HOST_SERVER].side);
+	fill(it, HOST_CLIENT, FLAG_SYN, 0, time_ns, segment);
 	if (it->outcome == OUTCOME_REFUSED) {
 		it->step = STEP_RST;
-		it->sender = SERVER;
+		it->sender = HOST_SERVER;
 		return it->rtt_ns / 2;
 	}
 	if (it->outcome != OUTCOME_UNANSWERED) {
@@ -288,7 +248,7 @@ static uint64_t send_syn(struct conversations *c, struct conversation *it, uint6
 	}
 	if (it->syn_retries_left-- == 0)
 		return replace(c, it);
-	it->ends[CLIENT].seq--;                                          /* the next is the same SYN again */
+	it->ends[HOST_CLIENT].seq--;                                     /* the next is the same SYN again */
 	return 1000 * ms_ns << (SYN_RETRIES - 1 - it->syn_retries_left); /* RFC 6298, 2.1 and 5.5 */
 }
 
@@ -299,11 +259,11 @@ static uint64_t advance(struct conversations *c, struct conversation *it, uint64
 	case STEP_SYN:
 		return send_syn(c, it, time_ns, segment);
 	case STEP_SYNACK:
-		fill(it, SERVER, FLAG_SYN | FLAG_ACK, 0, time_ns, segment);
+		fill(it, HOST_SERVER, FLAG_SYN | FLAG_ACK, 0, time_ns, segment);
 		it->step = STEP_HANDSHAKE_ACK;
 		return it->rtt_ns / 2;
 	case STEP_HANDSHAKE_ACK:
-		fill(it, CLIENT, FLAG_ACK, 0, time_ns, segment);
+		fill(it, HOST_CLIENT, FLAG_ACK, 0, time_ns, segment);
 		it->step = STEP_DATA;
 		return 50 * us_ns;
 	case STEP_DATA:
@@ -349,24 +309,34 @@ uint64_t conversations_next_ns(const struct conversations *c)
 	return c->heap[0].time_ns;
 }
 
-struct conversations *conversations_create(uint64_t seed, uint32_t population, uint64_t start_ns)
+uint64_t conversations_begun(const struct conversations *c)
+{
+	return c->n_begun;
+}
+
+struct conversations *conversations_create(uint64_t seed, const struct conversation_profile *profile, uint64_t start_ns)
 {
 	struct conversations *c = malloc(sizeof(*c));
+	uint32_t n = profile->population;
 
 	if (c == NULL)
 		return NULL;
-	*c = (struct conversations){ .random.state = seed, .population = population };
-	c->all = calloc(population, sizeof(*c->all));
-	c->heap = calloc(population, sizeof(*c->heap));
+	*c = (struct conversations){
+		.profile = *profile,
+		.random.state = seed,
+		.hosts = { .n_clients = profile->n_clients, .n_servers = profile->n_servers, .seed = seed },
+	};
+	c->all = calloc(n, sizeof(*c->all));
+	c->heap = calloc(n, sizeof(*c->heap));
 	if (c->all == NULL || c->heap == NULL) {
 		conversations_destroy(c);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < population; i++) {
-		begin(c, &c->all[i]);
-		c->heap[i] = (struct due){ start_ns + random_gap_ns(&c->random, idle_mean_ns), i };
+	for (uint32_t i = 0; i < n; i++) {
+		renew(c, &c->all[i]);
+		c->heap[i] = (struct due){ start_ns + random_gap_ns(&c->random, profile->idle_mean_ns), i };
 	}
-	for (uint32_t at = population / 2; at-- > 0;)
+	for (uint32_t at = n / 2; at-- > 0;)
 		sift_down(c, at);
 	return c;
 }

@@ -6,9 +6,11 @@
 #include "frame_writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	ETHERNET_BYTES = 14,
@@ -18,18 +20,22 @@ enum {
 	SYN_OPTION_BYTES = 20,
 	TIMESTAMP_OPTION_BYTES = 12,
 	HEADERS_MAX_BYTES = ETHERNET_BYTES + IPV6_BYTES + TCP_BYTES + SYN_OPTION_BYTES,
-	PAYLOAD_MAX_BYTES = 65536,
+	RECORD_BYTES = 16,
+	FRAME_MAX_BYTES = 65536 + ETHERNET_BYTES,
+	BUFFER_BYTES = 4 << 20,
 	MSS = 1460,
 	WINDOW_SCALE = 7,
 	IPPROTO_TCP_NUMBER = 6,
 };
 
 struct frame_writer {
-	FILE *file;
 	const char *path;
 	uint64_t n_left;
-	uint32_t cut_bytes;
-	char buffer[1 << 20];
+	uint32_t snaplen; /* 0 = whole frames */
+	int fd;
+	int failure; /* errno of the first write that failed */
+	size_t n_used;
+	uint8_t buffer[BUFFER_BYTES];
 };
 
 static uint8_t *put_be16(uint8_t *at, uint32_t value)
@@ -83,8 +89,8 @@ static uint8_t *put_ipv4(uint8_t *at, const struct segment *segment, uint32_t tc
 
 	at = put_be16(at, 0x4500);
 	at = put_be16(at, IPV4_BYTES + tcp_bytes);
-	at = put_be16(at, segment->seq & 0xffff); /* identification: any will do */
-	at = put_be16(at, 0x4000);                /* don't fragment */
+	at = put_be16(at, segment->ip_id);
+	at = put_be16(at, 0x4000); /* don't fragment */
 	*at++ = segment->ttl;
 	*at++ = IPPROTO_TCP_NUMBER;
 	uint8_t *checksum = at;
@@ -153,72 +159,89 @@ static uint8_t *put_tcp(uint8_t *at, const struct segment *segment, uint32_t tcp
 	return at;
 }
 
-static void put_record(struct frame_writer *writer, uint64_t time_ns, const uint8_t *headers, uint32_t header_bytes,
-		       uint32_t wire_bytes)
+static void flush(struct frame_writer *writer)
 {
-	static const uint8_t zeros[PAYLOAD_MAX_BYTES] = { 0 };
-	uint32_t stored_bytes =
-		writer->cut_bytes != 0 && writer->cut_bytes < wire_bytes ? writer->cut_bytes : wire_bytes;
-	uint32_t stored_header_bytes = stored_bytes < header_bytes ? stored_bytes : header_bytes;
-	uint8_t record[16];
+	size_t at = 0;
 
-	put_le32(record, (uint32_t)(time_ns / 1000000000));
-	put_le32(record + 4, (uint32_t)(time_ns % 1000000000 / 1000));
-	put_le32(record + 8, stored_bytes);
-	put_le32(record + 12, wire_bytes);
-	/* A failed write is seen by ferror in frame_writer_close. */
-	fwrite(record, 1, sizeof(record), writer->file);
-	fwrite(headers, 1, stored_header_bytes, writer->file);
-	fwrite(zeros, 1, stored_bytes - stored_header_bytes, writer->file);
+	while (at < writer->n_used && writer->failure == 0) {
+		ssize_t n = write(writer->fd, writer->buffer + at, writer->n_used - at);
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			writer->failure = errno;
+	}
+	writer->n_used = 0;
 }
 
+/* The frame is made where it will be written from; what the snap length cuts off is overwritten by the next one. */
 bool frame_writer_put(struct frame_writer *writer, const struct segment *segment)
 {
 	uint32_t tcp_bytes = TCP_BYTES + option_bytes(segment) + segment->payload_bytes;
-	uint8_t headers[HEADERS_MAX_BYTES];
 
 	if (writer->n_left == 0)
 		return false;
-	uint8_t *at = put_ethernet(headers, segment);
+	if (BUFFER_BYTES - writer->n_used < RECORD_BYTES + FRAME_MAX_BYTES)
+		flush(writer);
+	uint8_t *record = writer->buffer + writer->n_used;
+	uint8_t *frame = record + RECORD_BYTES;
+	uint8_t *at = put_ethernet(frame, segment);
 	at = segment->ipv6 ? put_ipv6(at, segment, tcp_bytes) : put_ipv4(at, segment, tcp_bytes);
 	at = put_tcp(at, segment, tcp_bytes);
-	uint32_t header_bytes = (uint32_t)(at - headers);
-	put_record(writer, segment->time_ns, headers, header_bytes, header_bytes + segment->payload_bytes);
+	uint32_t header_bytes = (uint32_t)(at - frame);
+	uint32_t wire_bytes = header_bytes + segment->payload_bytes;
+	uint32_t stored_bytes = writer->snaplen != 0 && writer->snaplen < wire_bytes ? writer->snaplen : wire_bytes;
+	if (stored_bytes > header_bytes)
+		memset(at, 0, stored_bytes - header_bytes);
+	put_le32(record, (uint32_t)(segment->time_ns / 1000000000));
+	put_le32(record + 4, (uint32_t)(segment->time_ns % 1000000000 / 1000));
+	put_le32(record + 8, stored_bytes);
+	put_le32(record + 12, wire_bytes);
+	writer->n_used += RECORD_BYTES + stored_bytes;
 	return --writer->n_left > 0;
 }
 
-struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uint32_t cut_bytes)
+static void put_file_header(struct frame_writer *writer)
 {
-	uint8_t header[24] = { 0 };
+	uint8_t *header = writer->buffer;
+
+	memset(header, 0, 24);
+	put_le32(header, 0xa1b2c3d4);
+	put_le32(header + 4, 4 << 16 | 2); /* version 2.4, two 16-bit numbers */
+	put_le32(header + 16, writer->snaplen != 0 ? writer->snaplen : 262144);
+	put_le32(header + 20, 1); /* Ethernet */
+	writer->n_used = 24;
+}
+
+struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uint32_t snaplen)
+{
 	struct frame_writer *writer = malloc(sizeof(*writer));
 
 	if (writer == NULL) {
 		fprintf(stderr, "bench_generate: not enough memory\n");
 		return NULL;
 	}
-	*writer = (struct frame_writer){ .path = path, .n_left = n_packets, .cut_bytes = cut_bytes };
-	writer->file = fopen(path, "wbe");
-	if (writer->file == NULL) {
+	writer->path = path;
+	writer->n_left = n_packets;
+	writer->snaplen = snaplen;
+	writer->failure = 0;
+	writer->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (writer->fd < 0) {
 		fprintf(stderr, "bench_generate: %s: cannot be written: %s\n", path, strerror(errno));
 		free(writer);
 		return NULL;
 	}
-	setvbuf(writer->file, writer->buffer, _IOFBF, sizeof(writer->buffer));
-	put_le32(header, 0xa1b2c3d4);
-	put_le32(header + 4, 4 << 16 | 2); /* version 2.4, two 16-bit numbers */
-	put_le32(header + 16, cut_bytes != 0 ? cut_bytes : 262144);
-	put_le32(header + 20, 1); /* Ethernet */
-	fwrite(header, 1, sizeof(header), writer->file);
+	put_file_header(writer);
 	return writer;
 }
 
 int frame_writer_close(struct frame_writer *writer)
 {
-	bool failed = ferror(writer->file) != 0;
-
-	failed |= fclose(writer->file) != 0;
-	if (failed)
-		fprintf(stderr, "bench_generate: %s: not all could be written; is the disk full?\n", writer->path);
+	flush(writer);
+	if (close(writer->fd) < 0 && writer->failure == 0)
+		writer->failure = errno;
+	int failure = writer->failure;
+	if (failure != 0)
+		fprintf(stderr, "bench_generate: %s: not all could be written: %s\n", writer->path, strerror(failure));
 	free(writer);
-	return failed ? -1 : 0;
+	return failure != 0 ? -1 : 0;
 }

@@ -27,6 +27,7 @@ struct segment {
 	bool to_server; /* picks the MAC addresses */
 	uint8_t flags;
 	uint8_t ttl;
+	uint16_t ip_id; /* IPv4 identification */
 	uint16_t window;
 	uint32_t seq;
 	uint32_t ack;
@@ -36,14 +37,14 @@ struct segment {
 	uint32_t payload_bytes; /* that many zero bytes */
 };
 
-/* Writes Ethernet frames into a pcap file, up to a number of packets. */
+/* Writes Ethernet frames into a pcap file, up to a number of packets, through one large buffer. */
 struct frame_writer;
 
 /*
- * cut_bytes: how much of each frame is stored; 0 = all. Null with a message on stderr when the file cannot be
+ * snaplen: how many bytes of each frame are stored; 0 = all. Null with a message on stderr when the file cannot be
  * written.
  */
-struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uint32_t cut_bytes);
+struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uint32_t snaplen);
 
 /* Writes one segment. False when the number of packets is reached, before or by it. */
 bool frame_writer_put(struct frame_writer *writer, const struct segment *segment);
