@@ -182,10 +182,10 @@ struct workload {
 
 /* clang-format off */
 static const struct workload workloads[] = {
-	{ "mix",       "all outcomes, heavy-tailed sizes; a connection open for every 25 packets, to 200000", put_mix },
-	{ "synflood",  "SYNs from random sources on one service over 5 % of mix",                        put_synflood },
-	{ "manyflows", "a connection for every 6 packets, all stay open, data at random over them",      put_manyflows },
-	{ "churn",     "short connections to few servers, all handshakes complete, TIME_WAITs pile up", put_churn },
+	{ "mix", "all outcomes, heavy-tailed sizes; a connection open for every 25 packets, to 200000", put_mix },
+	{ "synflood", "SYNs from random sources on one service over 5 % of mix", put_synflood },
+	{ "manyflows", "a connection for every 6 packets, all stay open, data at random over them", put_manyflows },
+	{ "churn", "short connections to few servers, all handshakes complete, TIME_WAITs pile up", put_churn },
 };
 /* clang-format on */
 
