@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "floor_frame.h"
 #include "floor_table.h"
 
 enum { BATCH = 32, PCAP_HEADER_BYTES = 24, RECORD_BYTES = 16 };
@@ -37,59 +38,6 @@ struct pass {
 	struct floor_segment waiting[BATCH];
 };
 
-struct frame_view {
-	const uint8_t *data;
-	uint32_t stored_bytes;
-	uint32_t wire_bytes;
-	uint64_t time_ns;
-};
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-ALWAYS_INLINE uint32_t be16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-ALWAYS_INLINE uint32_t be32(const uint8_t *at)
-{
-	uint32_t word;
-
-	memcpy(&word, at, sizeof(word));
-	return __builtin_bswap32(word);
-}
-
-ALWAYS_INLINE uint64_t be64(const uint8_t *at)
-{
-	return (uint64_t)be32(at) << 32 | be32(at + 4);
-}
-
-ALWAYS_INLINE uint32_t le32(const uint8_t *at)
-{
-	return __builtin_bswap32(be32(at));
-}
-
-/* Offset of the TCP header in an Ethernet frame, or 0. */
-ALWAYS_INLINE uint32_t find_tcp(const uint8_t *data, uint32_t n_bytes, bool *ipv6)
-{
-	*ipv6 = false;
-	if (n_bytes >= 14 + 20 && be16(data + 12) == 0x0800 && data[14 + 9] == 6)
-		return 14 + 4 * (data[14] & 15U);
-	*ipv6 = true;
-	if (n_bytes >= 14 + 40 && be16(data + 12) == 0x86dd && data[14 + 6] == 6)
-		return 14 + 40;
-	return 0;
-}
-
-ALWAYS_INLINE void fill_end(const struct floor_key *key, struct floor_end *end, bool ipv6, const uint8_t *addr,
-			    const uint8_t *port)
-{
-	end->high = ipv6 ? be64(addr) : 0;
-	end->low = ipv6 ? be64(addr + 8) : be32(addr);
-	end->port = (uint16_t)be16(port);
-	floor_digest(key, end, ipv6);
-}
-
 static void track_waiting(struct pass *pass)
 {
 	for (uint32_t i = 0; i < pass->n_waiting; i++)
@@ -97,27 +45,21 @@ static void track_waiting(struct pass *pass)
 	pass->n_waiting = 0;
 }
 
-ALWAYS_INLINE void take(struct pass *pass, enum work work, const struct frame_view *frame)
+ALWAYS_INLINE void take(struct pass *pass, enum work work, const struct floor_frame *frame)
 {
-	bool ipv6;
-	uint32_t at = find_tcp(frame->data, frame->stored_bytes, &ipv6);
+	struct floor_headers headers;
+	bool is_tcp = floor_read_headers(frame, &headers);
 
 	pass->packets++;
 	pass->bytes += frame->wire_bytes;
-	if (at == 0 || at + 20 > frame->stored_bytes)
+	if (!is_tcp)
 		return;
-	const uint8_t *tcp = frame->data + at;
 	pass->tcp_segments++;
-	pass->digest = pass->digest * 31 + (be32(tcp) ^ be32(tcp + 4) ^ be32(tcp + 8) ^ tcp[13] ^ be16(tcp + 14));
+	pass->digest = pass->digest * 31 + headers.digest;
 	if (work == WORK_HEADERS)
 		return;
 	struct floor_segment *segment = &pass->waiting[pass->n_waiting];
-	const uint8_t *addrs = frame->data + 14 + (ipv6 ? 8 : 12);
-	segment->time_ns = frame->time_ns;
-	segment->wire_bytes = frame->wire_bytes;
-	fill_end(&pass->table.key, &segment->ends[0], ipv6, addrs, tcp);
-	fill_end(&pass->table.key, &segment->ends[1], ipv6, addrs + (ipv6 ? 16 : 4), tcp + 2);
-	floor_identify(&pass->table.key, segment);
+	floor_fill_segment(&pass->table.key, frame, &headers, segment);
 	if (work == WORK_TABLE) {
 		floor_track(&pass->table, segment);
 		return;
@@ -165,7 +107,7 @@ ALWAYS_INLINE void walk(struct pass *pass, enum work work, const struct file_map
 	const uint8_t *end = map->data + map->n_bytes;
 
 	while ((size_t)(end - at) >= RECORD_BYTES) {
-		struct frame_view frame = {
+		struct floor_frame frame = {
 			.data = at + RECORD_BYTES,
 			.stored_bytes = le32(at + 8),
 			.wire_bytes = le32(at + 12),
@@ -183,7 +125,7 @@ ALWAYS_INLINE void walk(struct pass *pass, enum work work, const struct file_map
 
 ALWAYS_INLINE void take_pcap(uint8_t *user, enum work work, const struct pcap_pkthdr *header, const uint8_t *data)
 {
-	struct frame_view frame = {
+	struct floor_frame frame = {
 		.data = data,
 		.stored_bytes = header->caplen,
 		.wire_bytes = header->len,
