@@ -38,8 +38,11 @@ struct pass {
 	struct floor_segment waiting[BATCH];
 };
 
+/* Prefetched here and not as each was read: what a reader does in between would wait for it. */
 static void track_waiting(struct pass *pass)
 {
+	for (uint32_t i = 0; i < pass->n_waiting; i++)
+		__builtin_prefetch(floor_home(&pass->table, &pass->waiting[i]), 1);
 	for (uint32_t i = 0; i < pass->n_waiting; i++)
 		floor_track(&pass->table, &pass->waiting[i]);
 	pass->n_waiting = 0;
@@ -64,7 +67,6 @@ ALWAYS_INLINE void take(struct pass *pass, enum work work, const struct floor_fr
 		floor_track(&pass->table, segment);
 		return;
 	}
-	__builtin_prefetch(floor_home(&pass->table, segment), 1);
 	if (++pass->n_waiting == BATCH)
 		track_waiting(pass);
 }
