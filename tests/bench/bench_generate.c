@@ -2,7 +2,8 @@
 /*
  * Writes the captures on which throughput is measured: the same bytes for the same options and C library. A
  * workload is one row of the table below and one function that puts segments into the file until it is full.
- * Says on stdout, as JSON, how many packets and connections (attempts included) it wrote.
+ * Says on stdout, as JSON, how many packets and connections (attempts included) it wrote, and how many connections were
+ * open at once, attempts of a flood not counted.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +24,8 @@ struct job {
 	struct frame_writer *writer;
 	uint64_t n_packets;
 	uint64_t seed;
-	uint64_t n_connections; /* counted by the workload */
+	uint64_t n_connections; /* counted by the workload, as the next */
+	uint64_t most_open;
 };
 
 /* 0, or -1 when memory is short. */
@@ -47,7 +49,8 @@ static int put_conversations(struct job *job, const struct conversation_profile 
 	do {
 		conversations_next(honest, &segment);
 	} while (frame_writer_put(job->writer, &segment));
-	job->n_connections = conversations_begun(honest);
+	job->n_connections = conversations_counts(honest)->begun;
+	job->most_open = conversations_counts(honest)->most_open;
 	conversations_destroy(honest);
 	return 0;
 }
@@ -152,7 +155,8 @@ static int put_synflood(struct job *job)
 			job->n_connections++;
 		}
 	} while (room);
-	job->n_connections += conversations_begun(honest);
+	job->n_connections += conversations_counts(honest)->begun;
+	job->most_open = conversations_counts(honest)->most_open;
 	conversations_destroy(honest);
 	return 0;
 }
@@ -170,6 +174,7 @@ static int put_manyflows(struct job *job)
 		many_flows_next(flows, &segment);
 	} while (frame_writer_put(job->writer, &segment));
 	job->n_connections = n;
+	job->most_open = n;
 	many_flows_destroy(flows);
 	return 0;
 }
@@ -274,6 +279,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_generate: not enough memory\n");
 	if (frame_writer_close(job.writer) < 0)
 		result = -1;
-	printf("{\"packets\":%" PRIu64 ",\"connections\":%" PRIu64 "}\n", job.n_packets, job.n_connections);
+	printf("{\"packets\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"most_open\":%" PRIu64 "}\n", job.n_packets,
+	       job.n_connections, job.most_open);
 	return result < 0 ? 1 : 0;
 }

@@ -66,7 +66,7 @@ struct conversations {
 	struct conversation_profile profile;
 	struct random random;
 	struct hosts hosts;
-	uint64_t n_begun;
+	struct conversation_counts counts;
 	struct conversation *all;
 	struct due *heap; /* the earliest at the root */
 };
@@ -161,6 +161,7 @@ static void fill(struct conversation *it, enum host_role from, uint8_t flags, ui
 /* The connection is over: its place is taken by a new one. Returns the time until that begins. */
 static uint64_t replace(struct conversations *c, struct conversation *it)
 {
+	c->counts.open--;
 	renew(c, it);
 	return random_gap_ns(&c->random, c->profile.idle_mean_ns);
 }
@@ -230,12 +231,21 @@ static uint64_t send_data(struct conversations *c, struct conversation *it, uint
 	return 20 * us_ns + it->rtt_ns / 64;
 }
 
+/* Connections are numbered as they begin: numbers that wait would leave gaps in the clients' ports. */
+static void open_connection(struct conversations *c, struct conversation *it)
+{
+	struct conversation_counts *counts = &c->counts;
+
+	it->ipv6 = hosts_assign(&c->hosts, counts->begun++, &it->ends[HOST_CLIENT].side, &it->ends[HOST_SERVER].side);
+	counts->open++;
+	if (counts->open > counts->most_open)
+		counts->most_open = counts->open;
+}
+
 static uint64_t send_syn(struct conversations *c, struct conversation *it, uint64_t time_ns, struct segment *segment)
 {
-	/* Connections are numbered as they begin: numbers that wait would leave gaps in the clients' ports. */
 	if (it->syn_retries_left == SYN_RETRIES)
-		it->ipv6 =
-			hosts_assign(&c->hosts, c->n_begun++, &it->ends[HOST_CLIENT].side, &it->ends[HOST_SERVER].side);
+		open_connection(c, it);
 	fill(it, HOST_CLIENT, FLAG_SYN, 0, time_ns, segment);
 	if (it->outcome == OUTCOME_REFUSED) {
 		it->step = STEP_RST;
@@ -309,9 +319,9 @@ uint64_t conversations_next_ns(const struct conversations *c)
 	return c->heap[0].time_ns;
 }
 
-uint64_t conversations_begun(const struct conversations *c)
+const struct conversation_counts *conversations_counts(const struct conversations *c)
 {
-	return c->n_begun;
+	return &c->counts;
 }
 
 struct conversations *conversations_create(uint64_t seed, const struct conversation_profile *profile, uint64_t start_ns)

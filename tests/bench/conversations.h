@@ -48,5 +48,10 @@ void conversations_next(struct conversations *conversations, struct segment *seg
 /* When the segment of the next conversations_next is. */
 uint64_t conversations_next_ns(const struct conversations *conversations);
 
-/* Connections of which at least one segment was given. */
-uint64_t conversations_begun(const struct conversations *conversations);
+struct conversation_counts {
+	uint64_t begun;     /* of which at least one segment was given */
+	uint64_t open;      /* now: begun, and not closed, refused, given up or fallen silent */
+	uint64_t most_open; /* at any time */
+};
+
+const struct conversation_counts *conversations_counts(const struct conversations *conversations);
