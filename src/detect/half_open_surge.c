@@ -3,7 +3,9 @@
  * Services that hold too many half-open connections (detection science, sections 5 and 6, D2): answered, and never
  * completed. It finds what a rate cannot: a trickle of a few SYNs per second that keeps a backlog full. What counts is
  * what the server provably holds, for it repeats the SYN-ACKs (summary_held.c), and has held for longer than any real
- * client lets it wait: so a flash crowd, however large, does not count, nor what is answered with SYN cookies.
+ * client lets it wait: so handshakes that are going on do not count, however many, nor what is answered with SYN
+ * cookies. Of a flash crowd some vanish in the middle of the handshake: a share of those who are served, which comes
+ * and goes with them. A trickle does not.
  */
 #include <math.h>
 #include <stddef.h>
@@ -35,10 +37,14 @@ enum { INFLOW_SLOTS = 20, INFLOW_MIN = 3 };
 
 /*
  * Clients that vanish leave entries that a server keeps for a minute. What share of the attempts that is, is learned
- * while no more come than it and chance explain; what is not known yet counts as so many attempts.
+ * while no more come than it and chance explain; what is not known yet counts as so many attempts. A crowd is other
+ * people, on other paths: of those who are served beyond the usual, so large a share may vanish.
  */
 #define UNKNOWN_SHARE  0.003
 #define UNKNOWN_WEIGHT 200.0
+#define CROWD_SHARE    0.015
+#define CROWDED        1.5
+#define KNOWN_NS       (5 * NS_PER_SEC)
 #define LIFETIME_S     63.0
 #define SURGE_COUNT    6.0
 #define SURGE_FACTOR   1.5
@@ -51,8 +57,8 @@ enum { SAMPLE_SLOTS = 4 };
 /* So many must be left waiting to tell why. */
 #define TELLING 6.0
 
-/* What an operator with the commonest backlog (128) calls half full; where the backlog is known, half of it. */
-enum { HALF_OF_COMMON = 64, LEAST_BACKLOG = 32 };
+/* What seems to be a smaller backlog is none. */
+enum { LEAST_BACKLOG = 32 };
 
 struct half_open_params {
 	double floor;
@@ -79,11 +85,13 @@ static const struct rule_param rows[] = {
 struct half_open_state {
 	struct listener listener;
 	struct baseline level;
+	struct baseline completed; /* handshakes per second */
 	uint64_t began_ns;       /* of what may be trouble; 0 = nothing is wrong */
 	uint64_t learned;        /* slots up to this one */
 	double learned_held;     /* of the attempts that were learned from: kept for more than 3 s */
 	double learned_attempts; /* with old ones fading */
 	double attempts_rate;
+	double crowd_rate;  /* handshakes per second beyond the usual */
 	uint64_t surged_ns; /* when more was added than what is usual explains, the last time */
 	double surge;       /* what is added beyond the usual, summed up */
 	bool is_surging;
@@ -97,13 +105,15 @@ struct half_open_state {
 	double completed_share;
 };
 
-/* What clients that vanish leave with the server, at the present rate of attempts. */
+/* What clients that vanish leave with the server, at the present rate of attempts, of the usual clients and a crowd. */
 static double usual_level(const struct half_open_state *state)
 {
 	double share =
 		(state->learned_held + UNKNOWN_SHARE * UNKNOWN_WEIGHT) / (state->learned_attempts + UNKNOWN_WEIGHT);
+	double of_crowd = fmin(state->crowd_rate, state->attempts_rate);
+	double vanishing = share * (state->attempts_rate - of_crowd) + fmax(share, CROWD_SHARE) * of_crowd;
 
-	return share * state->attempts_rate * LIFETIME_S;
+	return vanishing * LIFETIME_S;
 }
 
 static double limit_of(const struct half_open_params *p, const struct half_open_state *state)
@@ -111,7 +121,9 @@ static double limit_of(const struct half_open_params *p, const struct half_open_
 	double usual = usual_level(state);
 	double limit = fmax(p->floor, p->factor * usual + 3 * sqrt(usual));
 
-	if (state->listener.backlog >= LEAST_BACKLOG)
+	/* A queue that is full of a crowd's leavings is no attack as long as cookies serve those who come. */
+	bool is_served = state->crowd_rate > 0 && !state->listener.is_silent;
+	if (state->listener.backlog >= LEAST_BACKLOG && !is_served)
 		limit = fmin(limit, p->of_backlog * (double)state->listener.backlog);
 	if (state->retried >= LOST_ANSWERS)
 		limit *= LOST_ANSWER_FACTOR;
@@ -130,6 +142,9 @@ static void measure(struct half_open_state *state, const struct detect_scene *sc
 	if (fate.retrying + fate.waiting >= TELLING)
 		state->retried = fate_share(fate.retrying, fate.retrying + fate.waiting);
 	state->completed_share = fate_share(fate.completed, fate.attempts);
+	double most_usual = CROWDED * state->completed.mean * fate.seconds + 3 * sqrt(fate.completed);
+	bool is_crowded = state->completed.learned_ns >= KNOWN_NS && fate.completed > most_usual;
+	state->crowd_rate = is_crowded ? fate.completed / fate.seconds - state->completed.mean : 0;
 	state->held = listener_old_held(scene);
 	const struct summary_crowd *crowd = fate_crowd(scene);
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
@@ -148,6 +163,21 @@ static void sum_up(struct half_open_state *state, const struct detect_scene *sce
 		state->surged_ns = scene->now_ns;
 }
 
+/* A crowd that comes early must not be taken for what is usual; what is usual after all is learned later then. */
+static void learn_completed(struct half_open_state *state, const struct detect_scene *scene, const struct fate *late)
+{
+	uint64_t first_ns = (state->learned - SAMPLE_SLOTS + 1) * SUMMARY_SLOT_NS;
+	double rate = late->completed / late->seconds;
+
+	if (scene->alarm != NULL || first_ns < scene->summary->since_ns) {
+		baseline_skip(&state->completed, scene->now_ns);
+		return;
+	}
+	if (state->crowd_rate > 0 && !baseline_ready(&state->completed))
+		rate = fmin(rate, CROWDED * state->completed.mean);
+	baseline_learn(&state->completed, rate, scene->now_ns);
+}
+
 static void learn(struct half_open_state *state, const struct detect_scene *scene)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, FATE_LATE_NS);
@@ -158,6 +188,7 @@ static void learn(struct half_open_state *state, const struct detect_scene *scen
 	state->learned = last;
 	fate_sum(scene->summary, last - SAMPLE_SLOTS + 1, last, &late);
 	sum_up(state, scene, &late);
+	learn_completed(state, scene, &late);
 	/* A trickle must not be learned while it is told from chance. */
 	if (scene->alarm != NULL || state->surge > SURGE_COUNT / 4) {
 		baseline_skip(&state->level, scene->now_ns);
@@ -198,15 +229,14 @@ static bool is_more_added(const struct half_open_state *state)
 	return state->inflow * seconds >= INFLOW_MIN + SURGE_FACTOR * usual + 2 * sqrt(usual);
 }
 
+/* As long as it has not shown how much it can hold, nobody has come to harm. */
 static bool is_dangerous(const struct half_open_state *state)
 {
 	const struct listener *listener = &state->listener;
 
 	if (listener->is_full)
 		return true;
-	if (listener->backlog > 0)
-		return state->held >= (double)listener->backlog / 2;
-	return state->held >= HALF_OF_COMMON;
+	return listener->backlog > 0 && state->held >= (double)listener->backlog / 2;
 }
 
 static void find(const void *params, const struct detect_scene *scene, void *target, struct finding *finding)
@@ -216,6 +246,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 
 	if (state->learned == 0) {
 		baseline_begin(&state->level, scene->now_ns);
+		baseline_begin(&state->completed, scene->now_ns);
 		state->learned = fate_last_slot(scene->now_ns, FATE_LATE_NS);
 	}
 	listener_judge(&state->listener, scene);

@@ -115,6 +115,60 @@ static void test_flash_crowd(void **state)
 	assert_int_equal(sim->n_alerts, 0);
 }
 
+/* Completes, or vanishes in the middle of the handshake: so many of a thousand. */
+static void clients(struct sim *sim, double from, double to, double per_second, unsigned vanish)
+{
+	for (double at = from; at < to; at += 2 * sim_fraction(sim) / per_second) {
+		struct ip_addr client = sim_ip4(0x0a000000 + (uint32_t)(sim_random(sim) % 60000));
+		struct sim_conn conn = sim_attempt(sim, at, client, (uint16_t)(1024 + sim_random(sim) % 60000), ssh);
+		sim_real_stack(sim, &conn);
+		if (sim_random(sim) % 1000 < vanish)
+			sim_stays_half_open(sim, conn, 63);
+		else
+			sim_completes(sim, conn, 0.05, 1);
+	}
+}
+
+/* Twenty times as many clients, and three times the share of them vanishes: 200 are held, and no attack. */
+static void test_those_who_leave_a_crowd(void **state)
+{
+	struct sim *sim = *state;
+
+	clients(sim, 0, 140, 30, 2);
+	clients(sim, 20, 140, 570, 6);
+	sim_run(sim, 140);
+	sim_print(sim);
+	assert_int_equal(sim->n_alerts, 0);
+}
+
+/* As many more vanish, and no more are served: that is none who leave a crowd. */
+static void test_without_a_crowd_it_is_a_trickle(void **state)
+{
+	struct sim *sim = *state;
+
+	clients(sim, 0, 140, 30, 2);
+	sim_spoofed_flood(sim, 20, 140, 3.5, ssh, SIM_ANSWERS);
+	sim_run(sim, 140);
+	sim_print(sim);
+	const struct sensor_event *event = sim_alert(sim, "half_open_surge", ALERT_RAISED, 0);
+	assert_non_null(event);
+	/* How much it can hold has not shown, and clients are served. */
+	assert_int_equal(event->alert.severity, 2);
+}
+
+/* A trickle in a crowd is told when it holds more than a crowd leaves. */
+static void test_trickle_in_a_crowd(void **state)
+{
+	struct sim *sim = *state;
+
+	clients(sim, 0, 200, 30, 2);
+	clients(sim, 70, 200, 200, 4);
+	sim_spoofed_flood(sim, 90, 200, 8, ssh, SIM_ANSWERS);
+	sim_run(sim, 200);
+	sim_print(sim);
+	assert_non_null(sim_alert(sim, "half_open_surge", ALERT_RAISED, 0));
+}
+
 static void test_unanswered_attempts_are_not_half_open(void **state)
 {
 	struct sim *sim = *state;
@@ -153,6 +207,9 @@ int main(void)
 		TEST(test_life_of_an_alarm),
 		TEST(test_what_a_flood_left_over_ends_by_itself),
 		TEST(test_flash_crowd),
+		TEST(test_those_who_leave_a_crowd),
+		TEST(test_without_a_crowd_it_is_a_trickle),
+		TEST(test_trickle_in_a_crowd),
 		TEST(test_unanswered_attempts_are_not_half_open),
 		TEST(test_cookies_are_not_half_open),
 	};
