@@ -16,6 +16,9 @@
 #define LEAD_NS    (2 * NS_PER_SEC)
 enum { MAX_LEAD_DOUBLINGS = 6 };
 
+/* From this severity on an alarm only informs. */
+enum { INFORMATIONAL = 3 };
+
 /* How long nothing must be found, where the detector does not say. */
 #define CLEAR_AFTER_NS (30 * NS_PER_SEC)
 
@@ -80,7 +83,7 @@ void incident_book_fini(struct incident_book *book)
 /* Informational ones say nothing about others. */
 static bool is_of_worth(const struct incident *incident)
 {
-	return incident->slot == INCIDENT_SERVICE && incident->severity < 3;
+	return incident->slot == INCIDENT_SERVICE && incident->severity < INFORMATIONAL;
 }
 
 static bool is_in_prefix(const struct ip_addr *ip, const struct summary_key *prefix)
@@ -193,9 +196,25 @@ static uint64_t arrivals(const struct summary *summary)
 	return n;
 }
 
+/* Informational: worth knowing, and no trouble. */
+static bool is_harmless(const struct incident_book *book, const struct watch *watch, const struct detector_run *run)
+{
+	return severity_of(watch, run, finding_of(book, run)) >= INFORMATIONAL;
+}
+
+static bool fits_better(const struct incident_book *book, const struct watch *watch, const struct detector_run *run,
+			const struct detector_run *than, bool is_alarming)
+{
+	bool was_harmless = is_alarming && is_harmless(book, watch, than);
+
+	if (is_alarming && is_harmless(book, watch, run) != was_harmless)
+		return was_harmless;
+	return finding_of(book, run)->score > finding_of(book, than)->score;
+}
+
 /*
- * The best of the group that matches, of those that may speak if it is to be alarming; null = none. Of equals the first
- * in the order of detectors[].
+ * The best of the group that matches, of those that may speak if it is to be alarming; null = none. Trouble goes before
+ * what is harmless: a flood in the middle of a crowd is a flood. Of equals the first in the order of detectors[].
  */
 static const struct detector_run *best_of(const struct incident_book *book, const struct watch *watch, unsigned slot,
 					  const struct detector_run *except, bool is_alarming)
@@ -209,7 +228,7 @@ static const struct detector_run *best_of(const struct incident_book *book, cons
 			continue;
 		if (is_alarming ? !finding->is_alarming || ((watch->silenced >> i) & 1) != 0 : finding->score <= 0)
 			continue;
-		if (best == NULL || finding->score > finding_of(book, best)->score)
+		if (best == NULL || fits_better(book, watch, run, best, is_alarming))
 			best = run;
 	}
 	return best;
@@ -360,15 +379,27 @@ static void silence_slot(struct incident_book *book, struct watch *watch, const 
 	}
 }
 
-/* Another class takes over if it fits clearly better for long enough. */
-static void choose_class(const struct incident_book *book, struct incident *incident, const struct detector_run *best,
-			 uint64_t now_ns)
+/*
+ * Another class may take over: when it fits clearly better, or is trouble where the present one is harmless; and what
+ * is harmless does not hide trouble that is still there.
+ */
+static bool is_contender(const struct incident_book *book, const struct incident *incident,
+			 const struct detector_run *run)
 {
 	const struct finding *present = finding_of(book, incident->present);
 	bool is_there = present->is_alarming || present->is_hot;
+	bool was_harmless = is_harmless(book, incident->watch, incident->present);
 
-	if (best == NULL || best == incident->present ||
-	    finding_of(book, best)->score < (is_there ? present->score : 0) + LEAD_SCORE) {
+	if (is_harmless(book, incident->watch, run) != was_harmless)
+		return was_harmless || !is_there;
+	return finding_of(book, run)->score >= (is_there ? present->score : 0) + LEAD_SCORE;
+}
+
+/* It does so after a while, or at once when it cannot wait. */
+static void choose_class(const struct incident_book *book, struct incident *incident, const struct detector_run *best,
+			 uint64_t now_ns)
+{
+	if (best == NULL || best == incident->present || !is_contender(book, incident, best)) {
 		incident->contender = NULL;
 		return;
 	}
@@ -380,6 +411,7 @@ static void choose_class(const struct incident_book *book, struct incident *inci
 	uint64_t lead_ns =
 		LEAD_NS << (incident->n_changes < MAX_LEAD_DOUBLINGS ? incident->n_changes : MAX_LEAD_DOUBLINGS);
 	bool is_at_once = finding_of(book, best)->is_immediate && (incident->was & best_bit) == 0;
+	is_at_once |= !is_harmless(book, incident->watch, best) && is_harmless(book, incident->watch, incident->present);
 	if (!is_at_once && ns_since(now_ns, incident->contender_ns) < lead_ns)
 		return;
 	incident->present = best;

@@ -55,6 +55,10 @@ def floods():
     for rate in (100, 1000):
         cases.append(Case(f"pulses{rate}", "syn_flood", "pulses grid class", n_seeds=2, short=rate == 100, rate=rate,
                           on=10, off=50, seconds=250, tail=60, background=20))
+    for rate in (20, 30, 60, 100, 500):
+        tags = "fast " if rate == 500 else ""
+        cases.append(Case(f"crowded{rate}", "syn_flood", tags + "crowded grid class", n_seeds=2, short=rate == 60, rate=rate, times=20,
+                          background=50, stack="linux", lead=150, seconds=40, tail=40))
     cases.append(Case("flood-busy", "syn_flood", "grid class", n_seeds=1, rate=200, background=1000, seconds=15, tail=40))
     return cases
 

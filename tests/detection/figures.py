@@ -70,7 +70,7 @@ def trickle(played):
     for p, e in events_of(played, "trickle"):
         half = p.truth.victim["half_full"]
         if half:
-            out.append((e.right[0].raised - half if e.is_found else float("inf"), p))
+            out.append((e.start + e.delay - half if e.is_found else float("inf"), p))
     if not out:
         return []
     worst, p = max(out, key=lambda pair: pair[0])
@@ -142,8 +142,8 @@ def visibility(runs):
 def class_of(event):
     """What the event was taken for while it lasted; the accepted one, if two alarms named it."""
     if event.right:
-        return event.right[0].last_class()
-    return event.other[0].last_class() if event.other else "nothing"
+        return event.right[0].last_class(event.end + score.LATE_S)
+    return event.other[0].last_class(event.end + score.LATE_S) if event.other else "nothing"
 
 
 def classes(played):

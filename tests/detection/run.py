@@ -78,7 +78,7 @@ def tell_case(p):
     for e in p.events:
         for a in e.right:
             cleared = "open at the end" if a.cleared is None else f"cleared {a.cleared - e.end:+.1f} s"
-            print(f"{p.case.name} {p.seed}: found after {a.raised - e.start:.2f} s as {score.text_of(a)}, {cleared}")
+            print(f"{p.case.name} {p.seed}: found after {a.told(e) - e.start:.2f} s as {score.text_of(a, e.end)}, {cleared}")
         for a in e.other:
             print(f"{p.case.name} {p.seed}: BESIDE IT after {a.raised - e.start:.2f} s: {score.text_of(a)}")
         if not e.right and not e.benign:

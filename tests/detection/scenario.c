@@ -10,6 +10,9 @@
 
 #define VICTIM 0xcb00710au /* 203.0.113.10 */
 
+/* A flood within a flash crowd: that is there so long before, and behind. */
+#define CROWD_BEFORE_NS (20 * SIM_S)
+
 double option_number(struct options *options, const char *name, double otherwise)
 {
 	const char *text = option_text(options, name, NULL);
@@ -122,6 +125,25 @@ struct span span_of(struct sim *sim, struct options *options, double seconds, do
 
 static const char *const spoofs[] = { "random", "net24", "one", "botnet", NULL };
 
+/* Honest clients, as many times more than usual. */
+static void begin_crowd(struct sim *sim, struct options *options, struct server *server, struct span span, double times)
+{
+	char key[100];
+
+	crowd_begin(sim, &(struct crowd){ .server = server,
+					  .per_second = option_number(options, "background", 100) * times,
+					  .from_ns = span.from_ns,
+					  .until_ns = span.until_ns,
+					  .first_ip = 0x54000000,
+					  .n_clients = 50000,
+					  .loss = option_number(options, "loss", 0.005),
+					  .gives_up = 0.004,
+					  .resets = 0.03,
+					  .is_web = true });
+	truth_attack(sim, "flash_crowd", "[\"flash_crowd\"]", service_key(sim, server, key), span.from_ns,
+		     span.until_ns, "\"informational\":true");
+}
+
 static void begin_syn_flood(struct sim *sim, struct options *options)
 {
 	static const char *const stacks[] = { "linux", "windows", "macos",    "raw",   "masscan",
@@ -129,6 +151,7 @@ static void begin_syn_flood(struct sim *sim, struct options *options)
 	struct span span = span_of(sim, options, 60, 60);
 	struct server *server = make_victim(sim, options);
 	const char *stack_name = option_text(options, "stack", "raw");
+	double times = option_number(options, "times", 0);
 	int stack = STACK_RAW;
 	char key[100], parameters[200];
 
@@ -149,6 +172,9 @@ static void begin_syn_flood(struct sim *sim, struct options *options)
 		.owners_reset = option_number(options, "owners_reset", 0.05),
 	};
 	begin_background(sim, options, server);
+	if (times > 0)
+		begin_crowd(sim, options, server, (struct span){ span.from_ns - CROWD_BEFORE_NS, span.until_ns + CROWD_BEFORE_NS },
+			    times);
 	flood_begin(sim, &flood);
 	snprintf(parameters, sizeof(parameters), "\"rate\":%g,\"spoof\":\"%s\",\"stack\":\"%s\",\"on\":%g",
 		 flood.per_second, spoofs[flood.spoofing], stack_name, (double)flood.on_ns / 1e9);
@@ -210,22 +236,9 @@ static void begin_flash_crowd(struct sim *sim, struct options *options)
 {
 	struct span span = span_of(sim, options, 60, 60);
 	struct server *server = make_victim(sim, options);
-	double rate = option_number(options, "background", 100);
-	char key[100];
 
 	begin_background(sim, options, server);
-	crowd_begin(sim, &(struct crowd){ .server = server,
-					  .per_second = rate * option_number(options, "times", 20),
-					  .from_ns = span.from_ns,
-					  .until_ns = span.until_ns,
-					  .first_ip = 0x54000000,
-					  .n_clients = 50000,
-					  .loss = option_number(options, "loss", 0.005),
-					  .gives_up = 0.004,
-					  .resets = 0.03,
-					  .is_web = true });
-	truth_attack(sim, "flash_crowd", "[\"flash_crowd\"]", service_key(sim, server, key), span.from_ns,
-		     span.until_ns, "\"informational\":true");
+	begin_crowd(sim, options, server, span, option_number(options, "times", 20));
 }
 
 static void begin_exhaustion(struct sim *sim, struct options *options)
@@ -498,7 +511,7 @@ void scenario_end(struct sim *sim)
 }
 
 const struct scenario scenarios[] = {
-	{ "syn_flood", "rate background spoof stack ramp on off reaction backlog cookies", begin_syn_flood },
+	{ "syn_flood", "rate background times spoof stack ramp on off reaction backlog cookies", begin_syn_flood },
 	{ "trickle", "a few SYNs per second that hold a small backlog", begin_trickle },
 	{ "carpet", "a /24 at a few SYNs per second and host: rate spoof", begin_carpet },
 	{ "flash_crowd", "times as many honest clients as usual", begin_flash_crowd },

@@ -39,7 +39,7 @@ class Event:
 
     @property
     def delay(self):
-        return self.right[0].raised - self.start if self.right else None
+        return self.right[0].told(self) - self.start if self.right else None
 
 
 class Truth:
@@ -89,8 +89,21 @@ class Alarm:
         visibility = self.said[0][1]["detection"]["visibility"]
         return self.detector == "sensor_health" and bool(visibility["flows_evicted"] + visibility["flows_refused"])
 
-    def last_class(self):
-        return self.said[-1][1]["detection"]["detector"]
+    def last_class(self, until=math.inf):
+        """What it was called last, of what was said until then."""
+        said = [event for time, event in self.said if time <= until] or [self.said[0][1]]
+        return said[-1]["detection"]["detector"]
+
+    def told(self, event):
+        """When it said rightly what event is: when it was raised, or, of an older one, by another class; None = never."""
+        last = event.end + LATE_S
+        if event.start <= self.raised <= last:
+            return self.raised if {said["detection"]["detector"] for _, said in self.said} & set(event.accept) else None
+        if self.raised > last or self.last_class(event.start) in event.accept:
+            return None
+        times = (time for time, said in self.said
+                 if event.start <= time <= last and said["detection"]["detector"] in event.accept)
+        return next(times, None)
 
 
 def read_alarms(lines):
@@ -152,9 +165,7 @@ def match(events, alarms):
 def assign(events, alarm):
     # The nearest event first: of two that accept it, the one that began last.
     for event in sorted(events, key=lambda event: -event.start):
-        in_time = event.start <= alarm.raised <= event.end + LATE_S
-        classes = {said["detection"]["detector"] for _, said in alarm.said}
-        if in_time and covers(alarm.target, event.key) and classes & set(event.accept):
+        if covers(alarm.target, event.key) and alarm.told(event) is not None:
             event.right.append(alarm)
             alarm.event = event
             return True
@@ -191,9 +202,11 @@ def poisson_bound(n):
     return high
 
 
-def text_of(alarm):
+def text_of(alarm, until=0.0):
+    """What it was called when it was raised, or until then."""
     where = " ".join(f"{k}={v}" for k, v in alarm.target.items())
-    return f"{alarm.detector} (severity {alarm.severity}) on {where or 'the sensor'}"
+    severity = min([event["alert"]["severity"] for time, event in alarm.said if time <= until] + [alarm.severity])
+    return f"{alarm.last_class(until)} (severity {severity}) on {where or 'the sensor'}"
 
 
 def main(argv):
@@ -211,7 +224,7 @@ def main(argv):
         print(f"{event.name} on {where or 'the sensor'}, {event.end - event.start:.0f} s:")
         for alarm in event.right:
             cleared = "open at the end" if alarm.cleared is None else f"cleared {alarm.cleared - event.end:+.2f} s"
-            print(f"  found after {alarm.raised - event.start:.3f} s as {text_of(alarm)}, {cleared}")
+            print(f"  found after {alarm.told(event) - event.start:.3f} s as {text_of(alarm, event.end)}, {cleared}")
         for alarm in event.other:
             print(f"  BESIDE IT after {alarm.raised - event.start:.3f} s: {text_of(alarm)}")
         if not event.right and not event.benign:

@@ -236,6 +236,52 @@ static void test_what_is_immediate_takes_over_at_once(void **state)
 	world_fini(&world);
 }
 
+static const struct event_alert *last_event(const struct world *world)
+{
+	return &world->events[world->n_events - 1];
+}
+
+/* However well a crowd fits: a flood in it is told at once, and as long as it is there. */
+static void test_what_is_harmless_hides_no_trouble(void **state)
+{
+	static struct world world;
+
+	(void)state;
+	world_init(&world);
+	told[OVERLOAD] = alarming(0.9);
+	told[OVERLOAD].severity = 3;
+	run(&world, 20);
+	told[FLOOD] = alarming(0.55);
+	told[FLOOD].severity = 2;
+	run(&world, 0.1);
+	assert_string_equal(last_event(&world)->detector, "syn_flood");
+	assert_int_equal(last_event(&world)->severity, 2);
+	assert_int_equal(last_event(&world)->alert_id, world.events[0].alert_id);
+	assert_string_equal(last_event(&world)->runner_up, "half_open_surge");
+	told[FLOOD].is_alarming = false;
+	run(&world, 30);
+	assert_string_equal(last_event(&world)->detector, "syn_flood");
+	/* Over, and the crowd is still there. */
+	told[FLOOD].is_hot = false;
+	run(&world, 30);
+	assert_string_equal(last_event(&world)->detector, "half_open_surge");
+	world_fini(&world);
+}
+
+static void test_trouble_is_raised_before_what_is_harmless(void **state)
+{
+	static struct world world;
+
+	(void)state;
+	world_init(&world);
+	told[FLOOD] = alarming(0.9);
+	told[FLOOD].severity = 3;
+	told[OVERLOAD] = alarming(0.5);
+	run(&world, 1);
+	assert_string_equal(world.events[0].detector, "half_open_surge");
+	world_fini(&world);
+}
+
 /* Two detectors that take turns every second for ten minutes. */
 static void test_classes_cannot_flap(void **state)
 {
@@ -341,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_another_class_must_lead_for_a_while),
 		cmocka_unit_test(test_what_is_immediate_takes_over_at_once),
 		cmocka_unit_test(test_classes_cannot_flap),
+		cmocka_unit_test(test_what_is_harmless_hides_no_trouble),
+		cmocka_unit_test(test_trouble_is_raised_before_what_is_harmless),
 		cmocka_unit_test(test_it_ends_when_nothing_of_the_group_is_found),
 		cmocka_unit_test(test_what_does_not_fit_is_counted_once),
 		cmocka_unit_test(test_what_stands_beside_each_other),
