@@ -119,13 +119,19 @@ static void judge(const struct carpet_params *p, struct carpet_state *state, con
 	}
 }
 
+/* An estimate may be higher than a prefix has room for. */
+static double hosts_of(const struct summary_key *prefix)
+{
+	return exp2((prefix->ip.version == 4 ? 32 : 128) - prefix->prefix_bits);
+}
+
 static void measure(struct carpet_state *state, const struct detect_scene *scene)
 {
 	const struct summary_crowd *crowd = fate_crowd(scene);
 	struct fate_leaders leaders;
 
 	fate_leaders(crowd, &leaders);
-	state->hosts = crowd != NULL ? hyperloglog_small_estimate(&crowd->servers) : 0;
+	state->hosts = crowd != NULL ? fmin(hyperloglog_small_estimate(&crowd->servers), hosts_of(scene->key)) : 0;
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 	state->once = fate_once(crowd);
 	state->host_share = leaders.server;
@@ -133,8 +139,8 @@ static void measure(struct carpet_state *state, const struct detect_scene *scene
 }
 
 /*
- * Who takes part is looked up when it matters: attempts that are refused count only if it shows that their sources are
- * made up, so for these it matters before any of them counts.
+ * Who takes part is looked up when it matters. Attempts that are refused count only if it shows that their sources are
+ * made up, so for these it matters before any of them counts: when refused and silent ones together may be too many.
  */
 static bool is_worth_measuring(const struct carpet_params *p, const struct carpet_state *state,
 			       const struct detect_scene *scene)
@@ -144,8 +150,8 @@ static bool is_worth_measuring(const struct carpet_params *p, const struct carpe
 
 	if (state->sum > 0 || scene->alarm != NULL)
 		return true;
-	fate_sum(scene->summary, last, last, &fate);
-	return fate.silent + fate.refused + fate.unreachable > p->floor * fate.seconds;
+	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
+	return fate.silent + fate.refused + fate.unreachable >= p->floor / 2 * fate.seconds;
 }
 
 static double rate_of(struct carpet_state *state, const struct detect_scene *scene, uint64_t n_slots)

@@ -86,10 +86,10 @@ struct half_open_state {
 	struct listener listener;
 	struct baseline level;
 	struct baseline completed; /* handshakes per second */
-	uint64_t began_ns;       /* of what may be trouble; 0 = nothing is wrong */
-	uint64_t learned;        /* slots up to this one */
-	double learned_held;     /* of the attempts that were learned from: kept for more than 3 s */
-	double learned_attempts; /* with old ones fading */
+	uint64_t began_ns;         /* of what may be trouble; 0 = nothing is wrong */
+	uint64_t learned;          /* slots up to this one */
+	double learned_held;       /* of the attempts that were learned from: kept for more than 3 s */
+	double learned_attempts;   /* with old ones fading */
 	double attempts_rate;
 	double crowd_rate;  /* handshakes per second beyond the usual */
 	uint64_t surged_ns; /* when more was added than what is usual explains, the last time */

@@ -411,7 +411,8 @@ static void choose_class(const struct incident_book *book, struct incident *inci
 	uint64_t lead_ns =
 		LEAD_NS << (incident->n_changes < MAX_LEAD_DOUBLINGS ? incident->n_changes : MAX_LEAD_DOUBLINGS);
 	bool is_at_once = finding_of(book, best)->is_immediate && (incident->was & best_bit) == 0;
-	is_at_once |= !is_harmless(book, incident->watch, best) && is_harmless(book, incident->watch, incident->present);
+	is_at_once |=
+		!is_harmless(book, incident->watch, best) && is_harmless(book, incident->watch, incident->present);
 	if (!is_at_once && ns_since(now_ns, incident->contender_ns) < lead_ns)
 		return;
 	incident->present = best;

@@ -173,8 +173,8 @@ static void begin_syn_flood(struct sim *sim, struct options *options)
 	};
 	begin_background(sim, options, server);
 	if (times > 0)
-		begin_crowd(sim, options, server, (struct span){ span.from_ns - CROWD_BEFORE_NS, span.until_ns + CROWD_BEFORE_NS },
-			    times);
+		begin_crowd(sim, options, server,
+			    (struct span){ span.from_ns - CROWD_BEFORE_NS, span.until_ns + CROWD_BEFORE_NS }, times);
 	flood_begin(sim, &flood);
 	snprintf(parameters, sizeof(parameters), "\"rate\":%g,\"spoof\":\"%s\",\"stack\":\"%s\",\"on\":%g",
 		 flood.per_second, spoofs[flood.spoofing], stack_name, (double)flood.on_ns / 1e9);
@@ -206,30 +206,39 @@ static void begin_carpet(struct sim *sim, struct options *options)
 	struct span span = span_of(sim, options, 60, 60);
 	double rate = option_number(options, "rate", 2);
 	enum spoofing spoofing = (enum spoofing)choice(options, "spoof", spoofs);
+	unsigned n_hosts = (unsigned)option_number(options, "hosts", 254);
+	unsigned n_ports = (unsigned)option_number(options, "ports", 1);
+	bool is_linux = strcmp(option_text(options, "stack", "raw"), "linux") == 0;
 	struct server *server = make_victim(sim, options);
-	char text[48], key[100];
+	char text[48], key[100], parameters[32];
 
 	begin_background(sim, options, server);
-	for (unsigned i = 0; i < 254; i++) {
+	for (unsigned i = 0; i < n_hosts * n_ports; i++) {
 		struct server *host = calloc(1, sizeof(*host));
 		if (host == NULL)
 			abort();
-		*host = (struct server){ .ip = 0xcb007101 + i,
-					 .port = 80,
+		*host = (struct server){ .ip = 0xcb007101 + i % n_hosts,
+					 .port = (uint16_t)(80 + 61 * (i / n_hosts)),
 					 .backlog = 128,
 					 .cookies = true,
-					 .reaction = i % 4 == 0 ? REACTS_LINUX : REACTS_SILENT,
+					 .reaction = server->reaction == REACTS_REFUSING ? REACTS_REFUSING
+						     : i % 4 == 0                        ? REACTS_LINUX
+											 : REACTS_SILENT,
 					 .delay_ns = SIM_MS / 5,
 					 .hops = 1 };
 		flood_begin(sim, &(struct flood){ .server = host,
-						  .per_second = rate,
+						  .per_second = rate / n_ports,
 						  .from_ns = span.from_ns + sim_below(sim, SIM_S / 2),
 						  .until_ns = span.until_ns,
 						  .spoofing = spoofing,
-						  .stack = STACK_RAW });
+						  .stack = is_linux ? STACK_LINUX : STACK_RAW });
 	}
-	snprintf(key, sizeof(key), "\"prefix\":\"%s/%u\"", ip_text(sim, 0xcb007100, text), sim->tap.ipv6 ? 64 : 24);
-	truth_attack(sim, "carpet", "[\"carpet_bombing\"]", key, span.from_ns, span.until_ns, "\"rate\":508");
+	snprintf(key, sizeof(key), "\"prefix\":\"%s/%u\"", ip_text(sim, sim->tap.ipv6 ? 0 : 0xcb007100, text),
+		 sim->tap.ipv6 ? 64 : 24);
+	snprintf(parameters, sizeof(parameters), "\"rate\":%g", rate * n_hosts);
+	truth_attack(sim, "carpet", "[\"carpet_bombing\"]", key, span.from_ns, span.until_ns, parameters);
+	/* The one with ordinary clients is none of those that refuse. */
+	server->reaction = REACTS_LINUX;
 }
 
 static void begin_flash_crowd(struct sim *sim, struct options *options)
@@ -513,7 +522,8 @@ void scenario_end(struct sim *sim)
 const struct scenario scenarios[] = {
 	{ "syn_flood", "rate background times spoof stack ramp on off reaction backlog cookies", begin_syn_flood },
 	{ "trickle", "a few SYNs per second that hold a small backlog", begin_trickle },
-	{ "carpet", "a /24 at a few SYNs per second and host: rate spoof", begin_carpet },
+	{ "carpet", "a /24 at a few SYNs per second and host: rate hosts ports spoof stack, reaction=refusing",
+	  begin_carpet },
 	{ "flash_crowd", "times as many honest clients as usual", begin_flash_crowd },
 	{ "exhaustion", "a client runs out of ports: rate ramp stack reuse poisson", begin_exhaustion },
 	{ "scan", "kind vertical horizontal slow fin null xmas ack worm distributed", begin_scan },
