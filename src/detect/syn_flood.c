@@ -48,6 +48,7 @@ enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
 #define RAW_SPOOFED  0.5
 #define ALIKE        0.6
 #define RAW_SURE     0.8
+#define ALIKE_SURE   0.85
 
 /* Beside what comes to nothing, some may complete. */
 #define RAW_MAX_COMPLETED 0.2
@@ -59,6 +60,13 @@ enum { MANY_SOURCES = 16, CROWD_SOURCES = 64 };
 /* Where nothing speaks for a flood but its rate. */
 #define REFUSED_RATE_FEW  100.0
 #define REFUSED_RATE_MANY 20.0
+
+/*
+ * Refusals that go on when the run begins may be those of clients of a service that died long ago, who come back; from
+ * so many sources alike, hardly any of them twice, they are not. When nothing was found for a while, they are usual.
+ */
+#define COLD_SOURCES 128
+#define ACCEPTED_NS  (30 * NS_PER_SEC)
 
 /* Attempts must have become more by this share of those that fail; and twice what is usual looks like a crowd. */
 #define MORE_SHARE   0.5
@@ -262,6 +270,46 @@ static double usual_refused(const struct syn_flood_params *p, const struct syn_f
 	return known_s < 1 ? 0 : p->factor * known->silent / fmin(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
 }
 
+/* The trouble was there when the run began, or soon after. */
+static bool is_from_the_start(const struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	return state->began_ns != 0 && ns_since(state->began_ns, scene->began_ns) < COLD_NS;
+}
+
+/*
+ * Of the refusals of a slot, those to learn from. What the run begins with is known to nobody, and no more of it than
+ * the floor is usual; nor is what no system sends.
+ */
+static double refusals_to_learn(const struct syn_flood_params *p, const struct syn_flood_state *state,
+				const struct detect_scene *scene, uint64_t slot, const struct fate *fate)
+{
+	double refused = fate->refused + fate->unreachable;
+	uint64_t run_ns = ns_since(slot * SUMMARY_SLOT_NS, scene->began_ns);
+	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+
+	if (crowd == NULL)
+		crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
+	if (state->refusals.learned_ns >= SHARE_READY_NS)
+		return refused;
+	if (fate_raw(crowd) >= RAW_SPOOFED || (run_ns < COLD_NS && crowd == NULL))
+		return 0;
+	return run_ns < COLD_NS ? fmin(refused, p->refused_floor * fate->seconds / p->factor) : refused;
+}
+
+static bool may_learn_refusals(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t slot)
+{
+	uint64_t slot_ns = slot * SUMMARY_SLOT_NS;
+	bool is_old = is_from_the_start(state, scene) && ns_since(slot_ns, scene->began_ns) >= ACCEPTED_NS;
+
+	if (slot_ns < scene->began_ns || scene->alarm != NULL)
+		return false;
+	if (is_old && !state->is_accepted) {
+		state->is_accepted = true;
+		state->refusals = (struct silent_share){ 0 };
+	}
+	return is_old || state->refusals.learned_ns < SHARE_READY_NS || (!scene->is_suspicious && state->refused <= 0);
+}
+
 static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_state *state,
 			   const struct detect_scene *scene)
 {
@@ -276,11 +324,9 @@ static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_st
 		double beyond = refused - usual_refused(p, state, fate.seconds);
 		state->refused = add_slot(state->refused, beyond, fate.seconds, &limits);
 		note_beginning(state, slot, state->refused);
-		bool is_known = state->refusals.learned_ns >= SHARE_READY_NS;
-		if (slot * SUMMARY_SLOT_NS < scene->began_ns || scene->alarm != NULL ||
-		    (is_known && (scene->is_suspicious || state->refused > 0)))
+		if (!may_learn_refusals(state, scene, slot))
 			continue;
-		fate.silent = refused;
+		fate.silent = refusals_to_learn(p, state, scene, slot, &fate);
 		learn_share(&state->refusals, &fate);
 	}
 	if (last >= state->judged_refused)
@@ -431,15 +477,20 @@ static bool is_refused_flood(const struct syn_flood_params *p, const struct syn_
 	double rate = (fate.refused + fate.unreachable) / fate.seconds;
 	if (rate < p->refused_floor)
 		return false;
+	/* By a second alone half as much may seem as much. */
+	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
+	bool is_much = (fate.refused + fate.unreachable) / fate.seconds >= REFUSED_RATE_MANY;
 	bool is_raw = state->raw >= RAW_SPOOFED && state->alike >= ALIKE;
-	bool is_made_up = is_raw || (state->once >= ONCE_SPOOFED && state->sources >= MANY_SOURCES) ||
+	bool is_once = state->once >= ONCE_SPOOFED;
+	bool is_alike = state->alike >= ALIKE_SURE;
+	/* Peers of many kinds look for one who has left, each once. */
+	bool is_made_up = is_raw || (is_once && state->sources >= MANY_SOURCES && (is_alike || is_much)) ||
 			  is_hammered(state, rate, true);
 	if (has_worked(scene))
 		return is_made_up && is_more_than_usual(state, rate, REFUSED_FACTOR);
-	/* Whoever comes first may have come for long. */
-	if (ns_since(scene->now_ns, scene->began_ns) < COLD_NS)
-		return is_raw;
-	return is_made_up || rate >= REFUSED_RATE_FEW || (state->sources >= CROWD_SOURCES && rate >= REFUSED_RATE_MANY);
+	if (is_from_the_start(state, scene))
+		return is_raw || (is_once && is_alike && state->sources >= COLD_SOURCES) || rate >= REFUSED_RATE_FEW;
+	return is_made_up || rate >= REFUSED_RATE_FEW || (state->sources >= CROWD_SOURCES && is_much);
 }
 
 /*

@@ -72,6 +72,7 @@ struct syn_flood_state {
 	double port_share; /* of one port */
 	double repeats;    /* HOST: how often the main source asked each of many ports; 0 = there is none */
 	uint8_t by;        /* enum syn_flood_by */
+	bool is_accepted;  /* refusals that were there when the run began are what is usual */
 	bool is_made_up;   /* those that fail do not look like those who usually try */
 };
 

@@ -29,22 +29,26 @@ def floods():
     cases = []
     for rate in (500, 1000, 10000):
         for name, values in looks:
-            if name == "refusing":
-                continue
             few = {"background": 100, "seconds": 8, "tail": 45} | values
-            short = (rate, name) in ((500, "cookies"), (500, "silence"), (1000, "botnet"))
-            cases.append(Case(f"flood{rate}-{name}", "syn_flood", "fast grid class clear cookies gauge",
+            # Where nobody else comes, the capture ends with the flood, and nothing is kept.
+            more = "" if name == "refusing" else " clear cookies gauge"
+            short = (rate, name) in ((500, "cookies"), (500, "silence"), (1000, "botnet"), (500, "refusing"))
+            cases.append(Case(f"flood{rate}-{name}", "syn_flood", "fast grid class" + more,
                               n_seeds=1 if rate > 1000 else 3, short=short, rate=rate, **few))
     for name, values in looks:
-        if name == "refusing":
-            continue
-        cases.append(Case(f"flood50-{name}", "syn_flood", "fifty grid class clear cookies gauge", n_seeds=4,
-                          short=name in ("cookies", "silence"), rate=50, **({"background": 100, "seconds": 30, "tail": 45} | values)))
+        more = "" if name == "refusing" else " gauge"
+        cases.append(Case(f"flood50-{name}", "syn_flood", "fifty grid class" + (" clear cookies" + more if more else ""),
+                          n_seeds=4, short=name in ("cookies", "silence"), rate=50, **({"background": 100, "seconds": 30, "tail": 45} | values)))
         for rate in (5, 10, 20, 100):
             tags = "five class" if rate == 5 else "grid class"
-            cases.append(Case(f"flood{rate}-{name}", "syn_flood", tags + " gauge", n_seeds=2,
+            cases.append(Case(f"flood{rate}-{name}", "syn_flood", tags + more, n_seeds=2,
                               short=(rate, name) == (10, "cookies"),
                               rate=rate, **({"background": 20, "seconds": 60, "tail": 45} | values)))
+    # Of a victim that refuses, and SYNs as real systems send them: it is there when the run begins.
+    for rate, spoof in ((10, "random"), (20, "random"), (50, "random"), (500, "random"), (500, "net24"), (500, "botnet"), (500, "one")):
+        tags = "fast " if rate == 500 else ""
+        cases.append(Case(f"refused{rate}-{spoof}", "syn_flood", tags + "grid class", n_seeds=2, short=(rate, spoof) == (50, "random"),
+                          rate=rate, spoof=spoof, reaction="refusing", stack="linux", background=0, seconds=30, tail=40))
     for stack in ("bare", "dominate", "zmap"):
         cases.append(Case(f"flood300-{stack}", "syn_flood", "grid class", n_seeds=1, rate=300, stack=stack, background=50,
                           seconds=10, tail=40, cookies=int(stack != "bare")))

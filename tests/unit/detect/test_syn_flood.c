@@ -334,6 +334,50 @@ static void test_spoofed_flood_of_a_closed_port(void **state)
 	assert_true(raised_after(sim, 10) <= 5.0);
 }
 
+/* So many per second from the first packet on, of so many sources (0 = each once), of one system or of several. */
+static void refused_from_the_start(struct sim *sim, double per_second, unsigned n_sources, bool is_one_system)
+{
+	for (double at = 0; at < 60; at += 2 * sim_fraction(sim) / per_second) {
+		uint32_t source = n_sources > 0 ? 0x0a000000 + (uint32_t)(sim_random(sim) % n_sources)
+						: (uint32_t)sim_random(sim) | 1;
+		struct sim_conn conn =
+			sim_attempt(sim, at, sim_ip4(source), (uint16_t)(1024 + sim_random(sim) % 60000), web);
+		sim_real_stack(sim, &conn);
+		if (is_one_system) {
+			conn.signal.ttl = 55;
+			conn.signal.window = 64240;
+			conn.signal.syn_layout = 0x1000;
+		}
+		sim_is_refused(sim, conn);
+	}
+	sim_run(sim, 60);
+}
+
+static void test_refused_flood_from_the_start(void **state)
+{
+	refused_from_the_start(*state, 50, 0, true);
+	assert_true(raised_after(*state, 0) <= 5);
+}
+
+static void test_strong_refused_flood_from_the_start(void **state)
+{
+	refused_from_the_start(*state, 1000, 300, false);
+	assert_true(raised_after(*state, 0) <= 1);
+}
+
+static void test_clients_of_a_dead_service_from_the_start(void **state)
+{
+	refused_from_the_start(*state, 30, 200, true);
+	assert_silent(*state);
+}
+
+/* Each of them comes once, but they are of many kinds. */
+static void test_peers_of_one_who_left(void **state)
+{
+	refused_from_the_start(*state, 12, 0, false);
+	assert_silent(*state);
+}
+
 static void test_port_scan_of_one_source(void **state)
 {
 	struct sim *sim = *state;
@@ -454,6 +498,10 @@ int main(void)
 		TEST(test_lone_client_of_a_dead_service),
 		TEST(test_service_that_refuses),
 		TEST(test_spoofed_flood_of_a_closed_port),
+		TEST(test_refused_flood_from_the_start),
+		TEST(test_strong_refused_flood_from_the_start),
+		TEST(test_clients_of_a_dead_service_from_the_start),
+		TEST(test_peers_of_one_who_left),
 		TEST(test_port_scan_of_one_source),
 		TEST(test_flood_over_all_ports_is_one_alarm_of_the_host),
 		TEST(test_flood_of_one_service_is_no_alarm_of_the_host),
