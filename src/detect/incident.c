@@ -16,9 +16,6 @@
 #define LEAD_NS    (2 * NS_PER_SEC)
 enum { MAX_LEAD_DOUBLINGS = 6 };
 
-/* From this severity on an alarm only informs. */
-enum { INFORMATIONAL = 3 };
-
 /* How long nothing must be found, where the detector does not say. */
 #define CLEAR_AFTER_NS (30 * NS_PER_SEC)
 
@@ -83,7 +80,7 @@ void incident_book_fini(struct incident_book *book)
 /* Informational ones say nothing about others. */
 static bool is_of_worth(const struct incident *incident)
 {
-	return incident->slot == INCIDENT_SERVICE && incident->severity < INFORMATIONAL;
+	return incident->slot == INCIDENT_SERVICE && incident->severity < INCIDENT_INFORMATIONAL;
 }
 
 static bool is_in_prefix(const struct ip_addr *ip, const struct summary_key *prefix)
@@ -199,7 +196,7 @@ static uint64_t arrivals(const struct summary *summary)
 /* Informational: worth knowing, and no trouble. */
 static bool is_harmless(const struct incident_book *book, const struct watch *watch, const struct detector_run *run)
 {
-	return severity_of(watch, run, finding_of(book, run)) >= INFORMATIONAL;
+	return severity_of(watch, run, finding_of(book, run)) >= INCIDENT_INFORMATIONAL;
 }
 
 static bool fits_better(const struct incident_book *book, const struct watch *watch, const struct detector_run *run,

@@ -8,6 +8,9 @@
 #include "judgement.h"
 #include "watch.h"
 
+/* From this severity on an alarm only informs: nobody has to act on it. */
+enum { INCIDENT_INFORMATIONAL = 3 };
+
 /*
  * What becomes of findings: incidents. Detectors of one group share one incident per key; which of them names it, when
  * it begins, changes and ends is decided here.

@@ -8,9 +8,6 @@
 
 #include "detect_internal.h"
 
-/* Nobody has to act on alarms of this severity. */
-enum { INFORMATIONAL = 3 };
-
 bool incident_is_shared(const struct summary_key *key, unsigned slot)
 {
 	return (slot == INCIDENT_SOURCE || slot == INCIDENT_SERVICE) &&
@@ -55,7 +52,7 @@ struct incident *incident_fold_for(const struct incident_book *book, const struc
 	int n = 0;
 	int told = 0;
 
-	if (asked == NULL || book->n_shared == 0 || severity < INFORMATIONAL)
+	if (asked == NULL || book->n_shared == 0 || severity < INCIDENT_INFORMATIONAL)
 		return NULL;
 	while (n < REACH_EXAMPLES && asked[n].priority != 0)
 		n++;
