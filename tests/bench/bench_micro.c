@@ -24,6 +24,7 @@ struct micro {
 	struct micro_input input;
 	struct decoder *decoder;
 	struct flow_table *table;
+	struct recent_segments *recent;
 	struct tcp_conn *conns;
 	struct ruleset *ruleset;
 	struct event_json *encoder;
@@ -102,8 +103,10 @@ static size_t run_find(struct micro *micro)
 	const struct micro_input *input = &micro->input;
 
 	double begin = cpu_seconds();
-	for (size_t i = 0; i < input->n_frames; i++)
+	for (size_t i = 0; i < input->n_frames; i++) {
 		micro->sink += flow_table_find(micro->table, &input->keys[i], input->hashes[i]) != NULL;
+		flow_table_close(micro->table);
+	}
 	micro->seconds = cpu_seconds() - begin;
 	return input->n_frames;
 }
@@ -112,11 +115,12 @@ static size_t run_find(struct micro *micro)
 static size_t run_machine(struct micro *micro)
 {
 	const struct micro_input *input = &micro->input;
-	struct tcp_conn_config config;
+	struct tcp_context context = { .recent = micro->recent };
 	struct tcp_verdict verdict;
 	uint64_t n_begun = 0;
 
-	tcp_conn_config_defaults(&config);
+	tcp_conn_config_defaults(&context.config);
+	recent_segments_clear(micro->recent);
 	uint8_t *client_index = calloc(input->n_connections, 1);
 	if (client_index == NULL)
 		return 0;
@@ -126,12 +130,12 @@ static size_t run_machine(struct micro *micro)
 		struct tcp_conn *conn = &micro->conns[number];
 		unsigned sender = input->sender_is_next[i];
 		if (number == n_begun) {
-			enum conn_side side = tcp_conn_init(conn, &config, &input->packets[i], &verdict);
+			enum conn_side side = tcp_conn_init(conn, &context, 2 * number, &input->packets[i], &verdict);
 			client_index[number] = (uint8_t)(side == SIDE_CLIENT ? sender : 1 - sender);
 			n_begun++;
 		} else {
 			enum conn_side side = sender == client_index[number] ? SIDE_CLIENT : SIDE_SERVER;
-			tcp_conn_advance(conn, &config, side, &input->packets[i], &verdict);
+			tcp_conn_advance(conn, &context, side, &input->packets[i], &verdict);
 		}
 		micro->sink += verdict.n_transitions;
 	}
@@ -218,7 +222,7 @@ struct part {
 
 static const struct part parts[] = {
 	{ "reference", "frame", run_reference },  { "decode", "frame", run_decode },
-	{ "key and hash", "packet", run_hash },   { "table look-up", "packet", run_find },
+	{ "key and hash", "packet", run_hash },   { "table: find, open, close", "packet", run_find },
 	{ "machine", "packet", run_machine },     { "tracker", "packet", run_tracker },
 	{ "detectors", "signal", run_detectors }, { "JSON encoder", "flow record", run_encoder },
 };
@@ -239,6 +243,7 @@ static int fill_table(struct micro *micro)
 	for (size_t i = 0; i < input->n_frames; i++) {
 		if (flow_table_find(micro->table, &input->keys[i], input->hashes[i]) == NULL)
 			flow_table_insert(micro->table, &input->keys[i], input->hashes[i], FLOW_CLASS_HALF_OPEN_NEW, 0);
+		flow_table_close(micro->table);
 	}
 	return 0;
 }
@@ -254,8 +259,9 @@ static int make_ready(struct micro *micro)
 	micro->conns = calloc(micro->input.n_connections, sizeof(*micro->conns));
 	micro->ruleset = ruleset_create_default(NULL);
 	micro->encoder = event_json_create();
+	micro->recent = recent_segments_create(RECENT_DEFAULT_BYTES, NULL);
 	if (micro->decoder == NULL || micro->conns == NULL || micro->ruleset == NULL || micro->encoder == NULL ||
-	    fill_table(micro) < 0) {
+	    micro->recent == NULL || fill_table(micro) < 0) {
 		fprintf(stderr, "bench_micro: not enough memory\n");
 		return -1;
 	}
@@ -266,6 +272,7 @@ static void clean_up(struct micro *micro)
 {
 	event_json_destroy(micro->encoder);
 	ruleset_destroy(micro->ruleset);
+	recent_segments_destroy(micro->recent);
 	free(micro->conns);
 	flow_table_destroy(micro->table);
 	decoder_destroy(micro->decoder);
