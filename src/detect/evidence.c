@@ -11,8 +11,10 @@
 
 #include "tcpwitness/base/units.h"
 
+#include "sensor_view.h"
+
 /* Fewer connections say nothing about a crowd, fewer attempts nothing about a share. */
-enum { MIN_CROWD = 30, MIN_ATTEMPTS = 10, MIN_SEGMENTS = 100, MIN_CONNECTIONS = 20 };
+enum { MIN_CROWD = 30, MIN_ATTEMPTS = 10, MIN_CONNECTIONS = 20 };
 
 /* Fewer in a sample may be alike by chance. */
 enum { MIN_ALIKE = 8 };
@@ -74,7 +76,6 @@ void evidence_begin(struct evidence_past *past, const struct detect_scene *scene
 	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 
 	memcpy(past->totals, totals, sizeof(past->totals));
-	past->visibility = *scene->visibility;
 	past->half_open_peak = summary_half_open(scene->summary);
 	past->sources = -1;
 	if (before != NULL && before->span < began_ns / SUMMARY_SPAN_NS)
@@ -327,17 +328,7 @@ static void fill_crowd(struct sensor_event *event, const struct summary_crowd *c
 	alert->spoofed_likelihood = evidence_spoofed(crowd, counts);
 }
 
-/* The sensor's own word: what ends that are heard acknowledge, and never passed; and what was dropped before it. */
-static double lost_share(const struct detect_visibility *now, const struct detect_visibility *past)
-{
-	uint64_t seen = now->segments - past->segments;
-	uint64_t lost = now->unseen_segments - past->unseen_segments + now->kernel_dropped - past->kernel_dropped;
-
-	return seen < MIN_SEGMENTS ? -1 : share(lost, seen + lost);
-}
-
-static void fill_visibility(struct event_alert *alert, const struct detect_scene *scene,
-			    const struct evidence_past *past)
+static void fill_visibility(struct event_alert *alert, const struct detect_scene *scene)
 {
 	const struct detect_visibility *now = scene->visibility;
 	uint64_t heard = now->one_way_connections + now->two_way_connections;
@@ -346,7 +337,7 @@ static void fill_visibility(struct event_alert *alert, const struct detect_scene
 	alert->visibility.kernel_dropped = now->kernel_dropped;
 	alert->visibility.flows_evicted = now->flows_evicted;
 	alert->visibility.flows_refused = now->flows_refused;
-	alert->visibility.lost_share = lost_share(now, &past->visibility);
+	alert->visibility.lost_share = sensor_view_lost_share(scene->view);
 	alert->visibility.one_way_share = heard < MIN_CONNECTIONS ? -1 : share(now->one_way_connections, heard);
 	alert->visibility.started_late = scene->sensor != NULL && scene->sensor->totals[SUMMARY_JOINED] > 0 &&
 					 ns_since(alert->started_ns, scene->began_ns) < LATE_START_NS;
@@ -365,5 +356,5 @@ void evidence_fill(struct sensor_event *event, const struct detector *detector, 
 	event->alert.sources_baseline = past->sources;
 	if (crowd != NULL)
 		fill_crowd(event, crowd, detector->crowd != CROWD_STRAY, counts);
-	fill_visibility(&event->alert, scene, past);
+	fill_visibility(&event->alert, scene);
 }

@@ -18,7 +18,6 @@ const char *evidence_sources(double n_sources, char text[static EVIDENCE_SOURCES
 /* What is to be remembered of a key while there is trouble with it. */
 struct evidence_past {
 	uint64_t totals[SUMMARY_COUNTERS]; /* when the trouble began */
-	struct detect_visibility visibility;
 	uint64_t half_open_peak;
 	double sources; /* distinct ones, in the span of crowds before; negative = unknown */
 };

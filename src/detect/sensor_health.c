@@ -81,7 +81,7 @@ static void check_all(const struct sensor_health_params *p, const struct sensor_
 		      struct check checks[static PROBLEMS])
 {
 	const struct detect_visibility *recent = &view->recent;
-	uint64_t lost = recent->kernel_dropped + recent->interface_dropped + recent->unseen_segments;
+	uint64_t lost = recent->kernel_dropped + recent->interface_dropped + sensor_view_unseen(recent);
 	uint64_t flows = recent->open_evicted + recent->flows_refused;
 
 	checks[LOST] = (struct check){ sensor_view_lost_share(view), p->lost_share, lost >= p->least,
@@ -136,7 +136,7 @@ static void describe(const struct sensor_view *view, enum problem problem, char 
 		snprintf(text, size, "%.2g %% of the segments do not get here (%llu dropped, %llu never seen)",
 			 100 * sensor_view_lost_share(view),
 			 (unsigned long long)recent->kernel_dropped + recent->interface_dropped,
-			 (unsigned long long)recent->unseen_segments);
+			 (unsigned long long)sensor_view_unseen(recent));
 		break;
 	case ONE_WAY:
 		snprintf(text, size, "of %.0f %% of the connections only one direction is seen",

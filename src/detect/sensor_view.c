@@ -18,7 +18,9 @@ static struct detect_visibility difference(const struct detect_visibility *now, 
 		.one_way_connections = now->one_way_connections - before->one_way_connections,
 		.two_way_connections = now->two_way_connections - before->two_way_connections,
 		.duplicates = now->duplicates - before->duplicates,
+		.payload_segments = now->payload_segments - before->payload_segments,
 		.unseen_segments = now->unseen_segments - before->unseen_segments,
+		.late_segments = now->late_segments - before->late_segments,
 		.truncated_packets = now->truncated_packets - before->truncated_packets,
 		.backward_steps = now->backward_steps - before->backward_steps,
 		.kernel_dropped = now->kernel_dropped - before->kernel_dropped,
@@ -50,13 +52,21 @@ static double share(uint64_t part, uint64_t rest, uint64_t least)
 	return part + rest < least ? -1 : (double)part / (double)(part + rest);
 }
 
+uint64_t sensor_view_unseen(const struct detect_visibility *counts)
+{
+	return counts->unseen_segments > counts->late_segments ? counts->unseen_segments - counts->late_segments : 0;
+}
+
 double sensor_view_lost_share(const struct sensor_view *view)
 {
 	if (view == NULL)
 		return -1;
 	const struct detect_visibility *recent = &view->recent;
-	return share(recent->kernel_dropped + recent->interface_dropped + recent->unseen_segments, recent->segments,
-		     LEAST_SEGMENTS);
+	double missed = share(sensor_view_unseen(recent), recent->payload_segments, LEAST_SEGMENTS);
+	double dropped = share(recent->kernel_dropped + recent->interface_dropped, recent->segments, LEAST_SEGMENTS);
+
+	/* What was dropped is acknowledged all the same, and one direction may be dropped more than the other. */
+	return fmax(missed, dropped);
 }
 
 double sensor_view_one_way_share(const struct sensor_view *view)

@@ -25,7 +25,13 @@ void sensor_view_update(struct sensor_view *view, const struct detect_visibility
 
 /* All 0 .. 1; negative = too little was seen to tell. view may be null. */
 
-/* Share of the segments that did not reach this program: dropped on the way, or acknowledged and never seen. */
+/* Segments that were acknowledged and did not pass here, not even late. */
+uint64_t sensor_view_unseen(const struct detect_visibility *counts);
+
+/*
+ * Share of the segments that did not reach this program: dropped on the way, or acknowledged and never seen. Only what
+ * is acknowledged can be missed, so that is a share of those with payload; the others are lost as often.
+ */
 double sensor_view_lost_share(const struct sensor_view *view);
 
 /* Share of the connections that go on of which only one direction passes here. */

@@ -208,7 +208,9 @@ static void count_views(struct tracker *tracker, const struct flow *flow, enum c
 	bool began = flow->conn.origin <= CONN_ORIGIN_SYNACK;
 	uint64_t enough = began ? ONE_WAY_PACKETS : ONE_WAY_MIDSTREAM_PACKETS;
 
-	tracker->stats.unseen += verdict->acked_gap;
+	tracker->stats.with_payload += verdict->new_payload && other_heard;
+	tracker->stats.unseen += verdict->n_unseen;
+	tracker->stats.came_late += verdict->came_late;
 	tracker->stats.one_way += sent == enough && !other_heard && flow->conn.established_once;
 	tracker->stats.two_way += sent == 1 && other_heard;
 }

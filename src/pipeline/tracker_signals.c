@@ -162,9 +162,15 @@ static bool is_data_ignored(const struct tcp_conn *conn)
 	       conn->end[SIDE_SERVER].sure == TCPS_SYN_RCVD;
 }
 
+/* What the tap missed of it shows in what is acknowledged, or follows; a FIN takes one number. */
+static bool has_spoken(const struct tcp_end *client)
+{
+	return client->payload_bytes > 0 || seq_gt(client->snd_nxt, client->syn_end + 1);
+}
+
 static void signal_client(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
 {
-	if (flow->conn.end[SIDE_CLIENT].payload_bytes > 0 && !given(flow, SIGNAL_CLOSED))
+	if (has_spoken(&flow->conn.end[SIDE_CLIENT]) && !given(flow, SIGNAL_CLOSED))
 		give_once(tracker, flow, SIGNAL_CLIENT_SPOKE);
 	if (verdict->retransmitted_payload && is_data_ignored(&flow->conn))
 		give_once(tracker, flow, SIGNAL_DATA_IGNORED);

@@ -62,6 +62,8 @@ static void verdict_init(struct tcp_verdict *verdict, const struct packet *packe
 	verdict->new_payload = false;
 	verdict->retransmitted_payload = false;
 	verdict->acked_gap = false;
+	verdict->came_late = false;
+	verdict->n_unseen = 0;
 	verdict->third_ack_ignored = false;
 	verdict->rst_suspicion = 0;
 }

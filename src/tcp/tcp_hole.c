@@ -16,6 +16,8 @@ enum {
 	LARGEST_ID_STEP = 256,
 	/* Beyond it, an identification is not ahead of another one but behind it, or of another counter. */
 	LARGEST_ID_LEAD = 1 << 14,
+	/* RFC 9293 3.7.1: what an end that names no MSS can take. */
+	DEFAULT_MSS = 536,
 };
 
 enum sent { SENT_BEFORE, SENT_AFTER, SENT_UNKNOWN };
@@ -147,21 +149,31 @@ void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right)
 	}
 }
 
-bool hole_acknowledge(struct tcp_end *sender, uint32_t limit)
+uint32_t hole_segments(const struct tcp_end *sender, const struct tcp_end *receiver, uint32_t bytes)
 {
-	bool any = false;
+	uint32_t size = receiver->mss != 0 ? receiver->mss : DEFAULT_MSS;
+
+	if (size < sender->longest_payload_bytes)
+		size = sender->longest_payload_bytes;
+	return bytes / size + (bytes % size != 0);
+}
+
+uint32_t hole_acknowledge(struct tcp_end *sender, const struct tcp_end *receiver, uint32_t limit)
+{
+	uint32_t n_segments = 0;
 
 	for (unsigned i = 0; i < sender->n_holes; i++) {
 		struct tcp_hole *hole = &sender->holes[i];
 		if (hole_is_acknowledged(sender, hole) || seq_geq(hole->left, limit))
 			continue;
-		any = true;
-		if (seq_leq(hole->right, limit))
+		uint32_t right = seq_leq(hole->right, limit) ? hole->right : limit;
+		n_segments += hole_segments(sender, receiver, right - hole->left);
+		if (right == hole->right)
 			sender->holes_acknowledged |= bit_of(i);
 		else
 			hole->left = limit;
 	}
-	return any;
+	return n_segments;
 }
 
 bool sequence_has_hole_before(const struct tcp_end *sender, uint32_t limit)
@@ -215,4 +227,16 @@ bool hole_was_overtaken(const struct segment *seg, const struct tcp_hole *hole)
 	if (sent == SENT_UNKNOWN)
 		return ns_since(seg->now_ns, stamp_ns(seg->conn, hole->stamp)) <= round_trip_ns(seg);
 	return sent == SENT_BEFORE;
+}
+
+bool hole_came_late(const struct segment *seg)
+{
+	uint32_t missing;
+	const struct tcp_hole *hole = hole_find(seg->sender, seg->packet->seq, seg->end, &missing);
+
+	if (hole == NULL || !hole_is_acknowledged(seg->sender, hole))
+		return false;
+	uint64_t waited_ns = ns_since(seg->now_ns, stamp_ns(seg->conn, hole->stamp));
+	/* What was acknowledged is sent again when the acknowledgement is lost, and that is no sooner (RFC 6298 2.4). */
+	return waited_ns <= seg->config->reorder_tolerance_ns || hole_was_overtaken(seg, hole);
 }

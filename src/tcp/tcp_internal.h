@@ -213,8 +213,14 @@ void holes_forget(struct tcp_end *sender);
 /* Takes [left, right) out of the holes. */
 void hole_fill(struct tcp_end *sender, uint32_t left, uint32_t right);
 
-/* The other end has all below limit; true when something of it was in a hole that it had not acknowledged before. */
-bool hole_acknowledge(struct tcp_end *sender, uint32_t limit);
+/* So many segments at least are so many bytes from sender to receiver. */
+uint32_t hole_segments(const struct tcp_end *sender, const struct tcp_end *receiver, uint32_t bytes);
+
+/* The receiver has all below limit; returns how many segments were in holes that it had not acknowledged before. */
+uint32_t hole_acknowledge(struct tcp_end *sender, const struct tcp_end *receiver, uint32_t limit);
+
+/* The segment fills a hole that the other end has acknowledged, and so soon that its acknowledgement overtook it. */
+bool hole_came_late(const struct segment *seg);
 
 /* The other end has what was in it. */
 bool hole_is_acknowledged(const struct tcp_end *sender, const struct tcp_hole *hole);

@@ -326,6 +326,7 @@ void sequence_advance(struct segment *seg)
 	case SEGMENT_REPEAT_UNSEEN:
 	case SEGMENT_REPEAT_SEEN:
 	case SEGMENT_REPEAT_NEEDLESS:
+		seg->verdict->came_late = hole_came_late(seg);
 		hole_fill(sender, seg->packet->seq, seg->end);
 		note_late(seg, seq_gt(seg->end, sender->snd_nxt));
 		/* All was seen now, to its end, and that is no FIN. */
@@ -440,6 +441,14 @@ static void note_dsack(struct segment *seg)
 		segment_anomaly(seg, ANOMALY_DSACK);
 }
 
+static void note_acked_gap(struct segment *seg, uint32_t n_segments)
+{
+	uint32_t all = seg->verdict->n_unseen + n_segments;
+
+	seg->verdict->acked_gap = true;
+	seg->verdict->n_unseen = all < UINT8_MAX ? (uint8_t)all : UINT8_MAX;
+}
+
 /*
  * The sender acknowledges what the tap did not see. The last of it may have been a FIN: until the other end goes
  * on, its state is not sure, nor is that of the end that would have read the FIN.
@@ -450,7 +459,8 @@ static void note_unseen(struct segment *seg)
 	uint32_t unseen = seg->packet->ack - receiver->snd_nxt;
 
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
-	seg->verdict->acked_gap = receiver->heard && unseen > 1; /* one may be a FIN */
+	if (receiver->heard && unseen > 1) /* one may be a FIN */
+		note_acked_gap(seg, hole_segments(receiver, seg->sender, unseen));
 	if (!receiver->heard)
 		segment_anomaly(seg, ANOMALY_SPLIT_ROUTING);
 	if (!receiver->fin_seen) {
@@ -465,10 +475,12 @@ static void note_unseen(struct segment *seg)
 /* The other end has those bytes: they were not lost, the tap missed them. */
 static void note_holes_acknowledged(struct segment *seg)
 {
-	if (!hole_acknowledge(seg->receiver, seg->packet->ack))
+	uint32_t n_segments = hole_acknowledge(seg->receiver, seg->sender, seg->packet->ack);
+
+	if (n_segments == 0)
 		return;
 	segment_anomaly(seg, ANOMALY_ACK_UNSEEN_DATA);
-	seg->verdict->acked_gap = true;
+	note_acked_gap(seg, n_segments);
 }
 
 /* RFC 2018: the sender has the FIN, but not all that comes before it. */

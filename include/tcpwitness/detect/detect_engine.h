@@ -34,7 +34,9 @@ struct detect_visibility {
 	uint64_t one_way_connections; /* of which one direction was heard only, though it goes on */
 	uint64_t two_way_connections; /* of which both were */
 	uint64_t duplicates;          /* segments captured twice */
-	uint64_t unseen_segments;     /* acknowledgements of data that never passed here, of ends that are heard */
+	uint64_t payload_segments;    /* seen, with something new, of connections of which both ends are heard */
+	uint64_t unseen_segments;     /* as many as were acknowledged without having passed here */
+	uint64_t late_segments;       /* of these: came behind their acknowledgement after all */
 	uint64_t truncated_packets;   /* whose headers did not fit what was kept of the frame */
 	uint64_t backward_steps;      /* of the clock that stamps the frames, by more than reordering explains */
 	uint64_t kernel_dropped;      /* frames */

@@ -46,10 +46,12 @@ struct tracker_stats {
 	uint64_t lone_resets;   /* RSTs among those out of state */
 	uint64_t bad_checksum;
 	uint64_t duplicates;
-	uint64_t one_way;   /* connections of which one direction was heard only, though it goes on */
-	uint64_t two_way;   /* of which both were */
-	uint64_t short_way; /* segments that took it, see tracker_config */
-	uint64_t unseen;    /* acknowledgements of data that never passed the tap, of ends that are heard */
+	uint64_t one_way;      /* connections of which one direction was heard only, though it goes on */
+	uint64_t two_way;      /* of which both were */
+	uint64_t short_way;    /* segments that took it, see tracker_config */
+	uint64_t with_payload; /* segments that brought something new, of connections of which both ends are heard */
+	uint64_t unseen;       /* as many as were acknowledged, and had not passed the tap by then */
+	uint64_t came_late;    /* of these: passed it behind their acknowledgement */
 	uint64_t anomalies[ANOMALY_COUNT];
 };
 

@@ -376,6 +376,8 @@ struct tcp_verdict {
 	bool new_payload; /* brought payload not seen before */
 	bool retransmitted_payload;
 	bool acked_gap;         /* it acknowledged something that the other end, which is visible, sent unseen */
+	bool came_late;         /* it was overtaken by its own acknowledgement, so it was counted as unseen */
+	uint8_t n_unseen;       /* segments in the gap that it acknowledged, by their size; 255 = or more */
 	bool third_ack_ignored; /* a SYN-ACK again, though the third segment had time to arrive */
 	uint8_t rst_suspicion;  /* a RST of its sender, this one or an earlier, is in doubt: enum conn_rst_suspicion */
 };

@@ -20,7 +20,7 @@ static bool is_near(double value, double expected)
 static void nothing_seen_is_nothing_known(void **state)
 {
 	struct sensor_view view = { 0 };
-	const struct detect_visibility few = { .segments = 50, .unseen_segments = 20, .one_way_connections = 3 };
+	const struct detect_visibility few = { .segments = 50, .payload_segments = 50, .unseen_segments = 20, .one_way_connections = 3 };
 
 	(void)state;
 	assert_true(sensor_view_lost_share(NULL) < 0);
@@ -37,7 +37,9 @@ static void shares_are_those_of_the_first_seconds_too(void **state)
 	struct sensor_view view = { 0 };
 	const struct detect_visibility counts = {
 		.segments = 900,
+		.payload_segments = 450,
 		.unseen_segments = 60,
+		.late_segments = 10,
 		.kernel_dropped = 30,
 		.interface_dropped = 10,
 		.one_way_connections = 30,
@@ -64,6 +66,7 @@ static void what_is_older_than_a_minute_is_forgotten(void **state)
 	(void)state;
 	for (unsigned second = 0; second < 300; second++) {
 		counts.segments += 100;
+		counts.payload_segments += 100;
 		counts.unseen_segments += second < 100 ? 10 : 0;
 		sensor_view_update(&view, &counts, BEGIN_NS + second * NS_PER_SEC);
 		if (second == 99)
@@ -78,14 +81,28 @@ static void what_is_older_than_a_minute_is_forgotten(void **state)
 	assert_true(sensor_view_lost_share(&view) < 0);
 }
 
+/* Frames that the kernel dropped are acknowledged too: each is one, not two. */
+static void what_was_dropped_and_is_missed_counts_once(void **state)
+{
+	struct sensor_view view = { 0 };
+	const struct detect_visibility counts = {
+		.segments = 900, .payload_segments = 450, .unseen_segments = 50, .kernel_dropped = 180
+	};
+
+	(void)state;
+	sensor_view_update(&view, &counts, BEGIN_NS);
+	assert_true(is_near(sensor_view_lost_share(&view), 180.0 / 1080));
+}
+
 static void a_clock_that_stands_still_or_steps_back_does_no_harm(void **state)
 {
 	struct sensor_view view = { 0 };
-	struct detect_visibility counts = { .segments = 1000 };
+	struct detect_visibility counts = { .segments = 1000, .payload_segments = 1000 };
 
 	(void)state;
 	sensor_view_update(&view, &counts, BEGIN_NS + 100 * NS_PER_SEC);
 	counts.segments = 2000;
+	counts.payload_segments = 2000;
 	counts.unseen_segments = 20;
 	sensor_view_update(&view, &counts, BEGIN_NS);
 	assert_true(is_near(sensor_view_lost_share(&view), 20.0 / 2020));
@@ -97,6 +114,7 @@ int main(void)
 		cmocka_unit_test(nothing_seen_is_nothing_known),
 		cmocka_unit_test(shares_are_those_of_the_first_seconds_too),
 		cmocka_unit_test(what_is_older_than_a_minute_is_forgotten),
+		cmocka_unit_test(what_was_dropped_and_is_missed_counts_once),
 		cmocka_unit_test(a_clock_that_stands_still_or_steps_back_does_no_harm),
 	};
 

@@ -80,7 +80,8 @@ static void what_a_lossy_capture_leaves_open_is_no_leak(void **state)
 		j->summary.totals[SUMMARY_CLOSE_WAIT] += 99;
 		judged_gauge(j, SUMMARY_CLOSE_WAIT, GAUGE_CLOSE_WAIT, 1);
 		j->counts.segments += 900;
-		j->counts.unseen_segments += 100;
+		j->counts.payload_segments += 450;
+		j->counts.unseen_segments += 50;
 		judged_pass(j, 1);
 	}
 	assert_true(j->raised_ns == 0);
@@ -173,6 +174,8 @@ static void see(struct judged *j, struct detect_visibility second, int seconds)
 {
 	for (int i = 0; i < seconds; i++) {
 		j->counts.segments += second.segments;
+		j->counts.payload_segments += second.payload_segments;
+		j->counts.late_segments += second.late_segments;
 		j->counts.unseen_segments += second.unseen_segments;
 		j->counts.kernel_dropped += second.kernel_dropped;
 		j->counts.one_way_connections += second.one_way_connections;
@@ -193,9 +196,14 @@ static void each_kind_of_blindness_has_its_class(void **state)
 		uint8_t severity;
 	} cases[] = {
 		{ { .segments = 1000, .two_way_connections = 50 }, NULL, 0 },
-		{ { .segments = 1000, .unseen_segments = 2 }, "segments_lost", 3 },
+		{ { .segments = 1000, .payload_segments = 400, .unseen_segments = 2 }, "segments_lost", 3 },
+		/* Overtaken by their acknowledgements: they came. */
+		{ { .segments = 1000, .payload_segments = 400, .unseen_segments = 20, .late_segments = 20 }, NULL, 0 },
+		{ { .segments = 1000, .payload_segments = 400, .unseen_segments = 20, .late_segments = 18 },
+		  "segments_lost",
+		  3 },
 		{ { .segments = 1000, .kernel_dropped = 20 }, "segments_lost", 2 },
-		{ { .segments = 100000, .unseen_segments = 50 }, NULL, 0 },
+		{ { .segments = 100000, .payload_segments = 60000, .unseen_segments = 50 }, NULL, 0 },
 		{ { .segments = 1000, .one_way_connections = 50 }, "one_way_view", 2 },
 		{ { .segments = 1000, .one_way_connections = 10, .two_way_connections = 50 }, "one_way_view", 3 },
 		{ { .segments = 1000, .one_way_connections = 1, .two_way_connections = 50 }, NULL, 0 },

@@ -200,6 +200,89 @@ static void a_client_speaks_once(void **state)
 	finish(&f);
 }
 
+static void what_a_client_said_unseen_shows_in_its_acknowledgement(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_server(&f, 0.1, SEG_ACK | SEG_PSH, 1, 200, 40);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 1);
+	finish(&f);
+}
+
+static void what_a_client_said_unseen_shows_in_what_follows(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_client(&f, 0.2, SEG_ACK, 200, 41, 0);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 1);
+	finish(&f);
+}
+
+static void a_fin_is_no_word(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_server(&f, 0.2, SEG_ACK, 1, 2, 0);
+	from_client(&f, 0.3, SEG_ACK, 2, 1, 0);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 0);
+	finish(&f);
+}
+
+static void segments_that_never_passed_are_counted_by_their_size(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	const struct tracker_stats *stats = tracker_get_stats(f.tracker);
+	handshake(&f, 0);
+	from_client(&f, 0.1, SEG_ACK | SEG_PSH, 1, 1, 100);
+	from_server(&f, 0.2, SEG_ACK, 1, 101, 1400);
+	/* Three full ones and a short one are missing, and then one more. */
+	from_client(&f, 0.3, SEG_ACK, 101, 1 + 4 * 1400 + 10, 0);
+	assert_int_equal(stats->unseen, 4);
+	from_server(&f, 0.4, SEG_ACK, 1 + 5 * 1400 + 10, 101, 1400);
+	from_client(&f, 0.5, SEG_ACK, 101, 1 + 6 * 1400 + 10, 0);
+	assert_int_equal(stats->unseen, 5);
+	assert_int_equal(stats->with_payload, 3);
+	assert_int_equal(stats->came_late, 0);
+	finish(&f);
+}
+
+static void what_its_acknowledgement_overtook_is_not_lost(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	const struct tracker_stats *stats = tracker_get_stats(f.tracker);
+	handshake(&f, 0);
+	from_server(&f, 0.1, SEG_ACK, 1, 101, 0);
+	assert_int_equal(stats->unseen, 1);
+	from_client(&f, 0.102, SEG_ACK | SEG_PSH, 1, 1, 100);
+	assert_int_equal(stats->came_late, 1);
+	/* And what was overtaken by other segments was never missed. */
+	from_client(&f, 0.2, SEG_ACK | SEG_PSH, 201, 1, 100);
+	from_client(&f, 0.201, SEG_ACK | SEG_PSH, 101, 1, 100);
+	from_server(&f, 0.3, SEG_ACK, 1, 301, 0);
+	assert_int_equal(stats->unseen, 1);
+	assert_int_equal(stats->came_late, 1);
+	finish(&f);
+}
+
+/* Its acknowledgement was lost behind the tap: it is sent again, long after. */
+static void what_is_sent_again_was_missed_before(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	const struct tracker_stats *stats = tracker_get_stats(f.tracker);
+	handshake(&f, 0);
+	from_server(&f, 0.1, SEG_ACK, 1, 101, 0);
+	from_client(&f, 0.4, SEG_ACK | SEG_PSH, 1, 1, 100);
+	assert_int_equal(stats->unseen, 1);
+	assert_int_equal(stats->came_late, 0);
+	finish(&f);
+}
+
 static void a_client_that_said_nothing_did_not_speak(void **state)
 {
 	(void)state;
@@ -798,6 +881,12 @@ int main(void)
 		cmocka_unit_test(a_bare_synack_is_told_only_where_the_client_offered_more),
 		cmocka_unit_test(a_client_that_resets_the_synack_is_told),
 		cmocka_unit_test(a_client_speaks_once),
+		cmocka_unit_test(what_a_client_said_unseen_shows_in_its_acknowledgement),
+		cmocka_unit_test(what_a_client_said_unseen_shows_in_what_follows),
+		cmocka_unit_test(a_fin_is_no_word),
+		cmocka_unit_test(segments_that_never_passed_are_counted_by_their_size),
+		cmocka_unit_test(what_its_acknowledgement_overtook_is_not_lost),
+		cmocka_unit_test(what_is_sent_again_was_missed_before),
 		cmocka_unit_test(a_client_that_said_nothing_did_not_speak),
 		cmocka_unit_test(a_synack_again_after_the_ack_is_told_each_time),
 		cmocka_unit_test(a_synack_that_crosses_the_ack_is_none),
