@@ -68,6 +68,7 @@ struct leak_state {
 	uint64_t above_ns; /* since when there are too many; 0 = not now */
 	uint32_t level;
 	uint32_t minutes[MINUTES]; /* what the level was, by minute */
+	uint64_t begun[MINUTES];   /* how many had come into the state until then, by minute */
 };
 
 struct state_leak_state {
@@ -78,33 +79,41 @@ struct state_leak_state {
 
 /*
  * Where segments get lost before they are seen, both the last FIN and what acknowledges it may be missing: so many of
- * the connections that came into the state seem to be in it still.
+ * the connections that came into the state seem to be in it still, until they are forgotten, after ten minutes.
  */
-static double unseen_ends(const struct detect_scene *scene, unsigned i)
+static double unseen_ends(const struct detect_scene *scene, const struct leak_state *leak, uint64_t minute, unsigned i)
 {
 	double lost = fmax(sensor_view_lost_share(scene->view), 0);
+	uint64_t begun = scene->summary->totals[leaks[i].begun];
+	uint64_t before = leak->begun[(minute + 1) % MINUTES];
 
-	return 2 * lost * lost * (double)scene->summary->totals[leaks[i].begun];
+	return 2 * lost * lost * (double)(begun > before ? begun - before : 0);
 }
 
 static double limit_of(const struct state_leak_params *p, const struct detect_scene *scene,
-		       const struct leak_state *leak, unsigned i)
+		       const struct leak_state *leak, uint64_t minute, unsigned i)
 {
 	double limit = (double)p->floor;
 
 	if (baseline_ready(&leak->usual))
 		limit = fmax(limit, p->factor * leak->usual.mean);
-	return limit + unseen_ends(scene, i);
+	return limit + unseen_ends(scene, leak, minute, i);
 }
 
-static void note_minute(struct state_leak_state *state, uint64_t now_ns)
+static void note_minute(struct state_leak_state *state, const struct detect_scene *scene)
 {
-	uint64_t minute = now_ns / (60 * NS_PER_SEC);
+	uint64_t minute = scene->now_ns / (60 * NS_PER_SEC);
 
 	if (minute == state->minute)
 		return;
-	for (unsigned i = 0; i < LEAKS; i++)
-		state->leaks[i].minutes[minute % MINUTES] = state->leaks[i].level;
+	/* Of minutes that nobody looked at, the level is that of now. */
+	uint64_t first = state->minute != 0 && minute - state->minute < MINUTES ? state->minute + 1 : minute;
+	for (uint64_t number = first; number <= minute; number++) {
+		for (unsigned i = 0; i < LEAKS; i++) {
+			state->leaks[i].minutes[number % MINUTES] = state->leaks[i].level;
+			state->leaks[i].begun[number % MINUTES] = scene->summary->totals[leaks[i].begun];
+		}
+	}
 	state->minute = minute;
 }
 
@@ -133,9 +142,9 @@ static unsigned n_judged(const struct detect_scene *scene)
 }
 
 static void judge(const struct state_leak_params *p, const struct detect_scene *scene, struct leak_state *leak,
-		  unsigned i, struct finding *finding)
+		  uint64_t minute, unsigned i, struct finding *finding)
 {
-	double limit = limit_of(p, scene, leak, i);
+	double limit = limit_of(p, scene, leak, minute, i);
 	double excess = leak->level / limit;
 
 	if (excess <= 1)
@@ -167,10 +176,10 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	for (unsigned i = 0; i < n_judged(scene); i++) {
 		uint64_t level = summary_old_gauge(scene->summary, leaks[i].gauge, ns_since(scene->now_ns, p->age_ns));
 		state->leaks[i].level = level < UINT32_MAX ? (uint32_t)level : UINT32_MAX;
-		judge(p, scene, &state->leaks[i], i, finding);
+		judge(p, scene, &state->leaks[i], state->minute, i, finding);
 	}
 	finding->clear_after_ns = p->clear_after_ns;
-	note_minute(state, scene->now_ns);
+	note_minute(state, scene);
 	learn(state, scene, finding->is_suspicious);
 }
 
@@ -200,12 +209,11 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		return;
 	}
 	snprintf(alert->explanation, sizeof(alert->explanation),
-		 "%s has had %.0f connections in %s for %.0f s and more (usual: %.0f; five minutes ago: %u): %s.%s",
-		 name, finding->level, leaks[i].state, ns_to_seconds(p->age_ns), finding->baseline, five_minutes_ago,
+		 "%s has had %.0f connections in %s for %.0f s and more (usual: %.0f; five minutes ago: %u): %s.", name,
+		 finding->level, leaks[i].state, ns_to_seconds(p->age_ns), finding->baseline, five_minutes_ago,
 		 scene->key->kind == SUMMARY_SOURCE
 			 ? "its servers have closed, and its own application does not: it leaks sockets"
-			 : leaks[i].cause,
-		 sensor_view_lost_share(scene->view) > 0.01 ? " The sensor misses segments, so it may be fewer." : "");
+			 : leaks[i].cause);
 }
 
 static const char *const class_names[] = { class_close_wait, class_fin_wait_2, class_last_ack, NULL };
