@@ -201,6 +201,14 @@ static bool may_be_late(const struct detect_scene *scene)
 	return scene->sensor->totals[SUMMARY_ANSWERED] > 0 && ns_since(scene->now_ns, scene->began_ns) < WARM_UP_NS;
 }
 
+/* What may have been asked for before the run began speaks against nobody, however late it is looked at. */
+static void forget(struct backscatter_state *state)
+{
+	memset(state->periods, 0, sizeof(state->periods));
+	state->since_ns = 0;
+	state->story_ns = 0;
+}
+
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct backscatter_params *p = parameters;
@@ -210,8 +218,10 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	uint64_t n_new = take(state, scene, p);
 
 	if (n_new > 0) {
+		if (may_be_late(scene))
+			forget(state);
 		see_both(state, p, scene->now_ns);
-		if (!is_answering(state, p) || may_be_late(scene))
+		if (!is_answering(state, p))
 			state->since_ns = 0;
 		else if (state->since_ns == 0)
 			state->since_ns = scene->now_ns;

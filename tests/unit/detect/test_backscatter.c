@@ -98,7 +98,15 @@ static void test_victim_of_a_flood_that_began_before(void **state)
 	hand->sensor.totals[SUMMARY_ANSWERED] = 100;
 	for (int i = 0; i < 500; i++)
 		hand_stray(hand, STRAY_SYNACK, i * 0.1, hand->key.ip, 443, ours(i % 200), (uint16_t)(1024 + i));
+	/* What comes after a minute begins anew: a straggler does not make the others count. */
+	hand_stray(hand, STRAY_SYNACK, 80, hand->key.ip, 443, ours(3), 1027);
+	hand_advance(hand, 100);
 	assert_int_equal(hand->n_raised, 0);
+	/* But who goes on has been asked by nobody. */
+	for (int i = 0; i < 100; i++)
+		hand_stray(hand, STRAY_SYNACK, 100 + i * 0.1, hand->key.ip, 443, ours(i % 30), (uint16_t)(1024 + i));
+	assert_int_equal(hand->n_raised, 1);
+	assert_non_null(strstr(hand->alert.explanation, " addresses here"));
 	hand_destroy(hand);
 }
 
