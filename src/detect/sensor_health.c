@@ -10,6 +10,7 @@
 #include "tcpwitness/base/units.h"
 
 #include "detect_internal.h"
+#include "fate.h"
 #include "judgement.h"
 
 struct sensor_health_params {
@@ -102,6 +103,12 @@ static bool is_wrong(const struct check *check)
 	return check->is_enough && check->level >= check->threshold;
 }
 
+/* A share wavers about its threshold: it is well again when it is clearly below. */
+static bool is_still_wrong(const struct check *check)
+{
+	return check->level >= check->threshold / 2;
+}
+
 static void find(const void *rule_params, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct sensor_health_params *p = rule_params;
@@ -114,16 +121,17 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 		return;
 	check_all(p, scene->view, checks);
 	for (unsigned i = 0; i < PROBLEMS; i++) {
+		finding->is_hot |= is_wrong(&checks[i]) || (scene->alarm != NULL && is_still_wrong(&checks[i]));
 		if (!is_wrong(&checks[i]) || (finding->is_alarming && checks[i].severity >= finding->severity))
 			continue;
 		finding->is_alarming = true;
-		finding->is_hot = true;
 		finding->level = checks[i].level;
 		finding->threshold = checks[i].threshold;
 		finding->severity = checks[i].severity;
 		finding->class_name = class_names[i];
 	}
 	finding->score = finding->is_alarming ? 1 : 0;
+	finding->severity = fate_worst(scene, finding->severity);
 	finding->confidence = 0.95;
 }
 

@@ -88,6 +88,26 @@ static void what_a_lossy_capture_leaves_open_is_no_leak(void **state)
 	judged_end(j);
 }
 
+static void what_was_lost_long_ago_excuses_no_leak(void **state)
+{
+	struct judged *j = judged_begin(&detector_state_leak, SUMMARY_SERVICE);
+
+	(void)state;
+	/* A million connections came and went; and then 5 % of the segments get lost, while 300 are never closed. */
+	for (int second = 0; second < 1000; second++) {
+		j->summary.totals[SUMMARY_CLOSE_WAIT] += second < 100 ? 10000 : 1;
+		j->summary.totals[SUMMARY_CLOSE_WAIT_OVER] += second < 100 ? 10000 : 1;
+		if (second == 850)
+			judged_gauge(j, SUMMARY_CLOSE_WAIT, GAUGE_CLOSE_WAIT, 300);
+		j->counts.segments += 1000;
+		j->counts.payload_segments += 475;
+		j->counts.unseen_segments += 25;
+		judged_pass(j, 1);
+	}
+	assert_true(j->raised_ns != 0);
+	judged_end(j);
+}
+
 static void a_source_answers_for_what_it_does_not_close_itself(void **state)
 {
 	struct judged *j = judged_begin(&detector_state_leak, SUMMARY_SOURCE);
@@ -188,6 +208,25 @@ static void see(struct judged *j, struct detect_visibility second, int seconds)
 	}
 }
 
+static void a_share_that_wavers_changes_nothing(void **state)
+{
+	struct judged *j = judged_begin(&detector_sensor_health, SUMMARY_SENSOR);
+	struct alarm alarm = { .is_open = true, .written = { .severity = 2 } };
+
+	(void)state;
+	see(j, (struct detect_visibility){ .segments = 20000, .payload_segments = 10000, .unseen_segments = 95 }, 70);
+	assert_int_equal(j->finding.severity, 3);
+	/* It was 1 % at some time. */
+	j->scene.alarm = &alarm;
+	see(j, (struct detect_visibility){ .segments = 20000, .payload_segments = 10000, .unseen_segments = 95 }, 1);
+	assert_int_equal(j->finding.severity, 2);
+	see(j, (struct detect_visibility){ .segments = 20000, .payload_segments = 10000, .unseen_segments = 7 }, 70);
+	assert_true(j->finding.is_hot && !j->finding.is_alarming);
+	see(j, (struct detect_visibility){ .segments = 20000, .payload_segments = 10000, .unseen_segments = 4 }, 70);
+	assert_false(j->finding.is_hot);
+	judged_end(j);
+}
+
 static void each_kind_of_blindness_has_its_class(void **state)
 {
 	static const struct {
@@ -276,10 +315,12 @@ int main(void)
 		cmocka_unit_test(a_pile_that_comes_at_once_is_found_too),
 		cmocka_unit_test(closes_that_take_their_time_are_no_leak),
 		cmocka_unit_test(what_a_lossy_capture_leaves_open_is_no_leak),
+		cmocka_unit_test(what_was_lost_long_ago_excuses_no_leak),
 		cmocka_unit_test(a_source_answers_for_what_it_does_not_close_itself),
 		cmocka_unit_test(a_few_forged_resets_suffice),
 		cmocka_unit_test(resets_that_are_only_denied_must_be_more),
 		cmocka_unit_test(many_numbers_at_one_connection_are_probes),
+		cmocka_unit_test(a_share_that_wavers_changes_nothing),
 		cmocka_unit_test(each_kind_of_blindness_has_its_class),
 		cmocka_unit_test(a_clock_that_steps_back_is_told_once),
 		cmocka_unit_test(recent_counts_slide),
