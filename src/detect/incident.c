@@ -260,6 +260,7 @@ static void write_event(struct incident_book *book, struct incident *incident, c
 				       explained, &event->alert);
 	if (folded_into != NULL)
 		incident_event_tell_folded(&event->alert, folded_into);
+	incident_event_doubt(event, &about);
 	book->writer->end(book->writer->context, event);
 }
 

@@ -92,4 +92,7 @@ struct incident_event {
 };
 void incident_event_fill(struct sensor_event *event, const struct incident_event *about);
 void incident_event_tell_folded(struct event_alert *alert, const struct incident *into);
+
+/* What the sensor does not see, added to the explanation: whoever reads a figure is to know what it is worth. */
+void incident_event_doubt(struct sensor_event *event, const struct incident_event *about);
 struct alert_target incident_target(const struct summary_key *key);

@@ -11,6 +11,7 @@
 #include "alarm_event.h"
 #include "alarm_filter.h"
 #include "evidence.h"
+#include "sensor_view.h"
 
 static const char *text_or_null(const char *text)
 {
@@ -100,4 +101,26 @@ void incident_event_tell_folded(struct event_alert *alert, const struct incident
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "Part of what is told from now on in the alarm %016" PRIx64 " about %s; %.260s", into->alarm->alert_id,
 		 evidence_name(&into->alarm->target, name), alone);
+}
+
+void incident_event_doubt(struct sensor_event *event, const struct incident_event *about)
+{
+	enum { DOUBT_BYTES = 160 };
+	const struct sensor_view *view = about->scene->view;
+	char *text = event->alert.explanation;
+	char doubt[DOUBT_BYTES] = "";
+	double lost = sensor_view_lost_share(view);
+
+	/* An alarm about the sensor says nothing else; and what is over needs no doubt. */
+	if (about->incident->watch->key.kind == SUMMARY_SENSOR || about->phase == ALERT_CLEARED)
+		return;
+	if (sensor_view_is_one_way(view))
+		snprintf(doubt, sizeof(doubt), " The sensor sees most connections in one direction only.");
+	else if (lost >= 0.01)
+		snprintf(doubt, sizeof(doubt),
+			 " The sensor misses about %.0f %% of the segments: some of what seems unanswered is not.",
+			 100 * lost);
+	size_t used = strlen(text);
+	if (used + strlen(doubt) < sizeof(event->alert.explanation))
+		memcpy(text + used, doubt, strlen(doubt) + 1);
 }

@@ -113,12 +113,21 @@ static void judge_options(struct listener *listener, const struct detect_scene *
 	listener->full_ns = scene->now_ns;
 }
 
+/* Answers that got lost before they were seen, chance included: no silence. */
+static double unseen_answers(const struct detect_scene *scene, const struct fate *fate)
+{
+	double lost = fmax(sensor_view_lost_share(scene->view), 0) * fate->attempts;
+
+	return lost + 3 * sqrt(lost);
+}
+
 static void judge_silence(struct listener *listener, const struct detect_scene *scene, uint64_t last, double held)
 {
 	struct fate fate;
 
 	fate_sum(scene->summary, last >= 3 ? last - 3 : 0, last, &fate);
-	double unanswered = fate.attempts - fate.answered - fate.refused - fate.unreachable;
+	double unanswered =
+		fate.attempts - fate.answered - fate.refused - fate.unreachable - unseen_answers(scene, &fate);
 	listener->is_silent = held >= MIN_BACKLOG && fate.silent >= TELLING_KNOWN &&
 			      unanswered >= SILENT_FROM * fate.silent && unanswered >= TELLING_KNOWN / 2.0;
 	if (!listener->is_silent)

@@ -372,6 +372,14 @@ static void measure_crowd(struct syn_flood_state *state, const struct detect_sce
 	state->is_made_up = state->raw >= RAW_SPOOFED || !looks_as_usual(crowd, trying_before(scene));
 }
 
+/* Answers that the sensor cannot have seen are no silence of the server's. */
+static double unanswered_share(const struct detect_scene *scene, double unanswered, double attempts)
+{
+	if (evidence_one_way(scene->summary) || sensor_view_is_one_way(scene->view))
+		return 0;
+	return fate_share(unanswered - fmax(sensor_view_lost_share(scene->view), 0) * attempts, attempts);
+}
+
 /* Over the last cohorts that are old enough, but not over those before the trouble began. */
 static void measure_rates(const struct syn_flood_params *p, struct syn_flood_state *state,
 			  const struct detect_scene *scene)
@@ -392,7 +400,7 @@ static void measure_rates(const struct syn_flood_params *p, struct syn_flood_sta
 	state->completed_rate = fate.completed / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
 	state->unanswered_share =
-		fate_share(fate.attempts - fate.answered - fate.refused - fate.unreachable, fate.attempts);
+		unanswered_share(scene, fate.attempts - fate.answered - fate.refused - fate.unreachable, fate.attempts);
 	state->reset_share = fate_share(fate.reset, failing);
 	state->retrying_share = fate_share(fate.retrying, fate.open);
 	state->retrying_rate = fate.retrying / fate.seconds;
@@ -560,7 +568,7 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 }
 
 static void take_pending(const struct syn_flood_params *p, struct syn_flood_state *state,
-			 const struct pending_excess *excess)
+			 const struct detect_scene *scene, const struct pending_excess *excess)
 {
 	if (state->began_ns == 0)
 		state->began_ns = excess->first * SUMMARY_SLOT_NS;
@@ -569,7 +577,7 @@ static void take_pending(const struct syn_flood_params *p, struct syn_flood_stat
 	state->attempts_rate = excess->attempts / excess->seconds;
 	state->completed_rate = excess->completed / excess->seconds;
 	state->completed_share = fate_share(excess->completed, excess->attempts);
-	state->unanswered_share = fate_share(excess->pending - excess->answered, excess->attempts);
+	state->unanswered_share = unanswered_share(scene, excess->pending - excess->answered, excess->attempts);
 	state->reset_share = fate_share(excess->reset, excess->excess);
 	state->retrying_share = 0;
 	state->threshold = p->fast_count / excess->seconds;
@@ -676,7 +684,7 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 	if (by != BY_NOTHING)
 		state->by = by;
 	if (by == BY_PENDING)
-		take_pending(p, state, &excess);
+		take_pending(p, state, scene, &excess);
 	else if (by == BY_REFUSAL)
 		measure_rates(p, state, scene);
 

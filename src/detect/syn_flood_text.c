@@ -19,10 +19,12 @@ static const char *name_sources(const struct syn_flood_state *state, const struc
 	return fate_sources(alert, text);
 }
 
-static const char *describe_victim(const struct syn_flood_state *state, const struct alert_target *target)
+static const char *describe_victim(const struct syn_flood_state *state, const struct event_alert *alert)
 {
+	if (alert->visibility.one_way)
+		return "its answers are not visible here";
 	if (state->by == BY_REFUSAL)
-		return target->has_port ? "the port refuses them, so it costs load and no state"
+		return alert->target.has_port ? "the port refuses them, so it costs load and no state"
 					: "its ports refuse them, so it costs load and no state";
 	if (state->listener.cookies == ALERT_COOKIES_YES)
 		return "the server answers with SYN cookies and goes on serving";
@@ -59,10 +61,9 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 		snprintf(usual, sizeof(usual), " (usual: %.0f)", state->attempts.mean);
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "%s gets %.0f SYN/s%s from %s, and %.*f/s of them never become connections; %s, %.0f %% of all "
-		 "attempts succeed. %s%s.",
+		 "attempts succeed. %s.",
 		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
-		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state, &alert->target),
-		 100 * state->completed_share, alert->visibility.one_way ? "Its answers are not visible here. " : "",
+		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state, alert), 100 * state->completed_share,
 		 advise(state));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)

@@ -152,6 +152,18 @@ def clean(days):
             more = {"blind": 10} if name == "midstream" else values
             cases.append(Case(f"flood-{name}", "syn_flood", "impairedflood", n_seeds=1, rate=500, background=50, seconds=8,
                               tail=45, **more))
+    for name, hours, values in (("loss10-busy", 0.4, {"lost": 0.1, "background": 200}),
+                                ("loss15-busy", 0.5, {"lost": 0.15, "background": 100}),
+                                ("loss30", 0.4, {"lost": 0.3, "background": 30}),
+                                ("reordered10", 0.4, {"reordered": 0.1, "background": 60})):
+        cases.append(Case(f"impaired-{name}", "day", "impaired", n_seeds=2, short=name == "loss30", hours=hours, **values))
+    busy = {"background": 100, "tail": 100}
+    cases.append(Case("flood50-loss20", "syn_flood", "lossyflood clear", n_seeds=4, short=True, rate=50, lost=0.2,
+                      seconds=30, **busy))
+    cases.append(Case("flood10-loss10", "syn_flood", "lossyflood clear", n_seeds=4, short=True, rate=10, lost=0.1,
+                      seconds=60, **busy))
+    cases.append(Case("flood-joined", "syn_flood", "lossyflood", n_seeds=2, short=True, rate=500, blind=31, lead=30,
+                      seconds=20, **busy))
     return cases
 
 

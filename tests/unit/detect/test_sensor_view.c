@@ -20,7 +20,9 @@ static bool is_near(double value, double expected)
 static void nothing_seen_is_nothing_known(void **state)
 {
 	struct sensor_view view = { 0 };
-	const struct detect_visibility few = { .segments = 50, .payload_segments = 50, .unseen_segments = 20, .one_way_connections = 3 };
+	const struct detect_visibility few = {
+		.segments = 50, .payload_segments = 50, .unseen_segments = 20, .one_way_connections = 3
+	};
 
 	(void)state;
 	assert_true(sensor_view_lost_share(NULL) < 0);
@@ -55,7 +57,7 @@ static void shares_are_those_of_the_first_seconds_too(void **state)
 	assert_true(is_near(sensor_view_duplicate_share(&view), 0.1));
 	assert_true(is_near(sensor_view_truncated_share(&view), 0.01));
 	assert_true(sensor_view_is_one_way(&view));
-	assert_true(is_near(sensor_view_confidence(&view), 0.9 * 0.9 * 0.9 * 0.25));
+	assert_true(is_near(sensor_view_confidence(&view), 0.9 * 0.9 * 0.9 * 0.625));
 }
 
 static void what_is_older_than_a_minute_is_forgotten(void **state)
