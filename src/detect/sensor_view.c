@@ -65,6 +65,9 @@ double sensor_view_lost_share(const struct sensor_view *view)
 	double missed = share(sensor_view_unseen(recent), recent->payload_segments, LEAST_SEGMENTS);
 	double dropped = share(recent->kernel_dropped + recent->interface_dropped, recent->segments, LEAST_SEGMENTS);
 
+	/* That nothing was dropped here says nothing of what was lost before. */
+	if (missed < 0 && dropped <= 0)
+		return -1;
 	/* What was dropped is acknowledged all the same, and one direction may be dropped more than the other. */
 	return fmax(missed, dropped);
 }

@@ -34,6 +34,16 @@ static void nothing_seen_is_nothing_known(void **state)
 	assert_true(sensor_view_one_way_share(&view) < 0);
 }
 
+static void that_nothing_was_dropped_tells_nothing_of_what_was_lost(void **state)
+{
+	struct sensor_view view = { 0 };
+	const struct detect_visibility syns = { .segments = 5000, .payload_segments = 20 };
+
+	(void)state;
+	sensor_view_update(&view, &syns, BEGIN_NS);
+	assert_true(sensor_view_lost_share(&view) < 0);
+}
+
 static void shares_are_those_of_the_first_seconds_too(void **state)
 {
 	struct sensor_view view = { 0 };
@@ -114,6 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_seen_is_nothing_known),
+		cmocka_unit_test(that_nothing_was_dropped_tells_nothing_of_what_was_lost),
 		cmocka_unit_test(shares_are_those_of_the_first_seconds_too),
 		cmocka_unit_test(what_is_older_than_a_minute_is_forgotten),
 		cmocka_unit_test(what_was_dropped_and_is_missed_counts_once),
