@@ -105,7 +105,7 @@ void incident_event_tell_folded(struct event_alert *alert, const struct incident
 
 void incident_event_doubt(struct sensor_event *event, const struct incident_event *about)
 {
-	enum { DOUBT_BYTES = 160 };
+	enum { DOUBT_BYTES = 160, MANY_EVICTED = 100 };
 	const struct sensor_view *view = about->scene->view;
 	char *text = event->alert.explanation;
 	char doubt[DOUBT_BYTES] = "";
@@ -114,7 +114,11 @@ void incident_event_doubt(struct sensor_event *event, const struct incident_even
 	/* An alarm about the sensor says nothing else; and what is over needs no doubt. */
 	if (about->incident->watch->key.kind == SUMMARY_SENSOR || about->phase == ALERT_CLEARED)
 		return;
-	if (sensor_view_is_one_way(view))
+	if (view != NULL && view->recent.attempts_evicted >= MANY_EVICTED)
+		snprintf(doubt, sizeof(doubt),
+			 " The sensor's memory was too small for %llu attempts of the last minute: they seem to fail.",
+			 (unsigned long long)view->recent.attempts_evicted);
+	else if (sensor_view_is_one_way(view))
 		snprintf(doubt, sizeof(doubt), " The sensor sees most connections in one direction only.");
 	else if (lost >= 0.01)
 		snprintf(doubt, sizeof(doubt),

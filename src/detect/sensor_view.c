@@ -27,6 +27,7 @@ static struct detect_visibility difference(const struct detect_visibility *now, 
 		.interface_dropped = now->interface_dropped - before->interface_dropped,
 		.flows_evicted = now->flows_evicted - before->flows_evicted,
 		.open_evicted = now->open_evicted - before->open_evicted,
+		.attempts_evicted = now->attempts_evicted - before->attempts_evicted,
 		.flows_refused = now->flows_refused - before->flows_refused,
 	};
 }

@@ -404,14 +404,15 @@ static void evict_flow(struct flow_table *table, struct flow *flow)
 
 /*
  * The flow that a newcomer may displace, or null. The order is that of the header: what is over or overdue goes before
- * what may still become a connection, so that a table full of TIME_WAIT does not make one attempt displace the next.
+ * what may still become a connection, so that a table full of TIME_WAIT does not make one attempt displace the next;
+ * and so does what is no connection for all that is known, so that a flood of strays does not displace attempts.
  */
 static struct flow *find_victim(struct flow_table *table)
 {
 	static const enum flow_class order[] = {
-		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,     FLOW_CLASS_HALF_OPEN,
-		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_UNANSWERED_NEW, FLOW_CLASS_HALF_OPEN_NEW,
-		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
+		FLOW_CLASS_CLOSED,        FLOW_CLASS_UNANSWERED, FLOW_CLASS_HALF_OPEN,
+		FLOW_CLASS_TIME_WAIT,     FLOW_CLASS_MIDSTREAM,  FLOW_CLASS_UNANSWERED_NEW,
+		FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_CLOSING,    FLOW_CLASS_HALF_CLOSED,
 	};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {

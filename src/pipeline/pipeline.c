@@ -60,6 +60,9 @@ static struct detect_visibility visibility_of(const struct pipeline *pipeline)
 		.interface_dropped = pipeline->capture_stats.interface_dropped,
 		.flows_evicted = tracker_evicted(pipeline->tracker),
 		.open_evicted = table->evicted[FLOW_CLASS_ESTABLISHED] + table->evicted[FLOW_CLASS_HALF_CLOSED],
+		.attempts_evicted = table->evicted[FLOW_CLASS_UNANSWERED_NEW] +
+				    table->evicted[FLOW_CLASS_HALF_OPEN_NEW] +
+				    tracker_get_syn_stats(pipeline->tracker)->evicted[false],
 		.flows_refused = table->refused,
 	};
 }

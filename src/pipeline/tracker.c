@@ -107,10 +107,23 @@ void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_n
 
 /* --- a segment and its flow --- */
 
+/*
+ * Of one end only something is heard, and no SYN: a flood of FINs or SYN-ACKs out of nowhere must not push out those
+ * who try to connect.
+ */
+static bool is_lone(const struct tcp_conn *conn)
+{
+	return conn->origin != CONN_ORIGIN_SYN && !(conn->end[SIDE_CLIENT].heard && conn->end[SIDE_SERVER].heard);
+}
+
 /* The timer and the rank that follow from the phase. The first second of an attempt has a class of its own. */
 static enum flow_class class_of(const struct flow *flow)
 {
-	switch (tcp_conn_phase(&flow->conn)) {
+	enum conn_phase phase = tcp_conn_phase(&flow->conn);
+
+	if (is_lone(&flow->conn) && (phase == CONN_PHASE_HALF_OPEN || phase == CONN_PHASE_HALF_CLOSED))
+		return FLOW_CLASS_MIDSTREAM;
+	switch (phase) {
 	case CONN_PHASE_UNANSWERED:
 		return flow->flow_class == FLOW_CLASS_UNANSWERED ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
 	case CONN_PHASE_HALF_OPEN:

@@ -123,6 +123,8 @@ def others():
     for kind in ("ack", "rst", "fin"):
         cases.append(Case(f"strays-{kind}", "strays", "class clear", n_seeds=2, short=kind == "ack", kind=kind, lead=130,
                           background=10, seconds=10, tail=45))
+    cases.append(Case("strays-fin-strong", "strays", "class clear", n_seeds=2, short=True, kind="fin", rate=5000, lead=30,
+                      background=20, seconds=60, tail=45))
     for kind in ("idle", "established", "zero_window"):
         cases.append(Case(f"held-{kind}", "held", "class", n_seeds=2, short=kind == "idle", kind=kind, background=10, seconds=60, tail=10))
     cases.append(Case("held-time_wait", "held", "class", n_seeds=1, kind="time_wait", rate=1400, background=10, seconds=70, tail=5))

@@ -19,7 +19,7 @@ enum flow_class {
 	FLOW_CLASS_UNANSWERED,     /* SYN only, answer overdue */
 	FLOW_CLASS_HALF_OPEN_NEW,  /* SYN-ACK seen, third ACK still to be expected */
 	FLOW_CLASS_HALF_OPEN,      /* third ACK overdue */
-	FLOW_CLASS_MIDSTREAM,
+	FLOW_CLASS_MIDSTREAM,      /* one end heard, and no SYN of it: whatever it says, it may be nobody's */
 	FLOW_CLASS_ESTABLISHED,
 	FLOW_CLASS_HALF_CLOSED,
 	FLOW_CLASS_CLOSING,

@@ -17,7 +17,7 @@
  * stays where it is until flow_table_close, or until it is removed. No more than three may be open at a time.
  *
  * When memory is full a newcomer takes the place of the flow that goes first in this order, the one longest
- * untouched within a class: closed, unanswered, half_open, time_wait, unanswered_new, half_open_new, midstream,
+ * untouched within a class: closed, unanswered, half_open, time_wait, midstream, unanswered_new, half_open_new,
  * closing, half_closed. An established connection is never evicted for a newcomer; at most 15 of
  * 16 places, and of as many bytes, are for established connections, and when one more completes its handshake than
  * that, the established connection longest silent goes. So a flood of SYNs evicts none.

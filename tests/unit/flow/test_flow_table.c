@@ -240,9 +240,9 @@ static void fill(struct flow_table *table, enum flow_class rest, uint64_t now_ns
 static void test_eviction_follows_the_stated_order(void **state)
 {
 	static const enum flow_class order[] = {
-		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,     FLOW_CLASS_HALF_OPEN,
-		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_UNANSWERED_NEW, FLOW_CLASS_HALF_OPEN_NEW,
-		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
+		FLOW_CLASS_CLOSED,        FLOW_CLASS_UNANSWERED, FLOW_CLASS_HALF_OPEN,
+		FLOW_CLASS_TIME_WAIT,     FLOW_CLASS_MIDSTREAM,  FLOW_CLASS_UNANSWERED_NEW,
+		FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_CLOSING,    FLOW_CLASS_HALF_CLOSED,
 	};
 	const uint32_t n_classes = sizeof(order) / sizeof(order[0]);
 	struct evicted evicted = { .n = 0 };

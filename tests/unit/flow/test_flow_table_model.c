@@ -119,9 +119,9 @@ static void model_evict(struct model *model, enum flow_class flow_class)
 static void model_make_room(struct model *model)
 {
 	static const enum flow_class order[] = {
-		FLOW_CLASS_CLOSED,    FLOW_CLASS_UNANSWERED,     FLOW_CLASS_HALF_OPEN,
-		FLOW_CLASS_TIME_WAIT, FLOW_CLASS_UNANSWERED_NEW, FLOW_CLASS_HALF_OPEN_NEW,
-		FLOW_CLASS_MIDSTREAM, FLOW_CLASS_CLOSING,        FLOW_CLASS_HALF_CLOSED,
+		FLOW_CLASS_CLOSED,        FLOW_CLASS_UNANSWERED, FLOW_CLASS_HALF_OPEN,
+		FLOW_CLASS_TIME_WAIT,     FLOW_CLASS_MIDSTREAM,  FLOW_CLASS_UNANSWERED_NEW,
+		FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_CLOSING,    FLOW_CLASS_HALF_CLOSED,
 	};
 	unsigned i = 0;
 

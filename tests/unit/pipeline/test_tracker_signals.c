@@ -270,6 +270,42 @@ static void what_its_acknowledgement_overtook_is_not_lost(void **state)
 }
 
 /* Its acknowledgement was lost behind the tap: it is sent again, long after. */
+static void flood_of_strays(struct fixture *f, double seconds, uint16_t flags, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet packet = f->next;
+		packet.time_ns = (uint64_t)((seconds + 1000) * 1e9) + i;
+		packet.number = ++f->number;
+		packet.wire_bytes = 60;
+		packet.ip_bytes = 40;
+		packet.src = (struct ip_addr){ .version = 4, .bytes = { 198, 51, (uint8_t)(i >> 8), (uint8_t)i } };
+		packet.dst = (struct ip_addr){ .version = 4, .bytes = { 192, 0, 2, 2 } };
+		packet.src_port = 5000;
+		packet.dst_port = 80;
+		packet.seq = 77 * i;
+		packet.ack = 99 * i;
+		packet.flags = flags;
+		tracker_packet(f->tracker, &packet, false);
+	}
+}
+
+static void strays_push_out_nobody_who_connects(void **state)
+{
+	static const uint16_t kinds[] = { SEG_FIN | SEG_ACK, SEG_ACK, SEG_SYN | SEG_ACK };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fixture f = begin_with(1 << 17);
+		from_client(&f, 0, SEG_SYN, 0, 0, 0);
+		from_server(&f, 0.01, SEG_SYN | SEG_ACK, 0, 1, 0);
+		flood_of_strays(&f, 0.02, kinds[i], 1000);
+		assert_true(tracker_evicted(f.tracker) > 500);
+		from_client(&f, 0.1, SEG_ACK, 1, 1, 0);
+		assert_int_equal(count(SIGNAL_COMPLETED), 1);
+		finish(&f);
+	}
+}
+
 static void what_is_sent_again_was_missed_before(void **state)
 {
 	(void)state;
@@ -887,6 +923,7 @@ int main(void)
 		cmocka_unit_test(segments_that_never_passed_are_counted_by_their_size),
 		cmocka_unit_test(what_its_acknowledgement_overtook_is_not_lost),
 		cmocka_unit_test(what_is_sent_again_was_missed_before),
+		cmocka_unit_test(strays_push_out_nobody_who_connects),
 		cmocka_unit_test(a_client_that_said_nothing_did_not_speak),
 		cmocka_unit_test(a_synack_again_after_the_ack_is_told_each_time),
 		cmocka_unit_test(a_synack_that_crosses_the_ack_is_none),
