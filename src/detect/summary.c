@@ -163,6 +163,15 @@ uint64_t summary_gauge(const struct summary *summary, enum summary_gauge gauge)
 	return gauge_by_totals(summary, gauge);
 }
 
+/* Of n that began within one bucket of ages, evenly: as many as began at since_ns or later, rather one too many. */
+static int64_t young_part(int64_t n, uint64_t since_ns)
+{
+	int64_t young_ms = (int64_t)((SUMMARY_AGE_NS - since_ns % SUMMARY_AGE_NS) / NS_PER_MS);
+	int64_t whole_ms = (int64_t)(SUMMARY_AGE_NS / NS_PER_MS);
+
+	return n <= 0 ? n : (n * young_ms + whole_ms - 1) / whole_ms;
+}
+
 uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gauge, uint64_t since_ns)
 {
 	uint64_t all = gauge_by_totals(summary, gauge);
@@ -170,9 +179,13 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 
 	if (summary->ages == NULL)
 		return summary->since_ns / SUMMARY_AGE_NS < since_ns / SUMMARY_AGE_NS ? all : 0;
-	for (int i = 0; i < SUMMARY_AGES; i++)
-		if (summary->ages->numbers[i] >= since_ns / SUMMARY_AGE_NS)
-			young += summary->ages->counts[i][gauge];
+	for (int i = 0; i < SUMMARY_AGES; i++) {
+		int64_t n = summary->ages->counts[i][gauge];
+		if (summary->ages->numbers[i] > since_ns / SUMMARY_AGE_NS)
+			young += n;
+		else if (summary->ages->numbers[i] == since_ns / SUMMARY_AGE_NS)
+			young += young_part(n, since_ns);
+	}
 	return difference(all, young > 0 ? (uint64_t)young : 0);
 }
 

@@ -235,7 +235,10 @@ void summary_held_merge(struct summary_held *into, const struct summary_held *fr
 /* Attempts that came to nothing, given cohorts whose deadline has passed. Refused ones are an answer, and no part. */
 uint64_t summary_incomplete(const uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
 
-/* How many are so now; and of them, those that have been so since before since_ns (to SUMMARY_AGE_NS; rounded down). */
+/*
+ * How many are so now; and of them, those that have been so since before since_ns, as if those that began within the
+ * same SUMMARY_AGE_NS had begun evenly; rounded down.
+ */
 uint64_t summary_gauge(const struct summary *summary, enum summary_gauge gauge);
 uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gauge, uint64_t since_ns);
 

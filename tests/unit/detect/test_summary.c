@@ -236,6 +236,29 @@ static void test_gauges_know_ages(void **state)
 	assert_int_equal(summary_old_gauge(summary, GAUGE_STALLED, START_NS + 50 * NS_PER_SEC), 1);
 }
 
+/* 50 a second, each for 15 s: so 250 are older than 10 s, whenever one asks. */
+static void test_a_steady_gauge_is_steady_at_each_age(void **state)
+{
+	static struct whole whole;
+	struct summary *summary = &whole.summary;
+
+	(void)state;
+	whole_init(&whole);
+	for (unsigned tenth = 0; tenth < 600; tenth++) {
+		uint64_t now_ns = START_NS + tenth * (NS_PER_SEC / 10);
+		for (int i = 0; i < 5; i++)
+			stall(summary, now_ns);
+		for (int i = 0; i < 5 && tenth >= 150; i++) {
+			summary->totals[SUMMARY_STALLED_OVER]++;
+			summary_count_age(summary, GAUGE_STALLED, -1, now_ns - 15 * NS_PER_SEC);
+		}
+		if (tenth < 200)
+			continue;
+		uint64_t old = summary_old_gauge(summary, GAUGE_STALLED, now_ns - 10 * NS_PER_SEC);
+		assert_in_range(old, 240, 260);
+	}
+}
+
 /* A bucket begins where the one before it ends; the first and the last one take what is beyond. */
 static void test_handshakes_are_counted_by_how_long_they_took(void **state)
 {
@@ -361,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_without_slots_the_totals_are_the_only_slot),
 		cmocka_unit_test(test_cohorts),
 		cmocka_unit_test(test_gauges_know_ages),
+		cmocka_unit_test(test_a_steady_gauge_is_steady_at_each_age),
 		cmocka_unit_test(test_handshakes_are_counted_by_how_long_they_took),
 		cmocka_unit_test(test_sums_of_any_span),
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
