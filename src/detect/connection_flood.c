@@ -20,6 +20,7 @@ struct connection_flood_params {
 	uint64_t floor;
 	double factor;
 	uint64_t idle_after_ns;
+	uint64_t per_source;
 	double empty_share;
 	uint64_t sources;
 	double clear_below;
@@ -34,6 +35,8 @@ static const struct rule_param params[] = {
 	  "how many times what is usual for the service is too much" },
 	{ "idle_after", RULE_PARAM_DURATION, offsetof(struct connection_flood_params, idle_after_ns), 5, 60, 10,
 	  "how long a client may say nothing before its connection counts as idle" },
+	{ "per_source", RULE_PARAM_COUNT, offsetof(struct connection_flood_params, per_source), 1, 1e6, 100,
+	  "silent connections that each of few sources (8 at most) may hold open" },
 	{ "empty_share", RULE_PARAM_RATIO, offsetof(struct connection_flood_params, empty_share), 0, 1, 0.6,
 	  "share of the new connections that must end without a word for a flood of empty ones" },
 	{ "sources", RULE_PARAM_COUNT, offsetof(struct connection_flood_params, sources), 1, 1e6, 4,
@@ -50,6 +53,9 @@ static const struct rule_param params[] = {
 /* What a service that was there from the beginning did for so long is known to be usual. */
 #define KNOWN_NS (20 * NS_PER_SEC)
 
+/* So few sources are rather the machines of one application, each with its pool. */
+enum { FEW_SOURCES = 8 };
+
 struct connection_flood_state {
 	struct recent empty;
 	struct recent completed;
@@ -59,7 +65,7 @@ struct connection_flood_state {
 	uint64_t n_idle;
 	uint64_t n_empty;
 	uint64_t n_completed;
-	double n_sources; /* negative = unknown */
+	double n_sources; /* of those that took part since the first of them: at least; negative = unknown */
 	bool was_idle;    /* what the last alarming finding counted */
 	uint8_t severity; /* of that; 0 = none yet */
 };
@@ -67,25 +73,55 @@ struct connection_flood_state {
 static const char class_idle[] = "idle_connection_flood";
 static const char class_empty[] = "empty_connection_flood";
 
-static double limit_of(const struct connection_flood_params *p, const struct baseline *usual)
+/* A service that appears while we watch had none before. */
+static bool is_new(const struct detect_scene *scene)
 {
-	return baseline_ready(usual) ? fmax((double)p->floor, p->factor * usual->mean) : (double)p->floor;
+	return ns_since(scene->summary->since_ns, scene->began_ns) >= KNOWN_NS;
 }
 
-static double sources_of(const struct detect_scene *scene)
+/* Of one that was there at first something must be known, and what that is counts as soon as it is. */
+static bool is_known(const struct detect_scene *scene, const struct baseline *usual, uint64_t from_ns)
 {
-	const struct summary_crowd *crowd = scene->crowd[CROWD_TRYING];
-
-	if (crowd == NULL)
-		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
-	return crowd == NULL ? -1 : hyperloglog_estimate(&crowd->sources);
+	return is_new(scene) || usual->learned_ns >= from_ns + KNOWN_NS;
 }
 
-/* A service that appears while we watch had none before; of one that was there at first something must be known. */
-static bool is_new_or_known(const struct detect_scene *scene, const struct connection_flood_state *state)
+static double limit_of(const struct connection_flood_params *p, const struct detect_scene *scene,
+		       const struct baseline *usual)
 {
-	return ns_since(scene->summary->since_ns, scene->began_ns) >= KNOWN_NS ||
-	       state->usual_empty.learned_ns >= KNOWN_NS;
+	bool is_usual = baseline_ready(usual) || (!is_new(scene) && usual->learned_ns >= KNOWN_NS);
+
+	return is_usual ? fmax((double)p->floor, p->factor * usual->mean) : (double)p->floor;
+}
+
+static double idle_limit_of(const struct connection_flood_params *p, const struct detect_scene *scene,
+			    const struct connection_flood_state *state)
+{
+	double limit = limit_of(p, scene, &state->usual_idle);
+
+	if (state->n_sources < 0 || round(state->n_sources) > FEW_SOURCES)
+		return limit;
+	return fmax(limit, (double)p->per_source * round(state->n_sources));
+}
+
+/* Who opened a pile came when it grew, and may have done nothing since. */
+static void note_sources(const struct connection_flood_params *p, const struct detect_scene *scene,
+			 struct connection_flood_state *state)
+{
+	const struct summary_crowd *crowds[] = {
+		scene->crowd[CROWD_TRYING],
+		summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns),
+		summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns),
+	};
+	uint64_t piled_up = summary_gauge(scene->summary, GAUGE_UNSPOKEN) + state->n_empty;
+
+	if (piled_up < p->floor / 4 && scene->alarm == NULL) {
+		state->n_sources = -1;
+		return;
+	}
+	for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
+		if (crowds[i] != NULL)
+			state->n_sources = fmax(state->n_sources, hyperloglog_estimate(&crowds[i]->sources));
+	}
 }
 
 /*
@@ -95,9 +131,9 @@ static bool is_new_or_known(const struct detect_scene *scene, const struct conne
 static bool is_empty_flood(const struct connection_flood_params *p, const struct detect_scene *scene,
 			   const struct connection_flood_state *state)
 {
-	return (double)state->n_empty > limit_of(p, &state->usual_empty) &&
+	return (double)state->n_empty > limit_of(p, scene, &state->usual_empty) &&
 	       (double)state->n_empty >= p->empty_share * (double)state->n_completed &&
-	       state->n_sources >= (double)p->sources && is_new_or_known(scene, state);
+	       state->n_sources >= (double)p->sources && is_known(scene, &state->usual_empty, 0);
 }
 
 static void learn(struct connection_flood_state *state, const struct detect_scene *scene, bool is_suspicious)
@@ -142,14 +178,14 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	state->n_completed =
 		recent_count(&state->completed, s->totals[SUMMARY_COMPLETED], s->since_ns, SLOT_NS, scene->now_ns);
 
-	double idle_limit = limit_of(p, &state->usual_idle);
-	double empty_limit = limit_of(p, &state->usual_empty);
-	bool is_much = (double)state->n_idle > idle_limit || (double)state->n_empty > empty_limit;
-	state->n_sources = is_much ? sources_of(scene) : -1;
+	note_sources(p, scene, state);
+	double idle_limit = idle_limit_of(p, scene, state);
+	double empty_limit = limit_of(p, scene, &state->usual_empty);
 	double idle_excess = (double)state->n_idle / idle_limit;
 	bool is_empty = is_empty_flood(p, scene, state);
 	double empty_excess = is_empty || scene->alarm != NULL ? (double)state->n_empty / empty_limit : 0;
-	bool is_alarming = idle_excess > 1 || is_empty;
+	bool is_idle = idle_excess > 1 && is_known(scene, &state->usual_idle, p->idle_after_ns);
+	bool is_alarming = is_idle || is_empty;
 	bool by_idle = is_alarming ? !is_empty || idle_excess > empty_excess : state->was_idle;
 	double excess = fmax(idle_excess, empty_excess);
 
@@ -195,11 +231,15 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		snprintf(worst, sizeof(worst), ", %.0f %% of them %s", 100 * alert->top_sources[0].share, ip);
 	}
 	/* In the tick in which the trouble begins nobody was counted for it yet. */
-	evidence_sources(alert->sources_distinct > 0 ? (double)alert->sources_distinct : fmax(state->n_sources, 1),
-			 sources);
+	if ((double)alert->sources_distinct < state->n_sources)
+		alert->sources_distinct = (uint64_t)llround(state->n_sources);
+	if (alert->sources_distinct > 0)
+		evidence_sources((double)alert->sources_distinct, sources);
+	else
+		snprintf(sources, sizeof(sources), "sources not counted");
 	if (finding->class_name == class_idle)
 		snprintf(alert->explanation, sizeof(alert->explanation),
-			 "%llu clients hold connections to %s open and have said nothing for %.0f s or more (usual: "
+			 "%llu connections to %s are open whose clients have said nothing for %.0f s or more (usual: "
 			 "%.0f), from %s%s.%s Limit connections per source and shorten the service's time-out for "
 			 "requests.",
 			 (unsigned long long)state->n_idle, name, ns_to_seconds(p->idle_after_ns), finding->baseline,

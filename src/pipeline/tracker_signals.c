@@ -5,6 +5,7 @@
  */
 #include "tracker_internal.h"
 
+#include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_seq.h"
 
 _Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");
@@ -168,15 +169,34 @@ static bool has_spoken(const struct tcp_end *client)
 	return client->payload_bytes > 0 || seq_gt(client->snd_nxt, client->syn_end + 1);
 }
 
-static void signal_client(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
+/*
+ * The server goes on, long after its greeting, to a client that acknowledges and has nothing to say: who subscribes to
+ * a feed is served, and does not sit in its place in vain.
+ */
+static bool is_served(const struct tracker *tracker, const struct flow *flow, enum conn_side side,
+		      const struct tcp_verdict *verdict)
 {
-	if (has_spoken(&flow->conn.end[SIDE_CLIENT]) && !given(flow, SIGNAL_CLOSED))
+	enum { GREETED_S = 2 };
+	const struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
+
+	return side == SIDE_SERVER && verdict->new_payload && server->una_known &&
+	       seq_gt(server->snd_una, server->syn_end) &&
+	       ns_since(tracker->now_ns, flow->first_ns) >= GREETED_S * NS_PER_SEC;
+}
+
+static void signal_client(struct tracker *tracker, struct flow *flow, enum conn_side side,
+			  const struct tcp_verdict *verdict)
+{
+	bool speaks = has_spoken(&flow->conn.end[SIDE_CLIENT]) || is_served(tracker, flow, side, verdict);
+
+	if (speaks && !given(flow, SIGNAL_CLOSED))
 		give_once(tracker, flow, SIGNAL_CLIENT_SPOKE);
 	if (verdict->retransmitted_payload && is_data_ignored(&flow->conn))
 		give_once(tracker, flow, SIGNAL_DATA_IGNORED);
 }
 
-static void signal_opening(struct tracker *tracker, struct flow *flow, const struct tcp_verdict *verdict)
+static void signal_opening(struct tracker *tracker, struct flow *flow, enum conn_side side,
+			   const struct tcp_verdict *verdict)
 {
 	const struct tcp_conn *conn = &flow->conn;
 
@@ -192,7 +212,7 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, const str
 	if (conn->established_once) {
 		give_beginning(tracker, flow, SIGNAL_COMPLETED);
 		end_half_open(tracker, flow);
-		signal_client(tracker, flow, verdict);
+		signal_client(tracker, flow, side, verdict);
 	}
 	if (conn->refused)
 		give_once(tracker, flow, SIGNAL_REFUSED);
@@ -315,7 +335,7 @@ void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum con
 
 	/* Without its SYN nobody knows who asked whom: such flows are no attempts. */
 	if (flow->conn.origin == CONN_ORIGIN_SYN)
-		signal_opening(tracker, flow, verdict);
+		signal_opening(tracker, flow, side, verdict);
 	else if (joins)
 		give_beginning(tracker, flow, SIGNAL_JOINED);
 	if (verdict->rst_suspicion != 0)

@@ -179,7 +179,7 @@ static void connections_that_stay_silent_are_a_flood(void **state)
 	judged_pass(j, 8);
 	assert_true(j->raised_ns != 0);
 	assert_string_equal(j->finding.class_name, "idle_connection_flood");
-	assert_non_null(strstr(judged_text(j, ALERT_RAISED), "260 clients hold connections"));
+	assert_non_null(strstr(judged_text(j, ALERT_RAISED), "260 connections to"));
 	j->summary.totals[SUMMARY_CLOSED_UNSPOKEN] += 200;
 	summary_count_age(&j->summary, GAUGE_UNSPOKEN, -200, since_ns);
 	judged_pass(j, 1);
@@ -255,6 +255,60 @@ static void what_was_so_from_the_beginning_is_usual(void **state)
 	judged_end(j);
 }
 
+static void what_is_open_from_the_beginning_is_usual(void **state)
+{
+	struct judged *j = judged_begin(&detector_connection_flood, SUMMARY_SERVICE);
+
+	(void)state;
+	crowd_of(j, 100);
+	/* Browsers that connect ahead, from the first second on: 300 are silent at any time. */
+	established(j, 300);
+	judged_pass(j, 200);
+	assert_true(j->raised_ns == 0);
+	/* Five times as many are too many. */
+	established(j, 1500);
+	judged_pass(j, 20);
+	assert_true(j->raised_ns != 0);
+	judged_end(j);
+}
+
+static void the_pools_of_few_machines_are_none(void **state)
+{
+	(void)state;
+	for (unsigned n = 400; n <= 600; n += 200) {
+		struct judged *j = judged_begin(&detector_connection_flood, SUMMARY_SERVICE);
+		judged_pass(j, 1);
+		/* A service that is new. */
+		j->now_ns += 100 * NS_PER_SEC;
+		j->summary.since_ns = j->now_ns;
+		crowd_of(j, 5);
+		established(j, n);
+		judged_pass(j, 2);
+		/* They have done nothing since, and yet it is known how many they are. */
+		j->scene.crowd[CROWD_TRYING] = NULL;
+		judged_pass(j, 20);
+		assert_int_equal(j->raised_ns != 0, n > 500);
+		if (n > 500)
+			assert_non_null(strstr(judged_text(j, ALERT_RAISED), "from 5 sources"));
+		judged_end(j);
+	}
+}
+
+static void regular_checks_are_usual_when_they_were_there_at_first(void **state)
+{
+	struct judged *j = judged_begin(&detector_connection_flood, SUMMARY_SERVICE);
+
+	(void)state;
+	crowd_of(j, 25);
+	for (int second = 0; second < 100; second++) {
+		j->summary.totals[SUMMARY_COMPLETED] += 25;
+		j->summary.totals[SUMMARY_CLOSED_UNSPOKEN] += 25;
+		judged_pass(j, 1);
+	}
+	assert_true(j->raised_ns == 0);
+	judged_end(j);
+}
+
 /* --- zero_window_hold --- */
 
 static void windows_that_stay_closed_are_held(void **state)
@@ -305,6 +359,9 @@ int main(void)
 		cmocka_unit_test(crowds_and_pools_speak),
 		cmocka_unit_test(empty_connections_of_many_are_a_flood),
 		cmocka_unit_test(what_was_so_from_the_beginning_is_usual),
+		cmocka_unit_test(what_is_open_from_the_beginning_is_usual),
+		cmocka_unit_test(the_pools_of_few_machines_are_none),
+		cmocka_unit_test(regular_checks_are_usual_when_they_were_there_at_first),
 		cmocka_unit_test(windows_that_stay_closed_are_held),
 		cmocka_unit_test(a_few_slow_readers_of_many_are_none),
 	};

@@ -220,6 +220,33 @@ static void what_a_client_said_unseen_shows_in_what_follows(void **state)
 	finish(&f);
 }
 
+static void who_is_told_ever_more_need_not_speak(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	/* A greeting, however many segments it takes. */
+	from_server(&f, 0.1, SEG_ACK | SEG_PSH, 1, 1, 40);
+	from_client(&f, 0.2, SEG_ACK, 1, 41, 0);
+	from_server(&f, 0.3, SEG_ACK | SEG_PSH, 41, 1, 40);
+	from_client(&f, 0.4, SEG_ACK, 1, 81, 0);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 0);
+	from_server(&f, 5, SEG_ACK | SEG_PSH, 81, 1, 40);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 1);
+	finish(&f);
+}
+
+static void a_late_greeting_is_no_feed(void **state)
+{
+	(void)state;
+	struct fixture f = begin();
+	handshake(&f, 0);
+	from_server(&f, 10, SEG_ACK | SEG_PSH, 1, 1, 40);
+	from_client(&f, 10.1, SEG_ACK, 1, 41, 0);
+	assert_int_equal(count(SIGNAL_CLIENT_SPOKE), 0);
+	finish(&f);
+}
+
 static void a_fin_is_no_word(void **state)
 {
 	(void)state;
@@ -919,6 +946,8 @@ int main(void)
 		cmocka_unit_test(a_client_speaks_once),
 		cmocka_unit_test(what_a_client_said_unseen_shows_in_its_acknowledgement),
 		cmocka_unit_test(what_a_client_said_unseen_shows_in_what_follows),
+		cmocka_unit_test(who_is_told_ever_more_need_not_speak),
+		cmocka_unit_test(a_late_greeting_is_no_feed),
 		cmocka_unit_test(a_fin_is_no_word),
 		cmocka_unit_test(segments_that_never_passed_are_counted_by_their_size),
 		cmocka_unit_test(what_its_acknowledgement_overtook_is_not_lost),
