@@ -12,6 +12,12 @@
 /* Attempts that tell: of a server that was seen to repeat SYN-ACKs, and of one that was not. */
 enum { TELLING_KNOWN = 8, TELLING_UNKNOWN = 20 };
 
+/*
+ * What the sensor misses looks as if it had not been repeated, by chance for all of a few: if it missed everything,
+ * so many times more would have to tell.
+ */
+#define TELLING_MORE 10.0
+
 /* They are collected from so many slots at most, the latest first. */
 enum { TELLING_SLOTS = 12 };
 
@@ -37,24 +43,41 @@ enum { ONSET_MIN = 3, ONSET_SLOTS = 12 };
 /* How long a server counts as full after it last showed it. */
 #define FULL_FOR_NS (NS_PER_SEC / 2)
 
+static double lost_share(const struct detect_scene *scene)
+{
+	return fmax(sensor_view_lost_share(scene->view), 0);
+}
+
 static double telling(const struct detect_scene *scene)
 {
-	return scene->summary->totals[SUMMARY_SYNACK_REPEATERS] >= MIN_BACKLOG ? TELLING_KNOWN : TELLING_UNKNOWN;
+	bool is_known = scene->summary->totals[SUMMARY_SYNACK_REPEATERS] >= MIN_BACKLOG;
+
+	return (is_known ? TELLING_KNOWN : TELLING_UNKNOWN) * (1 + TELLING_MORE * lost_share(scene));
+}
+
+/* Handshakes whose end the sensor missed, the ACK and what followed it, seem to wait, and are not asked again. */
+static double unseen_handshakes(const struct detect_scene *scene, const struct fate *fate)
+{
+	return lost_share(scene) * lost_share(scene) * fate->answered;
 }
 
 /* The latest slots with enough attempts that are left waiting; false: there are not enough. */
 static bool latest_waiting(const struct detect_scene *scene, uint64_t last, struct fate *fate)
 {
 	double enough = telling(scene);
+	double unseen = 0;
 	struct fate slot;
 
 	*fate = (struct fate){ 0 };
-	for (uint64_t i = 0; i < TELLING_SLOTS && i < last && fate->waiting < enough; i++) {
+	for (uint64_t i = 0; i < TELLING_SLOTS && i < last && fate->waiting - unseen < enough; i++) {
 		fate_sum(scene->summary, last - i, last - i, &slot);
 		/* Whoever asked again may have been answered only then. */
 		fate->waiting += fmax(slot.waiting - slot.retrying, 0);
 		fate->ignored += fmax(slot.ignored - slot.retrying, 0);
+		unseen += unseen_handshakes(scene, &slot);
 	}
+	fate->waiting = fmax(fate->waiting - unseen, 0);
+	fate->ignored = fmax(fate->ignored - unseen, 0);
 	return fate->waiting >= enough;
 }
 
@@ -116,7 +139,7 @@ static void judge_options(struct listener *listener, const struct detect_scene *
 /* Answers that got lost before they were seen, chance included: no silence. */
 static double unseen_answers(const struct detect_scene *scene, const struct fate *fate)
 {
-	double lost = fmax(sensor_view_lost_share(scene->view), 0) * fate->attempts;
+	double lost = lost_share(scene) * fate->attempts;
 
 	return lost + 3 * sqrt(lost);
 }

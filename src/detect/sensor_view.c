@@ -110,6 +110,6 @@ double sensor_view_confidence(const struct sensor_view *view)
 	double lost = fmax(sensor_view_lost_share(view), 0);
 	double one_way = fmax(sensor_view_one_way_share(view), 0);
 
-	/* Where only one end is heard, what that one does is still certain: its ACKs, and that it does not ask again. */
+	/* Where only one end is heard, its ACKs are still certain, and that it does not ask again. */
 	return pow(1 - lost, SEGMENTS_OF_HANDSHAKE) * (1 - one_way / 2);
 }

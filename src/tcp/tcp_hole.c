@@ -237,6 +237,6 @@ bool hole_came_late(const struct segment *seg)
 	if (hole == NULL || !hole_is_acknowledged(seg->sender, hole))
 		return false;
 	uint64_t waited_ns = ns_since(seg->now_ns, stamp_ns(seg->conn, hole->stamp));
-	/* What was acknowledged is sent again when the acknowledgement is lost, and that is no sooner (RFC 6298 2.4). */
+	/* It is sent again only if the acknowledgement got lost, and no sooner than that is known (RFC 6298 2.4). */
 	return waited_ns <= seg->config->reorder_tolerance_ns || hole_was_overtaken(seg, hole);
 }

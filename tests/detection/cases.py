@@ -160,9 +160,9 @@ def clean(days):
                                 ("reordered10", 0.4, {"reordered": 0.1, "background": 60})):
         cases.append(Case(f"impaired-{name}", "day", "impaired", n_seeds=2, short=name == "loss30", hours=hours, **values))
     busy = {"background": 100, "tail": 100}
-    cases.append(Case("flood50-loss20", "syn_flood", "lossyflood clear", n_seeds=4, short=True, rate=50, lost=0.2,
+    cases.append(Case("flood50-loss20", "syn_flood", "lossyflood clear cookies", n_seeds=4, short=True, rate=50, lost=0.2,
                       seconds=30, **busy))
-    cases.append(Case("flood10-loss10", "syn_flood", "lossyflood clear", n_seeds=4, short=True, rate=10, lost=0.1,
+    cases.append(Case("flood10-loss10", "syn_flood", "lossyflood clear cookies", n_seeds=4, short=True, rate=10, lost=0.1,
                       seconds=60, **busy))
     cases.append(Case("flood-joined", "syn_flood", "lossyflood", n_seeds=2, short=True, rate=500, blind=31, lead=30,
                       seconds=20, **busy))

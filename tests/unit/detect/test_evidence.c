@@ -301,7 +301,7 @@ static void test_what_the_sensor_could_not_see(void **state)
 	world->visibility.two_way_connections = 75;
 	world->sensor.totals[SUMMARY_JOINED] = 1;
 	world->scene.began_ns = NOW_NS - 60 * NS_PER_SEC;
-	/* What was lost before this minute is no matter of this alarm, and what is known is told from the first moment. */
+	/* Of the last minute, and from the first event on. */
 	view.recent = (struct detect_visibility){ .segments = 990, .payload_segments = 396, .unseen_segments = 4 };
 	evidence_begin(&world->past, &world->scene, NOW_NS, totals);
 	alert = fill(world, &flood);
