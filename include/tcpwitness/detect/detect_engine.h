@@ -41,8 +41,8 @@ struct detect_visibility {
 	uint64_t backward_steps;      /* of the clock that stamps the frames, by more than reordering explains */
 	uint64_t kernel_dropped;      /* frames */
 	uint64_t interface_dropped;
-	uint64_t flows_evicted; /* connections that lost their place to others, wherever they were kept */
-	uint64_t open_evicted;  /* of these: established, or half closed */
+	uint64_t flows_evicted;    /* connections that lost their place to others, wherever they were kept */
+	uint64_t open_evicted;     /* of these: established, or half closed */
 	uint64_t attempts_evicted; /* of these: within a second after they began, so that their outcome is not known */
 	uint64_t flows_refused;    /* connections for which there was no place */
 };

@@ -83,17 +83,49 @@ static const struct detector crowd =
 /* In place of the project's. */
 const struct detector *const detectors[] = { &flood, &crowd, NULL };
 
-static struct sim *run(struct part of_flood, struct part of_crowd, double to)
+static struct sim *run_seen(struct detect_visibility visibility, struct part of_flood, struct part of_crowd, double to)
 {
 	static struct sim sim;
 
 	flood_part = of_flood;
 	crowd_part = of_crowd;
 	sim_init(&sim);
+	sim.visibility = visibility;
 	sim_background(&sim, 0, to, 50, web);
 	sim_spoofed_flood(&sim, 5, to, 200, web, SIM_ANSWERS);
 	sim_run(&sim, to);
 	return &sim;
+}
+
+static struct sim *run(struct part of_flood, struct part of_crowd, double to)
+{
+	return run_seen((struct detect_visibility){ 0 }, of_flood, of_crowd, to);
+}
+
+/* Whoever reads a figure is to know what it is worth. */
+static void test_what_the_sensor_misses_is_said(void **state)
+{
+	static const struct {
+		struct detect_visibility seen;
+		const char *text;
+	} cases[] = {
+		{ { .segments = 5000, .payload_segments = 990, .unseen_segments = 10 }, "misses about 1 % of" },
+		{ { .segments = 5000, .payload_segments = 800, .unseen_segments = 200 }, "misses about 20 % of" },
+		{ { .segments = 5000, .payload_segments = 1000, .unseen_segments = 5 }, "It goes on." },
+		{ { .segments = 5000, .kernel_dropped = 5000 }, "misses about 50 % of" },
+		{ { .segments = 5000, .one_way_connections = 90 }, "one direction only" },
+		{ { .segments = 5000, .attempts_evicted = 700 }, "too small for 700 attempts" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim *sim = run_seen(cases[i].seen, (struct part){ 10, 30, 0.9, 100, "spoofed_syn_flood", 1 },
+					   (struct part){ .to = 0 }, 20);
+		const struct event_alert *alert = &sim_alert(sim, "syn_flood", ALERT_RAISED, 0)->alert;
+		assert_ptr_equal(strstr(alert->explanation, "It goes on."), alert->explanation);
+		assert_non_null(strstr(alert->explanation, cases[i].text));
+		sim_fini(sim);
+	}
 }
 
 /* The same incident: its class changes in an update, and its rule is the other one's. */
@@ -183,6 +215,7 @@ static void test_a_sensor_that_stops_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_the_sensor_misses_is_said),
 		cmocka_unit_test(test_another_class_is_an_update),
 		cmocka_unit_test(test_the_class_lasts_to_the_end),
 		cmocka_unit_test(test_an_incident_shows_its_evidence),
