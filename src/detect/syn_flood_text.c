@@ -25,7 +25,7 @@ static const char *describe_victim(const struct syn_flood_state *state, const st
 		return "its answers are not visible here";
 	if (state->by == BY_REFUSAL)
 		return alert->target.has_port ? "the port refuses them, so it costs load and no state"
-					: "its ports refuse them, so it costs load and no state";
+					      : "its ports refuse them, so it costs load and no state";
 	if (state->listener.cookies == ALERT_COOKIES_YES)
 		return "the server answers with SYN cookies and goes on serving";
 	if (state->listener.is_silent)
