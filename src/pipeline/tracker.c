@@ -443,6 +443,7 @@ static void packet_of_flow(struct tracker *tracker, const struct packet *packet,
 	if (!is_icmp_quote && !ignored && tracker->config.takes_short_way &&
 	    flow_table_plain_segment(tracker->table, &key, hash, sender_index, packet, &tracker->plain)) {
 		tracker->stats.short_way++;
+		tracker->stats.with_payload += packet->payload_bytes > 0;
 		return;
 	}
 	struct flow *flow = flow_table_find(tracker->table, &key, hash);

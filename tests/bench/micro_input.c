@@ -93,6 +93,7 @@ static int number_connections(struct micro_input *input)
 			flow->id = input->n_connections++;
 		}
 		input->connections[i] = (uint32_t)flow->id;
+		flow_table_close(table);
 	}
 	flow_table_destroy(table);
 	return 0;
