@@ -111,7 +111,7 @@ static bool has_payload(unsigned history)
 	return ((common_histories[history].seen[0] | common_histories[history].seen[1]) & data) != 0;
 }
 
-/* tracker_signals.c, tcp_volume.c: the client has spoken before, and the segment ends no run of small ones. */
+/* tracker_signals.c, tcp_volume.c: it cannot be what tells that the client spoke, and ends no run of small ones. */
 static bool has_plain_story(const struct plain_segment *seg)
 {
 	const struct rest_head *rest = seg->rest;
@@ -125,7 +125,7 @@ static bool has_plain_story(const struct plain_segment *seg)
 		return false;
 	if (payload_bytes <= SMALL_PAYLOAD_BYTES && rest->small_run[seg->side] + 1 >= SMALL_RUN_SEGMENTS)
 		return false;
-	return rest->client_has_spoken || seg->side != SIDE_CLIENT;
+	return rest->client_has_spoken;
 }
 
 /* Time goes on, a record is not due, and what is counted still fits. */

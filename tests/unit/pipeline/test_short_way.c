@@ -210,6 +210,7 @@ struct talk {
 	uint16_t client_port;
 	bool timestamps;
 	bool ipv6;
+	bool only_server_speaks;
 	uint8_t ids; /* 0: none, 1: counted by connection, 2: random, 3: counted by host */
 	struct {
 		uint32_t next;
@@ -368,6 +369,8 @@ static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, 
 	for (unsigned i = 0; i < n_segments; i++) {
 		unsigned side = below(talk, 2);
 		uint32_t payload = below(talk, 3) == 0 ? 0 : below(talk, 4) == 0 ? below(talk, 20) : below(talk, 1460);
+		if (talk->only_server_speaks && side == SIDE_CLIENT)
+			payload = 0;
 		talk->now_ns += below(talk, 100) == 0 ? below(talk, 2000) * NS_PER_MS : below(talk, 3000000);
 		if (below(talk, 4) == 0)
 			talk->end[side].window = (uint16_t)(2000 + below(talk, 60000));
@@ -401,6 +404,7 @@ static uint64_t play_talks(unsigned n_talks, unsigned n_segments, unsigned one_o
 		talk.client_port = (uint16_t)(10000 + i);
 		talk.timestamps = below(&talk, 2) == 0;
 		talk.ipv6 = below(&talk, 4) == 0;
+		talk.only_server_speaks = below(&talk, 4) == 0;
 		talk.ids = talk.ipv6 ? 0 : (uint8_t)below(&talk, 4);
 		for (unsigned side = 0; side < 2; side++) {
 			talk.end[side].next = below(&talk, UINT32_MAX);
