@@ -574,6 +574,7 @@ static void pack_plain(struct rest_head *head, const struct flow *flow)
 	uint64_t recorded_ms = (flow->recorded_ns - flow->first_ns) / UINT64_C(1000000);
 	bool scaled = ends[0].wscale_ok && ends[1].wscale_ok;
 
+	bool is_followed[2];
 	bool all_dated = ends[0].ts_known && ends[1].ts_known;
 	bool agreed = ends[0].timestamps && ends[1].timestamps;
 
@@ -584,9 +585,10 @@ static void pack_plain(struct rest_head *head, const struct flow *flow)
 	head->client_has_spoken = (flow->signals >> 16 & 1) != 0;
 	for (unsigned side = 0; side < 2; side++) {
 		head->wscale[side] = scaled ? ends[side].wscale : 0;
-		head->ids_are_followed |= (ids_are_followed(&ends[side]) ? 1u << side : 0u) & 3u;
-		head->ids_count_up |= (ends[side].ip_ids_count_up ? 1u << side : 0u) & 3u;
+		is_followed[side] = ids_are_followed(&ends[side]);
 	}
+	head->ids_are_followed = ((unsigned)is_followed[0] | (unsigned)is_followed[1] << 1) & 3u;
+	head->ids_count_up = ((unsigned)ends[0].ip_ids_count_up | (unsigned)ends[1].ip_ids_count_up << 1) & 3u;
 }
 
 static void pack_head(struct rest_head *head, const struct flow *flow)
