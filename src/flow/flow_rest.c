@@ -48,7 +48,7 @@ ALL_WAYS bool code_flag(struct coder *c, const enum way way, bool flag)
 	return way == WAY_PACK && flag;
 }
 
-/* Written always, and kept only if needed: that is quicker than to decide. */
+/* Written always, and kept only if needed: that is quicker than to decide. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define CODE_FUNCTION(name, type)                                                                \
 	ALL_WAYS void name(struct coder *c, const enum way way, type *value, type expected)      \
 	{                                                                                        \
@@ -72,6 +72,7 @@ CODE_FUNCTION(code_u8, uint8_t)
 CODE_FUNCTION(code_u16, uint16_t)
 CODE_FUNCTION(code_u32, uint32_t)
 CODE_FUNCTION(code_u64, uint64_t)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Bytes as they are. */
 ALL_WAYS void code_raw(struct coder *c, const enum way way, void *bytes, size_t n)
@@ -657,26 +658,27 @@ static void unpack_head(const struct rest_head *head, struct flow *flow)
 }
 
 /* Where the opening is: behind the head and the rest of IPv6 addresses. */
-static struct rest_opening *opening_of(const void *rest)
+static const struct rest_opening *opening_of(const void *rest)
 {
 	const struct rest_head *head = rest;
+	const uint8_t *behind = (const uint8_t *)(head + 1);
 
-	return (struct rest_opening *)((uintptr_t)(head + 1) + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
+	return (const void *)(behind + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
 }
 
 size_t flow_rest_pack(struct flow *flow, void *to)
 {
 	struct rest_head *head = to;
+	uint8_t *behind = (uint8_t *)(head + 1);
 	uint64_t expected_ns[2];
 
 	pack_head(head, flow);
 	expect_times(head, flow->touched_ns, expected_ns);
 	if (head->is_ipv6) {
-		uint8_t *behind = (uint8_t *)(head + 1);
 		memcpy(behind, flow->key.addr[0] + 4, ADDR_REST_BYTES);
 		memcpy(behind + ADDR_REST_BYTES, flow->key.addr[1] + 4, ADDR_REST_BYTES);
 	}
-	struct rest_opening *opening = opening_of(to);
+	struct rest_opening *opening = (void *)(behind + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
 	uint8_t *at = (uint8_t *)(opening + 1);
 	pack_opening(opening, flow, &at);
 	opening->groups = (uint16_t)pack_groups(&at, flow, expected_ns, &common_histories[head->history]);
@@ -700,6 +702,7 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 		memcpy(flow->key.addr[1] + 4, (const uint8_t *)(head + 1) + ADDR_REST_BYTES, ADDR_REST_BYTES);
 	}
 	unpack_opening(opening, flow, &behind);
+	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
 	unpack_groups(opening->groups, &at, flow, expected_ns, &common_histories[head->history]);
 }
@@ -713,7 +716,8 @@ bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 		if (head->port[end] != key->port[end] ||
 		    memcmp(head->addr[end], key->addr[end], sizeof(head->addr[end])) != 0)
 			return false;
-		if (head->is_ipv6 && memcmp(behind + end * ADDR_REST_BYTES, key->addr[end] + 4, ADDR_REST_BYTES) != 0)
+		if (head->is_ipv6 &&
+		    memcmp(behind + (size_t)end * ADDR_REST_BYTES, key->addr[end] + 4, ADDR_REST_BYTES) != 0)
 			return false;
 	}
 	return key->ip_version == (head->is_ipv6 ? 6u : 4u);
