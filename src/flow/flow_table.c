@@ -37,6 +37,7 @@ enum {
 	DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024,
 	TYPICAL_BODY_BYTES = 192, /* the table holds as many flows as bodies of this size */
 	PAGE_BYTES = 4096,
+	CACHE_LINE_BYTES = 64,
 	MAX_OPEN = 4,     /* the caller's, the one that goes for it, and those that these look at */
 	MAX_EVICTED = 16, /* for one body: they may be too small for it */
 };
@@ -358,6 +359,29 @@ static uint32_t find_slot(struct flow_table *table, const struct flow_key *key, 
 	if (looked_at > table->stats.longest_chain)
 		table->stats.longest_chain = looked_at;
 	return found;
+}
+
+void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step)
+{
+	const uint32_t *chain = &table->chains[hash & table->chain_mask];
+
+	if (step == FLOW_FETCH_CHAIN) {
+		__builtin_prefetch(chain);
+		return;
+	}
+	const struct flow_link *link = &table->links[*chain];
+	if (step == FLOW_FETCH_LINK) {
+		__builtin_prefetch(link, 1);
+		return;
+	}
+	if (*chain == NO_SLOT || link->hash != hash || link->body == 0)
+		return;
+	const uint8_t *body = slot_arena_at(table->bodies, link->body);
+	for (size_t i = 0; i < TYPICAL_BODY_BYTES; i += CACHE_LINE_BYTES)
+		__builtin_prefetch(body + i, 1);
+	/* Its neighbours in the queue, which it leaves when it is touched. */
+	__builtin_prefetch(&table->links[link->class_next], 1);
+	__builtin_prefetch(&table->links[link->class_prev], 1);
 }
 
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)

@@ -286,6 +286,18 @@ static bool is_key_of(const struct syn_store *store, const struct syn_entry *ent
 	return flow_key_equal(&own, key);
 }
 
+void syn_store_fetch_chain(const struct syn_store *store, uint64_t hash)
+{
+	if (store->memory != NULL)
+		__builtin_prefetch(&store->chains[hash & store->chain_mask]);
+}
+
+void syn_store_fetch_entry(const struct syn_store *store, uint64_t hash)
+{
+	if (store->memory != NULL)
+		__builtin_prefetch(entry_at(store, store->chains[hash & store->chain_mask]), 1);
+}
+
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)
 {
 	if (store->memory == NULL)

@@ -15,7 +15,7 @@
 enum { PROGRESS_FRAMES = 1024 };
 
 /* How many frames are taken from the capture at once. Their descriptions are to stay in the first-level cache. */
-enum { BURST_FRAMES = 64 };
+enum { READ_FRAMES = 64 };
 
 static void share_progress(struct pipeline *pipeline)
 {
@@ -115,22 +115,66 @@ static void note_quality(struct pipeline *pipeline, const struct frame *frame, c
 	pipeline->frame_ns = frame->time_ns;
 }
 
-static void handle_frame(struct pipeline *pipeline, const struct frame *frame)
+static bool is_tracked(enum decode_result result)
 {
-	struct packet packet;
+	return result == DECODE_TCP || result == DECODE_ICMP_QUOTE;
+}
 
+static void handle_frame(struct pipeline *pipeline, const struct frame *frame, const struct decoded_frame *decoded)
+{
 	pipeline->frames++;
 	pipeline->bytes += frame->wire_bytes;
-	enum decode_result result = decoder_decode(pipeline->decoder, frame, &packet);
-	note_quality(pipeline, frame, &packet, result);
+	note_quality(pipeline, frame, &decoded->packet, decoded->result);
 	advance(pipeline, frame->time_ns, frame->number);
-	if (result == DECODE_TCP || result == DECODE_ICMP_QUOTE) {
-		tracker_packet(pipeline->tracker, &packet, result == DECODE_ICMP_QUOTE);
+	if (is_tracked(decoded->result)) {
+		tracker_track(pipeline->tracker, &decoded->tracked);
 		return;
 	}
 	tracker_advance(pipeline->tracker, frame->time_ns, frame->number);
-	if (decode_result_is_refusal(result))
-		tracker_orphan_anomalies(pipeline->tracker, &packet);
+	if (decode_result_is_refusal(decoded->result))
+		tracker_orphan_anomalies(pipeline->tracker, &decoded->packet);
+}
+
+/* How many of the frames are decoded before the first is tracked. Counters that are written in between would tell. */
+static size_t burst_before_stats(const struct pipeline *pipeline, const struct frame *frames, size_t n_frames)
+{
+	size_t n = n_frames < BURST_FRAMES ? n_frames : BURST_FRAMES;
+
+	if (pipeline->config.stats_interval_ns == 0)
+		return n;
+	if (pipeline->next_stats_ns == 0)
+		return 1;
+	for (size_t i = 0; i < n; i++) {
+		if (frames[i].time_ns >= pipeline->next_stats_ns)
+			return i == 0 ? 1 : i;
+	}
+	return n;
+}
+
+/* Decodes all, fetches what each will need while others are prepared, and then handles one after the other. */
+static void handle_burst(struct pipeline *pipeline, const struct frame *frames, size_t n)
+{
+	struct decoded_frame *burst = pipeline->burst;
+
+	for (size_t i = 0; i < n; i++) {
+		burst[i].result = decoder_decode(pipeline->decoder, &frames[i], &burst[i].packet);
+		if (!is_tracked(burst[i].result))
+			continue;
+		tracker_prepare(pipeline->tracker, &burst[i].packet, burst[i].result == DECODE_ICMP_QUOTE,
+				&burst[i].tracked);
+		tracker_fetch(pipeline->tracker, &burst[i].tracked, 0);
+	}
+	for (unsigned step = 1; step < TRACKER_FETCH_STEPS && n > 1; step++) {
+		for (size_t i = 0; i < n; i++) {
+			if (is_tracked(burst[i].result))
+				tracker_fetch(pipeline->tracker, &burst[i].tracked, step);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		handle_frame(pipeline, &frames[i], &burst[i]);
+		if (pipeline->frames % PROGRESS_FRAMES == 0)
+			share_progress(pipeline);
+	}
 }
 
 /* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */
@@ -147,17 +191,17 @@ static void *capture_thread(void *argument)
 {
 	struct pipeline *pipeline = argument;
 	enum capture_result result;
-	struct frame frames[BURST_FRAMES];
+	struct frame frames[READ_FRAMES];
 	size_t n_frames;
+	size_t n;
 
-	while ((result = capture_next_burst(pipeline->capture, frames, BURST_FRAMES, &n_frames, &pipeline->error)) <=
+	while ((result = capture_next_burst(pipeline->capture, frames, READ_FRAMES, &n_frames, &pipeline->error)) <=
 	       CAPTURE_IDLE) {
 		if (result == CAPTURE_IDLE)
 			idle_tick(pipeline);
-		for (size_t i = 0; i < n_frames; i++) {
-			handle_frame(pipeline, &frames[i]);
-			if (pipeline->frames % PROGRESS_FRAMES == 0)
-				share_progress(pipeline);
+		for (size_t i = 0; i < n_frames; i += n) {
+			n = burst_before_stats(pipeline, &frames[i], n_frames - i);
+			handle_burst(pipeline, &frames[i], n);
 		}
 	}
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;

@@ -22,6 +22,15 @@ struct shared_progress {
 	_Atomic uint64_t last_ns;
 };
 
+/* As many as are decoded before the first is tracked: memory has time to answer, and all stay in the nearest cache. */
+enum { BURST_FRAMES = 32 };
+
+struct decoded_frame {
+	struct packet packet;
+	struct tracked_packet tracked; /* if it is tracked */
+	enum decode_result result;
+};
+
 struct pipeline {
 	struct pipeline_config config;
 	struct capture *capture;   /* borrowed */
@@ -38,6 +47,7 @@ struct pipeline {
 	struct error error;
 
 	/* Capture thread only, while it runs. */
+	struct decoded_frame burst[BURST_FRAMES];
 	struct capture_stats capture_stats;
 	uint64_t now_ns; /* latest packet time: never goes backwards */
 	uint64_t first_ns;

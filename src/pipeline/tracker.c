@@ -428,45 +428,73 @@ static void segment(struct tracker *tracker, struct flow *flow, const struct flo
 	}
 }
 
-static void packet_of_flow(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
+static void track(struct tracker *tracker, const struct tracked_packet *tracked)
 {
-	struct flow_key key;
-
-	unsigned sender_index = flow_key_from_packet(&tracker->config.key, packet, &key);
-	uint64_t hash = flow_key_hash(&tracker->config.key, &key);
+	const struct packet *packet = tracked->packet;
 	bool ignored = packet->checksum == CHECKSUM_BAD && !tracker->config.track_bad_checksums;
 
-	if (!is_icmp_quote) {
+	if (!tracked->is_icmp_quote) {
 		tracker->stats.segments++;
 		tracker->stats.payload_bytes += packet->payload_bytes;
 	}
-	if (!is_icmp_quote && !ignored && tracker->config.takes_short_way &&
-	    flow_table_plain_segment(tracker->table, &key, hash, sender_index, packet, &tracker->plain)) {
+	if (!tracked->is_icmp_quote && !ignored && tracker->config.takes_short_way &&
+	    flow_table_plain_segment(tracker->table, &tracked->key, tracked->hash, tracked->sender_index, packet,
+				     &tracker->plain)) {
 		tracker->stats.short_way++;
 		tracker->stats.with_payload += packet->payload_bytes > 0;
 		return;
 	}
-	struct flow *flow = flow_table_find(tracker->table, &key, hash);
+	struct flow *flow = flow_table_find(tracker->table, &tracked->key, tracked->hash);
 	if (flow == NULL) {
-		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &key, hash);
-		if (attempt != NULL && !is_icmp_quote && !ignored && tracker_repeat_attempt(tracker, attempt, packet))
+		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &tracked->key, tracked->hash);
+		if (attempt != NULL && !tracked->is_icmp_quote && !ignored &&
+		    tracker_repeat_attempt(tracker, attempt, packet))
 			return;
 		if (attempt != NULL)
 			flow = tracker_promote_attempt(tracker, attempt);
 	}
-	if (is_icmp_quote)
-		icmp_error(tracker, flow, sender_index, packet);
+	if (tracked->is_icmp_quote)
+		icmp_error(tracker, flow, tracked->sender_index, packet);
 	else if (ignored)
-		bad_checksum(tracker, flow, sender_index, packet);
+		bad_checksum(tracker, flow, tracked->sender_index, packet);
 	else
-		segment(tracker, flow, &key, hash, sender_index, packet);
+		segment(tracker, flow, &tracked->key, tracked->hash, tracked->sender_index, packet);
+}
+
+void tracker_prepare(const struct tracker *tracker, const struct packet *packet, bool is_icmp_quote,
+		     struct tracked_packet *tracked)
+{
+	tracked->packet = packet;
+	tracked->is_icmp_quote = is_icmp_quote;
+	tracked->sender_index = (uint8_t)flow_key_from_packet(&tracker->config.key, packet, &tracked->key);
+	tracked->hash = flow_key_hash(&tracker->config.key, &tracked->key);
+}
+
+void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
+{
+	static const enum flow_fetch steps[TRACKER_FETCH_STEPS] = { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK,
+								    FLOW_FETCH_FLOW };
+
+	flow_table_fetch(tracker->table, tracked->hash, steps[step]);
+	if (step == 0)
+		syn_store_fetch_chain(tracker->syn_store, tracked->hash);
+	else if (step == 1)
+		syn_store_fetch_entry(tracker->syn_store, tracked->hash);
+}
+
+void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	tracker_advance(tracker, tracked->packet->time_ns, tracked->packet->number);
+	track(tracker, tracked);
+	flow_table_close(tracker->table);
 }
 
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)
 {
-	tracker_advance(tracker, packet->time_ns, packet->number);
-	packet_of_flow(tracker, packet, is_icmp_quote);
-	flow_table_close(tracker->table);
+	struct tracked_packet tracked;
+
+	tracker_prepare(tracker, packet, is_icmp_quote, &tracked);
+	tracker_track(tracker, &tracked);
 }
 
 /* --- life cycle --- */

@@ -64,6 +64,13 @@ void flow_table_destroy(struct flow_table *table);
  */
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash);
 
+/*
+ * Fetches what flow_table_find with this hash will look at, so that it is there by then: the chain, then the first link
+ * of it, then that flow. Each step looks at what the one before has fetched, so other work comes between them.
+ */
+enum flow_fetch { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK, FLOW_FETCH_FLOW };
+void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step);
+
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;

@@ -93,6 +93,10 @@ void syn_store_destroy(struct syn_store *store);
 /* The attempt with this key, or null. hash is flow_key_hash of key. */
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash);
 
+/* As flow_table_fetch: the chain, then its first entry. */
+void syn_store_fetch_chain(const struct syn_store *store, uint64_t hash);
+void syn_store_fetch_entry(const struct syn_store *store, uint64_t hash);
+
 /*
  * A new attempt that began with packet; its key must not be in the store. now_ns is the latest packet time seen: the
  * attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted).

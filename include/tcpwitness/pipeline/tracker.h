@@ -65,7 +65,27 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 			       const struct event_writer *writer, const char *const *source_names, struct error *error);
 void tracker_destroy(struct tracker *tracker);
 
-/* One decoded segment or ICMP quote. */
+/* A decoded segment, or ICMP quote, and which connection it is of. */
+struct tracked_packet {
+	const struct packet *packet; /* borrowed until it is tracked */
+	struct flow_key key;
+	uint64_t hash;
+	uint8_t sender_index; /* in key */
+	bool is_icmp_quote;
+};
+
+/*
+ * Tracking looks at memory all over the place, and waits for it. So packets are tracked in bursts: tracker_prepare
+ * names the connection of each, tracker_fetch fetches what it will look at, step by step for all packets of the burst,
+ * and then tracker_track tracks them one by one, in order. Fetching changes nothing; a burst of one needs none.
+ */
+enum { TRACKER_FETCH_STEPS = 3 };
+void tracker_prepare(const struct tracker *tracker, const struct packet *packet, bool is_icmp_quote,
+		     struct tracked_packet *tracked);
+void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step);
+void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked);
+
+/* A burst of one. */
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote);
 
 /*
