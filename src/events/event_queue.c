@@ -177,7 +177,12 @@ static void end_event(void *context, struct sensor_event *event)
 
 struct event_writer event_queue_writer(struct event_queue *queue)
 {
-	return (struct event_writer){ .context = queue, .begin = begin_event, .end = end_event };
+	return (struct event_writer){
+		.context = queue,
+		.begin = begin_event,
+		.end = end_event,
+		.unwanted = ~queue->wanted,
+	};
 }
 
 void event_queue_wait_from_now(struct event_queue *queue)

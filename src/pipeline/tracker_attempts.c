@@ -86,6 +86,60 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
 	return flow;
 }
 
+/* --- signals without a flow --- */
+
+/*
+ * What the flow of an attempt would tell the detectors, from its first SYN: in a flood there are only attempts, and most
+ * of what happens to one is told to nobody else. A unit test compares with what flows tell.
+ */
+static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, const struct packet *first, bool retried)
+{
+	const struct flow_signal signal = {
+		.kind = kind,
+		.spoke = true,
+		.timestamps = (first->options.present & TCPOPT_TIMESTAMP) != 0,
+		.retried = retried,
+		.ttl = first->ttl,
+		.window = first->window,
+		.syn_layout = first->options.layout,
+		.isn = first->seq,
+		.client = first->src,
+		.server = first->dst,
+		.client_port = first->src_port,
+		.server_port = first->dst_port,
+		.flow_id = first->number,
+		.now_ns = tracker->due_ns != 0 ? tracker->due_ns : tracker->now_ns,
+		.packet_number = tracker->packet_number,
+		.since_ns = first->time_ns,
+	};
+
+	return tracker->detection != NULL && detect_source_signal(tracker->detection, &signal);
+}
+
+/* Nothing of it is written, so that it needs no flow: no record, no states, and a SYN like this is no anomaly. */
+static bool begins_quietly(const struct tracker *tracker, const struct packet *packet)
+{
+	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) && packet->flags == SEG_SYN &&
+	       packet->payload_bytes == 0 && (packet->options.present & TCPOPT_FASTOPEN) == 0 &&
+	       anomaly_set_empty(&packet->anomalies);
+}
+
+static bool ends_quietly(const struct tracker *tracker)
+{
+	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) &&
+	       !event_writer_may_want(&tracker->writer, EVENT_FLOW);
+}
+
+static void end_quietly(struct tracker *tracker, const struct syn_entry *entry, enum conn_outcome outcome)
+{
+	struct syn_attempt attempt;
+
+	syn_store_unpack(tracker->syn_store, entry, &attempt);
+	give_signal(tracker, SIGNAL_CLOSED, &attempt.first, attempt.n_repeats > 0);
+	tracker->stats.outcomes[outcome]++;
+	tracker->stats.flow_records++;
+}
+
 /* --- beginning and repeats --- */
 
 static void keep_alerted(const struct tracker *tracker, struct syn_entry *attempt)
@@ -106,6 +160,11 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 	if (attempt == NULL)
 		return false;
 	tracker->stats.connections++;
+	if (begins_quietly(tracker, packet)) {
+		if (give_signal(tracker, SIGNAL_ATTEMPT, packet, false))
+			syn_store_set_alerted(attempt);
+		return true;
+	}
 	memset(flow, 0, sizeof(*flow));
 	flow->key = *key;
 	flow->hash = hash;
@@ -157,6 +216,10 @@ static void on_evict(void *context, struct syn_entry *attempt)
 {
 	struct tracker *tracker = context;
 
+	if (ends_quietly(tracker)) {
+		end_quietly(tracker, attempt, CONN_OUTCOME_IN_PROGRESS);
+		return;
+	}
 	make_flow(tracker, attempt, &tracker->scratch);
 	tracker_end_record(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_EVICTED);
 }
@@ -190,6 +253,27 @@ static bool is_before(const struct tracker *tracker, const struct syn_entry *att
 	return syn_store_id(attempt) < flow->id;
 }
 
+static void time_out(struct tracker *tracker, struct syn_entry *attempt, uint64_t due_ns)
+{
+	if (ends_quietly(tracker)) {
+		end_quietly(tracker, attempt, CONN_OUTCOME_NEVER_ANSWERED);
+	} else {
+		make_flow(tracker, attempt, &tracker->scratch);
+		tracker_time_out(tracker, &tracker->scratch, due_ns);
+	}
+	syn_store_expire(tracker->syn_store, attempt);
+}
+
+static void become_overdue(struct tracker *tracker, struct syn_entry *entry)
+{
+	struct syn_attempt attempt;
+
+	syn_store_unpack(tracker->syn_store, entry, &attempt);
+	if (give_signal(tracker, SIGNAL_UNANSWERED, &attempt.first, attempt.n_repeats > 0))
+		syn_store_set_alerted(entry);
+	syn_store_move_on(tracker->syn_store, entry);
+}
+
 bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow)
 {
 	uint64_t due_ns;
@@ -198,16 +282,11 @@ bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *
 
 	if (attempt == NULL || due_ns > tracker->now_ns || !is_before(tracker, attempt, due_ns, overdue, flow))
 		return false;
-	make_flow(tracker, attempt, &tracker->scratch);
 	tracker->due_ns = due_ns;
-	if (overdue) {
-		tracker_time_out(tracker, &tracker->scratch, due_ns);
-		syn_store_expire(tracker->syn_store, attempt);
-	} else {
-		tracker_signal_overdue(tracker, &tracker->scratch, SIGNAL_UNANSWERED);
-		keep_alerted(tracker, attempt);
-		syn_store_move_on(tracker->syn_store, attempt);
-	}
+	if (overdue)
+		time_out(tracker, attempt, due_ns);
+	else
+		become_overdue(tracker, attempt);
 	tracker->due_ns = 0;
 	return true;
 }
@@ -218,8 +297,13 @@ bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *f
 
 	if (attempt == NULL || (flow != NULL && flow->id < syn_store_id(attempt)))
 		return false;
-	make_flow(tracker, attempt, &tracker->scratch);
-	tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);
+	if (ends_quietly(tracker)) {
+		tracker->stats.outcomes[CONN_OUTCOME_IN_PROGRESS]++;
+		tracker->stats.flow_records++;
+	} else {
+		make_flow(tracker, attempt, &tracker->scratch);
+		tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);
+	}
 	syn_store_remove(tracker->syn_store, attempt);
 	return true;
 }

@@ -545,7 +545,7 @@ const char *lab_run(const uint8_t *data, size_t size, unsigned allowed, FILE *tr
 {
 	enum { N_OPTIONS = 5 };
 	static struct lab lab;
-	struct event_writer writer = { &lab, event_begin, event_end };
+	struct event_writer writer = { .context = &lab, .begin = event_begin, .end = event_end };
 	static const char *const source_names[] = { "tap" };
 	struct tracker_config config;
 	struct error error;

@@ -278,4 +278,10 @@ struct event_writer {
 	void *context;
 	struct sensor_event *(*begin)(void *context, enum sensor_event_type type);
 	void (*end)(void *context, struct sensor_event *event);
+	sensor_event_mask unwanted; /* types that begin never gives; 0 = nothing is known of that */
 };
+
+static inline bool event_writer_may_want(const struct event_writer *writer, enum sensor_event_type type)
+{
+	return (writer->unwanted >> type & 1) == 0;
+}

@@ -343,7 +343,7 @@ static inline void sim_event_end(void *context, struct sensor_event *event)
 
 static inline void sim_start(struct sim *sim)
 {
-	const struct event_writer writer = { sim, sim_event_begin, sim_event_end };
+	const struct event_writer writer = { .context = sim, .begin = sim_event_begin, .end = sim_event_end };
 	const struct detect_config config = { sim->memory_bytes, sim->secret, sim->n_sources };
 
 	for (size_t i = 0; i < sim->ruleset->n_rules; i++)

@@ -201,7 +201,7 @@ static void test_too_little_memory_is_an_error(void **state)
 {
 	struct ruleset *ruleset = ruleset_create_default(NULL);
 	const struct detect_config config = { .memory_bytes = 1000 };
-	const struct event_writer writer = { NULL, sim_event_begin, sim_event_end };
+	const struct event_writer writer = { .context = NULL, .begin = sim_event_begin, .end = sim_event_end };
 	struct error error = { "" };
 
 	(void)state;

@@ -98,7 +98,7 @@ static void world_init(struct world *world)
 
 	memset(world, 0, sizeof(*world));
 	memset(told, 0, sizeof(told));
-	world->writer = (struct event_writer){ world, begin_event, end_event };
+	world->writer = (struct event_writer){ .context = world, .begin = begin_event, .end = end_event };
 	world->now_ns = START_NS;
 	world->summary.since_ns = START_NS;
 	for (unsigned i = 0; i < N_FAKES; i++) {

@@ -86,7 +86,7 @@ struct sensor {
 static struct sensor make_sensor(void)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { NULL, begin_event, end_event };
+	const struct event_writer writer = { .context = NULL, .begin = begin_event, .end = end_event };
 	struct detect_config detect = { .memory_bytes = 4 << 20, .secret = siphash_key_from_seed(2) };
 	struct sensor sensor = { .now_ns = NS_PER_SEC };
 	struct decoder_config decoder;

@@ -66,7 +66,7 @@ static void end_event(void *context, struct sensor_event *event)
 static void sensor_init(struct sensor *sensor, bool takes_short_way, uint64_t interim_ns)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { sensor, begin_event, end_event };
+	const struct event_writer writer = { .context = sensor, .begin = begin_event, .end = end_event };
 	struct tracker_config config;
 
 	memset(sensor, 0, sizeof(*sensor));

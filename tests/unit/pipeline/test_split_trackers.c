@@ -92,7 +92,7 @@ static struct ruleset *ruleset;
 
 static struct detect_engine *make_engine(unsigned n, struct alarms *alarms)
 {
-	const struct event_writer writer = { alarms, begin_alarm, end_alarm };
+	const struct event_writer writer = { .context = alarms, .begin = begin_alarm, .end = end_alarm };
 	const struct detect_config config = { (size_t)n * (16 << 20), siphash_key_from_seed(2), n };
 	struct detect_engine *engine = detect_engine_create(ruleset, &config, &writer, NULL);
 
@@ -103,7 +103,7 @@ static struct detect_engine *make_engine(unsigned n, struct alarms *alarms)
 static void sensors_init(struct sensors *sensors, unsigned n, struct alarms *alarms, struct alarms *remote_alarms)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { NULL, no_event, no_end };
+	const struct event_writer writer = { .context = NULL, .begin = no_event, .end = no_end };
 	struct tracker_config config;
 
 	memset(sensors, 0, sizeof(*sensors));

@@ -50,7 +50,7 @@ static const char *const source_names[] = { "test" };
 static struct fixture *begin_with(size_t memory_bytes)
 {
 	static struct fixture fixture;
-	struct event_writer writer = { &fixture.recorder, record_begin, record_end };
+	struct event_writer writer = { .context = &fixture.recorder, .begin = record_begin, .end = record_end };
 	struct tracker_config config;
 	struct error error;
 

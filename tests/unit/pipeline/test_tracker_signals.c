@@ -58,7 +58,7 @@ static struct detect_source engine;
 static struct fixture begin_with(size_t memory_bytes)
 {
 	static const char *const source_names[] = { "test" };
-	const struct event_writer writer = { NULL, no_event, no_end };
+	const struct event_writer writer = { .context = NULL, .begin = no_event, .end = no_end };
 	struct tracker_config config;
 	struct fixture f = { 0 };
 	struct error error;
