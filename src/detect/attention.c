@@ -156,7 +156,7 @@ static struct watch *least_of(struct attention *attention, const struct newcomer
 	struct watch *least = NULL;
 
 	for (struct watch *watch = watch_first(attention->watches, (enum summary_kind)newcomer->key.kind);
-	     watch != NULL; watch = watch->next_hot) {
+	     watch != NULL; watch = watch_next(attention->watches, watch)) {
 		bool may_go = watch->incidents == NULL && watch->trouble == NULL;
 		if (may_go && (least == NULL || watch->weight < least->weight))
 			least = watch;

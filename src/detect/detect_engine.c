@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Owner of everything in this layer: shares the memory out, gives every signal to the summaries of its source, lets
- * time pass in ticks, and has each hot key judged once a tick.
+ * time pass in ticks, and has each hot key judged when it is due.
  */
 #include "tcpwitness/detect/detect_engine.h"
 
@@ -19,6 +19,15 @@
 
 /* In a silence so many ticks are judged as in traffic, and after it one more. */
 #define SILENCE_NS (120 * NS_PER_SEC)
+
+/*
+ * So many hot keys are judged at each tick, whatever happens to them. Of more than that, those to which little happens
+ * and where nothing is suspicious are judged so often: there may be tens of thousands, and each judgement reads all
+ * that is known of its key, while a few packets concern it. Whoever gets SUMMARY_URGENT is judged at the next tick, so
+ * judging costs so much per attempt and per failure at most.
+ */
+enum { ALWAYS_JUDGED = 64 };
+#define CALM_NS NS_PER_SEC
 
 #define MIN_MEMORY_BYTES ((size_t)256 * 1024)
 
@@ -38,6 +47,7 @@ struct detect_engine {
 	uint64_t began_ns;     /* the first packet; 0 = none yet */
 	uint64_t heard_ns;     /* the latest packet */
 	uint64_t next_tick_ns; /* 0 = not begun */
+	bool is_crowded;       /* more keys are hot than are judged at each tick */
 
 	size_t n_runs;
 	struct detector_run runs[MAX_DETECTORS];
@@ -242,6 +252,17 @@ static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
 		summary_table_set_alarmed(engine->tables[i], &watch->key, is_alarmed);
 }
 
+/* Everything that has happened to the key until the tick is judged. */
+static void begin_anew(struct detect_engine *engine, struct watch *watch)
+{
+	if (watch->record != NULL) {
+		watch->record->urge = 0;
+		return;
+	}
+	for (size_t i = 0; i < engine->n_sources; i++)
+		summary_table_judged(engine->tables[i], &watch->key);
+}
+
 static void judge(struct detect_engine *engine, struct watch *watch, const struct summary *sensor, uint64_t tick_ns,
 		  struct incident_time time)
 {
@@ -280,20 +301,80 @@ static void judge(struct detect_engine *engine, struct watch *watch, const struc
 	attention_renew(&engine->attention, watch, summary, tick_ns);
 }
 
+/* --- who is due --- */
+
+static uint64_t urge_of(struct detect_engine *engine, const struct summary_record *record)
+{
+	uint64_t urge = 0;
+
+	if (engine->n_sources == 1)
+		return record->urge;
+	for (size_t i = 0; i < engine->n_sources; i++) {
+		const struct summary_record *part = summary_table_find(engine->tables[i], &record->key);
+		urge += part != NULL ? part->urge : 0;
+	}
+	return urge;
+}
+
+/* False: nobody knows who is urgent. */
+static bool hurry_urgent(struct detect_engine *engine)
+{
+	struct summary_record *const *urgent;
+	bool is_known = true;
+	size_t n;
+
+	for (size_t i = 0; i < engine->n_sources; i++) {
+		is_known &= summary_table_urgent(engine->tables[i], &urgent, &n);
+		for (size_t k = 0; k < n; k++) {
+			if (urgent[k] == NULL || urge_of(engine, urgent[k]) < SUMMARY_URGENT)
+				continue;
+			const struct watch *watch = watch_find(&engine->watches, &urgent[k]->key);
+			if (watch != NULL && watch->is_hot)
+				watch_hurry(&engine->watches, watch);
+		}
+	}
+	return is_known;
+}
+
+static void find_due(struct detect_engine *engine)
+{
+	size_t n_hot = 0;
+
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		n_hot += engine->watches.kinds[kind].n_hot;
+	engine->is_crowded = n_hot > ALWAYS_JUDGED;
+	if (engine->is_crowded && !hurry_urgent(engine))
+		engine->is_crowded = false;
+}
+
+static void judge_due(struct detect_engine *engine, const struct watch_kind *kind, const struct summary *sensor,
+		      uint64_t tick_ns, struct incident_time time)
+{
+	for (size_t place = 0; place < kind->n_places; place++) {
+		struct watch *watch = kind->hot[place].watch;
+		if (watch == NULL || (engine->is_crowded && kind->hot[place].due_ns > tick_ns))
+			continue;
+		judge(engine, watch, sensor, tick_ns, time);
+		begin_anew(engine, watch);
+		bool is_calm = watch->suspicious == 0 && watch->trouble == NULL && watch->incidents == NULL;
+		if (watch->is_hot)
+			watch_rest(&engine->watches, watch, is_calm ? tick_ns + CALM_NS : 0);
+	}
+}
+
 static void judge_all(struct detect_engine *engine, uint64_t tick_ns, struct incident_time time)
 {
 	const struct summary_key sensor_key = summary_key_sensor();
 	const struct summary *sensor = summary_of(engine, MERGED_SENSOR, &sensor_key);
-	struct watch *next;
 
 	attention_adopt(&engine->attention, tick_ns);
-	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
-		for (struct watch *watch = watch_first(&engine->watches, (enum summary_kind)kind); watch != NULL;
-		     watch = next) {
-			next = watch->next_hot;
-			judge(engine, watch, sensor, tick_ns, time);
-		}
-	}
+	find_due(engine);
+	if (engine->book.is_ending)
+		engine->is_crowded = false;
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+		judge_due(engine, &engine->watches.kinds[kind], sensor, tick_ns, time);
+	for (size_t i = 0; i < engine->n_sources; i++)
+		summary_table_sift_urgent(engine->tables[i]);
 	judge(engine, watch_first(&engine->watches, SUMMARY_SENSOR), sensor, tick_ns, time);
 }
 

@@ -51,7 +51,10 @@ struct summary_table {
 	struct summary_record *last_service;
 	struct summary_record **candidates;
 	size_t n_candidates;
-	size_t candidates_room;
+	struct summary_record **urgent;
+	size_t n_urgent;
+	bool is_urgent_full;
+	size_t candidates_room; /* and as many urgent ones */
 	struct hashed_address client; /* of the signal before, or of the one that is counted */
 	struct hashed_address server;
 	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */
@@ -116,6 +119,8 @@ static void forget_record(void *context, void *entry)
 	kind->table->evicted++;
 	if (record->candidate != 0)
 		kind->table->candidates[record->candidate - 1] = NULL;
+	if (record->urgent != 0)
+		kind->table->urgent[record->urgent - 1] = NULL;
 	give_back_parts(kind, record);
 }
 
@@ -146,11 +151,13 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	candidates = candidates < MIN_CANDIDATES ? MIN_CANDIDATES : candidates;
 	table->candidates_room = candidates > MAX_CANDIDATES ? MAX_CANDIDATES : candidates;
 	/* Pointers to records: NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	own_bytes = sizeof(*table) + table->candidates_room * sizeof(*table->candidates);
+	own_bytes = sizeof(*table) + 2 * table->candidates_room * sizeof(*table->candidates);
 	size_t share_bytes = config->memory_bytes > own_bytes ? (config->memory_bytes - own_bytes) / SHARES : 0;
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
-	if (table->candidates == NULL)
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
+	table->urgent = calloc(table->candidates_room, sizeof(*table->urgent));
+	if (table->candidates == NULL || table->urgent == NULL)
 		return -1;
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		if (create_kind(table, (enum summary_kind)kind, share_bytes) != 0)
@@ -194,6 +201,7 @@ void summary_table_destroy(struct summary_table *table)
 	source_filter_fini(&table->filter);
 	source_filter_fini(&table->failing);
 	free(table->candidates);
+	free(table->urgent);
 	free(table);
 }
 
@@ -336,6 +344,99 @@ void summary_table_forget_candidates(struct summary_table *table)
 	table->n_candidates = 0;
 }
 
+/* --- urgency --- */
+
+enum { URGE_OF_ATTEMPT = 1, URGE_OF_TROUBLE = 2 };
+
+/* What only goes on, or is over, can wait. */
+static unsigned urge_of(enum summary_kind kind, const struct flow_signal *signal)
+{
+	switch ((int)signal->kind) {
+	case SIGNAL_ATTEMPT:
+		return URGE_OF_ATTEMPT;
+	case SIGNAL_COMPLETED:
+		return kind == SUMMARY_PAIR ? URGE_OF_ATTEMPT : 0;
+	case SIGNAL_SYN_REPEATED:
+	case SIGNAL_SYNACK_REPEATED:
+	case SIGNAL_REFUSED:
+	case SIGNAL_UNREACHABLE:
+	case SIGNAL_UNANSWERED:
+	case SIGNAL_STILL_HALF_OPEN:
+	case SIGNAL_CLIENT_RESET:
+	case SIGNAL_SYNACK_AFTER_ACK:
+	case SIGNAL_DATA_IGNORED:
+	case SIGNAL_STALLED:
+	case SIGNAL_HELD:
+	case SIGNAL_RST_SUSPECT:
+	case SIGNAL_STRAY:
+		return URGE_OF_TROUBLE;
+	default:
+		return 0;
+	}
+}
+
+static void add_urge(struct summary_table *table, struct summary_record *record, unsigned urge)
+{
+	unsigned least = table->n_tables < SUMMARY_URGENT ? SUMMARY_URGENT / table->n_tables : 1;
+
+	if (record->urge <= UINT16_MAX - SUMMARY_URGENT)
+		record->urge = (uint16_t)(record->urge + urge);
+	if (record->urge < least || record->urgent != 0)
+		return;
+	if (table->n_urgent == table->candidates_room) {
+		table->is_urgent_full = true;
+		return;
+	}
+	table->urgent[table->n_urgent++] = record;
+	record->urgent = (uint16_t)table->n_urgent;
+}
+
+bool summary_table_urgent(const struct summary_table *table, struct summary_record *const **urgent, size_t *n)
+{
+	*urgent = table->urgent;
+	*n = table->n_urgent;
+	return !table->is_urgent_full;
+}
+
+void summary_table_sift_urgent(struct summary_table *table)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n_urgent; i++) {
+		struct summary_record *record = table->urgent[i];
+		if (record == NULL)
+			continue;
+		record->urgent = 0;
+		if (record->urge == 0 || record->attention == ATTENTION_NONE)
+			continue;
+		table->urgent[n++] = record;
+		record->urgent = (uint16_t)n;
+	}
+	table->n_urgent = n;
+	table->is_urgent_full = false;
+}
+
+void summary_table_judged(struct summary_table *table, const struct summary_key *key)
+{
+	struct summary_record *record = summary_table_find(table, key);
+
+	if (record != NULL)
+		record->urge = 0;
+}
+
+/* A newcomer may deserve attention; who has it may be judged sooner. */
+static void note_change(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	enum summary_kind kind = (enum summary_kind)record->key.kind;
+
+	if (record->attention == ATTENTION_NONE)
+		offer_if_deserving(table, record, signal->now_ns);
+	else if (urge_of(kind, signal) != 0)
+		add_urge(table, record, urge_of(kind, signal));
+}
+
+/* --- attention, and what it brings --- */
+
 static uint32_t still_so(uint64_t begun, uint64_t over)
 {
 	uint64_t n = begun > over ? begun - over : 0;
@@ -379,6 +480,8 @@ struct summary_record *summary_table_attend(struct summary_table *table, const s
 	if (record == NULL)
 		return NULL;
 	record->attention = (uint8_t)attention;
+	if (attention == ATTENTION_NONE)
+		record->urge = 0;
 	if (attention < ATTENTION_CROWDS)
 		give_back_crowds(table, &record->summary);
 	if (key->kind == SUMMARY_PAIR)
@@ -464,8 +567,7 @@ static void count_target(struct summary_table *table, struct summary_record *rec
 	summary_count_signal(summary, (enum summary_kind)record->key.kind, signal);
 	if (record->attention == ATTENTION_CROWDS)
 		count_crowd(table, record, signal);
-	else
-		offer_if_deserving(table, record, signal->now_ns);
+	note_change(table, record, signal);
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
@@ -580,8 +682,7 @@ static void count_source(struct summary_table *table, const struct flow_signal *
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
 	if (record->attention == ATTENTION_CROWDS)
 		count_crowd(table, record, signal);
-	else
-		offer_if_deserving(table, record, signal->now_ns);
+	note_change(table, record, signal);
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
@@ -617,7 +718,7 @@ static void count_pair(struct summary_table *table, const struct flow_signal *si
 		summary_count_recent(&record->summary, 1, 0, signal->now_ns);
 	if (record->summary.ports != NULL)
 		port_use_signal(record->summary.ports, signal);
-	offer_if_deserving(table, record, signal->now_ns);
+	note_change(table, record, signal);
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
@@ -745,7 +846,10 @@ bool summary_table_put(struct summary_table *table, const struct summary_key *ke
 	memcpy(record->summary.crowds, parts.crowds, sizeof(parts.crowds));
 	if (key->kind == SUMMARY_SENSOR)
 		return true;
-	offer_if_deserving(table, record, summary->latest_ns);
+	if (record->attention == ATTENTION_NONE)
+		offer_if_deserving(table, record, summary->latest_ns);
+	else
+		add_urge(table, record, SUMMARY_URGENT);
 	bounded_table_touch(table->kinds[key->kind].entries, record, worth(record));
 	return true;
 }

@@ -39,6 +39,8 @@ struct summary_record {
 	uint8_t attention;           /* enum summary_attention */
 	bool is_alarmed;             /* an alarm about it is open */
 	uint32_t candidate;          /* place among the candidates plus one; 0 = none */
+	uint16_t urge;               /* what has happened since it was judged: see summary_table_urgent */
+	uint16_t urgent;             /* place among the urgent plus one; 0 = none */
 	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
 	struct summary_record *prefix;
 	uint64_t version; /* of what a remote sensor told; 0 = counted here */
@@ -81,6 +83,20 @@ void summary_table_set_alarmed(struct summary_table *table, const struct summary
  */
 size_t summary_table_candidates(const struct summary_table *table, struct summary_record *const **candidates);
 void summary_table_forget_candidates(struct summary_table *table);
+
+/*
+ * Keys that have attention and of which enough has happened since they were judged to judge them again: SUMMARY_URGENT
+ * at least, over all tables. Each attempt counts one, and each sign of trouble two. Null entries are to be left out.
+ * False: there are more than there is room for.
+ */
+enum { SUMMARY_URGENT = 8 };
+bool summary_table_urgent(const struct summary_table *table, struct summary_record *const **urgent, size_t *n);
+
+/* Leaves those out that have been judged. */
+void summary_table_sift_urgent(struct summary_table *table);
+
+/* The key is judged now, with all that has happened. */
+void summary_table_judged(struct summary_table *table, const struct summary_key *key);
 
 /* Whether what is known of a key, over all tables, deserves attention at now_ns, and how much. */
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns);

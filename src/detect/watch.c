@@ -49,6 +49,30 @@ static void look_up_params(struct watch_set *set, struct watch *watch)
 			*params_of(watch, &set->runs[i]) = rule_params_for(set->runs[i].rule, &subject);
 }
 
+/* Gaps are closed only when there are many, so places are more than keys. */
+static size_t places_for(size_t max_hot)
+{
+	return max_hot + max_hot / 2 + 1;
+}
+
+static int start_kind(struct watch_set *set, int which, size_t memory_bytes)
+{
+	struct watch_kind *kind = &set->kinds[which];
+	size_t entry_bytes = lay_out(set, which);
+	size_t hot_bytes = memory_bytes / (entry_bytes + sizeof(*kind->hot)) * sizeof(*kind->hot);
+
+	kind->entries = bounded_table_create(entry_bytes, sizeof(struct summary_key), memory_bytes - hot_bytes, NULL,
+					     NULL);
+	/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
+	if (kind->entries == NULL)
+		return 0;
+	kind->max_hot = bounded_table_capacity(kind->entries) * HOT_EIGHTHS / 8;
+	if (kind->max_hot == 0)
+		kind->max_hot = 1;
+	kind->hot = calloc(places_for(kind->max_hot), sizeof(*kind->hot));
+	return kind->hot == NULL ? -1 : 0;
+}
+
 int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_runs, size_t memory_bytes,
 		   const struct siphash_key *secret)
 {
@@ -56,17 +80,9 @@ int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_ru
 
 	size_t sensor_bytes = lay_out(set, SUMMARY_SENSOR);
 	size_t share_bytes = memory_bytes > sensor_bytes ? (memory_bytes - sensor_bytes) / SHARES : 0;
-	for (int i = 0; i < SUMMARY_SENSOR; i++) {
-		struct watch_kind *kind = &set->kinds[i];
-		kind->entries = bounded_table_create(lay_out(set, i), sizeof(struct summary_key),
-						     kind_share[i] * share_bytes, NULL, NULL);
-		/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
-		if (kind->entries == NULL)
-			continue;
-		kind->max_hot = bounded_table_capacity(kind->entries) * HOT_EIGHTHS / 8;
-		if (kind->max_hot == 0)
-			kind->max_hot = 1;
-	}
+	for (int i = 0; i < SUMMARY_SENSOR; i++)
+		if (start_kind(set, i, kind_share[i] * share_bytes) != 0)
+			return -1;
 	set->sensor = calloc(1, sensor_bytes);
 	if (set->sensor == NULL)
 		return -1;
@@ -79,8 +95,10 @@ int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_ru
 
 void watch_set_fini(struct watch_set *set)
 {
-	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
 		bounded_table_destroy(set->kinds[kind].entries);
+		free(set->kinds[kind].hot);
+	}
 	free(set->sensor);
 	block_pool_fini(&set->troubles);
 	block_pool_fini(&set->crowds);
@@ -93,6 +111,49 @@ struct watch *watch_find(struct watch_set *set, const struct summary_key *key)
 	if (set->kinds[key->kind].entries == NULL)
 		return NULL;
 	return bounded_table_find(set->kinds[key->kind].entries, siphash13(&set->secret, key, sizeof(*key)), key);
+}
+
+/* --- hot keys --- */
+
+static void close_gaps(struct watch_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < kind->n_places; i++) {
+		if (kind->hot[i].watch == NULL)
+			continue;
+		kind->hot[n] = kind->hot[i];
+		kind->hot[n].watch->hot_place = (uint32_t)n;
+		n++;
+	}
+	kind->n_places = n;
+}
+
+static struct watch *first_from(const struct watch_kind *kind, size_t place)
+{
+	while (place < kind->n_places && kind->hot[place].watch == NULL)
+		place++;
+	return place < kind->n_places ? kind->hot[place].watch : NULL;
+}
+
+struct watch *watch_first(const struct watch_set *set, enum summary_kind kind)
+{
+	return kind == SUMMARY_SENSOR ? set->sensor : first_from(&set->kinds[kind], 0);
+}
+
+struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
+{
+	return watch->key.kind == SUMMARY_SENSOR ? NULL : first_from(&set->kinds[watch->key.kind], watch->hot_place + 1);
+}
+
+void watch_hurry(struct watch_set *set, const struct watch *watch)
+{
+	watch_rest(set, watch, 0);
+}
+
+void watch_rest(struct watch_set *set, const struct watch *watch, uint64_t due_ns)
+{
+	set->kinds[watch->key.kind].hot[watch->hot_place].due_ns = due_ns;
 }
 
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns)
@@ -111,13 +172,10 @@ struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, 
 	}
 	watch->is_hot = true;
 	watch->deserved_ns = now_ns;
-	watch->next_hot = NULL;
-	watch->previous_hot = kind->last_hot;
-	if (kind->last_hot != NULL)
-		kind->last_hot->next_hot = watch;
-	else
-		kind->first_hot = watch;
-	kind->last_hot = watch;
+	if (kind->n_places == places_for(kind->max_hot))
+		close_gaps(kind);
+	watch->hot_place = (uint32_t)kind->n_places;
+	kind->hot[kind->n_places++] = (struct hot_key){ .watch = watch };
 	kind->n_hot++;
 	bounded_table_touch(kind->entries, watch, KEEP_PINNED);
 	return watch;
@@ -128,14 +186,7 @@ void watch_end(struct watch_set *set, struct watch *watch)
 	struct watch_kind *kind = &set->kinds[watch->key.kind];
 
 	watch_end_trouble(set, watch);
-	if (watch->next_hot != NULL)
-		watch->next_hot->previous_hot = watch->previous_hot;
-	else
-		kind->last_hot = watch->previous_hot;
-	if (watch->previous_hot != NULL)
-		watch->previous_hot->next_hot = watch->next_hot;
-	else
-		kind->first_hot = watch->next_hot;
+	kind->hot[watch->hot_place].watch = NULL;
 	kind->n_hot--;
 	watch->is_hot = false;
 	watch->attention = ATTENTION_NONE;
@@ -145,11 +196,6 @@ void watch_end(struct watch_set *set, struct watch *watch)
 	watch->silenced = 0;
 	watch->folded_into = 0;
 	bounded_table_touch(kind->entries, watch, KEEP_LONGER);
-}
-
-struct watch *watch_first(struct watch_set *set, enum summary_kind kind)
-{
-	return kind == SUMMARY_SENSOR ? set->sensor : set->kinds[kind].first_hot;
 }
 
 void *watch_state(struct watch *watch, const struct detector_run *run)

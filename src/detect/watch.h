@@ -16,8 +16,8 @@
 
 /*
  * The keys that are judged, and what the detectors keep of each. A key that deserves attention is hot: it is judged
- * once a tick, in the order in which keys became hot. Afterwards what detectors learned of it is kept as long as there
- * is room.
+ * when it is due, at a tick, in the order in which keys became hot. Afterwards what detectors learned of it is kept as
+ * long as there is room.
  */
 
 /* One enabled detector. */
@@ -47,6 +47,7 @@ struct watch {
 	struct bounded_entry entry;
 	struct summary_key key;
 	bool is_hot;
+	uint32_t hot_place;   /* if it is: among the hot keys of its kind */
 	bool is_alarmed;      /* the tables know that an alarm about it is open */
 	uint8_t attention;    /* enum summary_attention */
 	uint32_t suspicious;  /* slots: at the last tick something was not to be learned from */
@@ -58,17 +59,21 @@ struct watch {
 	uint64_t crowds_ns;   /* since when that is known */
 	uint64_t weight;      /* how much happened to it, at the last tick */
 	uint32_t given_up_at; /* attempts in a span at which it gave that up for others; 0 = it has not */
-	struct watch *next_hot;
-	struct watch *previous_hot;
 	struct incident *incidents;    /* open ones about it */
 	struct trouble *trouble;       /* null = none */
 	struct summary_record *record; /* of the only table; null with several */
 };
 
+/* Side by side: at each tick all are asked whether they are due, and most are not. */
+struct hot_key {
+	struct watch *watch; /* null = it is hot no longer */
+	uint64_t due_ns;     /* when it is to be judged next */
+};
+
 struct watch_kind {
 	struct bounded_table *entries;
-	struct watch *first_hot;
-	struct watch *last_hot;
+	struct hot_key *hot; /* in the order in which they became hot, with gaps */
+	size_t n_places;     /* of hot, gaps included */
 	size_t n_hot;
 	size_t max_hot;
 };
@@ -94,8 +99,13 @@ struct watch *watch_find(struct watch_set *set, const struct summary_key *key);
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns);
 void watch_end(struct watch_set *set, struct watch *watch);
 
-/* The next hot one of the kind: null begins and ends. */
-struct watch *watch_first(struct watch_set *set, enum summary_kind kind);
+/* The first hot one of the kind, and the one behind a hot one; null = none. */
+struct watch *watch_first(const struct watch_set *set, enum summary_kind kind);
+struct watch *watch_next(const struct watch_set *set, const struct watch *watch);
+
+/* Of a hot one, but the sensor's: it is judged at the next tick, or not before due_ns. */
+void watch_hurry(struct watch_set *set, const struct watch *watch);
+void watch_rest(struct watch_set *set, const struct watch *watch, uint64_t due_ns);
 
 void *watch_state(struct watch *watch, const struct detector_run *run);
 const void *watch_params(const struct watch *watch, const struct detector_run *run);

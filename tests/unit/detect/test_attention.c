@@ -84,7 +84,7 @@ static void tick(struct world *world)
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
 		for (struct watch *watch = watch_first(&world->watches, (enum summary_kind)kind); watch != NULL;
 		     watch = next) {
-			next = watch->next_hot;
+			next = watch_next(&world->watches, watch);
 			attention_renew(&world->attention, watch,
 					merged_summary_of(&world->merged, world->tables, world->n_tables, &watch->key),
 					world->now_ns);
@@ -135,7 +135,7 @@ static void test_the_order_of_becoming_hot(void **state)
 	tick(world);
 	static const uint8_t expected[] = { 9, 7, 3, 5 };
 	const struct watch *watch = watch_first(&world->watches, SUMMARY_SERVICE);
-	for (size_t i = 0; i < sizeof(expected); i++, watch = watch->next_hot) {
+	for (size_t i = 0; i < sizeof(expected); i++, watch = watch_next(&world->watches, watch)) {
 		assert_non_null(watch);
 		assert_int_equal(watch->key.ip.bytes[3], expected[i]);
 	}
