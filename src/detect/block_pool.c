@@ -42,8 +42,13 @@ void *block_pool_take(struct block_pool *pool)
 {
 	if (pool->n_free == 0)
 		return NULL;
-	void *block = pool->blocks + (size_t)pool->free[--pool->n_free] * pool->block_bytes;
-	memset(block, 0, pool->block_bytes);
+	uint32_t number = pool->free[--pool->n_free];
+	void *block = pool->blocks + (size_t)number * pool->block_bytes;
+	/* They are taken in order at first: what lies behind was never used, is zero, and need not be touched for it. */
+	if (number >= pool->n_used)
+		pool->n_used = number + 1;
+	else
+		memset(block, 0, pool->block_bytes);
 	return block;
 }
 

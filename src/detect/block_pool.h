@@ -11,6 +11,7 @@ struct block_pool {
 	size_t block_bytes;
 	uint32_t n_blocks;
 	uint32_t n_free;
+	uint32_t n_used; /* blocks with a smaller number have been given out at some time */
 };
 
 /* As many blocks as fit into memory_bytes, perhaps none. -1 when memory is short. */

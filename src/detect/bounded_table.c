@@ -198,12 +198,15 @@ static uint32_t give_up_one(struct bounded_table *table)
 void *bounded_table_insert(struct bounded_table *table, uint64_t hash, const void *key)
 {
 	uint32_t *bucket = &table->buckets[hash & table->bucket_mask];
-	uint32_t place = table->n_used < table->capacity ? ++table->n_used : give_up_one(table);
+	bool is_fresh = table->n_used < table->capacity;
+	uint32_t place = is_fresh ? ++table->n_used : give_up_one(table);
 
 	if (place == 0)
 		return NULL;
 	struct bounded_entry *entry = entry_at(table, place);
-	memset(entry, 0, table->entry_bytes);
+	/* What was never used is zero, and most of a large entry may never be touched. */
+	if (!is_fresh)
+		memset(entry, 0, table->entry_bytes);
 	entry->place = place;
 	memcpy(entry + 1, key, table->key_bytes);
 	table->links[place].hash = (uint32_t)hash;
@@ -217,7 +220,8 @@ void bounded_table_touch(struct bounded_table *table, void *entry, enum bounded_
 {
 	struct bounded_entry *used = entry;
 
-	if (used->keep == keep && table->lists[keep].newest == used->place)
+	/* Of those that are never given up, nobody asks who was used when. */
+	if (used->keep == keep && (keep == KEEP_PINNED || table->lists[keep].newest == used->place))
 		return;
 	unlist(table, used);
 	list_as_newest(table, used, keep);

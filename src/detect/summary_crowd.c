@@ -117,7 +117,8 @@ struct summary_crowd *summary_crowd_at(struct summary_crowds *crowds, uint64_t n
 	struct summary_crowd *crowd = &crowds->spans[span & 1];
 
 	if (span > crowd->span) {
-		memset(crowd, 0, sizeof(*crowd));
+		if (crowd->connections > 0)
+			memset(crowd, 0, sizeof(*crowd));
 		crowd->span = span;
 	}
 	return span == crowd->span ? crowd : NULL;
