@@ -4,7 +4,12 @@
  */
 #include "recent.h"
 
+#include <stdbool.h>
+
 #include "tcpwitness/base/units.h"
+
+/* Keys to which little happens are looked at so seldom at most. */
+#define LOOKS_NS NS_PER_SEC
 
 uint64_t recent_count(struct recent *recent, uint64_t total, uint64_t since_ns, uint64_t slot_ns, uint64_t now_ns)
 {
@@ -15,11 +20,17 @@ uint64_t recent_count(struct recent *recent, uint64_t total, uint64_t since_ns, 
 		for (unsigned i = 0; i < RECENT_SLOTS; i++)
 			recent->began[i] = before;
 		recent->slot = slot;
+		recent->seen = before;
 	}
 	uint64_t n_new = slot > recent->slot ? slot - recent->slot : 0;
-	for (uint64_t i = 1; i <= n_new && i <= RECENT_SLOTS; i++)
-		recent->began[(recent->slot + i) % RECENT_SLOTS] = total;
+	bool is_brief = n_new > 1 && n_new * slot_ns <= LOOKS_NS + slot_ns && total > recent->seen;
+	for (uint64_t i = 1; i <= n_new && i <= RECENT_SLOTS; i++) {
+		/* What came between two looks, came evenly; but over a long silence, at its end. */
+		uint64_t later = is_brief ? (total - recent->seen) * (n_new - i) / n_new : 0;
+		recent->began[(recent->slot + i) % RECENT_SLOTS] = total - later;
+	}
 	recent->slot += n_new;
+	recent->seen = total;
 	/* After more slots than there are, each holds the same, wherever the next one begins. */
 	uint64_t oldest = recent->began[(recent->slot + 1) % RECENT_SLOTS];
 	return total > oldest ? total - oldest : 0;

@@ -9,6 +9,7 @@ enum { RECENT_SLOTS = 10 };
 struct recent {
 	uint64_t slot; /* number of the present one; 0 = not begun */
 	uint64_t began[RECENT_SLOTS];
+	uint64_t seen; /* what it was at the last look */
 };
 
 /*
