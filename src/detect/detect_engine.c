@@ -347,18 +347,20 @@ static void find_due(struct detect_engine *engine)
 		engine->is_crowded = false;
 }
 
-static void judge_due(struct detect_engine *engine, const struct watch_kind *kind, const struct summary *sensor,
+static void judge_due(struct detect_engine *engine, struct watch_kind *kind, const struct summary *sensor,
 		      uint64_t tick_ns, struct incident_time time)
 {
 	for (size_t place = 0; place < kind->n_places; place++) {
-		struct watch *watch = kind->hot[place].watch;
-		if (watch == NULL || (engine->is_crowded && kind->hot[place].due_ns > tick_ns))
+		struct hot_key *hot = &kind->hot[place];
+		struct watch *watch = hot->watch;
+		if (watch == NULL || (engine->is_crowded && hot->due_ns > tick_ns && !hot->is_hurried))
 			continue;
+		/* Whoever is judged in between is due as before: lessons are a second apart. */
+		if (hot->due_ns <= tick_ns)
+			hot->due_ns = tick_ns + CALM_NS;
 		judge(engine, watch, sensor, tick_ns, time);
 		begin_anew(engine, watch);
-		bool is_calm = watch->suspicious == 0 && watch->trouble == NULL && watch->incidents == NULL;
-		if (watch->is_hot)
-			watch_rest(&engine->watches, watch, is_calm ? tick_ns + CALM_NS : 0);
+		hot->is_hurried = watch->suspicious != 0 || watch->trouble != NULL || watch->incidents != NULL;
 	}
 }
 

@@ -148,12 +148,7 @@ struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
 
 void watch_hurry(struct watch_set *set, const struct watch *watch)
 {
-	watch_rest(set, watch, 0);
-}
-
-void watch_rest(struct watch_set *set, const struct watch *watch, uint64_t due_ns)
-{
-	set->kinds[watch->key.kind].hot[watch->hot_place].due_ns = due_ns;
+	set->kinds[watch->key.kind].hot[watch->hot_place].is_hurried = true;
 }
 
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns)

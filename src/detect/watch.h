@@ -67,7 +67,8 @@ struct watch {
 /* Side by side: at each tick all are asked whether they are due, and most are not. */
 struct hot_key {
 	struct watch *watch; /* null = it is hot no longer */
-	uint64_t due_ns;     /* when it is to be judged next */
+	uint64_t due_ns;     /* when it is to be judged next, or at the next tick if it is hurried */
+	bool is_hurried;
 };
 
 struct watch_kind {
@@ -103,9 +104,8 @@ void watch_end(struct watch_set *set, struct watch *watch);
 struct watch *watch_first(const struct watch_set *set, enum summary_kind kind);
 struct watch *watch_next(const struct watch_set *set, const struct watch *watch);
 
-/* Of a hot one, but the sensor's: it is judged at the next tick, or not before due_ns. */
+/* A hot one, but the sensor's, is to be judged at the next tick. */
 void watch_hurry(struct watch_set *set, const struct watch *watch);
-void watch_rest(struct watch_set *set, const struct watch *watch, uint64_t due_ns);
 
 void *watch_state(struct watch *watch, const struct detector_run *run);
 const void *watch_params(const struct watch *watch, const struct detector_run *run);
