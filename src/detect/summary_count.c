@@ -95,11 +95,13 @@ static void count_half_open_ended(struct summary *summary, const struct flow_sig
 		summary_held_move(summary->held, signal->held_before_ns, signal->held_until_ns, signal->now_ns);
 }
 
-static void count_completed(struct summary *summary, const struct flow_signal *signal)
+static void count_completed(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
 {
 	summary_count(summary, SUMMARY_COMPLETED, signal->since_ns);
 	settle_retried(summary, signal);
-	summary_count_handshake(summary, ns_since(signal->now_ns, signal->since_ns));
+	/* How long they take is a matter of who is asked. */
+	if (kind != SUMMARY_SOURCE && kind != SUMMARY_PAIR)
+		summary_count_handshake(summary, ns_since(signal->now_ns, signal->since_ns));
 	summary_count_age(summary, GAUGE_UNSPOKEN, 1, signal->since_ns);
 }
 
@@ -147,7 +149,7 @@ static void count_rst_suspect(struct summary *summary, const struct flow_signal 
 }
 
 /* What becomes of an attempt. False: the signal is about something else. */
-static bool count_attempt(struct summary *summary, const struct flow_signal *signal)
+static bool count_attempt(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
 {
 	switch ((int)signal->kind) {
 	case SIGNAL_ATTEMPT:
@@ -168,7 +170,7 @@ static bool count_attempt(struct summary *summary, const struct flow_signal *sig
 		count_synack_repeated(summary, signal);
 		return true;
 	case SIGNAL_COMPLETED:
-		count_completed(summary, signal);
+		count_completed(summary, kind, signal);
 		return true;
 	case SIGNAL_REFUSED:
 		count_failure(summary, SUMMARY_REFUSED, signal);
@@ -260,6 +262,6 @@ void summary_count_signal(struct summary *summary, enum summary_kind kind, const
 {
 	if (signal->now_ns > summary->latest_ns)
 		summary->latest_ns = signal->now_ns;
-	if (!count_attempt(summary, signal))
+	if (!count_attempt(summary, kind, signal))
 		count_connection(summary, kind, signal);
 }
