@@ -24,9 +24,15 @@
 /* Fewer say nothing of a crowd. */
 enum { MIN_CROWD = 12 };
 
+/* As fmax and fmin, which are calls: nothing here is NaN. */
 static double not_negative(double value)
 {
-	return fmax(value, 0);
+	return value > 0 ? value : 0;
+}
+
+static double lesser(double a, double b)
+{
+	return a < b ? a : b;
 }
 
 void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, struct fate *fate)
@@ -49,7 +55,7 @@ void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, stru
 	};
 	double retrying = not_negative(fate->retried - (double)counts[SUMMARY_RETRIED_SETTLED]);
 	fate->open = not_negative(fate->attempts - fate->completed - fate->refused - fate->unreachable);
-	fate->retrying = fmin(retrying, fate->open);
+	fate->retrying = lesser(retrying, fate->open);
 	fate->silent = fate->open - fate->retrying;
 	fate->waiting = not_negative(fate->answered - (double)counts[SUMMARY_HALF_OPEN_ENDED]);
 	fate->ignored = not_negative(fate->waiting - fate->repeaters);
@@ -64,7 +70,7 @@ uint64_t fate_last_slot(uint64_t now_ns, uint64_t age_ns)
 
 double fate_share(double part, double whole)
 {
-	return whole <= 0 ? 0 : fmin(fmax(part / whole, 0), 1);
+	return whole <= 0 ? 0 : lesser(not_negative(part / whole), 1);
 }
 
 double fate_missed_repeats(const struct detect_scene *scene)

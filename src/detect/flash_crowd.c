@@ -83,6 +83,9 @@ static void measure(struct flash_crowd_state *state, const struct detect_scene *
 	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
 	state->rate = fate.attempts / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
+	/* Who they are matters only if they are many. */
+	if (state->rate < state->limit && scene->alarm == NULL)
+		return;
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 	state->leader = 0;
 	if (crowd == NULL)
@@ -104,8 +107,8 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	}
 	if (last > state->judged + SUMMARY_SLOTS / 2)
 		state->judged = last - SUMMARY_SLOTS / 2;
-	measure(state, scene, last);
 	state->limit = fmax(p->floor, p->factor * state->attempts.mean);
+	measure(state, scene, last);
 	for (; state->judged <= last; state->judged++)
 		if (state->judged % SAMPLE_SLOTS == 0)
 			learn(state, scene, state->judged);

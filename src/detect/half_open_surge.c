@@ -146,6 +146,10 @@ static void measure(struct half_open_state *state, const struct detect_scene *sc
 	bool is_crowded = state->completed.learned_ns >= KNOWN_NS && fate.completed > most_usual;
 	state->crowd_rate = is_crowded ? fate.completed / fate.seconds - state->completed.mean : 0;
 	state->held = listener_old_held(scene);
+	state->sources = 0;
+	/* Nobody matters where nothing is held. */
+	if (state->held <= 0 && scene->alarm == NULL)
+		return;
 	const struct summary_crowd *crowd = fate_crowd(scene);
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 }

@@ -54,6 +54,8 @@ int incident_book_init(struct incident_book *book, struct watch_set *watches, si
 	size_t n_slots = (size_t)__builtin_popcount(slots);
 
 	*book = (struct incident_book){ .watches = watches, .writer = writer, .stats = stats };
+	for (size_t i = 0; i < watches->n_runs; i++)
+		book->runs_of_slot[watches->runs[i].slot] |= UINT32_C(1) << i;
 	if (n_slots == 0)
 		return 0;
 	for (unsigned slot = 0; slot < MAX_SLOTS; slot++) {
@@ -494,11 +496,17 @@ static bool fold(struct incident_book *book, struct watch *watch, struct inciden
 }
 
 static void judge_slot(struct incident_book *book, struct watch *watch, struct detect_scene *scene, unsigned slot,
-		       struct incident_time time)
+		       bool is_found, struct incident_time time)
 {
 	struct incident *incident = incident_of(watch, slot);
 	bool is_hot = false;
 
+	if (incident == NULL && !is_found) {
+		/* As a rule; what follows comes to the same. */
+		watch->silenced &= ~book->runs_of_slot[slot];
+		watch->suppressed &= ~(UINT32_C(1) << slot);
+		return;
+	}
 	silence_slot(book, watch, scene, slot, scene->now_ns);
 	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
 	for (size_t i = 0; i < book->watches->n_runs; i++)
@@ -514,9 +522,12 @@ static void judge_slot(struct incident_book *book, struct watch *watch, struct d
 		raise(book, watch, scene, best, time);
 }
 
-/* Asks all detectors; returns the slots in which something is not to be learned from, and when that began. */
+/*
+ * Asks all detectors; returns the slots in which something is not to be learned from, and when that began, and gives
+ * those in which something is enough for an alarm.
+ */
 static uint32_t find_all(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
-			 uint64_t *began_ns)
+			 uint32_t *alarming, uint64_t *began_ns)
 {
 	uint32_t suspicious = 0;
 
@@ -537,6 +548,8 @@ static uint32_t find_all(struct incident_book *book, struct watch *watch, struct
 		if (!finding->is_suspicious && !finding->is_alarming)
 			continue;
 		suspicious |= UINT32_C(1) << run->slot;
+		if (finding->is_alarming)
+			*alarming |= UINT32_C(1) << run->slot;
 		if (finding->began_ns != 0 && finding->began_ns < *began_ns)
 			*began_ns = finding->began_ns;
 	}
@@ -574,9 +587,10 @@ void incident_judge(struct incident_book *book, struct watch *watch, struct dete
 		    struct incident_time time)
 {
 	uint64_t began_ns = scene->now_ns;
+	uint32_t alarming = 0;
 	uint32_t slots = 0;
 
-	watch->suspicious = find_all(book, watch, scene, &began_ns);
+	watch->suspicious = find_all(book, watch, scene, &alarming, &began_ns);
 	if (watch->suspicious != 0)
 		note_trouble(book, watch, scene, began_ns);
 	for (size_t i = 0; i < book->watches->n_runs; i++) {
@@ -585,7 +599,7 @@ void incident_judge(struct incident_book *book, struct watch *watch, struct dete
 		if (!judges(run, watch->key.kind) || (slots & slot_bit) != 0)
 			continue;
 		slots |= slot_bit;
-		judge_slot(book, watch, scene, run->slot, time);
+		judge_slot(book, watch, scene, run->slot, (alarming & slot_bit) != 0, time);
 	}
 	if (watch->trouble != NULL && watch->incidents == NULL &&
 	    ns_since(scene->now_ns, watch->trouble->suspicious_ns) >= CALM_NS)

@@ -69,6 +69,9 @@ static bool latest_waiting(const struct detect_scene *scene, uint64_t last, stru
 	struct fate slot;
 
 	*fate = (struct fate){ 0 };
+	/* No slots have more than there are. */
+	if ((double)summary_half_open(scene->summary) < enough)
+		return false;
 	for (uint64_t i = 0; i < TELLING_SLOTS && i < last && fate->waiting - unseen < enough; i++) {
 		fate_sum(scene->summary, last - i, last - i, &slot);
 		/* Whoever asked again may have been answered only then. */
@@ -125,6 +128,8 @@ static void judge_options(struct listener *listener, const struct detect_scene *
 	uint64_t now = scene->now_ns / SUMMARY_SLOT_NS;
 	struct fate fate;
 
+	if (totals[SUMMARY_BARE_SYNACKS] < BARE_MIN)
+		return;
 	fate_sum(scene->summary, now >= BARE_SLOTS ? now - BARE_SLOTS : 0, now, &fate);
 	double answered_before = (double)totals[SUMMARY_ANSWERED] - fate.answered;
 	double bare_before = (double)totals[SUMMARY_BARE_SYNACKS] - fate.bare;
@@ -148,10 +153,13 @@ static void judge_silence(struct listener *listener, const struct detect_scene *
 {
 	struct fate fate;
 
+	listener->is_silent = false;
+	if (held < MIN_BACKLOG)
+		return;
 	fate_sum(scene->summary, last >= 3 ? last - 3 : 0, last, &fate);
 	double unanswered =
 		fate.attempts - fate.answered - fate.refused - fate.unreachable - unseen_answers(scene, &fate);
-	listener->is_silent = held >= MIN_BACKLOG && fate.silent >= TELLING_KNOWN &&
+	listener->is_silent = fate.silent >= TELLING_KNOWN &&
 			      unanswered >= SILENT_FROM * fate.silent && unanswered >= TELLING_KNOWN / 2.0;
 	if (!listener->is_silent)
 		return;
@@ -182,10 +190,12 @@ static void judge_onset(struct listener *listener, const struct detect_scene *sc
 	bool was_full = listener->full_ns != 0 && ns_since(scene->now_ns, listener->full_ns) < ONSET_AGAIN_NS;
 	struct fate fate;
 
-	fate_sum(scene->summary, last, last, &fate);
-	double ignored = fmax(fate.ignored - fate.retrying, 0);
 	if (listener->onset != 0 && last > listener->onset + ONSET_SLOTS)
 		listener->onset = 0;
+	if (summary_half_open(scene->summary) < ONSET_MIN)
+		return;
+	fate_sum(scene->summary, last, last, &fate);
+	double ignored = fmax(fate.ignored - fate.retrying, 0);
 	if (listener->onset == 0 && !was_full && ignored >= ONSET_MIN && ignored >= SILENT_FROM * fate.waiting) {
 		listener->onset = last;
 		/* In the slot before there may have been some too, unnoticed. */
@@ -217,9 +227,10 @@ static double kept_behind(const struct detect_scene *scene, uint64_t n_before)
 static void judge_now(struct listener *listener, const struct detect_scene *scene, uint64_t last, double held)
 {
 	bool has_cookies = listener->cookies == ALERT_COOKIES_YES;
-	struct fate young;
+	struct fate young = { 0 };
 
-	fate_sum(scene->summary, last + 1, scene->now_ns / SUMMARY_SLOT_NS, &young);
+	if (scene->summary->held != NULL || summary_half_open(scene->summary) > 0)
+		fate_sum(scene->summary, last + 1, scene->now_ns / SUMMARY_SLOT_NS, &young);
 	/* What is given up since then is replaced by those who are too young; in this slot, nobody knows when. */
 	double now = fmin(fmax(kept_behind(scene, 1) - young.repeaters, 0), held) + young.waiting;
 	double least = fmin(fmax(kept_behind(scene, 0) - young.repeaters, 0), held) + young.waiting;

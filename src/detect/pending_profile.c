@@ -52,20 +52,19 @@ static void learn_slot(struct pending_profile *profile, uint64_t place, double c
 void pending_profile_learn(struct pending_profile *profile, const struct summary *summary, uint64_t now_ns)
 {
 	uint64_t now = now_ns / SUMMARY_SLOT_NS;
-	struct fate fate;
 
 	for (uint64_t slot = now > PROFILE_SLOTS ? now - PROFILE_SLOTS : 0; slot < now; slot++) {
 		uint64_t place = slot % PROFILE_SLOTS;
 		int bin = bin_of(slot, now_ns);
 		if (profile->slots[place] != slot) {
-			fate_sum(summary, profile->slots[place], profile->slots[place], &fate);
-			learn_slot(profile, place, fate.completed);
+			uint64_t known = summary_cohort(summary, SUMMARY_COMPLETED, profile->slots[place]);
+			learn_slot(profile, place, (double)known);
 			memset(profile->completed_at[place], 0, sizeof(profile->completed_at[place]));
 			profile->slots[place] = slot;
 		}
-		fate_sum(summary, slot, slot, &fate);
-		if (bin < PROFILE_BINS - 1 && fate.completed < UINT16_MAX)
-			profile->completed_at[place][bin] = (uint16_t)(fate.completed + 1);
+		uint64_t completed = summary_cohort(summary, SUMMARY_COMPLETED, slot);
+		if (bin < PROFILE_BINS - 1 && completed < UINT16_MAX)
+			profile->completed_at[place][bin] = (uint16_t)(completed + 1);
 	}
 }
 
@@ -115,9 +114,15 @@ void pending_profile_excess(const struct pending_profile *profile, const struct 
 	double shares[PROFILE_SLOTS];
 	double known[PROFILE_SLOTS];
 	double best = 0;
+	double attempts = 0;
 	int n_slots = (int)(now - oldest);
 
 	*excess = (struct pending_excess){ 0 };
+	for (int i = 0; i < n_slots; i++)
+		attempts += (double)summary_cohort(summary, SUMMARY_ATTEMPTS, oldest + (uint64_t)i);
+	/* No more can be overdue than there are. */
+	if (attempts < least)
+		return;
 	for (int i = 0; i < n_slots; i++) {
 		int bin = bin_of(oldest + (uint64_t)i, now_ns);
 		fate_sum(summary, oldest + (uint64_t)i, oldest + (uint64_t)i, &fates[i]);

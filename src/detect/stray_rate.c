@@ -39,14 +39,21 @@ void stray_rate_take(struct stray_rate *rate, const struct detect_scene *scene, 
 	for (int i = 0; i < STRAY_COUNT; i++) {
 		uint32_t new = grown(&rate->totals[i], summary->totals[SUMMARY_STRAYS + i]);
 		tick->counts[i] += is_ignored ? 0 : new;
+		if (new > 0)
+			rate->latest = number;
 	}
-	tick->claimed += grown(&rate->claimed, summary->totals[SUMMARY_STRAYS_CLAIMED]);
+	uint32_t claimed = grown(&rate->claimed, summary->totals[SUMMARY_STRAYS_CLAIMED]);
+	tick->claimed += claimed;
+	if (claimed > 0)
+		rate->latest = number;
 	tick->attempts += grown(&rate->attempts, summary->totals[SUMMARY_ATTEMPTS]);
 }
 
 void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray_sums *sums)
 {
 	uint64_t number = now_ns / STRAY_TICK_NS;
+	/* As a rule there are none. */
+	bool has_strays = rate->latest + STRAY_LAG_TICKS + STRAY_WINDOW_TICKS > number;
 
 	memset(sums, 0, sizeof(*sums));
 	for (int i = 0; i < STRAY_TICKS; i++) {
@@ -54,14 +61,16 @@ void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray
 		uint64_t age = number - tick->tick;
 		if (tick->tick > number || age >= STRAY_LAG_TICKS + STRAY_WINDOW_TICKS)
 			continue;
-		sums->claimed += tick->claimed;
 		bool is_old = age >= STRAY_LAG_TICKS;
 		bool is_recent = age < STRAY_WINDOW_TICKS;
+		sums->attempts += is_old ? tick->attempts : 0;
+		if (!has_strays)
+			continue;
+		sums->claimed += tick->claimed;
 		for (int kind = 0; kind < STRAY_COUNT; kind++) {
 			sums->counts[kind] += is_old ? tick->counts[kind] : 0;
 			sums->recent[kind] += is_recent ? tick->counts[kind] : 0;
 		}
-		sums->attempts += is_old ? tick->attempts : 0;
 	}
 }
 

@@ -22,6 +22,7 @@ struct stray_rate {
 	uint64_t totals[STRAY_COUNT]; /* of the summary, at the last look */
 	uint64_t claimed;
 	uint64_t attempts;
+	uint64_t latest; /* tick with strays, or some that were claimed; 0 = there were none */
 	struct stray_tick ticks[STRAY_TICKS]; /* by tick % STRAY_TICKS */
 };
 

@@ -147,6 +147,18 @@ void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 			add_slot(&summary->slots[i], counts);
 }
 
+uint64_t summary_cohort(const struct summary *summary, enum summary_counter counter, uint64_t slot)
+{
+	assert(counter < SUMMARY_COHORT_COUNTERS);
+	if (summary->slots != NULL) {
+		const struct summary_slot *known = &summary->slots[slot % SUMMARY_SLOTS];
+		return known->number == slot ? known->counts[counter] : 0;
+	}
+	if (summary->since_ns / SUMMARY_SLOT_NS != slot)
+		return 0;
+	return summary->totals[counter] < UINT32_MAX ? summary->totals[counter] : UINT32_MAX;
+}
+
 uint64_t summary_half_open(const struct summary *summary)
 {
 	return difference(summary->totals[SUMMARY_ANSWERED], summary->totals[SUMMARY_HALF_OPEN_ENDED]);

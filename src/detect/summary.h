@@ -190,7 +190,7 @@ struct summary_crowds {
 	struct summary_crowd spans[2]; /* by the span's lowest bit */
 };
 
-/* How long handshakes took, SYN to third ACK: bucket i has those of at least 2^i * 64 us. */
+/* How long handshakes with a target took, SYN to third ACK: bucket i has those of at least 2^i * 64 us. */
 enum { SUMMARY_RTT_BUCKETS = 16 };
 
 /* How much happens to the key now, in the span that holds the last of it: decides whether it deserves attention. */
@@ -220,6 +220,9 @@ struct summary {
 /* Sums the cohorts first .. last (slot numbers, both included) that are still known. */
 void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 		 uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
+
+/* One counter of the cohort of one slot; 0 if it is not known any more. */
+uint64_t summary_cohort(const struct summary *summary, enum summary_counter counter, uint64_t slot);
 
 /* Connections that are half open now, whatever their age. */
 uint64_t summary_half_open(const struct summary *summary);
