@@ -44,7 +44,7 @@ void *block_pool_take(struct block_pool *pool)
 		return NULL;
 	uint32_t number = pool->free[--pool->n_free];
 	void *block = pool->blocks + (size_t)number * pool->block_bytes;
-	/* They are taken in order at first: what lies behind was never used, is zero, and need not be touched for it. */
+	/* They are taken in order at first: what lies behind was never used, is zero, and need not be touched. */
 	if (number >= pool->n_used)
 		pool->n_used = number + 1;
 	else

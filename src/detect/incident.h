@@ -40,8 +40,8 @@ struct incident_book {
 	struct detect_stats *stats;
 	struct alarm_set *sets[MAX_SLOTS];
 	uint32_t runs_of_slot[MAX_SLOTS]; /* bits: numbers of runs */
-	struct block_pool pool;      /* struct incident */
-	struct summary_crowd *views; /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
+	struct block_pool pool;           /* struct incident */
+	struct summary_crowd *views;      /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
 	uint32_t n_shared;                      /* open incidents in which sources may be told */

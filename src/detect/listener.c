@@ -159,8 +159,8 @@ static void judge_silence(struct listener *listener, const struct detect_scene *
 	fate_sum(scene->summary, last >= 3 ? last - 3 : 0, last, &fate);
 	double unanswered =
 		fate.attempts - fate.answered - fate.refused - fate.unreachable - unseen_answers(scene, &fate);
-	listener->is_silent = fate.silent >= TELLING_KNOWN &&
-			      unanswered >= SILENT_FROM * fate.silent && unanswered >= TELLING_KNOWN / 2.0;
+	listener->is_silent = fate.silent >= TELLING_KNOWN && unanswered >= SILENT_FROM * fate.silent &&
+			      unanswered >= TELLING_KNOWN / 2.0;
 	if (!listener->is_silent)
 		return;
 	listener->full_ns = scene->now_ns;

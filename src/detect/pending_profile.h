@@ -37,7 +37,7 @@ struct pending_excess {
 	uint64_t first;   /* slot */
 };
 
-/* Once a tick. */
+/* Once a tick, or a second where little happens. */
 void pending_profile_learn(struct pending_profile *profile, const struct summary *summary, uint64_t now_ns);
 
 /*

@@ -13,7 +13,8 @@ struct recent {
 };
 
 /*
- * total: the count at now_ns, of what is counted since since_ns. To be asked about once a tick. What was counted before
- * the first time is recent if all of it may be.
+ * total: the count at now_ns, of what is counted since since_ns. To be asked about once a tick, or once a second: what
+ * was counted between is taken to have come evenly. What was counted before the first time is recent if all of it may
+ * be.
  */
 uint64_t recent_count(struct recent *recent, uint64_t total, uint64_t since_ns, uint64_t slot_ns, uint64_t now_ns);

@@ -22,7 +22,7 @@ struct stray_rate {
 	uint64_t totals[STRAY_COUNT]; /* of the summary, at the last look */
 	uint64_t claimed;
 	uint64_t attempts;
-	uint64_t latest; /* tick with strays, or some that were claimed; 0 = there were none */
+	uint64_t latest;                      /* tick with strays, or some that were claimed; 0 = there were none */
 	struct stray_tick ticks[STRAY_TICKS]; /* by tick % STRAY_TICKS */
 };
 
@@ -33,7 +33,7 @@ struct stray_sums {
 	double attempts;            /* connections that were tried in the window */
 };
 
-/* Once a tick. What strays before ignore_until_ns is not counted. */
+/* Once a tick, or a second where little happens. What strays before ignore_until_ns is not counted. */
 void stray_rate_take(struct stray_rate *rate, const struct detect_scene *scene, uint64_t ignore_until_ns);
 void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray_sums *sums);
 

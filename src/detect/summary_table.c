@@ -54,7 +54,7 @@ struct summary_table {
 	struct summary_record **urgent;
 	size_t n_urgent;
 	bool is_urgent_full;
-	size_t candidates_room; /* and as many urgent ones */
+	size_t candidates_room;       /* and as many urgent ones */
 	struct hashed_address client; /* of the signal before, or of the one that is counted */
 	struct hashed_address server;
 	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */

@@ -61,8 +61,8 @@ static int start_kind(struct watch_set *set, int which, size_t memory_bytes)
 	size_t entry_bytes = lay_out(set, which);
 	size_t hot_bytes = memory_bytes / (entry_bytes + sizeof(*kind->hot)) * sizeof(*kind->hot);
 
-	kind->entries = bounded_table_create(entry_bytes, sizeof(struct summary_key), memory_bytes - hot_bytes, NULL,
-					     NULL);
+	kind->entries =
+		bounded_table_create(entry_bytes, sizeof(struct summary_key), memory_bytes - hot_bytes, NULL, NULL);
 	/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
 	if (kind->entries == NULL)
 		return 0;
@@ -143,7 +143,8 @@ struct watch *watch_first(const struct watch_set *set, enum summary_kind kind)
 
 struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
 {
-	return watch->key.kind == SUMMARY_SENSOR ? NULL : first_from(&set->kinds[watch->key.kind], watch->hot_place + 1);
+	return watch->key.kind == SUMMARY_SENSOR ? NULL
+						 : first_from(&set->kinds[watch->key.kind], watch->hot_place + 1);
 }
 
 void watch_hurry(struct watch_set *set, const struct watch *watch)

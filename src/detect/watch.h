@@ -47,18 +47,18 @@ struct watch {
 	struct bounded_entry entry;
 	struct summary_key key;
 	bool is_hot;
-	uint32_t hot_place;   /* if it is: among the hot keys of its kind */
-	bool is_alarmed;      /* the tables know that an alarm about it is open */
-	uint8_t attention;    /* enum summary_attention */
-	uint32_t suspicious;  /* slots: at the last tick something was not to be learned from */
-	uint32_t suppressed;  /* slots: an alarm was due and could not be raised */
-	uint64_t folded_into; /* SOURCE: id of the alarm in which it is told; 0 = none */
-	uint32_t silenced;    /* runs: their rules keep them from raising an alarm */
-	uint64_t deserved_ns; /* last time at which it deserved attention */
-	uint64_t crowded_ns;  /* last time at which it deserved to know who takes part */
-	uint64_t crowds_ns;   /* since when that is known */
-	uint64_t weight;      /* how much happened to it, at the last tick */
-	uint32_t given_up_at; /* attempts in a span at which it gave that up for others; 0 = it has not */
+	uint32_t hot_place;            /* if it is: among the hot keys of its kind */
+	bool is_alarmed;               /* the tables know that an alarm about it is open */
+	uint8_t attention;             /* enum summary_attention */
+	uint32_t suspicious;           /* slots: at the last tick something was not to be learned from */
+	uint32_t suppressed;           /* slots: an alarm was due and could not be raised */
+	uint64_t folded_into;          /* SOURCE: id of the alarm in which it is told; 0 = none */
+	uint32_t silenced;             /* runs: their rules keep them from raising an alarm */
+	uint64_t deserved_ns;          /* last time at which it deserved attention */
+	uint64_t crowded_ns;           /* last time at which it deserved to know who takes part */
+	uint64_t crowds_ns;            /* since when that is known */
+	uint64_t weight;               /* how much happened to it, at the last tick */
+	uint32_t given_up_at;          /* attempts in a span at which it gave that up for others; 0 = it has not */
 	struct incident *incidents;    /* open ones about it */
 	struct trouble *trouble;       /* null = none */
 	struct summary_record *record; /* of the only table; null with several */

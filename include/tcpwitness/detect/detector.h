@@ -50,8 +50,9 @@ struct detector {
 	size_t target_bytes; /* of its own state per key; a multiple of 8, 0 = none */
 	/*
 	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed
-	 * when the key is first watched. Called once a tick (100 ms of packet time) for each key that deserves
-	 * attention, in an order that depends on packets only. *finding is zeroed before.
+	 * when the key is first watched. Called at ticks (100 ms of packet time) for each key that deserves attention,
+	 * in an order that depends on packets only: at each tick, or where little happens and many keys are watched,
+	 * once a second at least. *finding is zeroed before.
 	 */
 	void (*find)(const void *params, const struct detect_scene *scene, void *state, struct finding *finding);
 	/*

@@ -116,6 +116,59 @@ static void test_same_events_over_several_trackers(void **state)
 	sim_fini(&second);
 }
 
+/* Far more hot keys than are judged at each tick, and to each little happens; then one of them is flooded. */
+static void plan_crowded(struct sim *sim, unsigned n_services)
+{
+	sim_background(sim, 0, 40, 5, web);
+	for (uint32_t i = 0; i < n_services; i++)
+		sim_background(sim, 0, 40, 4, (struct sim_host){ .ip = sim_ip4(0x0a010001 + 256 * i), .port = 443 });
+	sim_spoofed_flood(sim, 30, 38, 300, web, SIM_ANSWERS);
+}
+
+static void run_crowded(struct sim *sim, unsigned n_services, unsigned n_sources)
+{
+	sim_init(sim);
+	sim->n_sources = n_sources;
+	sim->memory_bytes = n_sources * (size_t)64 * 1024 * 1024;
+	plan_crowded(sim, n_services);
+	sim_run(sim, 80);
+}
+
+static void test_many_busy_hosts_hide_no_flood(void **state)
+{
+	static struct sim alone;
+	static struct sim crowded;
+
+	(void)state;
+	run_crowded(&alone, 0, 1);
+	run_crowded(&crowded, 150, 1);
+	sim_print(&crowded);
+	assert_int_equal(sim_count(&alone, "syn_flood", ALERT_RAISED), 1);
+	assert_int_equal(sim_count(&crowded, "syn_flood", ALERT_RAISED), 1);
+	assert_int_equal(crowded.alerts[0].time_ns / (100 * NS_PER_MS), alone.alerts[0].time_ns / (100 * NS_PER_MS));
+	assert_int_equal(crowded.n_alerts, alone.n_alerts);
+	sim_fini(&alone);
+	sim_fini(&crowded);
+}
+
+static void test_many_busy_hosts_over_several_trackers(void **state)
+{
+	static struct sim first;
+	static struct sim second;
+
+	(void)state;
+	run_crowded(&first, 150, 1);
+	run_crowded(&second, 150, 5);
+	assert_true(first.n_alerts >= 2);
+	assert_int_equal(first.n_alerts, second.n_alerts);
+	for (size_t i = 0; i < first.n_alerts; i++) {
+		assert_int_equal(first.alerts[i].time_ns, second.alerts[i].time_ns);
+		assert_string_equal(first.alerts[i].alert.explanation, second.alerts[i].alert.explanation);
+	}
+	sim_fini(&first);
+	sim_fini(&second);
+}
+
 static void test_explanations_fit(void **state)
 {
 	static struct sim sim;
@@ -290,6 +343,8 @@ int main(void)
 		cmocka_unit_test(test_same_events_under_every_secret),
 		cmocka_unit_test(test_each_trouble_is_one_incident),
 		cmocka_unit_test(test_same_events_over_several_trackers),
+		cmocka_unit_test(test_many_busy_hosts_hide_no_flood),
+		cmocka_unit_test(test_many_busy_hosts_over_several_trackers),
 		cmocka_unit_test(test_explanations_fit),
 		cmocka_unit_test(test_memory_is_what_was_given),
 		cmocka_unit_test(test_nothing_is_allocated_later),
