@@ -39,9 +39,13 @@ void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, stru
 {
 	uint64_t counts[SUMMARY_COHORT_COUNTERS];
 
-	summary_sum(summary, first, last, counts);
+	double seconds = ns_to_seconds((last - first + 1) * SUMMARY_SLOT_NS);
+	if (!summary_sum(summary, first, last, counts)) {
+		*fate = (struct fate){ .seconds = seconds };
+		return;
+	}
 	*fate = (struct fate){
-		.seconds = ns_to_seconds((last - first + 1) * SUMMARY_SLOT_NS),
+		.seconds = seconds,
 		.attempts = (double)counts[SUMMARY_ATTEMPTS],
 		.answered = (double)counts[SUMMARY_ANSWERED],
 		.completed = (double)counts[SUMMARY_COMPLETED],

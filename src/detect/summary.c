@@ -121,30 +121,38 @@ static void add_slot(const struct summary_slot *slot, uint64_t counts[static SUM
 		counts[k] += slot->counts[k];
 }
 
-void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
+bool summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 		 uint64_t counts[static SUMMARY_COHORT_COUNTERS])
 {
+	bool is_any = false;
+
 	memset(counts, 0, SUMMARY_COHORT_COUNTERS * sizeof(*counts));
 	if (summary->slots == NULL) {
 		uint64_t number = summary->since_ns / SUMMARY_SLOT_NS;
 		if (number < first || number > last)
-			return;
+			return false;
 		const struct summary_slot slot = only_slot(summary);
 		add_slot(&slot, counts);
-		return;
+		return true;
 	}
 	if (last - first < SUMMARY_SLOTS) {
 		/* Detectors ask for a slot or two, often: those are where their numbers say. */
 		for (uint64_t i = 0; i <= last - first; i++) {
 			const struct summary_slot *slot = &summary->slots[(first + i) % SUMMARY_SLOTS];
-			if (slot->number == first + i)
-				add_slot(slot, counts);
+			if (slot->number != first + i)
+				continue;
+			add_slot(slot, counts);
+			is_any = true;
 		}
-		return;
+		return is_any;
 	}
-	for (int i = 0; i < SUMMARY_SLOTS; i++)
-		if (summary->slots[i].number >= first && summary->slots[i].number <= last)
-			add_slot(&summary->slots[i], counts);
+	for (int i = 0; i < SUMMARY_SLOTS; i++) {
+		if (summary->slots[i].number < first || summary->slots[i].number > last)
+			continue;
+		add_slot(&summary->slots[i], counts);
+		is_any = true;
+	}
+	return is_any;
 }
 
 uint64_t summary_cohort(const struct summary *summary, enum summary_counter counter, uint64_t slot)

@@ -217,8 +217,8 @@ struct summary {
 	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 };
 
-/* Sums the cohorts first .. last (slot numbers, both included) that are still known. */
-void summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
+/* Sums the cohorts first .. last (slot numbers, both included) that are still known. False: none is, all sums are 0. */
+bool summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 		 uint64_t counts[static SUMMARY_COHORT_COUNTERS]);
 
 /* One counter of the cohort of one slot; 0 if it is not known any more. */
