@@ -89,8 +89,8 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
 /* --- signals without a flow --- */
 
 /*
- * What the flow of an attempt would tell the detectors, from its first SYN: in a flood there are only attempts, and most
- * of what happens to one is told to nobody else. A unit test compares with what flows tell.
+ * What the flow of an attempt would tell the detectors, from its first SYN: in a flood there are only attempts, and
+ * most of what happens to one is told to nobody else. A unit test compares with what flows tell.
  */
 static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, const struct packet *first, bool retried)
 {
