@@ -181,6 +181,7 @@ struct alarm *alarm_open(struct alarm_set *set, const char *group, const struct 
 	alarm->written_ns = now_ns;
 	alarm->changed_ns = 0;
 	alarm->hot_ns = now_ns;
+	alarm->seen_ns = alarm->started_ns;
 	alarm->arrived_ns = now_ns;
 	alarm->ended_ns = 0;
 	alarm->patience_ns = 0;
@@ -230,8 +231,12 @@ static uint64_t patience_ns(const struct alarm *alarm, uint64_t clear_after_ns)
 static void take_reading(struct alarm *alarm, const struct alarm_reading *reading, uint64_t now_ns)
 {
 	alarm->peak = fmax(alarm->peak, reading->level);
-	if (reading->is_hot)
+	if (reading->is_hot) {
+		uint64_t seen_ns = reading->seen_ns != 0 ? reading->seen_ns : now_ns;
 		alarm->hot_ns = now_ns;
+		if (seen_ns > alarm->seen_ns)
+			alarm->seen_ns = seen_ns;
+	}
 	if (reading->arrivals == 0 || reading->arrivals != alarm->arrivals)
 		alarm->arrived_ns = now_ns;
 	alarm->arrivals = reading->arrivals;
@@ -281,7 +286,7 @@ const char *alarm_clear_reason(const struct alarm *alarm, uint64_t now_ns)
 
 uint64_t alarm_duration_ns(const struct alarm *alarm)
 {
-	return ns_since(alarm->hot_ns, alarm->started_ns);
+	return ns_since(alarm->seen_ns, alarm->started_ns);
 }
 
 void alarm_close(struct alarm_set *set, struct alarm *alarm, uint64_t now_ns)

@@ -14,6 +14,7 @@ struct alarm_reading {
 	const char *detector;   /* static: the class that it has now; null = it never changes */
 	const char *class_name; /* static: a finer class; null = none */
 	uint64_t arrivals; /* a running count of what arrives: when it stands still, all is silent; 0 = not counted */
+	uint64_t seen_ns;  /* when the trouble is known to have gone on last, while it is hot; 0 = now */
 	uint8_t severity;  /* that the alarm would have if it were raised now */
 	uint8_t stage;     /* the detector's own: a new stage is news */
 	bool is_hot;       /* still above the level to clear at */
@@ -36,6 +37,7 @@ struct alarm {
 	uint32_t n_changes;       /* such events since it was begun */
 	struct alarm_reading was; /* written before the last such event */
 	uint64_t hot_ns;          /* last time at which the level was above the level to clear at */
+	uint64_t seen_ns;         /* last time at which the trouble is known to have gone on */
 	uint64_t arrived_ns;      /* last time at which anything had arrived */
 	uint64_t ended_ns;        /* cleared; 0 = open */
 	uint64_t patience_ns;     /* how long it must not be hot before it is over */
@@ -88,7 +90,7 @@ void alarm_written(struct alarm *alarm, const struct alarm_reading *reading, uin
 /* Why an alarm for which ALARM_CLEAR_DUE was said is over: "recovered", or "silent": nothing arrives any more. */
 const char *alarm_clear_reason(const struct alarm *alarm, uint64_t now_ns);
 
-/* How long its trouble has lasted, from its start to the last time at which it was hot; pauses are part of it. */
+/* How long its trouble has lasted, from its start to when it is known to have gone on last; pauses are part of it. */
 uint64_t alarm_duration_ns(const struct alarm *alarm);
 
 /* The alarm is over. It is remembered until its place is needed. */

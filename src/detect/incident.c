@@ -283,6 +283,7 @@ static struct alarm_reading reading_of(const struct incident_book *book, const s
 		.detector = detector,
 		.class_name = is_there ? finding->class_name : written->class_name,
 		.arrivals = arrivals(scene->summary),
+		.seen_ns = finding->seen_ns,
 		.severity = incident->severity,
 		.stage = finding->stage,
 		.is_hot = is_hot,

@@ -54,6 +54,7 @@ struct finding {
 	uint8_t severity;        /* 1 .. 3, proposed; rules may change it */
 	uint8_t stage;           /* the detector's own: a new stage is news */
 	uint64_t began_ns;       /* of the trouble; 0 = unknown, now */
+	uint64_t seen_ns;        /* when it is known to have gone on last, while it is hot; 0 = now */
 	uint64_t clear_after_ns; /* how long it must not be hot before the alarm is over */
 	const char *class_name;  /* finer than the detector's name, static: "spoofed_syn_flood"; null = the name */
 	const struct reach_example *asked; /* SOURCE: REACH_EXAMPLES of what level counts; null = not told */

@@ -133,6 +133,9 @@ void pending_profile_excess(const struct pending_profile *profile, const struct 
 		struct pending_excess window = { .first = oldest + (uint64_t)first };
 		double usual = 0;
 		double variance = 0;
+		/* What does not stand out itself is not where it began. */
+		if (fates[first].open <= shares[first] * fates[first].attempts)
+			continue;
 		for (int i = first; i < n_slots; i++) {
 			double expected = shares[i] * fates[i].attempts;
 			add_fate(&window, &fates[i]);

@@ -107,6 +107,9 @@ enum { HAMMER_MIN_PORTS = 64 };
 #define STRONG_RATE  500.0
 #define TRICKLE_RATE 8.0
 
+/* A flood goes on in a cohort in which so large a part of what failed at its peak fails. */
+#define LAST_SHARE 0.05
+
 /* Another name must fit for so long. */
 #define CLASS_NS NS_PER_SEC
 
@@ -224,10 +227,12 @@ static double add_slot(double sum, double beyond, double seconds, const struct s
 	return fmin(fmax(sum, 0), limits->count * MAX_EXCESS);
 }
 
-static void note_beginning(struct syn_flood_state *state, uint64_t slot, double sum)
+static void note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
 {
-	if (sum > 0 && state->began_ns == 0)
-		state->began_ns = slot * SUMMARY_SLOT_NS;
+	if (sum <= 0)
+		*began_ns = 0;
+	else if (*began_ns == 0)
+		*began_ns = slot * SUMMARY_SLOT_NS;
 }
 
 /* The first slot to judge, and what a gap since the last look takes from the sum. */
@@ -247,13 +252,14 @@ static void judge_silence(const struct syn_flood_params *p, struct syn_flood_sta
 	uint64_t last = fate_last_slot(scene->now_ns, is_late ? FATE_LATE_NS : FATE_EARLY_NS);
 	uint64_t *judged = is_late ? &state->judged_late : &state->judged_early;
 	double *sum = is_late ? &state->late : &state->early;
+	uint64_t *began_ns = is_late ? &state->late_began_ns : &state->early_began_ns;
 	struct fate fate;
 
 	for (uint64_t slot = first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
 		fate_sum(scene->summary, slot, slot, &fate);
 		double beyond = fate.silent - usual_silent(p, state, scene, &fate, is_late);
 		*sum = add_slot(*sum, beyond, fate.seconds, &limits);
-		note_beginning(state, slot, *sum);
+		note_beginning(began_ns, slot, *sum);
 		if (slot % SAMPLE_SLOTS == 0)
 			learn(state, scene, slot, is_late);
 	}
@@ -270,10 +276,10 @@ static double usual_refused(const struct syn_flood_params *p, const struct syn_f
 	return known_s < 1 ? 0 : p->factor * known->silent / fmin(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
 }
 
-/* The trouble was there when the run began, or soon after. */
+/* The refusals were there when the run began, or soon after. */
 static bool is_from_the_start(const struct syn_flood_state *state, const struct detect_scene *scene)
 {
-	return state->began_ns != 0 && ns_since(state->began_ns, scene->began_ns) < COLD_NS;
+	return state->refused_began_ns != 0 && ns_since(state->refused_began_ns, scene->began_ns) < COLD_NS;
 }
 
 /*
@@ -323,7 +329,7 @@ static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_st
 		double refused = fate.refused + fate.unreachable;
 		double beyond = refused - usual_refused(p, state, fate.seconds);
 		state->refused = add_slot(state->refused, beyond, fate.seconds, &limits);
-		note_beginning(state, slot, state->refused);
+		note_beginning(&state->refused_began_ns, slot, state->refused);
 		if (!may_learn_refusals(state, scene, slot))
 			continue;
 		fate.silent = refusals_to_learn(p, state, scene, slot, &fate);
@@ -380,20 +386,15 @@ static double unanswered_share(const struct detect_scene *scene, double unanswer
 	return fate_share(unanswered - fmax(sensor_view_lost_share(scene->view), 0) * attempts, attempts);
 }
 
-/* Over the last cohorts that are old enough, but not over those before the trouble began. */
-static void measure_rates(const struct syn_flood_params *p, struct syn_flood_state *state,
-			  const struct detect_scene *scene)
+/* All figures are of one window of cohorts, first .. last: what fails is part of what was tried. */
+static void measure_window(const struct syn_flood_params *p, struct syn_flood_state *state,
+			   const struct detect_scene *scene, uint64_t first, uint64_t last, bool is_late)
 {
 	bool refused = state->by == BY_REFUSAL;
-	uint64_t last = fate_last_slot(scene->now_ns, refused ? REFUSED_NS : FATE_EARLY_NS);
-	uint64_t began = state->began_ns / SUMMARY_SLOT_NS;
-	uint64_t first = last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0;
 	struct fate fate;
 
-	if (began > first)
-		first = began < last ? began : last;
 	fate_sum(scene->summary, first, last, &fate);
-	double usual = usual_silent(p, state, scene, &fate, false);
+	double usual = usual_silent(p, state, scene, &fate, is_late);
 	double failing = refused ? fate.refused + fate.unreachable : fmax(fate.silent - usual, 0);
 	state->rate = failing / fate.seconds;
 	state->attempts_rate = fate.attempts / fate.seconds;
@@ -405,6 +406,19 @@ static void measure_rates(const struct syn_flood_params *p, struct syn_flood_sta
 	state->retrying_share = fate_share(fate.retrying, fate.open);
 	state->retrying_rate = fate.retrying / fate.seconds;
 	state->threshold = (refused ? p->refused_floor : p->floor) + usual / fate.seconds;
+}
+
+/* Over the last cohorts that are old enough, but not over those before the trouble began. */
+static void measure_rates(const struct syn_flood_params *p, struct syn_flood_state *state,
+			  const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, state->by == BY_REFUSAL ? REFUSED_NS : FATE_EARLY_NS);
+	uint64_t began = state->began_ns / SUMMARY_SLOT_NS;
+	uint64_t first = last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0;
+
+	if (began > first)
+		first = began < last ? began : last;
+	measure_window(p, state, scene, first, last, false);
 }
 
 static bool has_worked(const struct detect_scene *scene)
@@ -447,22 +461,42 @@ static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_s
 
 /* --- the three judgements, and refusal --- */
 
+/* The figures after the second repetition, if more fails by them. */
+static void measure_late(const struct syn_flood_params *p, struct syn_flood_state *state,
+			 const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_LATE_NS);
+	uint64_t first = last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0;
+	struct fate fate;
+
+	fate_sum(scene->summary, first, last, &fate);
+	if (fate.silent - usual_silent(p, state, scene, &fate, true) > state->rate * fate.seconds)
+		measure_window(p, state, scene, first, last, true);
+}
+
+/* The latest cohorts that can be judged still have silent attempts: of what is over, late ones say nothing new. */
+static bool goes_on(const struct syn_flood_params *p, const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	struct fate fate;
+
+	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
+	return fate.silent / fate.seconds >= p->floor / 2;
+}
+
 static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
 			     const struct detect_scene *scene)
 {
 	double times = doubt(p, state, scene);
-	uint64_t last = fate_last_slot(scene->now_ns, FATE_LATE_NS);
-	struct fate fate;
 
 	if (state->early >= p->quick_count &&
 	    state->rate >= fmax(times * p->quick_floor, EARLY_OF_RETRYING * state->retrying_rate))
 		return true;
 	if (state->late < p->count)
 		return false;
-	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
-	double rate = (fate.silent - usual_silent(p, state, scene, &fate, true)) / fate.seconds;
 	/* What is usual after one repetition hides a weak flood, which the second one shows. */
-	state->rate = fmax(rate, state->rate);
+	if (scene->alarm == NULL || goes_on(p, scene))
+		measure_late(p, state, scene);
 	return state->rate >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
 }
 
@@ -570,8 +604,6 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 static void take_pending(const struct syn_flood_params *p, struct syn_flood_state *state,
 			 const struct detect_scene *scene, const struct pending_excess *excess)
 {
-	if (state->began_ns == 0)
-		state->began_ns = excess->first * SUMMARY_SLOT_NS;
 	state->by = BY_PENDING;
 	state->rate = excess->excess / excess->seconds;
 	state->attempts_rate = excess->attempts / excess->seconds;
@@ -597,6 +629,25 @@ static bool is_still_hot(const struct syn_flood_params *p, const struct syn_floo
 	if (silent - usual >= p->floor / 2 + 2 * sqrt(usual / fate.seconds))
 		return true;
 	return state->by == BY_REFUSAL && (fate.refused + fate.unreachable) / fate.seconds >= p->refused_floor / 2;
+}
+
+/* When it went on last: the end of the last cohort that can be judged and has a part of what failed at the peak. */
+static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			     const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, state->by == BY_REFUSAL ? REFUSED_NS : FATE_EARLY_NS);
+	double least = fmax(p->floor, LAST_SHARE * (scene->alarm != NULL ? scene->alarm->peak : state->rate));
+	struct fate fate;
+
+	if (state->by == BY_PENDING)
+		return scene->now_ns;
+	for (uint64_t slot = last; slot > 0 && slot + HOT_SLOTS > last; slot--) {
+		fate_sum(scene->summary, slot, slot, &fate);
+		double failing = state->by == BY_REFUSAL ? fate.refused + fate.unreachable : fate.silent;
+		if (failing >= least * fate.seconds)
+			return (slot + 1) * SUMMARY_SLOT_NS;
+	}
+	return 1;
 }
 
 static uint8_t severity(const struct syn_flood_state *state)
@@ -663,6 +714,29 @@ static double confidence(const struct syn_flood_state *state, const struct detec
 	return sure * (1 - 0.5 * state->retrying_share) * sensor_view_confidence(scene->view);
 }
 
+/* 0 = none */
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/*
+ * By what found it: a SYN or two that came to nothing before have raised another sum, and are no part of it. What is
+ * found at once may have gone on for a while, more slowly.
+ */
+static uint64_t began_of(const struct syn_flood_params *p, const struct syn_flood_state *state, uint8_t by,
+			 const struct pending_excess *excess)
+{
+	if (by == BY_REFUSAL)
+		return state->refused_began_ns;
+	if (by == BY_PENDING)
+		return earliest(excess->first * SUMMARY_SLOT_NS,
+				state->early >= p->quick_count / 2 ? state->early_began_ns : 0);
+	return state->early >= p->quick_count ? state->early_began_ns : state->late_began_ns;
+}
+
 static void decide(const struct syn_flood_params *p, struct syn_flood_state *state, const struct detect_scene *scene,
 		   struct finding *finding)
 {
@@ -683,6 +757,8 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		by = BY_REFUSAL;
 	if (by != BY_NOTHING)
 		state->by = by;
+	if (by != BY_NOTHING && scene->alarm == NULL)
+		state->began_ns = began_of(p, state, by, &excess);
 	if (by == BY_PENDING)
 		take_pending(p, state, scene, &excess);
 	else if (by == BY_REFUSAL)
@@ -707,9 +783,11 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);
-	if (state->early <= 0 && state->late <= 0 && state->refused <= 0 && scene->alarm == NULL) {
-		state->began_ns = 0;
-		state->by = BY_NOTHING;
+	if (scene->alarm == NULL) {
+		state->began_ns = earliest(earliest(state->early_began_ns, state->late_began_ns),
+					   state->refused_began_ns);
+		if (state->began_ns == 0)
+			state->by = BY_NOTHING;
 	}
 	decide(p, state, scene, finding);
 
@@ -721,6 +799,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->confidence = confidence(state, scene);
 	finding->severity = fate_worst(scene, severity(state));
 	finding->began_ns = state->began_ns;
+	finding->seen_ns = last_seen_ns(p, state, scene);
 	finding->is_immediate = state->rate >= STRONG_RATE;
 	finding->clear_after_ns = p->clear_after_ns;
 	finding->class_name = class_name(state, scene, finding->is_alarming);

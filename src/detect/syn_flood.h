@@ -46,6 +46,9 @@ struct syn_flood_state {
 	struct silent_share late_share;  /* after 3 s */
 	struct silent_share refusals;    /* refused attempts in place of silent ones */
 	uint64_t began_ns;               /* of what may be trouble; 0 = nothing is wrong */
+	uint64_t early_began_ns;         /* since when each sum is above zero; 0 = it is not */
+	uint64_t late_began_ns;
+	uint64_t refused_began_ns;
 	const char *class_name;          /* static */
 	uint64_t class_since_ns;         /* when it fitted last */
 	uint64_t judged_early;           /* slots before this one are judged */

@@ -5,11 +5,16 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "tcpwitness/base/units.h"
+
 #include "syn_flood.h"
 
 #define MAIN_SHARE    0.5
 #define ALERT_RETRIED 0.5
 #define PAUSE_SHARE   0.02
+
+/* A pause is one when nothing was found for so long; of a moment it is chance. */
+#define PAUSE_NS (2 * NS_PER_SEC)
 
 static const char *name_sources(const struct syn_flood_state *state, const struct event_alert *alert,
 				char text[static FATE_SOURCES_BYTES])
@@ -71,6 +76,15 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 			c[2] = (char)(c[2] - 'a' + 'A');
 }
 
+static bool is_pausing(const struct syn_flood_state *state, const struct detect_scene *scene,
+		       const struct finding *finding, const struct event_alert *alert)
+{
+	if (finding->is_alarming)
+		return false;
+	return state->rate < PAUSE_SHARE * alert->peak ||
+	       (scene->alarm != NULL && ns_since(scene->now_ns, scene->alarm->hot_ns) >= PAUSE_NS);
+}
+
 static void explain_pause(const struct syn_flood_state *state, struct event_alert *alert)
 {
 	char name[EVIDENCE_NAME_BYTES];
@@ -109,7 +123,7 @@ void syn_flood_explain(const void *params, const struct detect_scene *scene, con
 		alert->completion_baseline = fate_share(state->completed.mean, state->attempts.mean);
 	if (phase == ALERT_CLEARED)
 		explain_end(state, alert);
-	else if (phase == ALERT_UPDATE && (!finding->is_hot || state->rate < PAUSE_SHARE * alert->peak))
+	else if (phase == ALERT_UPDATE && is_pausing(state, scene, finding, alert))
 		explain_pause(state, alert);
 	else
 		explain_now(state, alert);
