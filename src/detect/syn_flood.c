@@ -171,7 +171,18 @@ static void learn_share(struct silent_share *share, const struct fate *fate)
 	share->learned_ns += (uint64_t)(fate->seconds * (double)NS_PER_SEC);
 }
 
-/* A sample a second. What is suspicious is not learned from. */
+static void teach(struct baseline *baseline, double value, bool is_doubtful, uint64_t end_ns)
+{
+	if (is_doubtful)
+		baseline_skip(baseline, end_ns);
+	else
+		baseline_learn(baseline, value, end_ns);
+}
+
+/*
+ * A sample a second. What is suspicious is not learned from; how much is usually silent only from what had the time to
+ * ask twice more, when even a weak flood is suspicious.
+ */
 static void learn(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t last, bool is_late)
 {
 	bool is_troubled = scene->is_suspicious || scene->alarm != NULL;
@@ -180,19 +191,14 @@ static void learn(struct syn_flood_state *state, const struct detect_scene *scen
 
 	fate_sum(scene->summary, last >= SAMPLE_SLOTS ? last - SAMPLE_SLOTS + 1 : 0, last, &fate);
 	/* A slow flood must not be learned while it is told from chance. */
-	double sum = is_late ? state->late : state->early;
-	if (!is_troubled && sum <= MAX_SUM_TO_LEARN)
+	bool is_doubtful = is_troubled || (is_late ? state->late : state->early) > MAX_SUM_TO_LEARN;
+	if (!is_doubtful)
 		learn_share(is_late ? &state->late_share : &state->early_share, &fate);
-	if (is_late)
-		return;
-	if (is_troubled) {
-		baseline_skip(&state->attempts, end_ns);
-		baseline_skip(&state->completed, end_ns);
-		baseline_skip(&state->silent, end_ns);
+	if (is_late) {
+		teach(&state->silent, fate.silent / fate.seconds, is_doubtful, end_ns);
 	} else {
-		baseline_learn(&state->attempts, fate.attempts / fate.seconds, end_ns);
-		baseline_learn(&state->completed, fate.completed / fate.seconds, end_ns);
-		baseline_learn(&state->silent, fate.silent / fate.seconds, end_ns);
+		teach(&state->attempts, fate.attempts / fate.seconds, is_doubtful, end_ns);
+		teach(&state->completed, fate.completed / fate.seconds, is_doubtful, end_ns);
 	}
 }
 
@@ -397,6 +403,8 @@ static void measure_window(const struct syn_flood_params *p, struct syn_flood_st
 	double usual = usual_silent(p, state, scene, &fate, is_late);
 	double failing = refused ? fate.refused + fate.unreachable : fmax(fate.silent - usual, 0);
 	state->rate = failing / fate.seconds;
+	state->usual_rate = refused ? 0 : fmin(usual, fate.silent) / fate.seconds;
+	state->allowed_rate = refused ? 0 : usual / fate.seconds;
 	state->attempts_rate = fate.attempts / fate.seconds;
 	state->completed_rate = fate.completed / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
@@ -405,7 +413,6 @@ static void measure_window(const struct syn_flood_params *p, struct syn_flood_st
 	state->reset_share = fate_share(fate.reset, failing);
 	state->retrying_share = fate_share(fate.retrying, fate.open);
 	state->retrying_rate = fate.retrying / fate.seconds;
-	state->threshold = (refused ? p->refused_floor : p->floor) + usual / fate.seconds;
 }
 
 /* Over the last cohorts that are old enough, but not over those before the trouble began. */
@@ -606,6 +613,7 @@ static void take_pending(const struct syn_flood_params *p, struct syn_flood_stat
 {
 	state->by = BY_PENDING;
 	state->rate = excess->excess / excess->seconds;
+	state->usual_rate = 0;
 	state->attempts_rate = excess->attempts / excess->seconds;
 	state->completed_rate = excess->completed / excess->seconds;
 	state->completed_share = fate_share(excess->completed, excess->attempts);
@@ -707,7 +715,8 @@ static const char *class_name(struct syn_flood_state *state, const struct detect
 
 static double confidence(const struct syn_flood_state *state, const struct detect_scene *scene)
 {
-	double sure = 1 - 0.4 * fmin(state->threshold / fmax(state->rate, state->threshold), 1);
+	double level = state->rate + state->usual_rate;
+	double sure = 1 - 0.4 * fmin(state->threshold / fmax(level, state->threshold), 1);
 
 	if (!baseline_ready(&state->attempts))
 		sure *= 0.95;
@@ -763,6 +772,9 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		take_pending(p, state, scene, &excess);
 	else if (by == BY_REFUSAL)
 		measure_rates(p, state, scene);
+	if (by != BY_PENDING)
+		state->threshold = state->by == BY_REFUSAL ? p->refused_floor
+							   : doubt(p, state, scene) * p->floor + state->allowed_rate;
 
 	finding->is_alarming = by != BY_NOTHING && !scene->is_alarm_above && (!is_host || is_spread(p, state, scene));
 	finding->is_hot = by == BY_PENDING || is_still_hot(p, state, scene);
@@ -792,7 +804,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	decide(p, state, scene, finding);
 
 	finding->score = score(state);
-	finding->level = state->rate;
+	finding->level = state->rate + state->usual_rate;
 	finding->baseline = state->silent.mean;
 	finding->threshold = state->threshold;
 	finding->extent = state->sources;

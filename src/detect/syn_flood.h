@@ -57,7 +57,9 @@ struct syn_flood_state {
 	double early; /* what is beyond the floors, summed up (CUSUM) */
 	double late;
 	double refused;
-	double rate;          /* of the attempts that fail, per second */
+	double rate;          /* of the attempts that fail beyond what is usual, per second */
+	double usual_rate;    /* of those that fail, too: as usual */
+	double allowed_rate;  /* of silent ones that would be usual */
 	double attempts_rate; /* per second */
 	double completed_share;
 	double unanswered_share;

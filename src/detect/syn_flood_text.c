@@ -61,6 +61,7 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 	char name[EVIDENCE_NAME_BYTES];
 	char sources[FATE_SOURCES_BYTES];
 	char usual[48] = "";
+	double failing = state->rate + state->usual_rate;
 
 	if (baseline_ready(&state->attempts))
 		snprintf(usual, sizeof(usual), " (usual: %.0f)", state->attempts.mean);
@@ -68,7 +69,7 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 		 "%s gets %.0f SYN/s%s from %s, and %.*f/s of them never become connections; %s, %.0f %% of all "
 		 "attempts succeed. %s.",
 		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
-		 state->rate < 10 ? 1 : 0, state->rate, describe_victim(state, alert), 100 * state->completed_share,
+		 failing < 10 ? 1 : 0, failing, describe_victim(state, alert), 100 * state->completed_share,
 		 advise(state));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
