@@ -611,7 +611,8 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 static void take_pending(const struct syn_flood_params *p, struct syn_flood_state *state,
 			 const struct detect_scene *scene, const struct pending_excess *excess)
 {
-	state->by = BY_PENDING;
+	/* What looks made up need not wait for answers, and these may have been refusals. */
+	state->by = 2 * excess->pending < excess->excess ? BY_REFUSAL : BY_PENDING;
 	state->rate = excess->excess / excess->seconds;
 	state->usual_rate = 0;
 	state->attempts_rate = excess->attempts / excess->seconds;

@@ -12,6 +12,7 @@
 #define MAIN_SHARE    0.5
 #define ALERT_RETRIED 0.5
 #define PAUSE_SHARE   0.02
+#define LOOKS_SPOOFED 0.5
 
 /* A pause is one when nothing was found for so long; of a moment it is chance. */
 #define PAUSE_NS (2 * NS_PER_SEC)
@@ -40,20 +41,25 @@ static const char *describe_victim(const struct syn_flood_state *state, const st
 	return "it keeps state for them";
 }
 
-static const char *advise(const struct syn_flood_state *state)
+static const char *advise(const struct syn_flood_state *state, const struct event_alert *alert)
 {
 	if (state->retrying_share >= ALERT_RETRIED)
 		return "many SYNs are repeated as real clients do: look at the service's health too";
+	if (state->by == BY_REFUSAL)
+		return state->top_share >= MAIN_SHARE
+			       ? "block that source"
+			       : "nothing listens there, so drop such SYNs in front of it if the load hurts";
 	if (state->top_share >= MAIN_SHARE)
 		return "block that source, and check that SYN cookies are on";
 	if (state->reset_share >= 0.3)
 		return "the senders' own kernels reset the answers, so the addresses are real: block or limit them per "
 		       "source";
-	if (state->once >= 0.5)
+	if (alert->spoofed_likelihood >= LOOKS_SPOOFED)
 		return "addresses look spoofed, so do not block them: check SYN cookies (sysctl "
 		       "net.ipv4.tcp_syncookies) and ask "
 		       "upstream to filter";
-	return "limit new connections per source and check that SYN cookies are on";
+	return "whether the addresses are real is not sure: limit new connections per source and check that SYN "
+	       "cookies are on";
 }
 
 static void explain_now(const struct syn_flood_state *state, struct event_alert *alert)
@@ -70,7 +76,7 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 		 "attempts succeed. %s.",
 		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
 		 failing < 10 ? 1 : 0, failing, describe_victim(state, alert), 100 * state->completed_share,
-		 advise(state));
+		 advise(state, alert));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
 		if (c[0] == '.' && c[1] == ' ' && c[2] >= 'a' && c[2] <= 'z')

@@ -125,6 +125,41 @@ static void test_what_is_usual_is_below_what_is_too_much(void **state)
 	}
 }
 
+/* Bots are few for what they send, and their owners can be told. */
+static void test_real_addresses_are_not_called_spoofed(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 140, 20, web);
+	for (double at = 90; at < 110; at += 0.004) {
+		struct ip_addr bot = sim_ip4(0x60000000 + 7919 * (uint32_t)(sim_random(sim) % 300));
+		struct sim_conn conn = sim_attempt(sim, at, bot, (uint16_t)(1024 + sim_random(sim) % 60000), web);
+		sim_real_stack(sim, &conn);
+		sim_stays_half_open(sim, conn, 63);
+	}
+	sim_run(sim, 130);
+	sim_print(sim);
+	assert_true(sim->n_alerts >= 2);
+	for (size_t i = 0; i < sim->n_alerts; i++) {
+		const struct event_alert *alert = &sim->alerts[i].alert;
+		bool is_told = strstr(alert->explanation, "look spoofed") != NULL;
+		assert_true(!is_told || alert->spoofed_likelihood >= 0.5);
+	}
+}
+
+static void test_a_refused_flood_has_no_use_for_cookies(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_spoofed_flood(sim, 10, 30, 500, web, SIM_REFUSES);
+	sim_run(sim, 30);
+	sim_print(sim);
+	const struct sensor_event *raised = sim_alert(sim, "syn_flood", ALERT_RAISED, 0);
+	assert_non_null(raised);
+	assert_null(strstr(raised->alert.explanation, "cookies"));
+	assert_non_null(strstr(raised->alert.explanation, "no state"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -134,6 +169,8 @@ int main(void)
 		TEST(test_a_flood_began_with_its_first_packet),
 		TEST(test_no_pause_is_told_while_it_goes_on),
 		TEST(test_what_is_usual_is_below_what_is_too_much),
+		TEST(test_real_addresses_are_not_called_spoofed),
+		TEST(test_a_refused_flood_has_no_use_for_cookies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
