@@ -84,6 +84,10 @@ enum { MIN_LOOKS = 30 };
 enum { HOST_MIN_PORTS = 8 };
 #define HOST_MAX_LEAD 0.3
 
+/* Fewer resets are no matter. Of more it counts when so large a part is of one client. */
+enum { MIN_RESETS = 6 };
+#define RESETS_MIN_LEAD 0.5
+
 /* Scanners that share the work send many SYNs each; who makes up addresses sends few, or has very many. */
 #define HOST_ONCE  0.5
 #define HOST_CROWD 200.0
@@ -129,6 +133,8 @@ static const struct rule_param rows[] = {
 	  "refused attempts per second that are never an alarm" },
 	{ "refused_count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, refused_count), 1, 1000, 16,
 	  "refused attempts beyond the floor, summed up, that are an alarm if their sources look made up" },
+	{ "reset_floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, reset_floor), 0, 1e7, 100,
+	  "attempts per second that many clients reset after the SYN-ACK which count as none" },
 	{ "factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, factor), 1, 1000, 1.5,
 	  "how many times the share of silent attempts that is usual for the target is no alarm" },
 	{ "crowd_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, crowd_factor), 1, 1000, 3,
@@ -147,6 +153,21 @@ static const struct rule_param rows[] = {
 	  "how long it must be quiet before the alarm is over" },
 };
 
+/* --- what fails --- */
+
+/*
+ * Silent attempts, and of those that the client reset after the SYN-ACK what counts. Such a reset frees the server's
+ * entry at once: clients that give up and checks that end so cost next to nothing, unless one of them does nothing
+ * else, or they are so many that the load hurts, or of a kind that no system sends.
+ */
+static double failing_of(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			 const struct fate *fate)
+{
+	double excused = state->are_resets_meant ? 0 : fmin(fate->reset, p->reset_floor * fate->seconds);
+
+	return fmax(fate->silent - excused, 0);
+}
+
 /* --- what is usual --- */
 
 static void begin_watch(struct syn_flood_state *state, const struct detect_scene *scene)
@@ -162,11 +183,11 @@ static void begin_watch(struct syn_flood_state *state, const struct detect_scene
 	baseline_begin(&state->silent, scene->now_ns);
 }
 
-static void learn_share(struct silent_share *share, const struct fate *fate)
+static void learn_share(struct silent_share *share, const struct fate *fate, double failing)
 {
 	double kept = exp2(-fate->seconds / SHARE_HALF_LIFE_S);
 
-	share->silent = share->silent * kept + fate->silent;
+	share->silent = share->silent * kept + failing;
 	share->attempts = share->attempts * kept + fate->attempts;
 	share->learned_ns += (uint64_t)(fate->seconds * (double)NS_PER_SEC);
 }
@@ -183,19 +204,21 @@ static void teach(struct baseline *baseline, double value, bool is_doubtful, uin
  * A sample a second. What is suspicious is not learned from; how much is usually silent only from what had the time to
  * ask twice more, when even a weak flood is suspicious.
  */
-static void learn(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t last, bool is_late)
+static void learn(const struct syn_flood_params *p, struct syn_flood_state *state, const struct detect_scene *scene,
+		  uint64_t last, bool is_late)
 {
 	bool is_troubled = scene->is_suspicious || scene->alarm != NULL;
 	uint64_t end_ns = (last + 1) * SUMMARY_SLOT_NS;
 	struct fate fate;
 
 	fate_sum(scene->summary, last >= SAMPLE_SLOTS ? last - SAMPLE_SLOTS + 1 : 0, last, &fate);
+	double silent = failing_of(p, state, &fate);
 	/* A slow flood must not be learned while it is told from chance. */
 	bool is_doubtful = is_troubled || (is_late ? state->late : state->early) > MAX_SUM_TO_LEARN;
 	if (!is_doubtful)
-		learn_share(is_late ? &state->late_share : &state->early_share, &fate);
+		learn_share(is_late ? &state->late_share : &state->early_share, &fate, silent);
 	if (is_late) {
-		teach(&state->silent, fate.silent / fate.seconds, is_doubtful, end_ns);
+		teach(&state->silent, silent / fate.seconds, is_doubtful, end_ns);
 	} else {
 		teach(&state->attempts, fate.attempts / fate.seconds, is_doubtful, end_ns);
 		teach(&state->completed, fate.completed / fate.seconds, is_doubtful, end_ns);
@@ -263,11 +286,11 @@ static void judge_silence(const struct syn_flood_params *p, struct syn_flood_sta
 
 	for (uint64_t slot = first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
 		fate_sum(scene->summary, slot, slot, &fate);
-		double beyond = fate.silent - usual_silent(p, state, scene, &fate, is_late);
+		double beyond = failing_of(p, state, &fate) - usual_silent(p, state, scene, &fate, is_late);
 		*sum = add_slot(*sum, beyond, fate.seconds, &limits);
 		note_beginning(began_ns, slot, *sum);
 		if (slot % SAMPLE_SLOTS == 0)
-			learn(state, scene, slot, is_late);
+			learn(p, state, scene, slot, is_late);
 	}
 	if (last >= *judged)
 		*judged = last + 1;
@@ -338,8 +361,7 @@ static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_st
 		note_beginning(&state->refused_began_ns, slot, state->refused);
 		if (!may_learn_refusals(state, scene, slot))
 			continue;
-		fate.silent = refusals_to_learn(p, state, scene, slot, &fate);
-		learn_share(&state->refusals, &fate);
+		learn_share(&state->refusals, &fate, refusals_to_learn(p, state, scene, slot, &fate));
 	}
 	if (last >= state->judged_refused)
 		state->judged_refused = last + 1;
@@ -360,6 +382,31 @@ static bool looks_as_usual(const struct summary_crowd *now, const struct summary
 static const struct summary_crowd *trying_before(const struct detect_scene *scene)
 {
 	return summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
+}
+
+/* Those that fail by a reset, which nobody else may be looking into. */
+static bool is_anything_reset(const struct detect_scene *scene)
+{
+	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
+	struct fate fate;
+
+	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
+	return fate.reset >= MIN_RESETS;
+}
+
+static void measure_resets(struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	const struct summary_crowd *crowd = fate_crowd(scene);
+	struct fate_leaders leaders;
+
+	if (!is_anything_reset(scene)) {
+		state->are_resets_meant &= scene->alarm != NULL;
+		return;
+	}
+	if (crowd == NULL)
+		return;
+	fate_leaders(crowd, &leaders);
+	state->are_resets_meant = leaders.source >= RESETS_MIN_LEAD || fate_raw(crowd) >= RAW_SPOOFED;
 }
 
 static void measure_crowd(struct syn_flood_state *state, const struct detect_scene *scene)
@@ -401,16 +448,18 @@ static void measure_window(const struct syn_flood_params *p, struct syn_flood_st
 
 	fate_sum(scene->summary, first, last, &fate);
 	double usual = usual_silent(p, state, scene, &fate, is_late);
-	double failing = refused ? fate.refused + fate.unreachable : fmax(fate.silent - usual, 0);
+	double silent = failing_of(p, state, &fate);
+	double failing = refused ? fate.refused + fate.unreachable : fmax(silent - usual, 0);
 	state->rate = failing / fate.seconds;
-	state->usual_rate = refused ? 0 : fmin(usual, fate.silent) / fate.seconds;
+	state->usual_rate = refused ? 0 : fmin(usual, silent) / fate.seconds;
 	state->allowed_rate = refused ? 0 : usual / fate.seconds;
 	state->attempts_rate = fate.attempts / fate.seconds;
 	state->completed_rate = fate.completed / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
 	state->unanswered_share =
 		unanswered_share(scene, fate.attempts - fate.answered - fate.refused - fate.unreachable, fate.attempts);
-	state->reset_share = fate_share(fate.reset, failing);
+	/* Of those that count. */
+	state->reset_share = fate_share(refused ? fate.reset : failing - (fate.silent - fate.reset), failing);
 	state->retrying_share = fate_share(fate.retrying, fate.open);
 	state->retrying_rate = fate.retrying / fate.seconds;
 }
@@ -477,18 +526,19 @@ static void measure_late(const struct syn_flood_params *p, struct syn_flood_stat
 	struct fate fate;
 
 	fate_sum(scene->summary, first, last, &fate);
-	if (fate.silent - usual_silent(p, state, scene, &fate, true) > state->rate * fate.seconds)
+	if (failing_of(p, state, &fate) - usual_silent(p, state, scene, &fate, true) > state->rate * fate.seconds)
 		measure_window(p, state, scene, first, last, true);
 }
 
 /* The latest cohorts that can be judged still have silent attempts: of what is over, late ones say nothing new. */
-static bool goes_on(const struct syn_flood_params *p, const struct detect_scene *scene)
+static bool goes_on(const struct syn_flood_params *p, const struct syn_flood_state *state,
+		    const struct detect_scene *scene)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
 	struct fate fate;
 
 	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
-	return fate.silent / fate.seconds >= p->floor / 2;
+	return failing_of(p, state, &fate) / fate.seconds >= p->floor / 2;
 }
 
 static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
@@ -502,7 +552,7 @@ static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_
 	if (state->late < p->count)
 		return false;
 	/* What is usual after one repetition hides a weak flood, which the second one shows. */
-	if (scene->alarm == NULL || goes_on(p, scene))
+	if (scene->alarm == NULL || goes_on(p, state, scene))
 		measure_late(p, state, scene);
 	return state->rate >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
 }
@@ -575,6 +625,20 @@ static bool is_raw_flood(const struct syn_flood_params *p, const struct syn_floo
 	return true;
 }
 
+/* As failing_of, of what is pending. */
+static void excuse_resets(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			  struct pending_excess *excess)
+{
+	double excused = state->are_resets_meant ? 0 : fmin(excess->reset, p->reset_floor * excess->seconds);
+
+	excess->excess -= excused;
+	excess->pending -= excused;
+	excess->answered -= excused;
+	excess->reset -= excused;
+	if (excess->excess < p->fast_count)
+		excess->excess = 0;
+}
+
 /* Overdue by the target's own habits, and neither a crowd whose handshakes take longer nor a server that just died. */
 static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
 			     const struct detect_scene *scene, struct pending_excess *excess)
@@ -584,6 +648,7 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 
 	pending_profile_excess(&state->profile, scene->summary, has_worked(scene) ? scene->summary : scene->sensor,
 			       scene->now_ns, p->fast_count, excess);
+	excuse_resets(p, state, excess);
 	if (excess->excess <= 0)
 		return false;
 	bool is_known = state->attempts.learned_ns >= NS_PER_SEC;
@@ -634,7 +699,7 @@ static bool is_still_hot(const struct syn_flood_params *p, const struct syn_floo
 
 	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
 	double usual = usual_silent(p, state, scene, &fate, false) / fate.seconds;
-	double silent = fate.silent / fate.seconds;
+	double silent = failing_of(p, state, &fate) / fate.seconds;
 	if (silent - usual >= p->floor / 2 + 2 * sqrt(usual / fate.seconds))
 		return true;
 	return state->by == BY_REFUSAL && (fate.refused + fate.unreachable) / fate.seconds >= p->refused_floor / 2;
@@ -652,7 +717,7 @@ static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_
 		return scene->now_ns;
 	for (uint64_t slot = last; slot > 0 && slot + HOT_SLOTS > last; slot--) {
 		fate_sum(scene->summary, slot, slot, &fate);
-		double failing = state->by == BY_REFUSAL ? fate.refused + fate.unreachable : fate.silent;
+		double failing = state->by == BY_REFUSAL ? fate.refused + fate.unreachable : failing_of(p, state, &fate);
 		if (failing >= least * fate.seconds)
 			return (slot + 1) * SUMMARY_SLOT_NS;
 	}
@@ -793,6 +858,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	pending_profile_learn(&state->profile, scene->summary, scene->now_ns);
 	if (scene->key->kind == SUMMARY_SERVICE)
 		listener_judge(&state->listener, scene);
+	measure_resets(state, scene);
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);

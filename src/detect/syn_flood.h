@@ -16,6 +16,7 @@ struct syn_flood_params {
 	double fast_count;
 	double refused_floor;
 	double refused_count;
+	double reset_floor;
 	double factor;
 	double crowd_factor;
 	double few_factor;
@@ -78,6 +79,7 @@ struct syn_flood_state {
 	double repeats;    /* HOST: how often the main source asked each of many ports; 0 = there is none */
 	uint8_t by;        /* enum syn_flood_by */
 	bool is_accepted;  /* refusals that were there when the run began are what is usual */
+	bool are_resets_meant; /* by one client, or by none that a system sends */
 	bool is_made_up;   /* those that fail do not look like those who usually try */
 };
 

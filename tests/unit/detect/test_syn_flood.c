@@ -457,6 +457,66 @@ static void test_answers_that_do_not_pass_the_sensor(void **state)
 	assert_non_null(strstr(sim->alerts[0].alert.explanation, "answers are not visible here"));
 }
 
+static void plan_reset(struct sim *sim, double at, struct ip_addr client, double after)
+{
+	struct sim_conn conn = sim_attempt(sim, at, client, (uint16_t)(1024 + sim_random(sim) % 60000), web);
+
+	sim_real_stack(sim, &conn);
+	sim_plan(sim, &conn, SIGNAL_ATTEMPT, 0);
+	conn.signal.answered = true;
+	sim_plan(sim, &conn, SIGNAL_ANSWERED, after / 2);
+	sim_plan(sim, &conn, SIGNAL_CLIENT_RESET, after);
+	sim_plan(sim, &conn, SIGNAL_HALF_OPEN_ENDED, after);
+	sim_plan(sim, &conn, SIGNAL_CLOSED, after);
+}
+
+/* A client that gives up while its handshake is under way leaves nothing behind. */
+static void test_aborted_handshakes_are_no_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 120, 100, web);
+	for (double at = 1; at < 120; at += 2 * sim_fraction(sim) / 8)
+		plan_reset(sim, at, sim_ip4(0x51000000 + (uint32_t)(sim_random(sim) % 3000)), 0.05);
+	sim_run(sim, 120);
+	assert_silent(sim);
+}
+
+static void test_half_open_checks_are_no_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 120, 5, web);
+	for (int i = 0; i < 2400; i++)
+		plan_reset(sim, i / 20.0, sim_ip4(0x0a000100 + (uint32_t)(i % 20)), 0.0005);
+	sim_run(sim, 120);
+	assert_silent(sim);
+}
+
+/* A tool that sends SYNs past its own kernel, which resets the answers. */
+static void test_one_source_whose_kernel_resets_is_a_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 120, 20, web);
+	for (double at = 90; at < 110; at += 0.1)
+		plan_reset(sim, at, sim_ip("198.51.100.7"), 0.03);
+	sim_run(sim, 120);
+	assert_true(raised_after(sim, 90) <= 10);
+	assert_string_equal(sim->alerts[0].alert.class_name, "direct_syn_flood");
+}
+
+static void test_so_many_resets_that_they_hurt(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 120, 20, web);
+	for (double at = 90; at < 110; at += 1 / 500.0)
+		plan_reset(sim, at, sim_ip4(0x51000000 + (uint32_t)(sim_random(sim) % 3000)), 0.03);
+	sim_run(sim, 120);
+	assert_true(raised_after(sim, 90) <= 1.5);
+}
+
 static void test_ipv6(void **state)
 {
 	struct sim *sim = *state;
@@ -507,6 +567,10 @@ int main(void)
 		TEST(test_flood_of_one_service_is_no_alarm_of_the_host),
 		TEST(test_what_is_usual_is_learned),
 		TEST(test_answers_that_do_not_pass_the_sensor),
+		TEST(test_aborted_handshakes_are_no_flood),
+		TEST(test_half_open_checks_are_no_flood),
+		TEST(test_one_source_whose_kernel_resets_is_a_flood),
+		TEST(test_so_many_resets_that_they_hurt),
 		TEST(test_ipv6),
 	};
 
