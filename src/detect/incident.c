@@ -332,17 +332,33 @@ static void raise(struct incident_book *book, struct watch *watch, const struct 
 	write_event(book, incident, scene, ALERT_RAISED, NULL, time);
 }
 
-/* Who takes part; when the trouble has just begun, who took part in the seconds before. Null = nobody knows. */
+/* Fewer do not tell who is behind an alarm. */
+enum { MIN_BEHIND = 8 };
+
+static bool are_behind(const struct summary_crowd *crowd)
+{
+	return crowd != NULL && crowd->connections >= MIN_BEHIND;
+}
+
+/*
+ * The connections behind what is found: since the trouble began, or of late; as long as too few of them are known,
+ * those who try, among whom they must be. Null = nobody knows.
+ */
 static const struct summary_crowd *crowd_of(const struct detector_run *run, const struct detect_scene *scene)
 {
-	const struct summary_crowd *crowd = evidence_crowd(run->detector, scene);
-	enum summary_crowd_kind kind = (enum summary_crowd_kind)run->detector->crowd;
+	const struct detector *detector = run->detector;
+	enum summary_crowd_kind kind =
+		(enum summary_crowd_kind)(detector->behind != 0 ? detector->behind : detector->crowd);
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, kind, scene->now_ns);
+	const struct summary_crowd *before = summary_crowd_before(scene->summary, kind, scene->now_ns);
 
-	if (crowd == NULL || crowd->connections == 0)
-		crowd = summary_crowd_now(scene->summary, kind, scene->now_ns);
-	if (crowd == NULL || crowd->connections == 0)
-		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
-	return crowd;
+	if (are_behind(scene->crowd[kind]))
+		return scene->crowd[kind];
+	if (are_behind(now))
+		return now;
+	if (are_behind(before))
+		return before;
+	return summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 }
 
 /* Of a target, those who take part count as well: a load test of one's own may be allowed by its sources. */

@@ -902,6 +902,7 @@ const struct detector detector_syn_flood = {
 	.kinds = 1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST,
 	.class_names = class_names,
 	.group = INCIDENT_SERVICE,
+	.behind = CROWD_FAILING,
 	.target_bytes = (sizeof(struct syn_flood_state) + 7) / 8 * 8,
 	.find = find,
 	.explain = syn_flood_explain,

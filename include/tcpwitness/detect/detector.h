@@ -47,6 +47,7 @@ struct detector {
 	uint8_t kinds;       /* of keys that it judges: bits 1 << enum summary_kind (src/detect/summary.h) */
 	uint8_t group;       /* enum incident_group */
 	uint8_t crowd;       /* enum summary_crowd_kind: who takes part in what it finds */
+	uint8_t behind;      /* the same of those that an allow list must name, where the others are bystanders; 0 = crowd */
 	size_t target_bytes; /* of its own state per key; a multiple of 8, 0 = none */
 	/*
 	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed

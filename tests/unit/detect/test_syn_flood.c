@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "simulation.h"
+#include "tcpwitness/detect/rule_exceptions.h"
 
 static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
 
@@ -517,6 +518,57 @@ static void test_so_many_resets_that_they_hurt(void **state)
 	assert_true(raised_after(sim, 90) <= 1.5);
 }
 
+static struct rule_exceptions *exceptions_of(struct sim *sim, const char *detector)
+{
+	struct rule_exceptions *exceptions = calloc(1, sizeof(*exceptions));
+
+	assert_non_null(exceptions);
+	sim->ruleset->rules[ruleset_find(detector)].exceptions = exceptions;
+	return exceptions;
+}
+
+static void allow_sources(struct sim *sim, const char *detector, const char *prefix)
+{
+	struct rule_match_row row = { .value = 0 };
+
+	assert_int_equal(ip_prefix_parse(prefix, &row.prefix), IP_PREFIX_OK);
+	exceptions_of(sim, detector)->allowed.sources = rule_matcher_create(&row, 1, NULL, NULL);
+}
+
+/* Those who are behind it are allowed, however many others are served meanwhile. */
+static void test_sources_that_are_allowed_are_no_flood(void **state)
+{
+	struct sim *sim = *state;
+
+	allow_sources(sim, "syn_flood", "10.99.0.0/24");
+	sim_background(sim, 0, 120, 20, web);
+	for (int i = 0; i < 1000; i++) {
+		struct sim_conn conn = sim_attempt(sim, 20 + i / 10.0, sim_ip4(0x0a630000 + (uint32_t)(i % 20)),
+						   (uint16_t)(1024 + i), web);
+		sim_raw_stack(&conn);
+		sim_stays_half_open(sim, conn, 63);
+	}
+	sim_run(sim, 125);
+	assert_silent(sim);
+}
+
+static void test_others_are_not_hidden_by_sources_that_are_allowed(void **state)
+{
+	struct sim *sim = *state;
+
+	allow_sources(sim, "syn_flood", "10.99.0.0/24");
+	sim_background(sim, 0, 120, 20, web);
+	for (int i = 0; i < 500; i++) {
+		struct sim_conn conn = sim_attempt(sim, 20 + i / 5.0, sim_ip4(0x0a630000 + (uint32_t)(i % 20)),
+						   (uint16_t)(1024 + i), web);
+		sim_raw_stack(&conn);
+		sim_stays_half_open(sim, conn, 63);
+	}
+	sim_spoofed_flood(sim, 60, 120, 20, web, SIM_ANSWERS);
+	sim_run(sim, 100);
+	assert_true(raised_after(sim, 60) <= 5);
+}
+
 static void test_ipv6(void **state)
 {
 	struct sim *sim = *state;
@@ -571,6 +623,8 @@ int main(void)
 		TEST(test_half_open_checks_are_no_flood),
 		TEST(test_one_source_whose_kernel_resets_is_a_flood),
 		TEST(test_so_many_resets_that_they_hurt),
+		TEST(test_sources_that_are_allowed_are_no_flood),
+		TEST(test_others_are_not_hidden_by_sources_that_are_allowed),
 		TEST(test_ipv6),
 	};
 
