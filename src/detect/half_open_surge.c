@@ -362,6 +362,7 @@ const struct detector detector_half_open_surge = {
 	.kinds = 1 << SUMMARY_SERVICE,
 	.class_names = class_names,
 	.group = INCIDENT_SERVICE,
+	.trouble = TROUBLE_SYN_FLOOD,
 	.behind = CROWD_FAILING,
 	.target_bytes = (sizeof(struct half_open_state) + 7) / 8 * 8,
 	.find = find,

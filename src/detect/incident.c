@@ -361,19 +361,34 @@ static const struct summary_crowd *crowd_of(const struct detector_run *run, cons
 	return summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 }
 
+/* What is allowed, or not wanted at this time, is so by whichever measure of it: else it comes back under another name. */
+static bool is_silenced_by(const struct detector_run *run, const struct detector_run *by,
+			   const struct rule_subject *subject, const struct ip_addr *sources, size_t n, uint64_t now_ns)
+{
+	enum rule_silence silence;
+
+	if (by != run && (run->detector->trouble == TROUBLE_OWN || by->detector->trouble != run->detector->trouble))
+		return false;
+	silence = rule_silence_of_sources(by->rule, subject, sources, n, now_ns);
+	return silence != RULE_SPEAKS && (by == run || silence != RULE_DISABLED_HERE);
+}
+
 /* Of a target, those who take part count as well: a load test of one's own may be allowed by its sources. */
-static bool may_speak(const struct watch *watch, const struct detector_run *run, const struct detect_scene *scene,
-		      uint64_t now_ns)
+static bool may_speak(const struct incident_book *book, const struct watch *watch, const struct detector_run *run,
+		      const struct detect_scene *scene, uint64_t now_ns)
 {
 	const struct rule_subject subject = watch_subject(&watch->key);
 	const struct summary_crowd *crowd = crowd_of(run, scene);
 	struct ip_addr sources[SUMMARY_SAMPLE];
 	size_t n = 0;
 
-	if (run->rule->exceptions != NULL && crowd != NULL && subject.source.version == 0)
+	if (crowd != NULL && subject.source.version == 0)
 		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
 			sources[n] = crowd->sample[n].client;
-	return rule_silence_of_sources(run->rule, &subject, sources, n, now_ns) == RULE_SPEAKS;
+	for (size_t i = 0; i < book->watches->n_runs; i++)
+		if (is_silenced_by(run, &book->watches->runs[i], &subject, sources, n, now_ns))
+			return false;
+	return true;
 }
 
 /* Marks what is found by those of the slot whose rules keep them silent here and now; counted once as long as it is. */
@@ -386,7 +401,7 @@ static void silence_slot(struct incident_book *book, struct watch *watch, const 
 
 		if (run->slot != slot || !judges(run, watch->key.kind))
 			continue;
-		if (!book->findings[i].is_alarming || may_speak(watch, run, scene, now_ns)) {
+		if (!book->findings[i].is_alarming || may_speak(book, watch, run, scene, now_ns)) {
 			watch->silenced &= ~run_bit;
 			continue;
 		}

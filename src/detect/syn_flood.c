@@ -160,8 +160,7 @@ static const struct rule_param rows[] = {
  * entry at once: clients that give up and checks that end so cost next to nothing, unless one of them does nothing
  * else, or they are so many that the load hurts, or of a kind that no system sends.
  */
-static double failing_of(const struct syn_flood_params *p, const struct syn_flood_state *state,
-			 const struct fate *fate)
+static double failing_of(const struct syn_flood_params *p, const struct syn_flood_state *state, const struct fate *fate)
 {
 	double excused = state->are_resets_meant ? 0 : fmin(fate->reset, p->reset_floor * fate->seconds);
 
@@ -717,7 +716,8 @@ static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_
 		return scene->now_ns;
 	for (uint64_t slot = last; slot > 0 && slot + HOT_SLOTS > last; slot--) {
 		fate_sum(scene->summary, slot, slot, &fate);
-		double failing = state->by == BY_REFUSAL ? fate.refused + fate.unreachable : failing_of(p, state, &fate);
+		double failing =
+			state->by == BY_REFUSAL ? fate.refused + fate.unreachable : failing_of(p, state, &fate);
 		if (failing >= least * fate.seconds)
 			return (slot + 1) * SUMMARY_SLOT_NS;
 	}
@@ -863,8 +863,8 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);
 	if (scene->alarm == NULL) {
-		state->began_ns = earliest(earliest(state->early_began_ns, state->late_began_ns),
-					   state->refused_began_ns);
+		state->began_ns =
+			earliest(earliest(state->early_began_ns, state->late_began_ns), state->refused_began_ns);
 		if (state->began_ns == 0)
 			state->by = BY_NOTHING;
 	}
@@ -902,6 +902,7 @@ const struct detector detector_syn_flood = {
 	.kinds = 1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST,
 	.class_names = class_names,
 	.group = INCIDENT_SERVICE,
+	.trouble = TROUBLE_SYN_FLOOD,
 	.behind = CROWD_FAILING,
 	.target_bytes = (sizeof(struct syn_flood_state) + 7) / 8 * 8,
 	.find = find,

@@ -50,9 +50,9 @@ struct syn_flood_state {
 	uint64_t early_began_ns;         /* since when each sum is above zero; 0 = it is not */
 	uint64_t late_began_ns;
 	uint64_t refused_began_ns;
-	const char *class_name;          /* static */
-	uint64_t class_since_ns;         /* when it fitted last */
-	uint64_t judged_early;           /* slots before this one are judged */
+	const char *class_name;  /* static */
+	uint64_t class_since_ns; /* when it fitted last */
+	uint64_t judged_early;   /* slots before this one are judged */
 	uint64_t judged_late;
 	uint64_t judged_refused;
 	double early; /* what is beyond the floors, summed up (CUSUM) */
@@ -75,12 +75,12 @@ struct syn_flood_state {
 	double raw;
 	double top_share; /* of one source */
 	struct ip_addr top_ip;
-	double port_share; /* of one port */
-	double repeats;    /* HOST: how often the main source asked each of many ports; 0 = there is none */
-	uint8_t by;        /* enum syn_flood_by */
-	bool is_accepted;  /* refusals that were there when the run began are what is usual */
+	double port_share;     /* of one port */
+	double repeats;        /* HOST: how often the main source asked each of many ports; 0 = there is none */
+	uint8_t by;            /* enum syn_flood_by */
+	bool is_accepted;      /* refusals that were there when the run began are what is usual */
 	bool are_resets_meant; /* by one client, or by none that a system sends */
-	bool is_made_up;   /* those that fail do not look like those who usually try */
+	bool is_made_up;       /* those that fail do not look like those who usually try */
 };
 
 void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *state,

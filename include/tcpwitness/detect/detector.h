@@ -24,6 +24,12 @@ enum incident_group {
 	INCIDENT_OWN,         /* the detector's alarms are its own */
 };
 
+/* What several detectors find, each by a measure of its own: whom rules allow of one, they allow of the others. */
+enum detector_trouble {
+	TROUBLE_OWN = 0,
+	TROUBLE_SYN_FLOOD, /* attempts that are never completed: their rate, and what the server holds of them */
+};
+
 struct detector {
 	const char *name; /* as in detection.detector and in rules */
 	const char *text; /* one line: what it finds */
@@ -44,10 +50,11 @@ struct detector {
 	 * updated, cleared, and which class an incident has when several detectors find something on the same target,
 	 * is decided in one place for all, so no detector can flap.
 	 */
-	uint8_t kinds;       /* of keys that it judges: bits 1 << enum summary_kind (src/detect/summary.h) */
-	uint8_t group;       /* enum incident_group */
-	uint8_t crowd;       /* enum summary_crowd_kind: who takes part in what it finds */
-	uint8_t behind;      /* the same of those that an allow list must name, where the others are bystanders; 0 = crowd */
+	uint8_t kinds;   /* of keys that it judges: bits 1 << enum summary_kind (src/detect/summary.h) */
+	uint8_t group;   /* enum incident_group */
+	uint8_t trouble; /* enum detector_trouble: allow lists and quiet hours hold for all of one kind */
+	uint8_t crowd;   /* enum summary_crowd_kind: who takes part in what it finds */
+	uint8_t behind; /* the same of those that an allow list must name, where the others are bystanders; 0 = crowd */
 	size_t target_bytes; /* of its own state per key; a multiple of 8, 0 = none */
 	/*
 	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed

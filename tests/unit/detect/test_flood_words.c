@@ -164,12 +164,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_what_fails_is_part_of_what_is_tried),
-		TEST(test_a_short_flood_lasted_as_long_as_it_did),
-		TEST(test_a_flood_began_with_its_first_packet),
-		TEST(test_no_pause_is_told_while_it_goes_on),
-		TEST(test_what_is_usual_is_below_what_is_too_much),
-		TEST(test_real_addresses_are_not_called_spoofed),
+		TEST(test_what_fails_is_part_of_what_is_tried),     TEST(test_a_short_flood_lasted_as_long_as_it_did),
+		TEST(test_a_flood_began_with_its_first_packet),     TEST(test_no_pause_is_told_while_it_goes_on),
+		TEST(test_what_is_usual_is_below_what_is_too_much), TEST(test_real_addresses_are_not_called_spoofed),
 		TEST(test_a_refused_flood_has_no_use_for_cookies),
 	};
 

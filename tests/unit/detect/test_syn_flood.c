@@ -569,6 +569,31 @@ static void test_others_are_not_hidden_by_sources_that_are_allowed(void **state)
 	assert_true(raised_after(sim, 60) <= 5);
 }
 
+/* The flood and what the server holds of it are one trouble: quiet hours of either hold for both. */
+static void test_quiet_hours_do_not_rename_the_alarm(void **state)
+{
+	static const char *const detectors_of_floods[] = { "syn_flood", "half_open_surge" };
+
+	(void)state;
+	for (int quiet_one = 0; quiet_one < 2; quiet_one++) {
+		struct sim sim;
+		sim_init(&sim);
+		for (size_t i = 0; i < sim.ruleset->n_rules; i++)
+			sim.ruleset->rules[i].enabled = strcmp(detectors[i]->name, detectors_of_floods[0]) == 0 ||
+							strcmp(detectors[i]->name, detectors_of_floods[1]) == 0;
+		struct rule_exceptions *exceptions = exceptions_of(&sim, detectors_of_floods[quiet_one]);
+		exceptions->quiet = calloc(1, sizeof(*exceptions->quiet));
+		exceptions->n_quiet = 1;
+		exceptions->quiet[0] = (struct rule_quiet){ .days = 0x7f, .to_minute = 1440, .is_for_all = true };
+		sim_background(&sim, 0, 130, 5, web);
+		sim_spoofed_flood(&sim, 90, 130, 20, web, SIM_ANSWERS);
+		sim_run(&sim, 130);
+		assert_silent(&sim);
+		assert_true(detect_engine_get_stats(sim.engine)->alarms_silenced >= 1);
+		sim_fini(&sim);
+	}
+}
+
 static void test_ipv6(void **state)
 {
 	struct sim *sim = *state;
@@ -625,6 +650,7 @@ int main(void)
 		TEST(test_so_many_resets_that_they_hurt),
 		TEST(test_sources_that_are_allowed_are_no_flood),
 		TEST(test_others_are_not_hidden_by_sources_that_are_allowed),
+		TEST(test_quiet_hours_do_not_rename_the_alarm),
 		TEST(test_ipv6),
 	};
 
