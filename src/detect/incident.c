@@ -361,7 +361,7 @@ static const struct summary_crowd *crowd_of(const struct detector_run *run, cons
 	return summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 }
 
-/* What is allowed, or not wanted at this time, is so by whichever measure of it: else it comes back under another name. */
+/* What is allowed, or not wanted now, is so by whichever measure of it: else it comes back under another name. */
 static bool is_silenced_by(const struct detector_run *run, const struct detector_run *by,
 			   const struct rule_subject *subject, const struct ip_addr *sources, size_t n, uint64_t now_ns)
 {

@@ -52,6 +52,9 @@ enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
 
 /* Beside what comes to nothing, some may complete. */
 #define RAW_MAX_COMPLETED 0.2
+/* Fewer handshakes do not tell how long they take. */
+enum { MIN_HANDSHAKES = 20 };
+
 enum { MANY_SOURCES = 16, CROWD_SOURCES = 64 };
 
 /* A refusing port that once worked is dead rather than flooded, unless so many times more attempts come than usual. */
@@ -638,6 +641,25 @@ static void excuse_resets(const struct syn_flood_params *p, const struct syn_flo
 		excess->excess = 0;
 }
 
+/*
+ * Whether it is known how long handshakes with the target take. Paths may all be slow (satellites: 0.6 s and more), so
+ * that where none was seen nothing is overdue before attempts would have been repeated, unless they come as fast as
+ * floods do and look made up.
+ */
+static bool knows_handshakes(const struct syn_flood_state *state, const struct detect_scene *scene,
+			     const struct pending_excess *excess)
+{
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	uint64_t n = 0;
+
+	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)
+		n += scene->summary->handshakes[i];
+	if (n >= MIN_HANDSHAKES)
+		return true;
+	return excess->attempts >= STRONG_RATE * excess->seconds &&
+	       (state->is_made_up || (fate_alike(now) >= ALIKE && fate_once(now) >= ONCE_SPOOFED));
+}
+
 /* Overdue by the target's own habits, and neither a crowd whose handshakes take longer nor a server that just died. */
 static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
 			     const struct detect_scene *scene, struct pending_excess *excess)
@@ -648,7 +670,7 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 	pending_profile_excess(&state->profile, scene->summary, has_worked(scene) ? scene->summary : scene->sensor,
 			       scene->now_ns, p->fast_count, excess);
 	excuse_resets(p, state, excess);
-	if (excess->excess <= 0)
+	if (excess->excess <= 0 || !knows_handshakes(state, scene, excess))
 		return false;
 	bool is_known = state->attempts.learned_ns >= NS_PER_SEC;
 	double usual = state->attempts.mean * excess->seconds;

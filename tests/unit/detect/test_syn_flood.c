@@ -265,6 +265,25 @@ static void test_flash_crowd_from_nowhere(void **state)
 	assert_silent(sim);
 }
 
+/* All clients are behind a satellite, and the sensor knows of fast paths to other services only. */
+static void test_slow_paths_to_a_service_that_is_new(void **state)
+{
+	struct sim *sim = *state;
+	const struct sim_host other = { .ip = sim_ip("203.0.113.6"), .port = 443 };
+
+	sim_background(sim, 0, 60, 20, other);
+	for (double at = 20; at < 60; at += 2 * sim_fraction(sim) / 200) {
+		struct sim_conn conn = sim_attempt(sim, at, sim_ip4(0x0a000000 + (uint32_t)(sim_random(sim) % 3000)),
+						   (uint16_t)(1024 + sim_random(sim) % 60000), web);
+		conn.signal.ttl = 55;
+		conn.signal.window = 64240;
+		conn.signal.syn_layout = 0x1000;
+		sim_completes(sim, conn, 0.6 + 0.3 * sim_fraction(sim), 0.2);
+	}
+	sim_run(sim, 60);
+	assert_silent(sim);
+}
+
 /* Clients open one connection after the other to a service that no longer answers; their stacks repeat the SYNs. */
 static void test_dead_service_with_many_clients(void **state)
 {
@@ -630,6 +649,7 @@ int main(void)
 		TEST(test_cut_after_the_alarm),
 		TEST(test_flash_crowd),
 		TEST(test_flash_crowd_from_nowhere),
+		TEST(test_slow_paths_to_a_service_that_is_new),
 		TEST(test_dead_service_with_many_clients),
 		TEST(test_dead_service_seen_from_the_start),
 		TEST(test_lone_client_of_a_dead_service),
