@@ -91,6 +91,12 @@ enum { HOST_MIN_PORTS = 8 };
 enum { MIN_RESETS = 6 };
 #define RESETS_MIN_LEAD 0.5
 
+/* So many check a service at most, each so often per second; and so many of all clients give up during the handshake. */
+#define CHECKERS        32.0
+#define CHECKS_EACH     2.0
+#define CHECKS_SEEN     2.0
+#define GIVING_UP_SHARE 0.1
+
 /* Scanners that share the work send many SYNs each; who makes up addresses sends few, or has very many. */
 #define HOST_ONCE  0.5
 #define HOST_CROWD 200.0
@@ -137,7 +143,8 @@ static const struct rule_param rows[] = {
 	{ "refused_count", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, refused_count), 1, 1000, 16,
 	  "refused attempts beyond the floor, summed up, that are an alarm if their sources look made up" },
 	{ "reset_floor", RULE_PARAM_RATE, offsetof(struct syn_flood_params, reset_floor), 0, 1e7, 100,
-	  "attempts per second that many clients reset after the SYN-ACK which count as none" },
+	  "attempts per second that are reset after the SYN-ACK, by few clients each or by a tenth of all, which count "
+	  "as none" },
 	{ "factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, factor), 1, 1000, 1.5,
 	  "how many times the share of silent attempts that is usual for the target is no alarm" },
 	{ "crowd_factor", RULE_PARAM_RATIO, offsetof(struct syn_flood_params, crowd_factor), 1, 1000, 3,
@@ -159,15 +166,26 @@ static const struct rule_param rows[] = {
 /* --- what fails --- */
 
 /*
- * Silent attempts, and of those that the client reset after the SYN-ACK what counts. Such a reset frees the server's
- * entry at once: clients that give up and checks that end so cost next to nothing, unless one of them does nothing
- * else, or they are so many that the load hurts, or of a kind that no system sends.
+ * Of attempts that the client reset after the SYN-ACK, those that count as none. Such a reset frees the server's entry
+ * at once: clients that give up (some of all who come) and checks that end so (of few sources, at a walk) cost next to
+ * nothing, unless they are so many that the load hurts.
  */
+static double excused_resets(const struct syn_flood_params *p, const struct syn_flood_state *state, double resets,
+			     double attempts, double seconds)
+{
+	double most = p->reset_floor * seconds;
+
+	if (state->resets == RESETS_MEANT)
+		return 0;
+	if (state->resets == RESETS_OF_MANY)
+		most = fmin(most, GIVING_UP_SHARE * attempts);
+	return fmin(resets, most);
+}
+
+/* Silent attempts, and of those that were reset what counts. */
 static double failing_of(const struct syn_flood_params *p, const struct syn_flood_state *state, const struct fate *fate)
 {
-	double excused = state->are_resets_meant ? 0 : fmin(fate->reset, p->reset_floor * fate->seconds);
-
-	return fmax(fate->silent - excused, 0);
+	return fmax(fate->silent - excused_resets(p, state, fate->reset, fate->attempts, fate->seconds), 0);
 }
 
 /* --- what is usual --- */
@@ -386,29 +404,33 @@ static const struct summary_crowd *trying_before(const struct detect_scene *scen
 	return summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 }
 
-/* Those that fail by a reset, which nobody else may be looking into. */
-static bool is_anything_reset(const struct detect_scene *scene)
-{
-	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
-	struct fate fate;
-
-	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
-	return fate.reset >= MIN_RESETS;
-}
-
+/* By whom attempts are reset, a tool, health checkers, or clients. */
 static void measure_resets(struct syn_flood_state *state, const struct detect_scene *scene)
 {
 	const struct summary_crowd *crowd = fate_crowd(scene);
+	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
 	struct fate_leaders leaders;
+	struct fate fate;
 
-	if (!is_anything_reset(scene)) {
-		state->are_resets_meant &= scene->alarm != NULL;
+	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
+	if (fate.reset < MIN_RESETS) {
+		if (scene->alarm == NULL)
+			state->resets = RESETS_OF_MANY;
 		return;
 	}
 	if (crowd == NULL)
 		return;
 	fate_leaders(crowd, &leaders);
-	state->are_resets_meant = leaders.source >= RESETS_MIN_LEAD || fate_raw(crowd) >= RAW_SPOOFED;
+	double sources = hyperloglog_estimate(&crowd->sources);
+	bool is_each_seen_again = (double)crowd->connections >= CHECKS_SEEN * sources;
+	if (leaders.source >= RESETS_MIN_LEAD || fate_raw(crowd) >= RAW_SPOOFED)
+		state->resets = RESETS_MEANT;
+	else if (sources > CHECKERS || fate.reset / fate.seconds > CHECKS_EACH * sources)
+		state->resets = RESETS_OF_MANY;
+	else if (is_each_seen_again)
+		state->resets = RESETS_OF_CHECKS;
+	else if (state->resets == RESETS_MEANT)
+		state->resets = RESETS_OF_MANY;
 }
 
 static void measure_crowd(struct syn_flood_state *state, const struct detect_scene *scene)
@@ -627,11 +649,11 @@ static bool is_raw_flood(const struct syn_flood_params *p, const struct syn_floo
 	return true;
 }
 
-/* As failing_of, of what is pending. */
+/* Of what is pending. */
 static void excuse_resets(const struct syn_flood_params *p, const struct syn_flood_state *state,
 			  struct pending_excess *excess)
 {
-	double excused = state->are_resets_meant ? 0 : fmin(excess->reset, p->reset_floor * excess->seconds);
+	double excused = excused_resets(p, state, excess->reset, excess->attempts, excess->seconds);
 
 	excess->excess -= excused;
 	excess->pending -= excused;

@@ -30,6 +30,9 @@ struct syn_flood_params {
 /* How a flood was found, and by what kind of failure. */
 enum syn_flood_by { BY_NOTHING = 0, BY_PENDING, BY_SILENCE, BY_REFUSAL };
 
+/* Whose attempts are reset by the client: of one source or tool that means it, of health checkers, of anybody. */
+enum syn_flood_resets { RESETS_OF_MANY = 0, RESETS_OF_CHECKS, RESETS_MEANT };
+
 /* Silent attempts that are usual, and of how many; old ones fade with a half-life of five minutes. */
 struct silent_share {
 	double silent;
@@ -75,12 +78,12 @@ struct syn_flood_state {
 	double raw;
 	double top_share; /* of one source */
 	struct ip_addr top_ip;
-	double port_share;     /* of one port */
-	double repeats;        /* HOST: how often the main source asked each of many ports; 0 = there is none */
-	uint8_t by;            /* enum syn_flood_by */
-	bool is_accepted;      /* refusals that were there when the run began are what is usual */
-	bool are_resets_meant; /* by one client, or by none that a system sends */
-	bool is_made_up;       /* those that fail do not look like those who usually try */
+	double port_share; /* of one port */
+	double repeats;    /* HOST: how often the main source asked each of many ports; 0 = there is none */
+	uint8_t by;        /* enum syn_flood_by */
+	uint8_t resets;    /* enum syn_flood_resets */
+	bool is_accepted;  /* refusals that were there when the run began are what is usual */
+	bool is_made_up;   /* those that fail do not look like those who usually try */
 };
 
 void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *state,
