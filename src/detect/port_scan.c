@@ -52,8 +52,9 @@ static const struct rule_param params[] = {
 /* Until a real stack would have repeated its SYNs nobody can tell an inside host that spreads from one that scans. */
 #define REPEAT_NS (1400 * NS_PER_MS)
 
-/* What took longer is a slow scan. */
-#define FAST_NS (30 * NS_PER_SEC)
+/* What took longer is a slow scan, unless so many per second fail. */
+#define FAST_NS   (30 * NS_PER_SEC)
+#define FAST_RATE 2.0
 
 /* ACKs and FIN-ACKs out of nowhere are ordinary when a run begins. */
 #define STRAY_WAIT_NS     (3 * NS_PER_SEC)
@@ -337,6 +338,22 @@ static bool is_sure_horizontal(const struct port_scan_state *state, const struct
 	       ns_since(scene->now_ns, state->activity.began_ns) >= REPEAT_NS;
 }
 
+static bool is_going_on(const struct port_scan_state *state)
+{
+	unsigned enough = state->is_fast ? 3 : 1;
+
+	return source_activity_fresh(&state->activity) >= enough;
+}
+
+/* What opens many ports may be found late; it is slow only if it goes slowly. */
+static bool is_at_a_walk(const struct port_scan_state *state, const struct detect_scene *scene,
+			 const struct reach_view *view)
+{
+	uint64_t lasts_ns = ns_since(scene->now_ns, state->activity.began_ns);
+
+	return lasts_ns >= FAST_NS && view->count < FAST_RATE * ns_to_seconds(lasts_ns);
+}
+
 static enum port_scan_class judge_source(struct port_scan_state *state, const struct detect_scene *scene,
 					 const struct port_scan_params *p, bool is_own, struct reach_view *view)
 {
@@ -350,10 +367,10 @@ static enum port_scan_class judge_source(struct port_scan_state *state, const st
 		class = SCAN_NONE;
 	/* What was fast is over when it is no longer fast, whatever else fails now and then. */
 	state->is_fast = class != SCAN_NONE || (is_own && state->is_fast);
-	if (state->is_fast)
+	if (state->is_fast && (class != SCAN_NONE || !is_own || !is_going_on(state)))
 		return class;
 	class = judge_slow(state, scene, p, view);
-	if (class == SCAN_NONE || ns_since(scene->now_ns, state->activity.began_ns) >= FAST_NS)
+	if (class == SCAN_NONE || (!state->is_fast && is_at_a_walk(state, scene, view)))
 		return class;
 	state->is_fast = true;
 	return class_of(view->shape);
@@ -462,10 +479,11 @@ static uint64_t spread_began_ns(const struct detect_scene *scene)
 
 /* What the explanation will name. */
 static void keep_evidence(struct port_scan_state *state, const struct detect_scene *scene,
-			  const struct port_scan_params *p, const struct reach_view *view)
+			  const struct port_scan_params *p, const struct reach_view *view, bool is_own)
 {
 	struct reach_period both;
 	struct reach_view longer;
+	double found = is_own ? state->view.found : 0;
 
 	reach_both(state->periods, p->slow_window_ns, scene->now_ns, &both);
 	reach_see(&both, &longer);
@@ -475,6 +493,8 @@ static void keep_evidence(struct port_scan_state *state, const struct detect_sce
 	/* What answered before anybody looked is known by its number only, if the source does little else. */
 	if (2 * source_failures(scene->summary) >= scene->summary->totals[SUMMARY_ATTEMPTS])
 		state->view.found = fmax(state->view.found, (double)scene->summary->totals[SUMMARY_ANSWERED]);
+	/* What was open once is not unknown to the scanner later. */
+	state->view.found = fmax(state->view.found, found);
 	const struct reach_side *asked = state->class >= SCAN_STEALTH ? &state->stray : &both.failed;
 	struct reach_side trying = { 0 };
 	if (asked->examples[0].priority == 0) {
@@ -483,13 +503,6 @@ static void keep_evidence(struct port_scan_state *state, const struct detect_sce
 	}
 	memcpy(state->targets, asked->examples, sizeof(state->targets));
 	reach_found(&both, view->shape, state->open);
-}
-
-static bool is_going_on(const struct port_scan_state *state)
-{
-	unsigned enough = state->is_fast ? 3 : 1;
-
-	return source_activity_fresh(&state->activity) >= enough;
 }
 
 static double confidence(const struct port_scan_state *state, const struct detect_scene *scene)
@@ -535,7 +548,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 			state->class = (uint8_t) class;
 		if (!is_source && !is_own)
 			state->activity.began_ns = spread_began_ns(scene);
-		keep_evidence(state, scene, p, &view);
+		keep_evidence(state, scene, p, &view, is_own);
 	}
 	if (class == SCAN_NONE && !is_own)
 		return;

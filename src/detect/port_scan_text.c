@@ -109,8 +109,16 @@ static void add_found(const struct port_scan_state *state, const struct detect_s
 			 state->open[0].priority != 0 ? ")" : "");
 	else if (scene->sensor->totals[SUMMARY_ANSWERED] + scene->sensor->totals[SUMMARY_REFUSED] == 0)
 		snprintf(text + length, size - length, "; no answer of anybody was ever seen here");
+	else if (2 * scene->summary->totals[SUMMARY_REFUSED] >= source_failures(scene->summary))
+		snprintf(text + length, size - length, "; none is open, most refuse");
 	else
 		snprintf(text + length, size - length, "; none answered");
+}
+
+/* All that it asked: what failed, and what it found open and left so. */
+static double tried(const struct reach_view *view)
+{
+	return view->count + fmax(view->found - view->reset, 0);
 }
 
 static void describe(const struct port_scan_state *state, const char *who, char *text, size_t size)
@@ -133,10 +141,10 @@ static void describe(const struct port_scan_state *state, const char *who, char 
 			 count_text(view->failed, "port", count), hosts, ports);
 	else if (view->shape == REACH_HORIZONTAL)
 		snprintf(text, size, "%s tries port%s %.100s of %.60s (%.100s)%s", who,
-			 round(view->ports) > 1 ? "s" : "", ports, count_text(view->count, "host", count), hosts, how);
+			 round(view->ports) > 1 ? "s" : "", ports, count_text(tried(view), "host", count), hosts, how);
 	else
 		snprintf(text, size, "%s tries %.60s of %.100s (%.100s)%s", who,
-			 count_text(view->count, view->shape == REACH_BLOCK ? "endpoint" : "port", count), hosts, ports,
+			 count_text(tried(view), view->shape == REACH_BLOCK ? "endpoint" : "port", count), hosts, ports,
 			 how);
 	size_t length = strlen(text);
 	snprintf(text + length, size - length, " within %.0f s", fmax(ceil(seconds), 1));

@@ -244,6 +244,7 @@ void reach_see(const struct reach_period *period, struct reach_view *view)
 	hyperloglog_small_merge(&all, &period->failed.endpoints);
 	double reached = fmax(hyperloglog_small_estimate(&all) - view->failed, 0);
 	double alike = share_alike(period, view->shape);
+	view->reset = fmax(view->found - reached, 0) * alike;
 	view->found *= alike;
 	view->against = reached * alike;
 }

@@ -56,6 +56,7 @@ struct reach_view {
 	double count;      /* what the shape counts: ports, hosts or endpoints */
 	double against;    /* endpoints that were reached and are alike: same host, port, or either */
 	double found;      /* distinct endpoints that answered, whatever came then */
+	double reset;      /* of these: failed all the same, as a SYN scan resets what it finds open */
 	uint16_t port;     /* of most of the failed, when port_share is not small */
 	double port_share; /* 0 .. 1 */
 	uint64_t failures; /* connections */

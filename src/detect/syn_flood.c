@@ -91,7 +91,7 @@ enum { HOST_MIN_PORTS = 8 };
 enum { MIN_RESETS = 6 };
 #define RESETS_MIN_LEAD 0.5
 
-/* So many check a service at most, each so often per second; and so many of all clients give up during the handshake. */
+/* So many check a service at most, each so often per second; and so many of all clients give up meanwhile. */
 #define CHECKERS        32.0
 #define CHECKS_EACH     2.0
 #define CHECKS_SEEN     2.0

@@ -78,6 +78,57 @@ static void test_half_open_scan_of_open_ports(void **state)
 	hand_destroy(hand);
 }
 
+/* "tries about 120 ports of 203.0.113.5 (...) within 3 s; 60 answered (...)" */
+static void numbers_of(const struct hand *hand, unsigned *tried, unsigned *answered)
+{
+	const char *tries = strstr(hand->alert.explanation, " tries ");
+	const char *found = strstr(hand->alert.explanation, "; ");
+
+	assert_non_null(tries);
+	assert_non_null(found);
+	assert_true(sscanf(tries, " tries about %u", tried) == 1 || sscanf(tries, " tries %u", tried) == 1);
+	*answered = 0;
+	sscanf(found, "; %u answered", answered);
+}
+
+/* A connect scan at 20 per second, of which half succeeds: it takes half a minute to be sure, but it is not slow. */
+static void test_what_a_scan_finds_is_part_of_what_it_tries(void **state)
+{
+	(void)state;
+	struct hand *hand = source(SCANNER);
+	unsigned tried = 0;
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < 1200; i++) {
+		double now = i / 20.0;
+		struct flow_signal attempt = hand_attempt(hand, now, hand->key.ip, hand_ip4(0xcb007100 + i / 30),
+							  (uint16_t)(20 + 7 * (i % 30)));
+		hand_settle(hand, &attempt, now + 0.01,
+			    (i * 2654435761U >> 16) % 100 < 48 ? HAND_COMPLETED : HAND_REFUSED);
+		if (hand->n_raised == 0 || i % 100 != 0)
+			continue;
+		unsigned before = answered;
+		numbers_of(hand, &tried, &answered);
+		assert_true(answered <= tried);
+		assert_true(answered >= before);
+	}
+	assert_int_equal(hand->n_raised, 1);
+	assert_string_not_equal(hand->raised.class_name, "slow_scan");
+	assert_null(strstr(hand->alert.explanation, "slowly"));
+	hand_destroy(hand);
+}
+
+static void test_a_refusal_is_an_answer(void **state)
+{
+	(void)state;
+	struct hand *hand = source(SCANNER);
+
+	scan_ports(hand, 0, 300, 100, 0.001, HAND_REFUSED);
+	assert_null(strstr(hand->alert.explanation, "none answered"));
+	assert_non_null(strstr(hand->alert.explanation, "none is open"));
+	hand_destroy(hand);
+}
+
 static void test_few_failing_ports_are_no_scan(void **state)
 {
 	(void)state;
@@ -340,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_silent_ports_are_found_before_their_answers_are_overdue),
 		cmocka_unit_test(test_refused_ports_are_found_at_once),
 		cmocka_unit_test(test_half_open_scan_of_open_ports),
+		cmocka_unit_test(test_what_a_scan_finds_is_part_of_what_it_tries),
+		cmocka_unit_test(test_a_refusal_is_an_answer),
 		cmocka_unit_test(test_few_failing_ports_are_no_scan),
 		cmocka_unit_test(test_slow_scan),
 		cmocka_unit_test(test_retries_to_one_dead_service),
