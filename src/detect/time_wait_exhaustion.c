@@ -57,7 +57,8 @@ enum exhaustion_stage { STAGE_NONE = 0, STAGE_WARNING, STAGE_HIGH, STAGE_CRITICA
 
 struct exhaustion {
 	struct port_watch watch;
-	uint64_t stage_ns; /* last time at which it was this stage or a higher one */
+	uint64_t stage_ns;   /* last time at which it was this stage or a higher one */
+	uint64_t fullest_ns; /* last time at which hardly a port was left; 0 = never */
 	uint8_t stage;
 };
 
@@ -68,6 +69,8 @@ struct exhaustion {
 /* Nearly all ports taken, and not yet draining. */
 #define FULL    0.9
 #define FULLEST 0.98
+/* What is so near may be there: connections that began before the sensor did are not counted. */
+#define SOON_S 1.5
 /* A pair that has a few connections only is never in want of ports, whatever is configured. */
 enum { MIN_PORTS = 100 };
 /* It is TIME_WAIT that takes them; not connections that live long. */
@@ -214,6 +217,8 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	if (use == NULL || (port_use_active(use) + use->waiting + use->server_waiting < MIN_PORTS && use->opened == 0))
 		return;
 	port_watch_update(watch, use, &given, scene->now_ns);
+	if (watch->outlook.occupancy >= FULLEST)
+		state->fullest_ns = scene->now_ns;
 	finding->is_alarming = is_alarming(p, watch);
 	finding->is_hot = is_hot(p, watch) || finding->is_alarming;
 	finding->is_suspicious = finding->is_alarming;
@@ -262,8 +267,23 @@ static const char *source_of_capacity(const struct port_watch *watch)
 	return port_stack_name(watch->limits.stack);
 }
 
-static void say_what_comes(const struct port_watch *watch, uint64_t now_ns, char *text, size_t room)
+/*
+ * A client that has no port left goes on with those that come free, no faster than these do: what was seen of it then
+ * looks like some room, above all if a part of its ports was taken before the sensor began.
+ */
+static bool is_at_the_end(const struct exhaustion *state, uint64_t now_ns)
 {
+	const struct port_outlook *outlook = &state->watch.outlook;
+	double two_msl_s = state->watch.limits.two_msl_s;
+
+	if (state->fullest_ns != 0 && ns_to_seconds(ns_since(now_ns, state->fullest_ns)) < two_msl_s)
+		return true;
+	return outlook->seconds_left >= 0 && outlook->seconds_left < SOON_S;
+}
+
+static void say_what_comes(const struct exhaustion *state, uint64_t now_ns, char *text, size_t room)
+{
+	const struct port_watch *watch = &state->watch;
 	const struct port_outlook *outlook = &watch->outlook;
 
 	if (watch->silent_since_ns != 0)
@@ -272,9 +292,10 @@ static void say_what_comes(const struct port_watch *watch, uint64_t now_ns, char
 	else if (outlook->steady < HOT_STEADY)
 		snprintf(text, room, "it takes hardly any more (%.0f new/s, sustainable: %.0f), so they come free",
 			 watch->rate.per_s, outlook->sustainable_per_s);
-	else if (outlook->occupancy >= FULLEST && outlook->seconds_left < 0)
-		snprintf(text, room, "hardly one is left, so connects may fail already (%.0f new/s, sustainable: %.0f)",
-			 watch->rate.per_s, outlook->sustainable_per_s);
+	else if (is_at_the_end(state, now_ns))
+		snprintf(text, room, "hardly one %s, so connects may fail already (%.0f new/s, sustainable: %.0f)",
+			 outlook->occupancy >= FULLEST ? "is left" : "was left of late", watch->rate.per_s,
+			 outlook->sustainable_per_s);
 	else if (outlook->seconds_left >= 0)
 		snprintf(text, room, "at %.0f new/s (sustainable: %.0f) none is left in about %.0f s",
 			 watch->rate.per_s, outlook->sustainable_per_s, outlook->seconds_left);
@@ -322,7 +343,7 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 			 client, watch->rate.recent_per_s, service, outlook->in_use, watch->limits.capacity);
 		return;
 	}
-	say_what_comes(watch, scene->now_ns, comes, sizeof(comes));
+	say_what_comes(state, scene->now_ns, comes, sizeof(comes));
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "%s has %.0f of %.0f ports to %s in use (%.0f in TIME_WAIT of %.0f s%s; range: %s): %s.", client,
 		 outlook->in_use, watch->limits.capacity, service, outlook->waiting, watch->limits.two_msl_s,

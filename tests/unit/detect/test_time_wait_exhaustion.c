@@ -108,6 +108,28 @@ static void test_step_to_480_per_second(void **state)
 	assert_true(sim_seconds(event->time_ns) <= 10 + 58.8 - 28);
 }
 
+/* The sensor began later than the client, which fails already when there seems to be a moment left. */
+static void test_a_last_moment_is_no_promise(void **state)
+{
+	struct sim *sim = *state;
+
+	open_and_close(sim, 10, 100, 480, 0);
+	size_t n_kept = 0;
+	unsigned n_told = 0;
+	for (size_t i = 0; i < sim->n_events; i++)
+		if (sim->events[i].signal.since_ns >= sim_ns(30))
+			sim->events[n_kept++] = sim->events[i];
+	sim->n_events = n_kept;
+	sim_run(sim, 100);
+	assert_non_null(first_alarm(sim));
+	for (size_t i = 0; i < sim->n_alerts; i++)
+		if (sim_seconds(sim->alerts[i].time_ns) >= 10 + LINUX_PORTS / 480.0) {
+			assert_null(strstr(sim->alerts[i].alert.explanation, "none is left in about"));
+			n_told++;
+		}
+	assert_true(n_told >= 1);
+}
+
 static void test_steady_sixty_percent_is_silent(void **state)
 {
 	struct sim *sim = *state;
@@ -216,11 +238,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_step_to_800_per_second),         TEST(test_step_to_480_per_second),
-		TEST(test_steady_sixty_percent_is_silent), TEST(test_ramp_is_foreseen),
-		TEST(test_cleared_after_the_load_is_gone), TEST(test_silence_of_an_exhausted_client),
-		TEST(test_client_that_reuses_ports),       TEST(test_narrow_range_is_learned),
-		TEST(test_server_that_closes_first),       TEST(test_flood_of_one_source_takes_no_ports),
+		TEST(test_step_to_800_per_second),
+		TEST(test_step_to_480_per_second),
+		TEST(test_a_last_moment_is_no_promise),
+		TEST(test_steady_sixty_percent_is_silent),
+		TEST(test_ramp_is_foreseen),
+		TEST(test_cleared_after_the_load_is_gone),
+		TEST(test_silence_of_an_exhausted_client),
+		TEST(test_client_that_reuses_ports),
+		TEST(test_narrow_range_is_learned),
+		TEST(test_server_that_closes_first),
+		TEST(test_flood_of_one_source_takes_no_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
