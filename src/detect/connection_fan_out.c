@@ -39,6 +39,10 @@ static const struct rule_param params[] = {
 /* So many times the limit is an emergency. */
 #define URGENT_FACTOR 4
 
+/* A worm reaches fewer; and mail servers have bad addresses every day. */
+#define OLD_LIST_REACHED 0.2
+enum { SMTP = 25 };
+
 /* What takes longer until it is found, is slow. */
 #define SLOW_NS (30 * NS_PER_SEC)
 
@@ -112,6 +116,23 @@ static double confidence(const struct fan_out_state *state, const struct detect_
 	return scene->visibility->kernel_dropped > 0 ? sure * 0.95 : sure;
 }
 
+/* Who is told where to go finds more of them than who tries at random: a list of addresses that has grown old. */
+static bool has_old_list(const struct fan_out_state *state)
+{
+	const struct reach_view *view = &state->view;
+
+	return view->against > OLD_LIST_REACHED * (view->count + view->against);
+}
+
+static uint8_t severity_now(const struct fan_out_state *state)
+{
+	const struct reach_view *view = &state->view;
+
+	if (has_old_list(state))
+		return view->port == SMTP ? 3 : 2;
+	return view->found >= 0.5 || view->count >= URGENT_FACTOR * state->limit ? 1 : 2;
+}
+
 static void find(const void *parameters, const struct detect_scene *scene, void *memory, struct finding *finding)
 {
 	const struct fan_out_params *p = parameters;
@@ -135,8 +156,9 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	finding->threshold = state->limit;
 	finding->extent = state->view.count;
 	finding->confidence = confidence(state, scene);
-	if (!is_own || state->severity != 1)
-		state->severity = state->view.found >= 0.5 || state->view.count >= URGENT_FACTOR * state->limit ? 1 : 2;
+	uint8_t severity = severity_now(state);
+	if (!is_own || severity < state->severity)
+		state->severity = severity;
 	finding->severity = state->severity;
 	finding->began_ns = state->activity.began_ns;
 	finding->clear_after_ns = state->is_slow ? p->slow_clear_after_ns : p->clear_after_ns;
@@ -167,6 +189,15 @@ static unsigned whole(double value)
 	return (unsigned)fmin(fmax(round(value), 0), 1e9);
 }
 
+static const char *guess(const struct fan_out_state *state)
+{
+	if (!has_old_list(state))
+		return "a worm, or a program told to reach what is not there; look at this host now";
+	if (state->view.port == SMTP)
+		return "mail to many domains that are gone: a list of old addresses, or spam; look at its mail queue";
+	return "a program with a list of hosts of which many are gone, or a worm; look what it runs";
+}
+
 static void explain(const void *parameters, const struct detect_scene *scene, const void *memory,
 		    const struct finding *finding, enum alert_phase phase, struct event_alert *alert)
 {
@@ -193,10 +224,10 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 	else
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s tries to connect to ever new hosts: %u in vain within %u s, most on port %u (%.60s), and "
-			 "%.90s: a worm, or a program told to reach what is not there; look at this host "
-			 "now%s.",
+			 "%.90s: %s%s.",
 			 source, whole(state->view.count), whole(fmax(ceil(seconds), 1)), state->view.port, hosts,
-			 reached, state->view.found >= 0.5 ? ", and at those it reached" : "");
+			 reached, guess(state),
+			 state->view.found >= 0.5 && !has_old_list(state) ? ", and at those it reached" : "");
 	if (!ip_addr_is_inside(&scene->key->ip) && alert->mitre_technique != NULL &&
 	    strcmp(alert->mitre_technique, "T1046") == 0) {
 		alert->mitre_technique = "T1595.001";

@@ -56,6 +56,26 @@ static void test_slow_worm(void **state)
 	hand_destroy(hand);
 }
 
+/* A newsletter to old addresses: three quarters of the mail servers are gone, and some refuse. */
+static void test_mail_to_old_addresses_is_no_worm(void **state)
+{
+	(void)state;
+	struct hand *hand = source();
+	static const enum hand_outcome outcomes[] = { HAND_SILENT_RETRIED, HAND_COMPLETED, HAND_SILENT_RETRIED,
+						      HAND_REFUSED };
+
+	for (int i = 0; i < 600; i++) {
+		struct flow_signal attempt =
+			hand_attempt(hand, i / 2.0, hand->key.ip, hand_ip4(0x40000000 + (uint32_t)i * 7919), 25);
+		hand_settle(hand, &attempt, i / 2.0, outcomes[i % 4]);
+	}
+	assert_true(hand_raised_at(hand) > 0);
+	assert_int_equal(hand->raised.severity, 3);
+	assert_int_equal(hand->finding.severity, 3);
+	assert_null(strstr(hand->alert.explanation, "worm"));
+	hand_destroy(hand);
+}
+
 static void test_too_few_hosts(void **state)
 {
 	(void)state;
@@ -144,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worm_is_found_within_seconds),
 		cmocka_unit_test(test_slow_worm),
+		cmocka_unit_test(test_mail_to_old_addresses_is_no_worm),
 		cmocka_unit_test(test_too_few_hosts),
 		cmocka_unit_test(test_spreading_with_success_is_urgent),
 		cmocka_unit_test(test_single_syns_are_a_scan),
