@@ -40,7 +40,7 @@ static const struct rule_param params[] = {
 #define URGENT_FACTOR 4
 
 /* A worm reaches fewer; and mail servers have bad addresses every day. */
-#define OLD_LIST_REACHED 0.2
+#define OLD_LIST_REACHED 0.15
 enum { SMTP = 25 };
 
 /* What takes longer until it is found, is slow. */
@@ -121,7 +121,7 @@ static bool has_old_list(const struct fan_out_state *state)
 {
 	const struct reach_view *view = &state->view;
 
-	return view->against > OLD_LIST_REACHED * (view->count + view->against);
+	return view->found > OLD_LIST_REACHED * (view->count + view->found);
 }
 
 static uint8_t severity_now(const struct fan_out_state *state)
