@@ -76,6 +76,12 @@ static const char *const class_names[] = {
 	NULL,
 };
 
+/*
+ * Where the application takes a connection now and then, some of those who ask again get in, like those who ask for the
+ * first time. Of a flood that repeats its SYNs none does, whatever it leaves to others.
+ */
+#define GETTING_IN 0.01
+
 /* It is silent for so long: a service that dies or comes back looks so for a moment. */
 #define SILENT_NS (5 * NS_PER_SEC)
 
@@ -130,6 +136,7 @@ static bool looks_silent(struct overflow_state *state, const struct detect_scene
 	state->n_silent = counts[SUMMARY_UNANSWERED];
 	return state->n_silent >= p->floor && 5 * state->n_silent >= state->n_asked &&
 	       10 * counts[SUMMARY_RETRIED] >= 8 * state->n_silent && counts[SUMMARY_REFUSED] == 0 &&
+	       GETTING_IN * (double)counts[SUMMARY_RETRIED] <= (double)counts[SUMMARY_RETRIED_SETTLED] &&
 	       20 * state->n_progress >= state->n_silent && state->n_progress >= 3 &&
 	       5 * summary_half_open(scene->summary) < state->n_silent;
 }

@@ -16,6 +16,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detector.h"
 
+#include "detect_internal.h"
 #include "sensor_view.h"
 
 /* The CUSUMs may not grow so far beyond their limits that the end of a flood would not be noticed. */
@@ -39,6 +40,9 @@ enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
 
 /* So many times more attempts than usual are a crowd. */
 #define CROWDED 1.5
+
+/* So large a part of what failed at its peak. */
+#define REPEATED_SHARE 0.25
 
 /* A refusal comes within a round trip between sensor and server. */
 #define REFUSED_NS (250 * NS_PER_MS)
@@ -182,10 +186,30 @@ static double excused_resets(const struct syn_flood_params *p, const struct syn_
 	return fmin(resets, most);
 }
 
-/* Silent attempts, and of those that were reset what counts. */
+/* Silent attempts, and of those that were reset what counts; and repeated ones, in a flood that repeats its SYNs. */
 static double failing_of(const struct syn_flood_params *p, const struct syn_flood_state *state, const struct fate *fate)
 {
-	return fmax(fate->silent - excused_resets(p, state, fate->reset, fate->attempts, fate->seconds), 0);
+	double silent = fate->silent - excused_resets(p, state, fate->reset, fate->attempts, fate->seconds);
+
+	return fmax(silent, 0) + (state->repeats_its_syns ? fate->retrying : 0);
+}
+
+/*
+ * Of a flood that was found before its SYNs were due again, attempts that are repeated are no less a part than before
+ * as long as they are as many, and more than the service's own clients would be.
+ */
+static void watch_repeats(struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	uint64_t last = fate_last_slot(scene->now_ns, FATE_EARLY_NS);
+	struct fate fate;
+
+	state->repeats_its_syns = false;
+	if (scene->alarm == NULL || scene->present_class != &detector_syn_flood || state->by == BY_REFUSAL)
+		return;
+	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
+	state->repeats_its_syns =
+		2 * fate.retrying >= fate.open && fate.open >= REPEATED_SHARE * scene->alarm->peak * fate.seconds &&
+		fate.attempts >= CROWDED * state->attempts.mean * fate.seconds && 2 * fate.completed < fate.attempts;
 }
 
 /* --- what is usual --- */
@@ -483,7 +507,8 @@ static void measure_window(const struct syn_flood_params *p, struct syn_flood_st
 	state->unanswered_share =
 		unanswered_share(scene, fate.attempts - fate.answered - fate.refused - fate.unreachable, fate.attempts);
 	/* Of those that count. */
-	state->reset_share = fate_share(refused ? fate.reset : failing - (fate.silent - fate.reset), failing);
+	double excused = refused ? 0 : excused_resets(p, state, fate.reset, fate.attempts, fate.seconds);
+	state->reset_share = fate_share(fate.reset - excused, failing);
 	state->retrying_share = fate_share(fate.retrying, fate.open);
 	state->retrying_rate = fate.retrying / fate.seconds;
 }
@@ -903,6 +928,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	if (scene->key->kind == SUMMARY_SERVICE)
 		listener_judge(&state->listener, scene);
 	measure_resets(state, scene);
+	watch_repeats(state, scene);
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);

@@ -83,7 +83,8 @@ struct syn_flood_state {
 	uint8_t by;        /* enum syn_flood_by */
 	uint8_t resets;    /* enum syn_flood_resets */
 	bool is_accepted;  /* refusals that were there when the run began are what is usual */
-	bool is_made_up;   /* those that fail do not look like those who usually try */
+	bool repeats_its_syns;
+	bool is_made_up; /* those that fail do not look like those who usually try */
 };
 
 void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *state,

@@ -537,6 +537,30 @@ static void test_so_many_resets_that_they_hurt(void **state)
 	assert_true(raised_after(sim, 90) <= 1.5);
 }
 
+/* A queue of SYNs that is full is none of connections that nobody accepts, and the flood is not over with its alarm. */
+static void test_a_flood_that_repeats_its_syns_stays_one(void **state)
+{
+	struct sim *sim = *state;
+
+	sim->only = NULL;
+	sim_background(sim, 0, 200, 20, web);
+	for (double at = 90; at < 150; at += 1 / 200.0) {
+		struct sim_conn conn = sim_attempt(sim, at, sim_ip4((uint32_t)sim_random(sim) | 1),
+						   (uint16_t)(1024 + sim_random(sim) % 60000), web);
+		conn.signal.ttl = 55;
+		conn.signal.window = 64240;
+		conn.signal.syn_layout = 0x1000;
+		sim_is_ignored(sim, conn, 3);
+	}
+	sim_run(sim, 200);
+	assert_true(raised_after(sim, 90) <= 2);
+	assert_int_equal(sim_count(sim, "accept_queue_overflow", ALERT_UPDATE), 0);
+	assert_int_equal(sim_count(sim, "accept_queue_overflow", ALERT_CLEARED), 0);
+	const struct sensor_event *cleared = sim_alert(sim, "syn_flood", ALERT_CLEARED, 0);
+	assert_non_null(cleared);
+	assert_true(cleared->alert.duration_s >= 59 && cleared->alert.duration_s <= 62);
+}
+
 static struct rule_exceptions *exceptions_of(struct sim *sim, const char *detector)
 {
 	struct rule_exceptions *exceptions = calloc(1, sizeof(*exceptions));
@@ -668,6 +692,7 @@ int main(void)
 		TEST(test_half_open_checks_are_no_flood),
 		TEST(test_one_source_whose_kernel_resets_is_a_flood),
 		TEST(test_so_many_resets_that_they_hurt),
+		TEST(test_a_flood_that_repeats_its_syns_stays_one),
 		TEST(test_sources_that_are_allowed_are_no_flood),
 		TEST(test_others_are_not_hidden_by_sources_that_are_allowed),
 		TEST(test_quiet_hours_do_not_rename_the_alarm),
