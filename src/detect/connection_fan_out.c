@@ -224,7 +224,7 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 	else
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s tries to connect to ever new hosts: %u in vain within %u s, most on port %u (%.60s), and "
-			 "%.90s: %s%s.",
+			 "%.65s: %s%s.",
 			 source, whole(state->view.count), whole(fmax(ceil(seconds), 1)), state->view.port, hosts,
 			 reached, guess(state),
 			 state->view.found >= 0.5 && !has_old_list(state) ? ", and at those it reached" : "");
