@@ -41,6 +41,15 @@ enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
 /* So many times more attempts than usual are a crowd. */
 #define CROWDED 1.5
 
+/*
+ * SYNs again: so many per second, and so many times as many as there are attempts that a stack may still repeat, for
+ * that is how long it does.
+ */
+#define AGAIN_RATE 100.0
+#define AGAIN_NS   (2 * NS_PER_SEC)
+#define ASKING_NS  (70 * NS_PER_SEC)
+enum { AGAIN_TIMES = 4 };
+
 /* So large a part of what failed at its peak. */
 #define REPEATED_SHARE 0.25
 
@@ -210,6 +219,23 @@ static void watch_repeats(struct syn_flood_state *state, const struct detect_sce
 	state->repeats_its_syns =
 		2 * fate.retrying >= fate.open && fate.open >= REPEATED_SHARE * scene->alarm->peak * fate.seconds &&
 		fate.attempts >= CROWDED * state->attempts.mean * fate.seconds && 2 * fate.completed < fate.attempts;
+}
+
+/*
+ * SYNs again and again from the same few ports, each of which takes one entry of the server at most: no stack asks more
+ * than twice in two seconds for what is not answered, and never with another sequence number.
+ */
+static void count_again(struct syn_flood_state *state, const struct detect_scene *scene)
+{
+	const struct summary *summary = scene->summary;
+	uint64_t n = recent_count(&state->again, summary->totals[SUMMARY_SYNS_REPEATED], summary->since_ns,
+				  AGAIN_NS / RECENT_SLOTS, scene->now_ns);
+	uint64_t asking = recent_count(&state->asking, summary->totals[SUMMARY_RETRIED], summary->since_ns,
+				       ASKING_NS / RECENT_SLOTS, scene->now_ns);
+
+	state->again_rate = (double)n / ns_to_seconds(AGAIN_NS);
+	if (scene->key->kind != SUMMARY_SERVICE || state->again_rate < AGAIN_RATE || n < AGAIN_TIMES * (asking + 1))
+		state->again_rate = 0;
 }
 
 /* --- what is usual --- */
@@ -781,7 +807,7 @@ static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_
 	double least = fmax(p->floor, LAST_SHARE * (scene->alarm != NULL ? scene->alarm->peak : state->rate));
 	struct fate fate;
 
-	if (state->by == BY_PENDING)
+	if (state->by == BY_PENDING || state->again_rate > 0)
 		return scene->now_ns;
 	for (uint64_t slot = last; slot > 0 && slot + HOT_SLOTS > last; slot--) {
 		fate_sum(scene->summary, slot, slot, &fate);
@@ -798,8 +824,8 @@ static uint8_t severity(const struct syn_flood_state *state)
 	bool is_starved = baseline_ready(&state->completed) && state->completed.mean >= 1 &&
 			  state->completed_rate < state->completed.mean / 2;
 
-	if (state->by == BY_REFUSAL)
-		return state->rate >= STRONG_RATE ? 1 : 2;
+	if (state->by == BY_REFUSAL || state->by == BY_AGAIN)
+		return state->rate + state->again_rate >= STRONG_RATE ? 1 : 2;
 	if (state->completed_share < 0.3 || state->unanswered_share > 0.3 || is_starved || state->listener.is_full)
 		return 1;
 	return state->listener.backlog > 0 && state->listener.half_open_now > state->listener.backlog / 2 ? 1 : 2;
@@ -823,7 +849,7 @@ static double score(const struct syn_flood_state *state)
 
 static const char *class_now(const struct syn_flood_state *state)
 {
-	if (state->reset_share >= 0.3 || state->top_share >= 0.5)
+	if (state->reset_share >= 0.3 || state->top_share >= 0.5 || state->by == BY_AGAIN)
 		return "direct_syn_flood";
 	if (state->by == BY_REFUSAL)
 		return "refused_syn_flood";
@@ -850,7 +876,7 @@ static const char *class_name(struct syn_flood_state *state, const struct detect
 
 static double confidence(const struct syn_flood_state *state, const struct detect_scene *scene)
 {
-	double level = state->rate + state->usual_rate;
+	double level = state->rate + state->usual_rate + state->again_rate;
 	double sure = 1 - 0.4 * fmin(state->threshold / fmax(level, state->threshold), 1);
 
 	if (!baseline_ready(&state->attempts))
@@ -873,6 +899,8 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 static uint64_t began_of(const struct syn_flood_params *p, const struct syn_flood_state *state, uint8_t by,
 			 const struct pending_excess *excess)
 {
+	if (by == BY_AGAIN)
+		return 0;
 	if (by == BY_REFUSAL)
 		return state->refused_began_ns;
 	if (by == BY_PENDING)
@@ -899,6 +927,8 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		by = BY_PENDING;
 	else if (is_refused_flood(p, state, scene))
 		by = BY_REFUSAL;
+	else if (state->again_rate > 0)
+		by = BY_AGAIN;
 	if (by != BY_NOTHING)
 		state->by = by;
 	if (by != BY_NOTHING && scene->alarm == NULL)
@@ -907,12 +937,14 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		take_pending(p, state, scene, &excess);
 	else if (by == BY_REFUSAL)
 		measure_rates(p, state, scene);
-	if (by != BY_PENDING)
+	if (by == BY_AGAIN)
+		state->threshold = AGAIN_RATE;
+	else if (by != BY_PENDING)
 		state->threshold = state->by == BY_REFUSAL ? p->refused_floor
 							   : doubt(p, state, scene) * p->floor + state->allowed_rate;
 
 	finding->is_alarming = by != BY_NOTHING && !scene->is_alarm_above && (!is_host || is_spread(p, state, scene));
-	finding->is_hot = by == BY_PENDING || is_still_hot(p, state, scene);
+	finding->is_hot = by == BY_PENDING || state->again_rate > 0 || is_still_hot(p, state, scene);
 	finding->is_suspicious = excess.excess > 0 || state->early > p->quick_count / 4 || state->late > p->count / 3 ||
 				 state->refused > p->refused_count / 2;
 }
@@ -929,6 +961,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 		listener_judge(&state->listener, scene);
 	measure_resets(state, scene);
 	watch_repeats(state, scene);
+	count_again(state, scene);
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);
@@ -941,7 +974,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	decide(p, state, scene, finding);
 
 	finding->score = score(state);
-	finding->level = state->rate + state->usual_rate;
+	finding->level = state->rate + state->usual_rate + state->again_rate;
 	finding->baseline = state->silent.mean;
 	finding->threshold = state->threshold;
 	finding->extent = state->sources;

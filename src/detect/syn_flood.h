@@ -5,6 +5,7 @@
 #include "fate.h"
 #include "listener.h"
 #include "pending_profile.h"
+#include "recent.h"
 #include "evidence.h"
 
 /* Shared by syn_flood.c, which judges, and syn_flood_text.c, which explains. */
@@ -28,7 +29,7 @@ struct syn_flood_params {
 };
 
 /* How a flood was found, and by what kind of failure. */
-enum syn_flood_by { BY_NOTHING = 0, BY_PENDING, BY_SILENCE, BY_REFUSAL };
+enum syn_flood_by { BY_NOTHING = 0, BY_PENDING, BY_SILENCE, BY_REFUSAL, BY_AGAIN };
 
 /* Whose attempts are reset by the client: of one source or tool that means it, of health checkers, of anybody. */
 enum syn_flood_resets { RESETS_OF_MANY = 0, RESETS_OF_CHECKS, RESETS_MEANT };
@@ -84,7 +85,10 @@ struct syn_flood_state {
 	uint8_t resets;    /* enum syn_flood_resets */
 	bool is_accepted;  /* refusals that were there when the run began are what is usual */
 	bool repeats_its_syns;
-	bool is_made_up; /* those that fail do not look like those who usually try */
+	struct recent again;  /* SYNs of ports that were asked for before, in 2 s */
+	struct recent asking; /* attempts that were repeated at all */
+	double again_rate;    /* of these, per second, when no stacks would send so many; else 0 */
+	bool is_made_up;      /* those that fail do not look like those who usually try */
 };
 
 void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *state,

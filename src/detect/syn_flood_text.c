@@ -20,6 +20,9 @@
 static const char *name_sources(const struct syn_flood_state *state, const struct event_alert *alert,
 				char text[static FATE_SOURCES_BYTES])
 {
+	/* The sources that are counted are those of attempts. */
+	if (state->by == BY_AGAIN)
+		return "few ports";
 	if (state->top_share >= MAIN_SHARE)
 		return ip_addr_format(&state->top_ip, text);
 	return fate_sources(alert, text);
@@ -28,10 +31,14 @@ static const char *name_sources(const struct syn_flood_state *state, const struc
 static const char *describe_victim(const struct syn_flood_state *state, const struct event_alert *alert)
 {
 	if (alert->visibility.one_way)
-		return "its answers are not visible here";
+		return state->by == BY_AGAIN
+			       ? "they come again and again from the same ports, and its answers are not visible here"
+			       : "its answers are not visible here";
 	if (state->by == BY_REFUSAL)
 		return alert->target.has_port ? "the port refuses them, so it costs load and no state"
 					      : "its ports refuse them, so it costs load and no state";
+	if (state->by == BY_AGAIN)
+		return "they come again and again from the same ports, so they cost load and hardly any state";
 	if (state->listener.cookies == ALERT_COOKIES_YES)
 		return "the server answers with SYN cookies and goes on serving";
 	if (state->listener.is_silent)
@@ -43,6 +50,8 @@ static const char *describe_victim(const struct syn_flood_state *state, const st
 
 static const char *advise(const struct syn_flood_state *state, const struct event_alert *alert)
 {
+	if (state->by == BY_AGAIN)
+		return "look in the flow records for who repeats most SYNs, and block that source";
 	if (state->retrying_share >= ALERT_RETRIED)
 		return "many SYNs are repeated as real clients do: look at the service's health too";
 	if (state->by == BY_REFUSAL)
@@ -67,16 +76,17 @@ static void explain_now(const struct syn_flood_state *state, struct event_alert 
 	char name[EVIDENCE_NAME_BYTES];
 	char sources[FATE_SOURCES_BYTES];
 	char usual[48] = "";
-	double failing = state->rate + state->usual_rate;
+	double failing = state->rate + state->usual_rate + state->again_rate;
+	double tried = state->attempts_rate + state->again_rate;
+	double completed = fate_share(state->completed_share * state->attempts_rate, tried);
 
 	if (baseline_ready(&state->attempts))
 		snprintf(usual, sizeof(usual), " (usual: %.0f)", state->attempts.mean);
 	snprintf(alert->explanation, sizeof(alert->explanation),
 		 "%s gets %.0f SYN/s%s from %s, and %.*f/s of them never become connections; %s, %.0f %% of all "
 		 "attempts succeed. %s.",
-		 evidence_name(&alert->target, name), state->attempts_rate, usual, name_sources(state, alert, sources),
-		 failing < 10 ? 1 : 0, failing, describe_victim(state, alert), 100 * state->completed_share,
-		 advise(state, alert));
+		 evidence_name(&alert->target, name), tried, usual, name_sources(state, alert, sources),
+		 failing < 10 ? 1 : 0, failing, describe_victim(state, alert), 100 * completed, advise(state, alert));
 	/* The advice begins the last sentence. */
 	for (char *c = alert->explanation; *c != '\0'; c++)
 		if (c[0] == '.' && c[1] == ' ' && c[2] >= 'a' && c[2] <= 'z')
@@ -88,7 +98,7 @@ static bool is_pausing(const struct syn_flood_state *state, const struct detect_
 {
 	if (finding->is_alarming)
 		return false;
-	return state->rate < PAUSE_SHARE * alert->peak ||
+	return state->rate + state->again_rate < PAUSE_SHARE * alert->peak ||
 	       (scene->alarm != NULL && ns_since(scene->now_ns, scene->alarm->hot_ns) >= PAUSE_NS);
 }
 

@@ -71,6 +71,19 @@ static void give_repeat(struct tracker *tracker, struct flow *flow, enum flow_si
 	tracker_give(tracker, flow, &signal);
 }
 
+/*
+ * Another SYN of the same ports while the first is not done with: it is one more to answer. No stack asks again so, and
+ * the attempt is not one that was repeated.
+ */
+static void give_other_syn(struct tracker *tracker, struct flow *flow)
+{
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_SYN_REPEATED);
+	uint32_t before = flow->signals;
+
+	tracker_give(tracker, flow, &signal);
+	flow->signals = before;
+}
+
 static void end_half_open(struct tracker *tracker, struct flow *flow)
 {
 	if (!given(flow, SIGNAL_ANSWERED) || given(flow, SIGNAL_HALF_OPEN_ENDED))
@@ -203,6 +216,8 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, enum conn
 	give_once(tracker, flow, SIGNAL_ATTEMPT);
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYN_RETRANSMIT))
 		give_repeat(tracker, flow, SIGNAL_SYN_REPEATED);
+	else if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYN_DIFFERENT_ISN) && !conn->established_once)
+		give_other_syn(tracker, flow);
 	if (conn->first_synack_ns != 0 && !given(flow, SIGNAL_ANSWERED))
 		give_answered(tracker, flow);
 	if (anomaly_set_has(&verdict->anomalies, ANOMALY_SYNACK_RETRANSMIT))

@@ -18,7 +18,7 @@
  */
 enum flow_signal_kind {
 	SIGNAL_ATTEMPT = 0,  /* first SYN of a connection */
-	SIGNAL_SYN_REPEATED, /* the same SYN again */
+	SIGNAL_SYN_REPEATED, /* the same SYN again; or another one of the same ports, which makes it not retried */
 	SIGNAL_ANSWERED,     /* first SYN-ACK: the connection is half open from now */
 	SIGNAL_SYNACK_REPEATED,
 	SIGNAL_COMPLETED,        /* the client proved that it has the SYN-ACK */

@@ -561,6 +561,45 @@ static void test_a_flood_that_repeats_its_syns_stays_one(void **state)
 	assert_true(cleared->alert.duration_s >= 59 && cleared->alert.duration_s <= 62);
 }
 
+/* One port of one host, a thousand SYNs per second: one attempt, and no stack asks so often. */
+static void test_one_port_that_asks_all_the_time(void **state)
+{
+	struct sim *sim = *state;
+	struct sim_conn conn = sim_attempt(sim, 90, sim_ip("198.51.100.3"), 5555, web);
+
+	sim_background(sim, 0, 140, 20, web);
+	sim_plan(sim, &conn, SIGNAL_ATTEMPT, 0);
+	sim_plan(sim, &conn, SIGNAL_UNANSWERED, 1);
+	conn.signal.is_first = true;
+	for (int i = 1; i < 20000; i++) {
+		sim_plan(sim, &conn, SIGNAL_SYN_REPEATED, i / 1000.0);
+		conn.signal.is_first = false;
+	}
+	sim_run(sim, 140);
+	assert_true(raised_after(sim, 90) <= 0.5);
+	assert_int_equal(sim_count(sim, "syn_flood", ALERT_RAISED), 1);
+	const struct sensor_event *cleared = sim_alert(sim, "syn_flood", ALERT_CLEARED, 0);
+	assert_non_null(cleared);
+	assert_true(cleared->alert.duration_s >= 19 && cleared->alert.duration_s <= 23);
+	assert_true(cleared->alert.peak > 900 && cleared->alert.peak < 1100);
+}
+
+/* However many clients ask at once, their stacks repeat at a walk, all together. */
+static void test_clients_that_repeat_together(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_background(sim, 0, 90, 20, web);
+	for (int i = 0; i < 3000; i++) {
+		struct sim_conn conn =
+			sim_attempt(sim, 90 + i / 3000.0, sim_ip4(0x0a010000 + (uint32_t)i), (uint16_t)(1024 + i), web);
+		sim_real_stack(sim, &conn);
+		sim_is_ignored(sim, conn, 6);
+	}
+	sim_run(sim, 240);
+	assert_silent(sim);
+}
+
 static struct rule_exceptions *exceptions_of(struct sim *sim, const char *detector)
 {
 	struct rule_exceptions *exceptions = calloc(1, sizeof(*exceptions));
@@ -693,6 +732,8 @@ int main(void)
 		TEST(test_one_source_whose_kernel_resets_is_a_flood),
 		TEST(test_so_many_resets_that_they_hurt),
 		TEST(test_a_flood_that_repeats_its_syns_stays_one),
+		TEST(test_one_port_that_asks_all_the_time),
+		TEST(test_clients_that_repeat_together),
 		TEST(test_sources_that_are_allowed_are_no_flood),
 		TEST(test_others_are_not_hidden_by_sources_that_are_allowed),
 		TEST(test_quiet_hours_do_not_rename_the_alarm),
