@@ -729,7 +729,8 @@ static bool knows_handshakes(const struct syn_flood_state *state, const struct d
 		n += scene->summary->handshakes[i];
 	if (n >= MIN_HANDSHAKES)
 		return true;
-	return excess->attempts >= STRONG_RATE * excess->seconds &&
+	/* The slot in which it began is one of a part only. */
+	return excess->attempts >= 0.8 * STRONG_RATE * excess->seconds &&
 	       (state->is_made_up || (fate_alike(now) >= ALIKE && fate_once(now) >= ONCE_SPOOFED));
 }
 

@@ -45,6 +45,8 @@ static const char *describe_victim(const struct syn_flood_state *state, const st
 		return "its queue is full and it answers nobody beyond it";
 	if (state->unanswered_share > 0.5)
 		return "it answers few of them";
+	if (state->reset_share >= MAIN_SHARE)
+		return "their senders' RSTs free what it keeps for them";
 	return "it keeps state for them";
 }
 
