@@ -176,6 +176,12 @@ static const struct rule_param rows[] = {
 	  "how long it must be quiet before the alarm is over" },
 };
 
+/* What is told now is a flood: in the alarm of a crowd, say, it has not begun. */
+static bool is_told(const struct detect_scene *scene)
+{
+	return scene->alarm != NULL && scene->present_class == &detector_syn_flood;
+}
+
 /* --- what fails --- */
 
 /*
@@ -213,7 +219,7 @@ static void watch_repeats(struct syn_flood_state *state, const struct detect_sce
 	struct fate fate;
 
 	state->repeats_its_syns = false;
-	if (scene->alarm == NULL || scene->present_class != &detector_syn_flood || state->by == BY_REFUSAL)
+	if (!is_told(scene) || state->by == BY_REFUSAL)
 		return;
 	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
 	state->repeats_its_syns =
@@ -805,7 +811,7 @@ static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_
 			     const struct detect_scene *scene)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, state->by == BY_REFUSAL ? REFUSED_NS : FATE_EARLY_NS);
-	double least = fmax(p->floor, LAST_SHARE * (scene->alarm != NULL ? scene->alarm->peak : state->rate));
+	double least = fmax(p->floor, LAST_SHARE * (is_told(scene) ? scene->alarm->peak : state->rate));
 	struct fate fate;
 
 	if (state->by == BY_PENDING || state->again_rate > 0)
@@ -866,7 +872,7 @@ static const char *class_name(struct syn_flood_state *state, const struct detect
 {
 	const char *now = class_now(state);
 
-	if (scene->alarm == NULL || state->class_name == NULL)
+	if (!is_told(scene) || state->class_name == NULL)
 		state->class_name = now;
 	if (now == state->class_name || !is_alarming)
 		state->class_since_ns = scene->now_ns;
@@ -932,7 +938,7 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		by = BY_AGAIN;
 	if (by != BY_NOTHING)
 		state->by = by;
-	if (by != BY_NOTHING && scene->alarm == NULL)
+	if (by != BY_NOTHING && !is_told(scene))
 		state->began_ns = began_of(p, state, by, &excess);
 	if (by == BY_PENDING)
 		take_pending(p, state, scene, &excess);
@@ -966,7 +972,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
 	judge_refusals(p, state, scene);
-	if (scene->alarm == NULL) {
+	if (!is_told(scene)) {
 		state->began_ns =
 			earliest(earliest(state->early_began_ns, state->late_began_ns), state->refused_began_ns);
 		if (state->began_ns == 0)

@@ -219,6 +219,8 @@ static void a_flood_in_a_crowd_takes_over_its_alarm(void **state)
 	assert_non_null(flood);
 	assert_int_equal(flood->alert.alert_id, sim->alerts[0].alert.alert_id);
 	assert_int_equal(flood->alert.severity, 1);
+	/* Its figures are its own from the first on, not those of the crowd before it. */
+	assert_true(flood->alert.rate > 250 && flood->alert.rate < 350);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
