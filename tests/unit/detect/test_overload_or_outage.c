@@ -52,6 +52,31 @@ static void drop_acks(struct sim *sim, double from, double to, double per_second
 	}
 }
 
+/* There is no room for them at first, and there is when they ask again. */
+static void get_in_later(struct sim *sim, double from, double to, double per_second)
+{
+	double at = from;
+
+	for (unsigned n = 0; at < to; at = from + ++n / per_second) {
+		struct sim_conn conn = sim_attempt(sim, at, sim_ip4(0x0a040000 + n % 40), (uint16_t)(1024 + n), web);
+		sim_real_stack(sim, &conn);
+		sim_plan(sim, &conn, SIGNAL_ATTEMPT, 0);
+		sim_plan(sim, &conn, SIGNAL_UNANSWERED, 1);
+		conn.signal.is_first = true;
+		sim_plan(sim, &conn, SIGNAL_SYN_REPEATED, 1);
+		conn.signal.is_first = false;
+		conn.signal.retried = true;
+		conn.signal.answered = true;
+		sim_plan(sim, &conn, SIGNAL_ANSWERED, 1.025);
+		sim_plan(sim, &conn, SIGNAL_COMPLETED, 1.05);
+		conn.signal.completed = true;
+		sim_plan(sim, &conn, SIGNAL_HALF_OPEN_ENDED, 1.05);
+		sim_plan(sim, &conn, SIGNAL_CLIENT_SPOKE, 1.06);
+		conn.signal.spoke = true;
+		sim_plan(sim, &conn, SIGNAL_CLOSED, 1.25);
+	}
+}
+
 static const struct sensor_event *the_only_alarm(const struct sim *sim, const char *detector, const char *class_name)
 {
 	sim_print(sim);
@@ -65,13 +90,14 @@ static const struct sensor_event *the_only_alarm(const struct sim *sim, const ch
 	return raised;
 }
 
-/* L7: one in five still gets in, whenever the application accepts one. */
+/* L7: one in five still gets in, whenever the application accepts one; some only when they ask again. */
 static void as_long_as_some_are_served_it_is_an_overflow(void **state)
 {
 	struct sim *sim = *state;
 
 	sim_clients(sim, TROUBLE, TROUBLE + 30, 16, 40, web, SIM_IGNORES);
-	sim_clients(sim, TROUBLE, TROUBLE + 30, 4, 40, web, SIM_ANSWERS);
+	sim_clients(sim, TROUBLE, TROUBLE + 30, 3, 40, web, SIM_ANSWERS);
+	get_in_later(sim, TROUBLE, TROUBLE + 30, 1);
 	sim_run(sim, TROUBLE + 30);
 	const struct sensor_event *raised =
 		the_only_alarm(sim, "accept_queue_overflow", "syn_unanswered_by_a_busy_service");
@@ -79,6 +105,18 @@ static void as_long_as_some_are_served_it_is_an_overflow(void **state)
 	double delay = sim_seconds(raised->time_ns) - TROUBLE;
 	assert_true(delay >= 6.5 && delay <= 8.5);
 	assert_non_null(strstr(raised->alert.explanation, "get no answer, while others are served"));
+}
+
+/* Of those who ask again nobody gets in: rather a flood that repeats its SYNs, and the others find room beside it. */
+static void where_asking_again_is_in_vain_it_is_no_overflow(void **state)
+{
+	struct sim *sim = *state;
+
+	sim_clients(sim, TROUBLE, TROUBLE + 30, 16, 40, web, SIM_IGNORES);
+	sim_clients(sim, TROUBLE, TROUBLE + 30, 4, 40, web, SIM_ANSWERS);
+	sim_run(sim, TROUBLE + 30);
+	sim_print(sim);
+	assert_int_equal(sim->n_alerts, 0);
 }
 
 static void where_nobody_is_served_it_is_an_outage(void **state)
@@ -106,6 +144,7 @@ static void a_silence_of_three_seconds_is_neither(void **state)
 	struct sim *sim = *state;
 
 	sim_clients(sim, TROUBLE, TROUBLE + 3, 16, 40, web, SIM_IGNORES);
+	get_in_later(sim, TROUBLE, TROUBLE + 3, 1);
 	sim_clients(sim, TROUBLE, TROUBLE + 40, 4, 40, web, SIM_ANSWERS);
 	sim_clients(sim, TROUBLE + 3, TROUBLE + 40, 16, 40, web, SIM_ANSWERS);
 	sim_run(sim, TROUBLE + 40);
@@ -119,6 +158,7 @@ static void silence_for_a_few_of_many_is_neither(void **state)
 	struct sim *sim = *state;
 
 	sim_clients(sim, TROUBLE, TROUBLE + 40, 4, 40, web, SIM_IGNORES);
+	get_in_later(sim, TROUBLE, TROUBLE + 40, 1);
 	sim_clients(sim, TROUBLE, TROUBLE + 40, 36, 40, web, SIM_ANSWERS);
 	sim_run(sim, TROUBLE + 40);
 	sim_print(sim);
@@ -167,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(as_long_as_some_are_served_it_is_an_overflow),
+		TEST(where_asking_again_is_in_vain_it_is_no_overflow),
 		TEST(where_nobody_is_served_it_is_an_outage),
 		TEST(who_is_refused_is_refused_by_an_outage),
 		TEST(a_silence_of_three_seconds_is_neither),
