@@ -22,21 +22,15 @@
 /* The CUSUMs may not grow so far beyond their limits that the end of a flood would not be noticed. */
 #define MAX_EXCESS 2.0
 
-/* Rates are means over so many cohorts: 2 s. Whether it goes on is judged by 3 s. */
-enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
-
 /*
  * Clients that vanish between SYN and ACK: next to none, and of many attempts more. What is not known yet counts as so
  * many attempts; what looks made up is not given that benefit.
  */
-#define UNKNOWN_SHARE     0.005
-#define UNKNOWN_WEIGHT    200.0
-#define MADE_UP_SHARE     1e-4
-#define USUAL_SHARE_MOST  0.1
-#define SHARE_READY_NS    (5 * NS_PER_SEC)
-#define SHARE_HALF_LIFE_S 300.0
-#define MAX_SUM_TO_LEARN  2.0
-#define COLD_NS           (10 * NS_PER_SEC)
+#define UNKNOWN_SHARE    0.005
+#define UNKNOWN_WEIGHT   200.0
+#define MADE_UP_SHARE    1e-4
+#define USUAL_SHARE_MOST 0.1
+#define MAX_SUM_TO_LEARN 2.0
 
 /* So many times more attempts than usual are a crowd. */
 #define CROWDED 1.5
@@ -53,36 +47,12 @@ enum { AGAIN_TIMES = 4 };
 /* So large a part of what failed at its peak. */
 #define REPEATED_SHARE 0.25
 
-/* A refusal comes within a round trip between sensor and server. */
-#define REFUSED_NS (250 * NS_PER_MS)
-
-/* Sources that send one SYN each, and no options: what looks made up. */
-#define ONCE_SPOOFED 0.8
-#define RAW_SPOOFED  0.5
-#define ALIKE        0.6
-#define RAW_SURE     0.8
-#define ALIKE_SURE   0.85
-
-/* Beside what comes to nothing, some may complete. */
+/* So many without options are surely made up. Beside what comes to nothing, some may complete. */
+#define RAW_SURE          0.8
 #define RAW_MAX_COMPLETED 0.2
+
 /* Fewer handshakes do not tell how long they take. */
 enum { MIN_HANDSHAKES = 20 };
-
-enum { MANY_SOURCES = 16, CROWD_SOURCES = 64 };
-
-/* A refusing port that once worked is dead rather than flooded, unless so many times more attempts come than usual. */
-#define REFUSED_FACTOR 3.0
-
-/* Where nothing speaks for a flood but its rate. */
-#define REFUSED_RATE_FEW  100.0
-#define REFUSED_RATE_MANY 20.0
-
-/*
- * Refusals that go on when the run begins may be those of clients of a service that died long ago, who come back; from
- * so many sources alike, hardly any of them twice, they are not. When nothing was found for a while, they are usual.
- */
-#define COLD_SOURCES 128
-#define ACCEPTED_NS  (30 * NS_PER_SEC)
 
 /* Attempts must have become more by this share of those that fail; and twice what is usual looks like a crowd. */
 #define MORE_SHARE   0.5
@@ -259,7 +229,7 @@ static void begin_watch(struct syn_flood_state *state, const struct detect_scene
 	baseline_begin(&state->silent, scene->now_ns);
 }
 
-static void learn_share(struct silent_share *share, const struct fate *fate, double failing)
+void syn_flood_learn_share(struct silent_share *share, const struct fate *fate, double failing)
 {
 	double kept = exp2(-fate->seconds / SHARE_HALF_LIFE_S);
 
@@ -292,7 +262,7 @@ static void learn(const struct syn_flood_params *p, struct syn_flood_state *stat
 	/* A slow flood must not be learned while it is told from chance. */
 	bool is_doubtful = is_troubled || (is_late ? state->late : state->early) > MAX_SUM_TO_LEARN;
 	if (!is_doubtful)
-		learn_share(is_late ? &state->late_share : &state->early_share, &fate, silent);
+		syn_flood_learn_share(is_late ? &state->late_share : &state->early_share, &fate, silent);
 	if (is_late) {
 		teach(&state->silent, silent / fate.seconds, is_doubtful, end_ns);
 	} else {
@@ -321,18 +291,13 @@ static double usual_silent(const struct syn_flood_params *p, const struct syn_fl
 
 /* --- the sums --- */
 
-struct sum_limits {
-	double floor;
-	double count;
-};
-
-static double add_slot(double sum, double beyond, double seconds, const struct sum_limits *limits)
+double syn_flood_add_slot(double sum, double beyond, double seconds, const struct syn_flood_limits *limits)
 {
 	sum += beyond - limits->floor * seconds;
 	return fmin(fmax(sum, 0), limits->count * MAX_EXCESS);
 }
 
-static void note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
+void syn_flood_note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
 {
 	if (sum <= 0)
 		*began_ns = 0;
@@ -341,7 +306,7 @@ static void note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
 }
 
 /* The first slot to judge, and what a gap since the last look takes from the sum. */
-static uint64_t first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor)
+uint64_t syn_flood_first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor)
 {
 	if (last < judged + SUMMARY_SLOTS / 2)
 		return judged;
@@ -353,94 +318,24 @@ static uint64_t first_to_judge(uint64_t judged, uint64_t last, double *sum, doub
 static void judge_silence(const struct syn_flood_params *p, struct syn_flood_state *state,
 			  const struct detect_scene *scene, bool is_late)
 {
-	const struct sum_limits limits = { is_late ? p->floor : p->quick_floor, is_late ? p->count : p->quick_count };
+	const struct syn_flood_limits limits = { is_late ? p->floor : p->quick_floor,
+						 is_late ? p->count : p->quick_count };
 	uint64_t last = fate_last_slot(scene->now_ns, is_late ? FATE_LATE_NS : FATE_EARLY_NS);
 	uint64_t *judged = is_late ? &state->judged_late : &state->judged_early;
 	double *sum = is_late ? &state->late : &state->early;
 	uint64_t *began_ns = is_late ? &state->late_began_ns : &state->early_began_ns;
 	struct fate fate;
 
-	for (uint64_t slot = first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
+	for (uint64_t slot = syn_flood_first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
 		fate_sum(scene->summary, slot, slot, &fate);
 		double beyond = failing_of(p, state, &fate) - usual_silent(p, state, scene, &fate, is_late);
-		*sum = add_slot(*sum, beyond, fate.seconds, &limits);
-		note_beginning(began_ns, slot, *sum);
+		*sum = syn_flood_add_slot(*sum, beyond, fate.seconds, &limits);
+		syn_flood_note_beginning(began_ns, slot, *sum);
 		if (slot % SAMPLE_SLOTS == 0)
 			learn(p, state, scene, slot, is_late);
 	}
 	if (last >= *judged)
 		*judged = last + 1;
-}
-
-/* Refused attempts that are usual: of clients of a service that is not there. */
-static double usual_refused(const struct syn_flood_params *p, const struct syn_flood_state *state, double seconds)
-{
-	const struct silent_share *known = &state->refusals;
-	double known_s = ns_to_seconds(known->learned_ns);
-
-	return known_s < 1 ? 0 : p->factor * known->silent / fmin(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
-}
-
-/* The refusals were there when the run began, or soon after. */
-static bool is_from_the_start(const struct syn_flood_state *state, const struct detect_scene *scene)
-{
-	return state->refused_began_ns != 0 && ns_since(state->refused_began_ns, scene->began_ns) < COLD_NS;
-}
-
-/*
- * Of the refusals of a slot, those to learn from. What the run begins with is known to nobody, and no more of it than
- * the floor is usual; nor is what no system sends.
- */
-static double refusals_to_learn(const struct syn_flood_params *p, const struct syn_flood_state *state,
-				const struct detect_scene *scene, uint64_t slot, const struct fate *fate)
-{
-	double refused = fate->refused + fate->unreachable;
-	uint64_t run_ns = ns_since(slot * SUMMARY_SLOT_NS, scene->began_ns);
-	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
-
-	if (crowd == NULL)
-		crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
-	if (state->refusals.learned_ns >= SHARE_READY_NS)
-		return refused;
-	if (fate_raw(crowd) >= RAW_SPOOFED || (run_ns < COLD_NS && crowd == NULL))
-		return 0;
-	return run_ns < COLD_NS ? fmin(refused, p->refused_floor * fate->seconds / p->factor) : refused;
-}
-
-static bool may_learn_refusals(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t slot)
-{
-	uint64_t slot_ns = slot * SUMMARY_SLOT_NS;
-	bool is_old = is_from_the_start(state, scene) && ns_since(slot_ns, scene->began_ns) >= ACCEPTED_NS;
-
-	if (slot_ns < scene->began_ns || scene->alarm != NULL)
-		return false;
-	if (is_old && !state->is_accepted) {
-		state->is_accepted = true;
-		state->refusals = (struct silent_share){ 0 };
-	}
-	return is_old || state->refusals.learned_ns < SHARE_READY_NS || (!scene->is_suspicious && state->refused <= 0);
-}
-
-static void judge_refusals(const struct syn_flood_params *p, struct syn_flood_state *state,
-			   const struct detect_scene *scene)
-{
-	const struct sum_limits limits = { p->refused_floor, p->refused_count };
-	uint64_t last = fate_last_slot(scene->now_ns, REFUSED_NS);
-	struct fate fate;
-
-	for (uint64_t slot = first_to_judge(state->judged_refused, last, &state->refused, limits.floor); slot <= last;
-	     slot++) {
-		fate_sum(scene->summary, slot, slot, &fate);
-		double refused = fate.refused + fate.unreachable;
-		double beyond = refused - usual_refused(p, state, fate.seconds);
-		state->refused = add_slot(state->refused, beyond, fate.seconds, &limits);
-		note_beginning(&state->refused_began_ns, slot, state->refused);
-		if (!may_learn_refusals(state, scene, slot))
-			continue;
-		learn_share(&state->refusals, &fate, refusals_to_learn(p, state, scene, slot, &fate));
-	}
-	if (last >= state->judged_refused)
-		state->judged_refused = last + 1;
 }
 
 /* --- who they are --- */
@@ -558,7 +453,7 @@ static void measure_rates(const struct syn_flood_params *p, struct syn_flood_sta
 	measure_window(p, state, scene, first, last, false);
 }
 
-static bool has_worked(const struct detect_scene *scene)
+bool syn_flood_has_worked(const struct detect_scene *scene)
 {
 	return scene->summary->totals[SUMMARY_COMPLETED] > 0;
 }
@@ -572,11 +467,11 @@ static double doubt(const struct syn_flood_params *p, const struct syn_flood_sta
 	if (state->raw >= RAW_SPOOFED)
 		return 1;
 	if (is_few)
-		return has_worked(scene) ? p->few_factor : p->unproven_factor;
-	return has_worked(scene) ? 1 : p->few_factor;
+		return syn_flood_has_worked(scene) ? p->few_factor : p->unproven_factor;
+	return syn_flood_has_worked(scene) ? 1 : p->few_factor;
 }
 
-static bool is_hammered(const struct syn_flood_state *state, double rate, bool is_refused)
+bool syn_flood_is_hammered(const struct syn_flood_state *state, double rate, bool is_refused)
 {
 	return rate >= STRONG_RATE && state->repeats >= (is_refused ? HAMMER_REFUSED : HAMMER_SILENT);
 }
@@ -589,7 +484,7 @@ static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_s
 
 	if (!p->whole_host || scene->n_alarms_below > 0 || crowd == NULL)
 		return false;
-	if (is_hammered(state, state->rate, state->by == BY_REFUSAL))
+	if (syn_flood_is_hammered(state, state->rate, state->by == BY_REFUSAL))
 		return true;
 	return hyperloglog_small_estimate(&crowd->ports) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
 	       state->top_share <= HOST_MAX_LEAD && state->sources >= (double)p->host_sources &&
@@ -636,41 +531,6 @@ static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_
 	if (scene->alarm == NULL || goes_on(p, state, scene))
 		measure_late(p, state, scene);
 	return state->rate >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
-}
-
-static bool is_more_than_usual(const struct syn_flood_state *state, double rate, double times)
-{
-	if (state->attempts.learned_ns < NS_PER_SEC)
-		return true;
-	return rate >= times * fmax(state->attempts.mean, 1);
-}
-
-static bool is_refused_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
-			     const struct detect_scene *scene)
-{
-	uint64_t last = fate_last_slot(scene->now_ns, REFUSED_NS);
-	struct fate fate;
-
-	if (state->refused < p->refused_count)
-		return false;
-	fate_sum(scene->summary, last >= SAMPLE_SLOTS ? last - SAMPLE_SLOTS + 1 : 0, last, &fate);
-	double rate = (fate.refused + fate.unreachable) / fate.seconds;
-	if (rate < p->refused_floor)
-		return false;
-	/* By a second alone half as much may seem as much. */
-	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
-	bool is_much = (fate.refused + fate.unreachable) / fate.seconds >= REFUSED_RATE_MANY;
-	bool is_raw = state->raw >= RAW_SPOOFED && state->alike >= ALIKE;
-	bool is_once = state->once >= ONCE_SPOOFED;
-	bool is_alike = state->alike >= ALIKE_SURE;
-	/* Peers of many kinds look for one who has left, each once. */
-	bool is_made_up = is_raw || (is_once && state->sources >= MANY_SOURCES && (is_alike || is_much)) ||
-			  is_hammered(state, rate, true);
-	if (has_worked(scene))
-		return is_made_up && is_more_than_usual(state, rate, REFUSED_FACTOR);
-	if (is_from_the_start(state, scene))
-		return is_raw || (is_once && is_alike && state->sources >= COLD_SOURCES) || rate >= REFUSED_RATE_FEW;
-	return is_made_up || rate >= REFUSED_RATE_FEW || (state->sources >= CROWD_SOURCES && is_much);
 }
 
 /*
@@ -747,8 +607,9 @@ static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_
 	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 
-	pending_profile_excess(&state->profile, scene->summary, has_worked(scene) ? scene->summary : scene->sensor,
-			       scene->now_ns, p->fast_count, excess);
+	pending_profile_excess(&state->profile, scene->summary,
+			       syn_flood_has_worked(scene) ? scene->summary : scene->sensor, scene->now_ns,
+			       p->fast_count, excess);
 	excuse_resets(p, state, excess);
 	if (excess->excess <= 0 || !knows_handshakes(state, scene, excess))
 		return false;
@@ -932,7 +793,7 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 		by = BY_SILENCE;
 	else if (is_pending)
 		by = BY_PENDING;
-	else if (is_refused_flood(p, state, scene))
+	else if (syn_flood_is_refused(p, state, scene))
 		by = BY_REFUSAL;
 	else if (state->again_rate > 0)
 		by = BY_AGAIN;
@@ -971,7 +832,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	count_again(state, scene);
 	judge_silence(p, state, scene, false);
 	judge_silence(p, state, scene, true);
-	judge_refusals(p, state, scene);
+	syn_flood_judge_refusals(p, state, scene);
 	if (!is_told(scene)) {
 		state->began_ns =
 			earliest(earliest(state->early_began_ns, state->late_began_ns), state->refused_began_ns);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "tcpwitness/base/units.h"
+
 #include "baseline.h"
 #include "fate.h"
 #include "listener.h"
@@ -8,7 +10,26 @@
 #include "recent.h"
 #include "evidence.h"
 
-/* Shared by syn_flood.c, which judges, and syn_flood_text.c, which explains. */
+/*
+ * Shared by syn_flood.c, which judges, syn_flood_refused.c, which judges what is refused, and syn_flood_text.c, which
+ * explains.
+ */
+
+/* Rates are means over so many cohorts: 2 s. Whether it goes on is judged by 3 s. */
+enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4 };
+
+/* A refusal comes within a round trip between sensor and server. */
+#define REFUSED_NS (250 * NS_PER_MS)
+
+/* What is usually silent, or refused, is known after so long, and half forgotten after so long. */
+#define SHARE_READY_NS    (5 * NS_PER_SEC)
+#define SHARE_HALF_LIFE_S 300.0
+
+/* Sources that send one SYN each, and no options: what looks made up. */
+#define ONCE_SPOOFED 0.8
+#define RAW_SPOOFED  0.5
+#define ALIKE        0.6
+
 struct syn_flood_params {
 	double floor;
 	double count;
@@ -93,3 +114,36 @@ struct syn_flood_state {
 
 void syn_flood_explain(const void *params, const struct detect_scene *scene, const void *state,
 		       const struct finding *finding, enum alert_phase phase, struct event_alert *alert);
+
+/* --- used by both that judge --- */
+
+/* A one-sided CUSUM: what is beyond floor per second, summed up; count is an alarm. */
+struct syn_flood_limits {
+	double floor;
+	double count;
+};
+
+double syn_flood_add_slot(double sum, double beyond, double seconds, const struct syn_flood_limits *limits);
+
+/* Keeps since when the sum is above zero. */
+void syn_flood_note_beginning(uint64_t *began_ns, uint64_t slot, double sum);
+
+/* The first slot to judge, and what a gap since the last look takes from the sum. */
+uint64_t syn_flood_first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor);
+
+void syn_flood_learn_share(struct silent_share *share, const struct fate *fate, double failing);
+
+/* Whether any handshake of the target has completed. */
+bool syn_flood_has_worked(const struct detect_scene *scene);
+
+/* One source asks many ports again and again. */
+bool syn_flood_is_hammered(const struct syn_flood_state *state, double rate, bool is_refused);
+
+/* --- syn_flood_refused.c --- */
+
+/* The cohorts that have become old enough since the last look. */
+void syn_flood_judge_refusals(const struct syn_flood_params *p, struct syn_flood_state *state,
+			      const struct detect_scene *scene);
+
+bool syn_flood_is_refused(const struct syn_flood_params *p, const struct syn_flood_state *state,
+			  const struct detect_scene *scene);
