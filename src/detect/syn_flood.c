@@ -373,14 +373,13 @@ static void measure_resets(struct syn_flood_state *state, const struct detect_sc
 		return;
 	fate_leaders(crowd, &leaders);
 	double sources = hyperloglog_estimate(&crowd->sources);
+	bool are_few = sources <= CHECKERS && fate.reset / fate.seconds <= CHECKS_EACH * sources;
 	bool is_each_seen_again = (double)crowd->connections >= CHECKS_SEEN * sources;
 	if (leaders.source >= RESETS_MIN_LEAD || fate_raw(crowd) >= RAW_SPOOFED)
 		state->resets = RESETS_MEANT;
-	else if (sources > CHECKERS || fate.reset / fate.seconds > CHECKS_EACH * sources)
-		state->resets = RESETS_OF_MANY;
-	else if (is_each_seen_again)
+	else if (are_few && is_each_seen_again)
 		state->resets = RESETS_OF_CHECKS;
-	else if (state->resets == RESETS_MEANT)
+	else if (!are_few || state->resets == RESETS_MEANT)
 		state->resets = RESETS_OF_MANY;
 }
 
