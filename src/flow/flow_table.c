@@ -384,6 +384,18 @@ void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_f
 	__builtin_prefetch(&table->links[link->class_prev], 1);
 }
 
+bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index)
+{
+	const struct flow_link *link = &table->links[table->chains[hash & table->chain_mask]];
+
+	if (link->hash != hash || link->body == 0)
+		return false;
+	const struct rest_head *head = slot_arena_at(table->bodies, link->body);
+	*id = flow_rest_id(head);
+	*client_index = head->client_index;
+	return true;
+}
+
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)
 {
 	uint32_t slot = find_slot(table, key, hash);

@@ -470,16 +470,36 @@ void tracker_prepare(const struct tracker *tracker, const struct packet *packet,
 	tracked->hash = flow_key_hash(&tracker->config.key, &tracked->key);
 }
 
+/* Behind the flow: the last segments of its sender. */
+static void fetch_recent(const struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	unsigned client_index;
+	uint64_t id;
+
+	if (!flow_table_peek(tracker->table, tracked->hash, &id, &client_index))
+		return;
+	uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
+	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(tracked->hash, id) | side, tracked->packet->seq);
+}
+
 void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
 {
-	static const enum flow_fetch steps[TRACKER_FETCH_STEPS] = { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK,
-								    FLOW_FETCH_FLOW };
-
-	flow_table_fetch(tracker->table, tracked->hash, steps[step]);
-	if (step == 0)
+	switch (step) {
+	case 0:
+		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_CHAIN);
 		syn_store_fetch_chain(tracker->syn_store, tracked->hash);
-	else if (step == 1)
+		break;
+	case 1:
+		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_LINK);
 		syn_store_fetch_entry(tracker->syn_store, tracked->hash);
+		break;
+	case 2:
+		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_FLOW);
+		break;
+	default:
+		fetch_recent(tracker, tracked);
+		break;
+	}
 }
 
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked)

@@ -52,11 +52,24 @@ void recent_segments_clear(struct recent_segments *recent)
 	memset(recent->sets, 0, recent->n_sets * sizeof(struct set));
 }
 
-struct recent_segment *recent_segments_set(struct recent_segments *recent, uint32_t owner, uint32_t seq)
+static struct set *set_of(const struct recent_segments *recent, uint32_t owner, uint32_t seq)
 {
 	uint64_t mixed = (owner + seq * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0x9fb21c651e98df25);
 
-	return recent->sets[mixed >> 32 & (recent->n_sets - 1)].ways;
+	return &recent->sets[mixed >> 32 & (recent->n_sets - 1)];
+}
+
+struct recent_segment *recent_segments_set(struct recent_segments *recent, uint32_t owner, uint32_t seq)
+{
+	return set_of(recent, owner, seq)->ways;
+}
+
+void recent_segments_fetch(const struct recent_segments *recent, uint32_t owner, uint32_t seq)
+{
+	const struct set *set = set_of(recent, owner, seq);
+
+	__builtin_prefetch(&set->ways[0], 1);
+	__builtin_prefetch(&set->ways[RECENT_WAYS / 2], 1);
 }
 
 const struct recent_segment *recent_segments_find(const struct recent_segment *set, uint32_t owner,

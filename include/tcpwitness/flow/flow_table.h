@@ -71,6 +71,9 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 enum flow_fetch { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK, FLOW_FETCH_FLOW };
 void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step);
 
+/* Who the flow is that was fetched. False: there is none, or it is not the first of its chain, or it is open. */
+bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index);
+
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;

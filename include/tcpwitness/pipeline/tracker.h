@@ -79,7 +79,7 @@ struct tracked_packet {
  * names the connection of each, tracker_fetch fetches what it will look at, step by step for all packets of the burst,
  * and then tracker_track tracks them one by one, in order. Fetching changes nothing; a burst of one needs none.
  */
-enum { TRACKER_FETCH_STEPS = 3 };
+enum { TRACKER_FETCH_STEPS = 4 };
 void tracker_prepare(const struct tracker *tracker, const struct packet *packet, bool is_icmp_quote,
 		     struct tracked_packet *tracked);
 void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step);

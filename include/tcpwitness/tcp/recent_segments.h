@@ -43,6 +43,9 @@ void recent_segments_clear(struct recent_segments *recent);
 /* The set in which segments of owner at seq are, RECENT_WAYS places. Borrowed until the next function call. */
 struct recent_segment *recent_segments_set(struct recent_segments *recent, uint32_t owner, uint32_t seq);
 
+/* Fetches the set, so that it is there when it is needed. */
+void recent_segments_fetch(const struct recent_segments *recent, uint32_t owner, uint32_t seq);
+
 /* The newest segment of owner in set that is packet byte for byte, header and all; null when none is known. */
 const struct recent_segment *recent_segments_find(const struct recent_segment *set, uint32_t owner,
 						  const struct packet *packet);
