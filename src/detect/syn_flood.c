@@ -35,6 +35,9 @@
 /* So many times more attempts than usual are a crowd. */
 #define CROWDED 1.5
 
+/* Of a crowd so many leave before they are served, however rare that is otherwise; more are to be explained. */
+#define CROWD_LEAVES 0.005
+
 /*
  * SYNs again: so many per second, and so many times as many as there are attempts that a stack may still repeat, for
  * that is how long it does.
@@ -286,7 +289,9 @@ static double usual_silent(const struct syn_flood_params *p, const struct syn_fl
 
 	if (known->learned_ns < SHARE_READY_NS)
 		return unseen + (state->is_made_up ? MADE_UP_SHARE : UNKNOWN_SHARE) * fate->attempts;
-	return fmax(unseen, fmin(share, USUAL_SHARE_MOST) * fate->attempts * (is_crowd ? p->crowd_factor : p->factor));
+	double usual = fmin(share, USUAL_SHARE_MOST) * (is_crowd ? p->crowd_factor : p->factor);
+
+	return fmax(unseen, fmax(usual, is_crowd ? CROWD_LEAVES : 0) * fate->attempts);
 }
 
 /* --- the sums --- */

@@ -104,6 +104,11 @@ def precision(played, tag, name, ignored=None):
                    "; ".join(f"{k} x{n}" for k, n in blame.most_common(4)))]
 
 
+def changed(event):
+    """Alarms about the event that were of a class that is not accepted for a while."""
+    return [a for a in event.right if any(line["detection"]["detector"] not in event.accept for _, line in a.said)]
+
+
 def false_alarms(played):
     figures = []
     runs = having(played, "clean")
@@ -117,7 +122,7 @@ def false_alarms(played):
                               + ("; " + ", ".join(f"{k} {n}" for k, n in blame.items()) if bad else "")))
     runs = having(played, "flash")
     if runs:
-        bad = [(p, a) for p in runs for a in p.false + [o for e in p.events for o in e.other]]
+        bad = [(p, a) for p in runs for a in p.false + [o for e in p.events for o in e.other + changed(e)]]
         figures.append(Figure("alarms on flash crowds up to 20x", "0", str(len(bad)), not bad,
                               f"{len(runs)} crowds" + "".join(f"; {a.detector} in {p.case.name}" for p, a in bad[:4])))
     runs = having(played, "impaired")
