@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../../../src/pipeline/tracker_internal.h"
+#include "event_padding.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/capture/capture.h"
@@ -36,28 +37,12 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 	return &sensor->event;
 }
 
-/* Between a transition's members there is room that has no meaning. */
-static void clean_transition(struct tcp_transition *transition)
-{
-	const struct tcp_transition from = *transition;
-
-	memset(transition, 0, sizeof(*transition));
-	transition->side = from.side;
-	transition->from = from.from;
-	transition->to = from.to;
-	transition->certainty = from.certainty;
-	transition->cause = from.cause;
-	transition->inferred = from.inferred;
-	transition->caused_by = from.caused_by;
-}
-
 static void end_event(void *context, struct sensor_event *event)
 {
 	struct sensor *sensor = context;
 	const uint8_t *bytes = (const uint8_t *)event;
 
-	if (event->type == EVENT_TCP_STATE)
-		clean_transition(&event->tcp_state.transition);
+	clear_event_padding(event);
 	sensor->n_events++;
 	for (size_t i = 0; i < sizeof(*event); i++)
 		sensor->digest = (sensor->digest ^ bytes[i]) * UINT64_C(0x100000001b3);

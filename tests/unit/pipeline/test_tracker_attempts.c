@@ -18,6 +18,8 @@
 
 #include "tcpwitness/base/siphash.h"
 
+#include "event_padding.h"
+
 enum { N_TUPLES = 60, N_STEPS = 30000 };
 
 struct sensor {
@@ -55,28 +57,12 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 	return &sensor->event;
 }
 
-/* Events are compared as bytes, and a copied struct may bring anything between its fields. */
-static void clear_padding(struct tcp_transition *transition)
-{
-	const struct tcp_transition from = *transition;
-
-	memset(transition, 0, sizeof(*transition));
-	transition->side = from.side;
-	transition->from = from.from;
-	transition->to = from.to;
-	transition->certainty = from.certainty;
-	transition->cause = from.cause;
-	transition->inferred = from.inferred;
-	transition->caused_by = from.caused_by;
-}
-
 static void end_event(void *context, struct sensor_event *event)
 {
 	struct sensor *sensor = context;
 	const struct siphash_key chained = { sensor->digest, 1 };
 
-	if (event->type == EVENT_TCP_STATE)
-		clear_padding(&event->tcp_state.transition);
+	clear_event_padding(event);
 	/* What an alarm says is the detectors' own; when it comes shows that they were told the same. */
 	size_t n_bytes = event->type == EVENT_ALERT ? offsetof(struct sensor_event, alert) : sizeof(*event);
 	sensor->digest = siphash13(&chained, event, n_bytes);
