@@ -14,9 +14,6 @@
 /* How often the figures for the main thread are renewed, in frames. */
 enum { PROGRESS_FRAMES = 1024 };
 
-/* How many frames are taken from the capture at once. Their descriptions are to stay in the first-level cache. */
-enum { READ_FRAMES = 64 };
-
 static void share_progress(struct pipeline *pipeline)
 {
 	struct shared_progress *to = &pipeline->progress;
@@ -138,17 +135,15 @@ static void handle_frame(struct pipeline *pipeline, const struct frame *frame, c
 /* How many of the frames are decoded before the first is tracked. Counters that are written in between would tell. */
 static size_t burst_before_stats(const struct pipeline *pipeline, const struct frame *frames, size_t n_frames)
 {
-	size_t n = n_frames < BURST_FRAMES ? n_frames : BURST_FRAMES;
-
 	if (pipeline->config.stats_interval_ns == 0)
-		return n;
+		return n_frames;
 	if (pipeline->next_stats_ns == 0)
 		return 1;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n_frames; i++) {
 		if (frames[i].time_ns >= pipeline->next_stats_ns)
 			return i == 0 ? 1 : i;
 	}
-	return n;
+	return n_frames;
 }
 
 /* Decodes all, fetches what each will need while others are prepared, and then handles one after the other. */
@@ -191,11 +186,11 @@ static void *capture_thread(void *argument)
 {
 	struct pipeline *pipeline = argument;
 	enum capture_result result;
-	struct frame frames[READ_FRAMES];
+	struct frame frames[BURST_FRAMES];
 	size_t n_frames;
 	size_t n;
 
-	while ((result = capture_next_burst(pipeline->capture, frames, READ_FRAMES, &n_frames, &pipeline->error)) <=
+	while ((result = capture_next_burst(pipeline->capture, frames, BURST_FRAMES, &n_frames, &pipeline->error)) <=
 	       CAPTURE_IDLE) {
 		if (result == CAPTURE_IDLE)
 			idle_tick(pipeline);

@@ -136,8 +136,7 @@ static void end_quietly(struct tracker *tracker, const struct syn_entry *entry, 
 
 	syn_store_unpack(tracker->syn_store, entry, &attempt);
 	give_signal(tracker, SIGNAL_CLOSED, &attempt.first, attempt.n_repeats > 0);
-	tracker->stats.outcomes[outcome]++;
-	tracker->stats.flow_records++;
+	tracker_count_record(tracker, outcome);
 }
 
 /* --- beginning and repeats --- */
@@ -298,8 +297,7 @@ bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *f
 	if (attempt == NULL || (flow != NULL && flow->id < syn_store_id(attempt)))
 		return false;
 	if (ends_quietly(tracker)) {
-		tracker->stats.outcomes[CONN_OUTCOME_IN_PROGRESS]++;
-		tracker->stats.flow_records++;
+		tracker_count_record(tracker, CONN_OUTCOME_IN_PROGRESS);
 	} else {
 		make_flow(tracker, attempt, &tracker->scratch);
 		tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);

@@ -183,15 +183,19 @@ static void fill_end(struct event_flow_end *to, const struct flow *flow, enum co
 	};
 }
 
+void tracker_count_record(struct tracker *tracker, enum conn_outcome outcome)
+{
+	tracker->stats.outcomes[outcome]++;
+	tracker->stats.flow_records++;
+}
+
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
 {
 	bool idle_timeout = reason == FLOW_END_TIMEOUT || reason == FLOW_END_CLOSED;
 	enum conn_outcome outcome = tcp_conn_outcome(&flow->conn, idle_timeout);
 
-	if (reason != FLOW_END_INTERIM) {
-		tracker->stats.outcomes[outcome]++;
-		tracker->stats.flow_records++;
-	}
+	if (reason != FLOW_END_INTERIM)
+		tracker_count_record(tracker, outcome);
 	struct sensor_event *event = begin(tracker, EVENT_FLOW);
 	if (event == NULL)
 		return;

@@ -42,11 +42,6 @@ void recent_segments_destroy(struct recent_segments *recent)
 	free(recent);
 }
 
-size_t recent_segments_bytes(const struct recent_segments *recent)
-{
-	return recent->n_sets * sizeof(struct set);
-}
-
 void recent_segments_clear(struct recent_segments *recent)
 {
 	memset(recent->sets, 0, recent->n_sets * sizeof(struct set));

@@ -34,9 +34,6 @@ struct recent_segment {
 struct recent_segments *recent_segments_create(size_t memory_bytes, struct error *error);
 void recent_segments_destroy(struct recent_segments *recent);
 
-/* What it takes of memory_bytes. */
-size_t recent_segments_bytes(const struct recent_segments *recent);
-
 /* All are forgotten. */
 void recent_segments_clear(struct recent_segments *recent);
 
