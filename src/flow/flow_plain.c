@@ -5,19 +5,8 @@
 #include "common_history.h"
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/tcp/tcp_limits.h"
 #include "tcpwitness/tcp/tcp_seq.h"
-
-enum {
-	/* tcp_volume.c: segments up to this size are small, and so many in a row an anomaly. */
-	SMALL_PAYLOAD_BYTES = 16,
-	SMALL_RUN_SEGMENTS = 32,
-	/* tracker_gauges.c: a window of so many bytes is never narrow. */
-	WIDE_BYTES = 1460,
-	/* tcp_volume.c: so much under way is never too much. */
-	MODEST_BYTES = 1 << 20,
-	/* tcp_loss.c: identifications that go on by more are no counter. */
-	MOST_IDS_MISSED = 8,
-};
 
 struct plain_segment {
 	const struct packet *packet;
@@ -53,7 +42,7 @@ static bool has_plain_numbers(const struct plain_segment *seg)
 
 	return packet->seq == sender->snd_nxt && seq_geq(packet->ack, receiver->snd_una) &&
 	       seq_leq(packet->ack, receiver->snd_nxt) && !repeats && packet->payload_bytes <= UINT16_MAX &&
-	       packet->seq + packet->payload_bytes - sender->snd_una <= MODEST_BYTES;
+	       packet->seq + packet->payload_bytes - sender->snd_una <= TCP_EXCESS_BYTES;
 }
 
 /* tcp_sequence.c: the window neither shrinks nor is it closed; tracker_gauges.c: nor narrow. */
@@ -63,7 +52,7 @@ static bool has_plain_window(const struct plain_segment *seg, uint64_t max_windo
 	uint32_t right_edge = seg->receiver->snd_una + ((uint32_t)seg->sender->last_window << rest->wscale[seg->side]);
 	uint32_t edge = seg->packet->ack + seg->window_bytes;
 
-	return seg->window_bytes >= WIDE_BYTES &&
+	return seg->window_bytes >= FLOW_WIDE_WINDOW_BYTES &&
 	       seq_geq(edge + (UINT32_C(1) << rest->wscale[seg->side]), right_edge) &&
 	       (max_window_bytes == 0 || seg->window_bytes <= max_window_bytes);
 }
@@ -88,7 +77,7 @@ static bool has_plain_ip_id(const struct plain_segment *seg)
 		return seg->sender->front_ip_id == 0;
 	if ((seg->rest->ids_count_up >> seg->side & 1) != 0)
 		return step == 1;
-	return step > 1 || step < -MOST_IDS_MISSED;
+	return step > 1 || step < -TCP_MOST_IDS_MISSED;
 }
 
 /* conn_history.c: the history that it leaves behind; 0 = none that has a number. */
@@ -123,7 +112,7 @@ static bool has_plain_story(const struct plain_segment *seg)
 		return true;
 	if (!has_payload(rest->history))
 		return false;
-	if (payload_bytes <= SMALL_PAYLOAD_BYTES && rest->small_run[seg->side] + 1 >= SMALL_RUN_SEGMENTS)
+	if (payload_bytes <= TCP_SMALL_PAYLOAD_BYTES && rest->small_run[seg->side] + 1 >= TCP_SMALL_RUN_SEGMENTS)
 		return false;
 	return rest->client_has_spoken;
 }
@@ -158,8 +147,9 @@ static void apply(const struct plain_segment *seg)
 	if (packet->payload_bytes > sender->longest_payload_bytes)
 		sender->longest_payload_bytes = (uint16_t)packet->payload_bytes;
 	if (packet->payload_bytes > 0)
-		rest->small_run[seg->side] =
-			packet->payload_bytes <= SMALL_PAYLOAD_BYTES ? (uint8_t)(rest->small_run[seg->side] + 1) : 0;
+		rest->small_run[seg->side] = packet->payload_bytes <= TCP_SMALL_PAYLOAD_BYTES
+						     ? (uint8_t)(rest->small_run[seg->side] + 1)
+						     : 0;
 	seg->receiver->snd_una = packet->ack;
 	if (rest->has_timestamps) {
 		sender->ts_val = packet->options.ts_val;

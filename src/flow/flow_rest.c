@@ -453,7 +453,7 @@ static void unpack_opening(const struct rest_opening *opening, struct flow *flow
 
 /* --- groups --- */
 
-/* Tests, and packs if needed: call is a function above with (&c, way, ...). */
+/* function is one of those above, called with a coder, the way, and the rest. */
 #define PACK_GROUP(number, function, ...)                            \
 	do {                                                         \
 		struct coder test = { .mask = 0 };                   \
@@ -478,31 +478,28 @@ static void unpack_opening(const struct rest_opening *opening, struct flow *flow
 		}                                                      \
 	} while (0)
 
+#define EACH_GROUP(DO)                       \
+	DO(0, code_conn, flow, expected_ns); \
+	DO(1, code_end, flow, SIDE_CLIENT);  \
+	DO(2, code_end, flow, SIDE_SERVER);  \
+	DO(3, code_rare, flow, SIDE_CLIENT); \
+	DO(4, code_rare, flow, SIDE_SERVER); \
+	DO(5, code_history, flow, common);   \
+	DO(6, code_rest, flow)
+
 static unsigned pack_groups(uint8_t **at, struct flow *flow, const uint64_t expected_ns[2],
 			    const struct common_history *common)
 {
 	unsigned groups = 0;
 
-	PACK_GROUP(0, code_conn, flow, expected_ns);
-	PACK_GROUP(1, code_end, flow, SIDE_CLIENT);
-	PACK_GROUP(2, code_end, flow, SIDE_SERVER);
-	PACK_GROUP(3, code_rare, flow, SIDE_CLIENT);
-	PACK_GROUP(4, code_rare, flow, SIDE_SERVER);
-	PACK_GROUP(5, code_history, flow, common);
-	PACK_GROUP(6, code_rest, flow);
+	EACH_GROUP(PACK_GROUP);
 	return groups;
 }
 
 static void unpack_groups(unsigned groups, uint8_t **at, struct flow *flow, const uint64_t expected_ns[2],
 			  const struct common_history *common)
 {
-	UNPACK_GROUP(0, code_conn, flow, expected_ns);
-	UNPACK_GROUP(1, code_end, flow, SIDE_CLIENT);
-	UNPACK_GROUP(2, code_end, flow, SIDE_SERVER);
-	UNPACK_GROUP(3, code_rare, flow, SIDE_CLIENT);
-	UNPACK_GROUP(4, code_rare, flow, SIDE_SERVER);
-	UNPACK_GROUP(5, code_history, flow, common);
-	UNPACK_GROUP(6, code_rest, flow);
+	EACH_GROUP(UNPACK_GROUP);
 }
 
 /* --- the head --- */
@@ -556,17 +553,16 @@ static bool is_plain(const struct flow *flow, const struct rest_head *head)
 {
 	const struct tcp_conn *conn = &flow->conn;
 	uint64_t expected_ns[2];
-	uint32_t opened = 1u << 0 | 1u << 2 | 1u << 4 | 1u << 9; /* signals of an attempt that was completed */
 	const struct tcp_conn usual = { .direction_certain = true, .established_once = true };
 	uint8_t gauges[2];
 
 	memcpy(gauges, flow->gauges, sizeof(gauges));
 	expect_times(head, flow->touched_ns, expected_ns);
 	return flow->flow_class == FLOW_CLASS_ESTABLISHED && conn->origin == CONN_ORIGIN_SYN &&
-	       conn->truths == usual.truths && (flow->signals & opened) == opened && gauges[0] == 0 && gauges[1] == 0 &&
-	       flow->last_ns == flow->touched_ns && conn->end[0].last_ns == expected_ns[0] &&
-	       conn->end[1].last_ns == expected_ns[1] && is_in_order(flow, SIDE_CLIENT) &&
-	       is_in_order(flow, SIDE_SERVER);
+	       conn->truths == usual.truths && (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED &&
+	       gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
+	       conn->end[0].last_ns == expected_ns[0] && conn->end[1].last_ns == expected_ns[1] &&
+	       is_in_order(flow, SIDE_CLIENT) && is_in_order(flow, SIDE_SERVER);
 }
 
 static void pack_plain(struct rest_head *head, const struct flow *flow)
@@ -583,7 +579,7 @@ static void pack_plain(struct rest_head *head, const struct flow *flow)
 			 ends[0].wscale < 15 && ends[1].wscale < 15;
 	head->recorded_ms = (uint32_t)recorded_ms;
 	head->has_timestamps = agreed && all_dated;
-	head->client_has_spoken = (flow->signals >> 16 & 1) != 0;
+	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
 	for (unsigned side = 0; side < 2; side++) {
 		head->wscale[side] = scaled ? ends[side].wscale : 0;
 		is_followed[side] = ids_are_followed(&ends[side]);

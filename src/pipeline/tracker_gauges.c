@@ -13,9 +13,6 @@
 /* A busy reader closes its window for a moment; one that is closed for longer is worth a word. */
 enum { STALL_MS = 1000 };
 
-/* A window that holds an ordinary segment is wide, whatever the MSS. */
-enum { WIDE_BYTES = 1460 };
-
 /* RFC 9293 3.7.1: what an end that names no MSS can take. */
 enum { DEFAULT_MSS = 536 };
 
@@ -96,7 +93,7 @@ static void hold(struct tracker *tracker, struct flow *flow, enum conn_side side
 static uint32_t narrow_below(const struct tcp_conn *conn, enum conn_side side)
 {
 	uint32_t mss = conn->end[side].mss != 0 ? conn->end[side].mss : DEFAULT_MSS;
-	uint32_t wide = mss < WIDE_BYTES ? mss : WIDE_BYTES;
+	uint32_t wide = mss < FLOW_WIDE_WINDOW_BYTES ? mss : FLOW_WIDE_WINDOW_BYTES;
 
 	if (side == SIDE_CLIENT && conn->origin == CONN_ORIGIN_SYN && conn->syn_window < wide)
 		wide = conn->syn_window;
@@ -178,7 +175,7 @@ void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn
 		hold(tracker, flow, SIDE_CLIENT, held_of(flow, SIDE_CLIENT));
 		hold(tracker, flow, SIDE_SERVER, held_of(flow, SIDE_SERVER));
 	}
-	if (flow->gauges[side].is_narrow || flow->conn.end[side].window_bytes < WIDE_BYTES)
+	if (flow->gauges[side].is_narrow || flow->conn.end[side].window_bytes < FLOW_WIDE_WINDOW_BYTES)
 		judge_window(tracker, flow, side, side, verdict);
 	if (flow->gauges[other].is_narrow)
 		judge_window(tracker, flow, other, side, verdict);

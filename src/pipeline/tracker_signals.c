@@ -8,6 +8,10 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_seq.h"
 
+_Static_assert(FLOW_SIGNALS_OPENED == (1 << SIGNAL_ATTEMPT | 1 << SIGNAL_ANSWERED | 1 << SIGNAL_COMPLETED |
+				       1 << SIGNAL_HALF_OPEN_ENDED) &&
+		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE,
+	       "flows at rest know these signals by their bits");
 _Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");
 _Static_assert((int)RST_SUSPECT_PROBE == (int)CONN_RST_PROBE &&
 		       (int)RST_SUSPECT_CONTRADICTED == (int)CONN_RST_CONTRADICTED &&

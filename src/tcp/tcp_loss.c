@@ -6,10 +6,9 @@
  */
 #include "tcp_internal.h"
 
-#include <string.h>
+#include "tcpwitness/tcp/tcp_limits.h"
 
-/* A counter that goes up by more, or back by more, from one packet to the next is none of this connection. */
-enum { MOST_IDS_MISSED = 8 };
+#include <string.h>
 
 void loss_note_syn(struct segment *seg)
 {
@@ -247,7 +246,7 @@ static bool is_too_soon(const struct segment *seg)
 /* Its identification is lower than that of one which passed: overtaken, not missed. Or it is no counter at all. */
 static void ip_id_goes_back(struct tcp_end *sender, uint16_t ip_id, int16_t step)
 {
-	if (step < -MOST_IDS_MISSED) {
+	if (step < -TCP_MOST_IDS_MISSED) {
 		sender->ip_ids_count_up = false;
 		sender->last_ip_id = ip_id;
 	} else if (sender->ip_ids_missed > 0) {
@@ -275,7 +274,7 @@ static void note_ip_id(struct segment *seg)
 	}
 	if (step == 1) {
 		sender->ip_ids_count_up = true;
-	} else if (step > MOST_IDS_MISSED) {
+	} else if (step > TCP_MOST_IDS_MISSED) {
 		sender->ip_ids_count_up = false;
 	} else if (sender->ip_ids_count_up && was_missed_before(seg) && is_too_soon(seg)) {
 		sender->ip_ids_of_host = true;

@@ -5,14 +5,12 @@
  */
 #include "tcp_internal.h"
 
+#include "tcpwitness/tcp/tcp_limits.h"
+
 enum {
-	/* Beyond four windows and this much, it is not for missed acknowledgements and updates of the window. */
+	/* Beyond four windows and TCP_EXCESS_BYTES, it is not for missed acknowledgements and updates of the window. */
 	EXCESS_WINDOWS = 4,
-	EXCESS_BYTES = 1 << 20,
 	UNSCALED_WINDOW_MAX_BYTES = 65535,
-	/* A run of this many segments of at most so many bytes is no accident. */
-	SMALL_PAYLOAD_BYTES = 16,
-	SMALL_RUN_SEGMENTS = 32,
 };
 
 /* RFC 9293 3.8.6: what is not acknowledged fits into the window that the other end gave. */
@@ -22,7 +20,7 @@ static bool is_excessive(const struct tcp_end *sender, const struct tcp_end *rec
 		receiver->window_bytes > UNSCALED_WINDOW_MAX_BYTES ? receiver->window_bytes : UNSCALED_WINDOW_MAX_BYTES;
 
 	return sender->una_known && receiver->window_known &&
-	       seq_diff(sender->snd_nxt, sender->snd_una) > EXCESS_WINDOWS * window_bytes + EXCESS_BYTES;
+	       seq_diff(sender->snd_nxt, sender->snd_una) > EXCESS_WINDOWS * window_bytes + TCP_EXCESS_BYTES;
 }
 
 void volume_note_new_payload(struct segment *seg)
@@ -31,13 +29,13 @@ void volume_note_new_payload(struct segment *seg)
 
 	if (is_excessive(sender, seg->receiver))
 		segment_anomaly(seg, ANOMALY_EXCESS_INFLIGHT);
-	if (seg->packet->payload_bytes > SMALL_PAYLOAD_BYTES) {
+	if (seg->packet->payload_bytes > TCP_SMALL_PAYLOAD_BYTES) {
 		sender->small_run = 0;
 		return;
 	}
 	sender->small_run++;
 	/* RFC 9293 3.8.6.2: many small segments where few large ones would do. */
-	if (sender->small_run == SMALL_RUN_SEGMENTS) {
+	if (sender->small_run == TCP_SMALL_RUN_SEGMENTS) {
 		segment_anomaly(seg, ANOMALY_SMALL_SEGMENTS);
 		sender->small_run = 0;
 	}

@@ -43,6 +43,18 @@ enum flow_end_reason {
 
 const char *flow_end_reason_name(enum flow_end_reason reason);
 
+/* A window that holds an ordinary segment is wide, whatever the MSS: see gauges. */
+enum { FLOW_WIDE_WINDOW_BYTES = 1460 };
+
+/*
+ * Bits of signals: of an attempt that was completed, and of its client that spoke. pipeline/tracker_signals.c holds
+ * them against enum flow_signal_kind.
+ */
+enum {
+	FLOW_SIGNALS_OPENED = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 9,
+	FLOW_SIGNAL_SPOKE = 1 << 16,
+};
+
 struct flow_direction {
 	uint64_t packets;
 	uint64_t bytes;   /* IP packets with their headers */
