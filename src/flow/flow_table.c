@@ -403,18 +403,17 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 	return slot != NO_SLOT ? open_flow(table, slot) : NULL;
 }
 
-bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
-			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules)
+/* Applies a plain segment to the flow at rest. False: nothing was done. */
+static bool apply_at_rest(struct flow_table *table, uint32_t slot, unsigned sender_index, const struct packet *packet,
+			  const struct plain_rules *rules)
 {
-	uint32_t slot = find_slot(table, key, hash);
 	struct flow_link *link = &table->links[slot];
 	struct queue *queue = &table->queues[FLOW_CLASS_ESTABLISHED];
 
-	if (slot == NO_SLOT || link->body == 0)
+	if (link->body == 0 || packet->time_ns < table->clock_ns)
 		return false;
 	const struct rest_link rest = { link->hash, link->touched_ns };
-	if (packet->time_ns < table->clock_ns ||
-	    !flow_plain_segment(slot_arena_at(table->bodies, link->body), &rest, sender_index, packet, rules))
+	if (!flow_plain_segment(slot_arena_at(table->bodies, link->body), &rest, sender_index, packet, rules))
 		return false;
 	table->clock_ns = packet->time_ns;
 	link->touched_ns = packet->time_ns;
@@ -423,6 +422,21 @@ bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *k
 		queue_append(table, queue, slot);
 	}
 	return true;
+}
+
+bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules,
+			      struct flow **flow)
+{
+	uint32_t slot = find_slot(table, key, hash);
+
+	*flow = NULL;
+	if (slot == NO_SLOT)
+		return false;
+	if (apply_at_rest(table, slot, sender_index, packet, rules))
+		return true;
+	*flow = open_flow(table, slot);
+	return false;
 }
 
 /* ---- Eviction ---- */

@@ -437,14 +437,16 @@ static void track(struct tracker *tracker, const struct tracked_packet *tracked)
 		tracker->stats.segments++;
 		tracker->stats.payload_bytes += packet->payload_bytes;
 	}
-	if (!tracked->is_icmp_quote && !ignored && tracker->config.takes_short_way &&
-	    flow_table_plain_segment(tracker->table, &tracked->key, tracked->hash, tracked->sender_index, packet,
-				     &tracker->plain)) {
+	bool may_be_plain = !tracked->is_icmp_quote && !ignored && tracker->config.takes_short_way;
+	struct flow *flow;
+	if (!may_be_plain) {
+		flow = flow_table_find(tracker->table, &tracked->key, tracked->hash);
+	} else if (flow_table_plain_segment(tracker->table, &tracked->key, tracked->hash, tracked->sender_index, packet,
+					    &tracker->plain, &flow)) {
 		tracker->stats.short_way++;
 		tracker->stats.with_payload += packet->payload_bytes > 0;
 		return;
 	}
-	struct flow *flow = flow_table_find(tracker->table, &tracked->key, tracked->hash);
 	if (flow == NULL) {
 		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &tracked->key, tracked->hash);
 		if (attempt != NULL && !tracked->is_icmp_quote && !ignored &&

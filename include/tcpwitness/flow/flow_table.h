@@ -83,11 +83,12 @@ struct plain_rules {
 
 /*
  * Applies packet to the flow with this key where that needs no more than what stands in a flow at rest: the next
- * segment of an established connection in good order. False: nothing was done (there is no such flow, or it has to
- * be opened). sender_index is as flow_key_from_packet returned it; the packet is the latest of all.
+ * segment of an established connection in good order. False: nothing was done, and *flow is what flow_table_find gives.
+ * sender_index is as flow_key_from_packet returned it.
  */
 bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
-			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules);
+			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules,
+			      struct flow **flow);
 
 /*
  * A new, zeroed, open flow with key and hash set, in the queue of flow_class as touched at now_ns; another may have
