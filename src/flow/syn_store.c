@@ -437,6 +437,11 @@ void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry)
 	more->n_duplicates++;
 }
 
+bool syn_store_is_alerted(const struct syn_entry *entry)
+{
+	return entry->alerted;
+}
+
 void syn_store_set_alerted(struct syn_entry *entry)
 {
 	entry->alerted = true;

@@ -142,6 +142,7 @@ static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 
 	add(counters, "flow.created", table->created + store->created - store->promoted);
 	add(counters, "flow.records", tracker_get_stats(pipeline->tracker)->flow_records);
+	add(counters, "flow.records_left_out", tracker_get_stats(pipeline->tracker)->flow_records_left_out);
 	add(counters, "flow.refused", table->refused);
 	add(counters, "flow.capacity", table->capacity);
 	add(counters, "flow.memory_bytes", table->memory_bytes);
@@ -211,6 +212,8 @@ void pipeline_write_summary(struct pipeline *pipeline)
 	add(&counters, "tcp_segments", tracker->segments);
 	add(&counters, "connections", tracker->connections);
 	add(&counters, "flow_records", tracker->flow_records);
+	if (tracker->flow_records_left_out > 0)
+		add(&counters, "flow_records_left_out", tracker->flow_records_left_out);
 	add(&counters, "late_segments", tracker->late_segments);
 	add(&counters, "out_of_state", tracker->out_of_state);
 	add_backscatter(&counters, "backscatter.synack", "backscatter.rst", tracker);
@@ -299,6 +302,9 @@ void pipeline_summary_text(const struct pipeline *pipeline, double wall_seconds,
 	put_outcomes(&to, tracker);
 	put(&to, "alarms       %" PRIu64 " raised, %" PRIu64 " still open\n", detect->alarms_raised,
 	    detect->alarms_open);
+	if (event_writer_may_want(&pipeline->writer, EVENT_FLOW) && tracker->flow_records_left_out > 0)
+		put(&to, "left out     %" PRIu64 " records of attempts during alarms (flow.attempt_sample)\n",
+		    tracker->flow_records_left_out);
 	put_losses(&to, pipeline);
 	put(&to, "took         %.3f s, %.0f packets/s\n", wall_seconds, rate);
 }

@@ -16,6 +16,7 @@ void tracker_config_defaults(struct tracker_config *config)
 		.key = { .use_vlan = true, .use_tunnel = true },
 		.recent_bytes = RECENT_DEFAULT_BYTES,
 		.interim_ns = 3600 * NS_PER_SEC,
+		.attempt_sample = 64,
 		.takes_short_way = true,
 	};
 	flow_table_config_defaults(&config->table);

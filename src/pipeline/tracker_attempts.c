@@ -124,19 +124,33 @@ static bool begins_quietly(const struct tracker *tracker, const struct packet *p
 	       anomaly_set_empty(&packet->anomalies);
 }
 
-static bool ends_quietly(const struct tracker *tracker)
+/* One more signal may come at its end that says that an alarm is open; then tracker_write_flow leaves it out. */
+static bool has_no_record(const struct tracker *tracker, const struct syn_entry *attempt)
 {
-	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) &&
-	       !event_writer_may_want(&tracker->writer, EVENT_FLOW);
+	return !event_writer_may_want(&tracker->writer, EVENT_FLOW) ||
+	       (syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt)));
 }
 
-static void end_quietly(struct tracker *tracker, const struct syn_entry *entry, enum conn_outcome outcome)
+static bool ends_quietly(const struct tracker *tracker, const struct syn_entry *attempt)
+{
+	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) && has_no_record(tracker, attempt);
+}
+
+static void count_quiet_end(struct tracker *tracker, const struct syn_entry *attempt, enum conn_outcome outcome)
+{
+	tracker_count_record(tracker, outcome);
+	tracker->stats.flow_records_left_out +=
+		syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt));
+}
+
+static void end_quietly(struct tracker *tracker, struct syn_entry *entry, enum conn_outcome outcome)
 {
 	struct syn_attempt attempt;
 
 	syn_store_unpack(tracker->syn_store, entry, &attempt);
-	give_signal(tracker, SIGNAL_CLOSED, &attempt.first, attempt.n_repeats > 0);
-	tracker_count_record(tracker, outcome);
+	if (give_signal(tracker, SIGNAL_CLOSED, &attempt.first, attempt.n_repeats > 0))
+		syn_store_set_alerted(entry);
+	count_quiet_end(tracker, entry, outcome);
 }
 
 /* --- beginning and repeats --- */
@@ -215,7 +229,7 @@ static void on_evict(void *context, struct syn_entry *attempt)
 {
 	struct tracker *tracker = context;
 
-	if (ends_quietly(tracker)) {
+	if (ends_quietly(tracker, attempt)) {
 		end_quietly(tracker, attempt, CONN_OUTCOME_IN_PROGRESS);
 		return;
 	}
@@ -254,7 +268,7 @@ static bool is_before(const struct tracker *tracker, const struct syn_entry *att
 
 static void time_out(struct tracker *tracker, struct syn_entry *attempt, uint64_t due_ns)
 {
-	if (ends_quietly(tracker)) {
+	if (ends_quietly(tracker, attempt)) {
 		end_quietly(tracker, attempt, CONN_OUTCOME_NEVER_ANSWERED);
 	} else {
 		make_flow(tracker, attempt, &tracker->scratch);
@@ -296,8 +310,8 @@ bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *f
 
 	if (attempt == NULL || (flow != NULL && flow->id < syn_store_id(attempt)))
 		return false;
-	if (ends_quietly(tracker)) {
-		tracker_count_record(tracker, CONN_OUTCOME_IN_PROGRESS);
+	if (ends_quietly(tracker, attempt)) {
+		count_quiet_end(tracker, attempt, CONN_OUTCOME_IN_PROGRESS);
 	} else {
 		make_flow(tracker, attempt, &tracker->scratch);
 		tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);

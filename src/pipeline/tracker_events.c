@@ -189,13 +189,35 @@ void tracker_count_record(struct tracker *tracker, enum conn_outcome outcome)
 	tracker->stats.flow_records++;
 }
 
+/* By a hash of the number of the first packet: the same on every run, and no period in the traffic meets it. */
+bool tracker_is_left_out(const struct tracker *tracker, uint64_t flow_id)
+{
+	uint32_t sample = tracker->config.attempt_sample;
+	uint32_t hash = (uint32_t)(flow_id * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+
+	return sample > 1 && hash % sample != 0;
+}
+
+/* An attempt that came to nothing while an alarm was open for its target, see attempt_sample. */
+static bool is_of_sample(const struct tracker *tracker, const struct flow *flow)
+{
+	return tracker->config.attempt_sample > 1 && flow->alerted && flow->conn.origin == CONN_ORIGIN_SYN &&
+	       !flow->conn.established_once && flow->n_interim == 0;
+}
+
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns, enum flow_end_reason reason)
 {
 	bool idle_timeout = reason == FLOW_END_TIMEOUT || reason == FLOW_END_CLOSED;
 	enum conn_outcome outcome = tcp_conn_outcome(&flow->conn, idle_timeout);
 
+	bool is_sample = is_of_sample(tracker, flow);
+
 	if (reason != FLOW_END_INTERIM)
 		tracker_count_record(tracker, outcome);
+	if (is_sample && tracker_is_left_out(tracker, flow->id)) {
+		tracker->stats.flow_records_left_out++;
+		return;
+	}
 	struct sensor_event *event = begin(tracker, EVENT_FLOW);
 	if (event == NULL)
 		return;
@@ -218,6 +240,7 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	to->established_once = flow->conn.established_once;
 	to->n_interim = flow->n_interim;
 	to->previous_flow_id = flow->previous_id;
+	to->stands_for = is_sample ? tracker->config.attempt_sample : 0;
 	to->rtt_client_us = flow->conn.rtt_client_us;
 	to->rtt_server_us = flow->conn.rtt_server_us;
 	fill_end(&to->end[SIDE_CLIENT], flow, SIDE_CLIENT);

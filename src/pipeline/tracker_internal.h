@@ -75,8 +75,12 @@ void tracker_orphan_segment(struct tracker *tracker, const struct packet *packet
 
 /* A connection's record is due, whether or not anybody wants it written. */
 void tracker_count_record(struct tracker *tracker, enum conn_outcome outcome);
+
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
 			enum flow_end_reason reason);
+
+/* Of attempts of which a sample gets a record (attempt_sample), this one gets none. */
+bool tracker_is_left_out(const struct tracker *tracker, uint64_t flow_id);
 
 /* tracker_half_open.c */
 

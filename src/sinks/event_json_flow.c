@@ -249,6 +249,8 @@ static void put_witness(struct json_writer *json, const struct event_flow *flow)
 	put_anomalies(json, flow);
 	if (flow->previous_flow_id != 0)
 		put_count(json, "previous_flow_id", flow->previous_flow_id);
+	if (flow->stands_for != 0)
+		put_count(json, "stands_for", flow->stands_for);
 	put_name(json, "visibility", visibility(flow));
 	end_object(json);
 }

@@ -46,8 +46,8 @@ class Flow:
 def read_flows(binary, capture, truth, numbers=None):
     """{(client's port, server's port): [Flow, ...] in the order of their first packets}. numbers: of the capture's packets,
     when it is a part of another one."""
-    done = subprocess.run((binary, "-q", "-r", capture, "--events", "tcp_state,flow"), check=True,
-                          capture_output=True)
+    command = (binary, "-q", "-r", capture, "--events", "tcp_state,flow", "--set", "flow.attempt_sample=1")
+    done = subprocess.run(command, check=True, capture_output=True)
 
     def number_of(packet):
         return packet if numbers is None else numbers[packet - 1]

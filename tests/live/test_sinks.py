@@ -219,7 +219,7 @@ def test_a_reader_that_keeps_up_gets_all_of_a_burst(place):
     wire = place.wire()
     keen = reader(place)
     sensor = place.sensor(wire.server, "-o", f"unix:{place.path('socket')}", "--set", "stats.interval=100ms",
-                          events="flow,stats,summary", validated=False)
+                          "--set", "flow.attempt_sample=1", events="flow,stats,summary", validated=False)
     keen.accept().read_on()
     with contextlib.closing(SynFlood(wire, NOBODY, PORT, rate=20000, limit=BURST_SYNS)) as flood:
         flood.wait()

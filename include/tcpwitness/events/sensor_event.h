@@ -99,6 +99,7 @@ struct event_flow {
 	bool established_once;
 	uint32_t n_interim;        /* interim records of this flow, this one included */
 	uint64_t previous_flow_id; /* 0 = none */
+	uint32_t stands_for;       /* of so many such attempts this one has a record; 0 = it speaks for itself */
 	uint32_t rtt_client_us;    /* UINT32_MAX = unknown */
 	uint32_t rtt_server_us;
 	struct event_flow_end end[2]; /* by enum conn_side */

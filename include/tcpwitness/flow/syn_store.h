@@ -120,6 +120,7 @@ void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const st
 void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry);
 
 void syn_store_set_alerted(struct syn_entry *entry);
+bool syn_store_is_alerted(const struct syn_entry *entry);
 void syn_store_unpack(const struct syn_store *store, const struct syn_entry *entry, struct syn_attempt *attempt);
 
 /* Packet number of the first SYN. */

@@ -26,8 +26,13 @@ struct tracker_config {
 	struct syn_store_config syn_store; /* its times are taken from table */
 	struct tombstones_config tombstones;
 	struct tcp_conn_config conn;
-	size_t recent_bytes;      /* for the last segments of all connections */
-	uint64_t interim_ns;      /* a flow that lives on gets a record after each such time; 0 = none */
+	size_t recent_bytes; /* for the last segments of all connections */
+	uint64_t interim_ns; /* a flow that lives on gets a record after each such time; 0 = none */
+	/*
+	 * Attempts that came to nothing while an alarm was open for their target are alike, and there may be millions:
+	 * a record is written for one in so many. 0, 1 = for all.
+	 */
+	uint32_t attempt_sample;
 	bool takes_short_way;     /* see flow_table_plain_segment: quicker, and nothing else; a test compares */
 	bool track_bad_checksums; /* apply segments whose checksum is bad (decoder says so) to the state */
 };
@@ -38,7 +43,8 @@ struct tracker_stats {
 	uint64_t connections;                  /* flows begun, whatever they began with */
 	uint64_t outcomes[CONN_OUTCOME_COUNT]; /* of records written */
 	uint64_t flow_records;
-	uint64_t untracked; /* segments for which no place could be made */
+	uint64_t flow_records_left_out; /* of these: not written, see attempt_sample */
+	uint64_t untracked;             /* segments for which no place could be made */
 	uint64_t icmp_matched;
 	uint64_t icmp_unmatched;
 	uint64_t late_segments; /* of connections that were over, and whose flow had left the table */
