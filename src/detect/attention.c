@@ -26,13 +26,12 @@ enum { DISPLACING_WEIGHT = 4, MAX_REFUSED = 16 };
 /* A slow scan's probes come that far apart, and who is refused at once is refused before anybody looks. */
 #define HOT_SOURCE_NS (90 * NS_PER_SEC)
 
-int attention_init(struct attention *attention, struct watch_set *watches, struct summary_table *const *tables,
-		   size_t n_tables, struct merged_summary *merged, size_t memory_bytes)
+int attention_init(struct attention *attention, struct watch_set *watches, const struct summary_set *set,
+		   struct merged_summary *merged, size_t memory_bytes)
 {
 	*attention = (struct attention){
 		.watches = watches,
-		.tables = tables,
-		.n_tables = n_tables,
+		.set = set,
 		.merged = merged,
 		.newcomers_room = memory_bytes / sizeof(struct newcomer),
 	};
@@ -96,13 +95,13 @@ static void sort(struct newcomer *list, size_t n, comes_before_fn comes_before)
 static void gather(struct attention *attention)
 {
 	attention->n_newcomers = 0;
-	for (size_t i = 0; i < attention->n_tables; i++) {
+	for (size_t i = 0; i < attention->set->n_tables; i++) {
 		struct summary_record *const *candidates;
-		size_t n = summary_table_candidates(attention->tables[i], &candidates);
+		size_t n = summary_table_candidates(attention->set->tables[i], &candidates);
 		for (size_t k = 0; k < n && attention->n_newcomers < attention->newcomers_room; k++)
 			if (candidates[k] != NULL)
 				attention->newcomers[attention->n_newcomers++].key = candidates[k]->key;
-		summary_table_forget_candidates(attention->tables[i]);
+		summary_table_forget_candidates(attention->set->tables[i]);
 	}
 }
 
@@ -121,8 +120,7 @@ static void sift(struct attention *attention, uint64_t tick_ns)
 	for (size_t i = 0; i < attention->n_newcomers; i++) {
 		if (n_kept > 0 && memcmp(&list[n_kept - 1].key, &list[i].key, sizeof(list[i].key)) == 0)
 			continue;
-		const struct summary *summary =
-			merged_summary_of(attention->merged, attention->tables, attention->n_tables, &list[i].key);
+		const struct summary *summary = merged_summary_of(attention->merged, attention->set, &list[i].key);
 		enum summary_kind kind = (enum summary_kind)list[i].key.kind;
 		/* What was until the tick; at the tick itself a new span may begin. */
 		if (summary == NULL || summary_deserves(summary, kind, tick_ns - 1) == ATTENTION_NONE)
@@ -136,10 +134,13 @@ static void sift(struct attention *attention, uint64_t tick_ns)
 
 static void attend(struct attention *attention, struct watch *watch, enum summary_attention level, uint64_t tick_ns)
 {
+	size_t n_layers = summary_set_layers(attention->set);
+
 	watch->attention = (uint8_t)level;
-	for (size_t i = 0; i < attention->n_tables; i++) {
-		struct summary_record *record = summary_table_attend(attention->tables[i], &watch->key, level, tick_ns);
-		if (attention->n_tables == 1)
+	for (size_t i = 0; i < n_layers; i++) {
+		struct summary_table *table = summary_set_table(attention->set, i, &watch->key);
+		struct summary_record *record = summary_table_attend(table, &watch->key, level, tick_ns);
+		if (n_layers == 1)
 			watch->record = level == ATTENTION_NONE ? NULL : record;
 	}
 }
@@ -186,11 +187,26 @@ static bool adopt(struct attention *attention, const struct newcomer *newcomer, 
 	return true;
 }
 
+/* Of the parts the sum counts, as if they were one table. */
+static bool crowds_are_short(const struct summary_set *set)
+{
+	size_t n_all = 0;
+	size_t n_free = 0;
+
+	for (size_t i = 0; i < set->n_tables; i++) {
+		size_t n_own_free;
+		size_t n_own = summary_table_crowds(set->tables[i], &n_own_free);
+		n_all = i < set->n_parts ? n_all + n_own : n_own;
+		n_free = i < set->n_parts ? n_free + n_own_free : n_own_free;
+		if (i + 1 >= set->n_parts && n_free < n_all / SHORT_SHARE + 1)
+			return true;
+	}
+	return false;
+}
+
 void attention_adopt(struct attention *attention, uint64_t tick_ns)
 {
-	attention->is_short = false;
-	for (size_t i = 0; i < attention->n_tables; i++)
-		attention->is_short |= summary_table_crowds_are_short(attention->tables[i], SHORT_SHARE);
+	attention->is_short = crowds_are_short(attention->set);
 	gather(attention);
 	if (attention->n_newcomers == 0)
 		return;

@@ -14,20 +14,19 @@ struct newcomer {
 };
 
 struct attention {
-	struct watch_set *watches;           /* borrowed */
-	struct summary_table *const *tables; /* borrowed */
-	size_t n_tables;
+	struct watch_set *watches;     /* borrowed */
+	const struct summary_set *set; /* borrowed */
 	struct merged_summary *merged; /* borrowed: room for one */
 	struct newcomer *newcomers;
 	size_t newcomers_room;
 	size_t n_newcomers;
-	bool is_short;      /* of crowds, in one table at least */
+	bool is_short;      /* of crowds, all tables together or that of another sensor */
 	uint64_t n_refused; /* that deserved attention, and there was no room */
 };
 
 /* -1 when memory is short. */
-int attention_init(struct attention *attention, struct watch_set *watches, struct summary_table *const *tables,
-		   size_t n_tables, struct merged_summary *merged, size_t memory_bytes);
+int attention_init(struct attention *attention, struct watch_set *watches, const struct summary_set *set,
+		   struct merged_summary *merged, size_t memory_bytes);
 void attention_fini(struct attention *attention);
 
 /* Before the tick at tick_ns is judged: keys that deserve it since the last one become hot. */

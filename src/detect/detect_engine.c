@@ -13,6 +13,8 @@
 #include "detect_internal.h"
 #include "incident.h"
 #include "merged_summary.h"
+#include "signal_logs.h"
+#include "summary_set.h"
 #include "watch.h"
 
 #define TICK_NS (100 * NS_PER_MS)
@@ -31,15 +33,16 @@ enum { ALWAYS_JUDGED = 64 };
 
 #define MIN_MEMORY_BYTES ((size_t)256 * 1024)
 
-enum { MAX_SOURCES = 64 };
+/* With several sources, what part of the memory their logs have. */
+enum { LOGS_SHARE = 16 };
 
 struct detect_source {
 	struct detect_engine *engine;
-	struct summary_table *table;
+	struct summary_table *table; /* the part with the same number, or what another sensor told */
+	unsigned number;
 };
 
 struct detect_engine {
-	struct siphash_key secret;
 	struct event_writer writer;
 	struct detect_visibility visibility;
 	struct sensor_view view;
@@ -51,15 +54,16 @@ struct detect_engine {
 
 	size_t n_runs;
 	struct detector_run runs[MAX_DETECTORS];
-	size_t n_sources;
-	struct detect_source sources[MAX_SOURCES];
-	struct summary_table *tables[MAX_SOURCES];
-	struct source_filter *filters[MAX_SOURCES];
-	struct source_filter *failing_filters[MAX_SOURCES];
+	struct summary_set set;
+	struct detect_source sources[SUMMARY_SET_TABLES];
+	struct signal_logs logs; /* where there are several sources */
+	struct source_filter *filters[SUMMARY_PARTS];
+	struct source_filter *failing_filters[SUMMARY_PARTS];
+	unsigned n_alarmed; /* services and hosts that an alarm is open about */
 	struct watch_set watches;
 	struct attention attention;
 	struct incident_book book;
-	/* Of the key that is judged, its host, its prefix, and the sensor: with several sources. */
+	/* Of the key that is judged, its host, its prefix, and the sensor: with other sensors. */
 	struct merged_summary *merged;
 	struct summary_crowd *views; /* SUMMARY_CROWDS */
 };
@@ -80,24 +84,44 @@ static void list_runs(struct detect_engine *engine, const struct ruleset *rulese
 	}
 }
 
-static int start_sources(struct detect_engine *engine, const struct detect_config *config, size_t memory_bytes,
-			 struct error *error)
+static int start_tables(struct detect_engine *engine, size_t memory_bytes, struct error *error)
 {
-	struct summary_table_config table_config = {
-		.memory_bytes = memory_bytes / engine->n_sources,
-		.secret = config->secret,
-		.n_tables = (unsigned)engine->n_sources,
+	struct summary_set *set = &engine->set;
+	const struct summary_table_config config = {
+		.memory_bytes = memory_bytes / set->n_tables,
+		.secret = set->secret,
+		.n_tables = (unsigned)summary_set_layers(set),
+		.n_parts = (unsigned)set->n_parts,
+		.n_filter_cells = set->n_filter_cells,
 	};
 
-	for (size_t i = 0; i < engine->n_sources; i++) {
-		engine->tables[i] = summary_table_create(&table_config, error);
-		if (engine->tables[i] == NULL)
+	for (size_t i = 0; i < set->n_tables; i++) {
+		struct detect_source *source = &engine->sources[i];
+		set->tables[i] = summary_table_create(&config, error);
+		if (set->tables[i] == NULL)
 			return -1;
-		engine->filters[i] = summary_table_filter(engine->tables[i]);
-		engine->failing_filters[i] = summary_table_failing_filter(engine->tables[i]);
-		engine->sources[i] = (struct detect_source){ engine, engine->tables[i] };
+		source->engine = engine;
+		source->table = set->tables[i];
+		source->number = (unsigned)i;
+		if (i >= set->n_parts)
+			continue;
+		engine->filters[i] = summary_table_filter(set->tables[i]);
+		engine->failing_filters[i] = summary_table_failing_filter(set->tables[i]);
 	}
 	return 0;
+}
+
+/* How finely sources are told apart does not depend on how many tables there are, as far as the sensor's own go. */
+static int start_sources(struct detect_engine *engine, size_t memory_bytes, struct error *error)
+{
+	size_t logs_bytes = memory_bytes / LOGS_SHARE;
+
+	engine->set.n_filter_cells = summary_table_filter_cells(memory_bytes / summary_set_layers(&engine->set));
+	if (engine->set.n_parts == 1)
+		return start_tables(engine, memory_bytes, error);
+	if (signal_logs_init(&engine->logs, &engine->set, logs_bytes) != 0)
+		return error_set(error, "no memory for what sources tell (%zu bytes)", logs_bytes);
+	return start_tables(engine, memory_bytes - logs_bytes, error);
 }
 
 /* Of the memory, a quarter is for judging: half of that for watches, and an eighth each for alarms, new keys, rest. */
@@ -108,15 +132,15 @@ static int start_judging(struct detect_engine *engine, size_t memory_bytes)
 	engine->views = calloc(SUMMARY_CROWDS, sizeof(*engine->views));
 	if (engine->views == NULL)
 		return -1;
-	if (engine->n_sources > 1) {
+	if (summary_set_layers(&engine->set) > 1) {
 		engine->merged = calloc(MERGED_PLACES, sizeof(*engine->merged));
 		if (engine->merged == NULL)
 			return -1;
 	}
-	if (watch_set_init(&engine->watches, engine->runs, engine->n_runs, 9 * sixteenth_bytes, &engine->secret) != 0)
+	if (watch_set_init(&engine->watches, engine->runs, engine->n_runs, 9 * sixteenth_bytes, &engine->set.secret) !=
+	    0)
 		return -1;
-	if (attention_init(&engine->attention, &engine->watches, engine->tables, engine->n_sources, engine->merged,
-			   sixteenth_bytes) != 0)
+	if (attention_init(&engine->attention, &engine->watches, &engine->set, engine->merged, sixteenth_bytes) != 0)
 		return -1;
 	if (incident_book_init(&engine->book, &engine->watches, 6 * sixteenth_bytes, &engine->writer, &engine->stats) !=
 	    0)
@@ -125,19 +149,23 @@ static int start_judging(struct detect_engine *engine, size_t memory_bytes)
 	return 0;
 }
 
-static int start(struct detect_engine *engine, const struct ruleset *ruleset, const struct detect_config *config,
-		 size_t memory_bytes, struct error *error)
+static int start(struct detect_engine *engine, const struct ruleset *ruleset, size_t memory_bytes, struct error *error)
 {
 	size_t fixed_bytes = SUMMARY_CROWDS * sizeof(*engine->views) +
-			     (engine->n_sources > 1 ? MERGED_PLACES * sizeof(*engine->merged) : 0);
+			     (summary_set_layers(&engine->set) > 1 ? MERGED_PLACES * sizeof(*engine->merged) : 0);
 
 	memory_bytes -= fixed_bytes < memory_bytes / 4 ? fixed_bytes : memory_bytes / 4;
 	list_runs(engine, ruleset);
-	if (start_sources(engine, config, memory_bytes / 4 * 3, error) != 0)
+	if (start_sources(engine, memory_bytes / 4 * 3, error) != 0)
 		return -1;
 	if (start_judging(engine, memory_bytes / 4) != 0)
 		return error_set(error, "no memory for judging (%zu bytes)", memory_bytes / 4);
 	return 0;
+}
+
+static size_t at_most(size_t n, size_t most)
+{
+	return n < most ? n : most;
 }
 
 struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const struct detect_config *config,
@@ -155,13 +183,13 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 		error_set(error, "detection: no memory");
 		return NULL;
 	}
-	engine->secret = config->secret;
 	engine->writer = *writer;
 	engine->stats.memory_bytes = config->memory_bytes;
-	engine->n_sources = config->n_sources == 0 ? 1 : config->n_sources;
-	if (engine->n_sources > MAX_SOURCES)
-		engine->n_sources = MAX_SOURCES;
-	if (start(engine, ruleset, config, config->memory_bytes - sizeof(*engine), error) != 0) {
+	engine->set.secret = config->secret;
+	engine->set.n_parts = at_most(config->n_sources == 0 ? 1 : config->n_sources, SUMMARY_PARTS);
+	engine->set.n_tables =
+		engine->set.n_parts + at_most(config->n_remotes, SUMMARY_SET_TABLES - engine->set.n_parts);
+	if (start(engine, ruleset, config->memory_bytes - sizeof(*engine), error) != 0) {
 		detect_engine_destroy(engine);
 		return NULL;
 	}
@@ -175,8 +203,9 @@ void detect_engine_destroy(struct detect_engine *engine)
 	incident_book_fini(&engine->book);
 	attention_fini(&engine->attention);
 	watch_set_fini(&engine->watches);
-	for (size_t i = 0; i < engine->n_sources; i++)
-		summary_table_destroy(engine->tables[i]);
+	for (size_t i = 0; i < engine->set.n_tables; i++)
+		summary_table_destroy(engine->set.tables[i]);
+	signal_logs_fini(&engine->logs);
 	free(engine->merged);
 	free(engine->views);
 	free(engine);
@@ -186,14 +215,49 @@ void detect_engine_destroy(struct detect_engine *engine)
 
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number)
 {
-	return number < engine->n_sources && engine->n_runs > 0 ? &engine->sources[number] : NULL;
+	return number < engine->set.n_tables && engine->n_runs > 0 ? &engine->sources[number] : NULL;
+}
+
+/* Tables change while sources tell; watches do not. */
+static bool is_alarmed(struct detect_engine *engine, const struct flow_signal *signal)
+{
+	if (engine->n_alarmed == 0)
+		return false;
+	const struct summary_key service_key = summary_key_service(&signal->server, signal->server_port);
+	const struct watch *service = watch_find(&engine->watches, &service_key);
+	if (service != NULL && service->is_alarmed)
+		return true;
+	const struct summary_key host_key = summary_key_host(&signal->server);
+	const struct watch *host = watch_find(&engine->watches, &host_key);
+	return host != NULL && host->is_alarmed;
+}
+
+/* Apart, so that a source alone does without. */
+__attribute__((noinline)) static bool log_signal(struct detect_source *source, const struct flow_signal *signal)
+{
+	signal_logs_add(&source->engine->logs, source->number, signal);
+	return is_alarmed(source->engine, signal);
 }
 
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
 {
 	if (source == NULL)
 		return false;
-	return summary_table_signal(source->table, signal);
+	return source->engine->set.n_parts == 1 ? summary_table_signal(source->table, signal)
+						: log_signal(source, signal);
+}
+
+void detect_source_settle(struct detect_source *source)
+{
+	/* What another sensor told is counted already. */
+	if (source != NULL && source->number < source->engine->set.n_parts && source->engine->set.n_parts > 1)
+		signal_logs_settle(&source->engine->logs, source->number);
+}
+
+static void settle_all(struct detect_engine *engine)
+{
+	if (engine->set.n_parts > 1)
+		signal_logs_settle_rest(&engine->logs);
 }
 
 struct summary_table *detect_source_table(struct detect_source *source)
@@ -210,8 +274,8 @@ static bool is_anything_hot(const struct detect_engine *engine)
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		if (engine->watches.kinds[kind].n_hot > 0)
 			return true;
-	for (size_t i = 0; i < engine->n_sources; i++)
-		if (summary_table_candidates(engine->tables[i], &candidates) > 0)
+	for (size_t i = 0; i < engine->set.n_tables; i++)
+		if (summary_table_candidates(engine->set.tables[i], &candidates) > 0)
 			return true;
 	return engine->stats.alarms_open > 0;
 }
@@ -228,6 +292,7 @@ uint64_t detect_engine_due(struct detect_engine *engine, uint64_t now_ns)
 		engine->heard_ns = now_ns;
 		return 0;
 	}
+	settle_all(engine);
 	/* Where nothing is going on, and after a long silence, the last boundary has all that the others had. */
 	if (engine->next_tick_ns > engine->heard_ns + SILENCE_NS || !is_anything_hot(engine))
 		engine->next_tick_ns = now_ns / TICK_NS * TICK_NS;
@@ -237,8 +302,7 @@ uint64_t detect_engine_due(struct detect_engine *engine, uint64_t now_ns)
 static const struct summary *summary_of(struct detect_engine *engine, enum merged_place place,
 					const struct summary_key *key)
 {
-	return merged_summary_of(engine->merged == NULL ? NULL : &engine->merged[place], engine->tables,
-				 engine->n_sources, key);
+	return merged_summary_of(engine->merged == NULL ? NULL : &engine->merged[place], &engine->set, key);
 }
 
 static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
@@ -248,8 +312,10 @@ static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
 	if (is_alarmed == watch->is_alarmed)
 		return;
 	watch->is_alarmed = is_alarmed;
-	for (size_t i = 0; i < engine->n_sources; i++)
-		summary_table_set_alarmed(engine->tables[i], &watch->key, is_alarmed);
+	if (watch->key.kind == SUMMARY_SERVICE || watch->key.kind == SUMMARY_HOST)
+		engine->n_alarmed += is_alarmed ? 1u : -1u;
+	for (size_t i = 0; i < summary_set_layers(&engine->set); i++)
+		summary_table_set_alarmed(summary_set_table(&engine->set, i, &watch->key), &watch->key, is_alarmed);
 }
 
 /* Everything that has happened to the key until the tick is judged. */
@@ -259,8 +325,8 @@ static void begin_anew(struct detect_engine *engine, struct watch *watch)
 		watch->record->urge = 0;
 		return;
 	}
-	for (size_t i = 0; i < engine->n_sources; i++)
-		summary_table_judged(engine->tables[i], &watch->key);
+	for (size_t i = 0; i < summary_set_layers(&engine->set); i++)
+		summary_table_judged(summary_set_table(&engine->set, i, &watch->key), &watch->key);
 }
 
 static void judge(struct detect_engine *engine, struct watch *watch, const struct summary *sensor, uint64_t tick_ns,
@@ -305,13 +371,15 @@ static void judge(struct detect_engine *engine, struct watch *watch, const struc
 
 static uint64_t urge_of(struct detect_engine *engine, const struct summary_record *record)
 {
+	size_t n_layers = summary_set_layers(&engine->set);
 	uint64_t urge = 0;
 
-	if (engine->n_sources == 1)
+	if (n_layers == 1)
 		return record->urge;
-	for (size_t i = 0; i < engine->n_sources; i++) {
-		const struct summary_record *part = summary_table_find(engine->tables[i], &record->key);
-		urge += part != NULL ? part->urge : 0;
+	for (size_t i = 0; i < n_layers; i++) {
+		struct summary_table *table = summary_set_table(&engine->set, i, &record->key);
+		const struct summary_record *known = summary_table_find(table, &record->key);
+		urge += known != NULL ? known->urge : 0;
 	}
 	return urge;
 }
@@ -323,8 +391,8 @@ static bool hurry_urgent(struct detect_engine *engine)
 	bool is_known = true;
 	size_t n;
 
-	for (size_t i = 0; i < engine->n_sources; i++) {
-		is_known &= summary_table_urgent(engine->tables[i], &urgent, &n);
+	for (size_t i = 0; i < engine->set.n_tables; i++) {
+		is_known &= summary_table_urgent(engine->set.tables[i], &urgent, &n);
 		for (size_t k = 0; k < n; k++) {
 			if (urgent[k] == NULL || urge_of(engine, urgent[k]) < SUMMARY_URGENT)
 				continue;
@@ -375,8 +443,8 @@ static void judge_all(struct detect_engine *engine, uint64_t tick_ns, struct inc
 		engine->is_crowded = false;
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		judge_due(engine, &engine->watches.kinds[kind], sensor, tick_ns, time);
-	for (size_t i = 0; i < engine->n_sources; i++)
-		summary_table_sift_urgent(engine->tables[i]);
+	for (size_t i = 0; i < engine->set.n_tables; i++)
+		summary_table_sift_urgent(engine->set.tables[i]);
 	judge(engine, watch_first(&engine->watches, SUMMARY_SENSOR), sensor, tick_ns, time);
 }
 
@@ -384,8 +452,8 @@ static void count_evicted(struct detect_engine *engine)
 {
 	uint64_t evicted = engine->attention.n_refused;
 
-	for (size_t i = 0; i < engine->n_sources; i++)
-		evicted += summary_table_evicted(engine->tables[i]);
+	for (size_t i = 0; i < engine->set.n_tables; i++)
+		evicted += summary_table_evicted(engine->set.tables[i]);
 	engine->stats.targets_evicted = evicted;
 }
 
@@ -394,11 +462,12 @@ void detect_engine_tick(struct detect_engine *engine, uint64_t tick_ns, uint64_t
 {
 	const struct incident_time time = { now_ns, packet_number };
 
+	settle_all(engine);
 	engine->next_tick_ns = (tick_ns / TICK_NS + 1) * TICK_NS;
 	engine->visibility = *visibility;
 	sensor_view_update(&engine->view, visibility, tick_ns);
-	source_filter_judge(engine->filters, engine->n_sources, tick_ns);
-	source_filter_judge(engine->failing_filters, engine->n_sources, tick_ns);
+	source_filter_judge(engine->filters, engine->set.n_parts, tick_ns);
+	source_filter_judge(engine->failing_filters, engine->set.n_parts, tick_ns);
 	judge_all(engine, tick_ns, time);
 	count_evicted(engine);
 }
@@ -414,6 +483,7 @@ void detect_engine_advance(struct detect_engine *engine, uint64_t now_ns, uint64
 
 void detect_engine_end(struct detect_engine *engine, uint64_t now_ns, uint64_t packet_number)
 {
+	settle_all(engine);
 	engine->book.is_ending = true;
 	judge_all(engine, now_ns, (struct incident_time){ now_ns, packet_number });
 }

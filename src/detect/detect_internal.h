@@ -23,6 +23,6 @@ extern const struct detector detector_state_leak;
 extern const struct detector detector_rst_injection;
 extern const struct detector detector_sensor_health;
 
-/* What a source has summed up, for those who send it to another sensor; for tests. */
+/* What a source has counted, once it is settled, for those who send it to another sensor; for tests. */
 struct summary_table;
 struct summary_table *detect_source_table(struct detect_source *source);

@@ -41,24 +41,25 @@ static void add_parts(struct merged_summary *merged, const struct summary *from)
 	}
 }
 
-const struct summary *merged_summary_of(struct merged_summary *merged, struct summary_table *const *tables, size_t n,
+const struct summary *merged_summary_of(struct merged_summary *merged, const struct summary_set *set,
 					const struct summary_key *key)
 {
+	size_t n = summary_set_layers(set);
 	bool is_known = false;
 
 	if (n == 1) {
-		const struct summary_record *record = summary_table_find(tables[0], key);
+		const struct summary_record *record = summary_table_find(summary_set_table(set, 0, key), key);
 		return record == NULL ? NULL : &record->summary;
 	}
 	begin(merged, (enum summary_kind)key->kind);
 	/* All parts first: a table without one adds to it what its totals say. */
 	for (size_t i = 0; i < n; i++) {
-		const struct summary_record *record = summary_table_find(tables[i], key);
+		const struct summary_record *record = summary_table_find(summary_set_table(set, i, key), key);
 		if (record != NULL)
 			add_parts(merged, &record->summary);
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct summary_record *record = summary_table_find(tables[i], key);
+		const struct summary_record *record = summary_table_find(summary_set_table(set, i, key), key);
 		if (record == NULL)
 			continue;
 		is_known = true;

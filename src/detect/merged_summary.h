@@ -3,7 +3,7 @@
 
 #include "port_use.h"
 #include "summary.h"
-#include "summary_table.h"
+#include "summary_set.h"
 
 /* Room for what several tables know of one key together. */
 struct merged_summary {
@@ -16,8 +16,8 @@ struct merged_summary {
 };
 
 /*
- * What n tables know of the key: of one table its own record's, else a copy in *merged (null is allowed for one table)
- * that holds until the next call with it. Null: none knows anything.
+ * What is known of the key: where there are no other sensors, its own record's, else a copy in *merged (null is allowed
+ * where there are none) that holds until the next call with it. Null: nothing is.
  */
-const struct summary *merged_summary_of(struct merged_summary *merged, struct summary_table *const *tables, size_t n,
+const struct summary *merged_summary_of(struct merged_summary *merged, const struct summary_set *set,
 					const struct summary_key *key);

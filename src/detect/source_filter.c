@@ -13,19 +13,27 @@
 enum { WORTH = 8, OPEN_SPANS = 2, MAX_CELLS = 1 << 16, TOUCHED_SHARE = 16 };
 #define CHANCE_DEVIATIONS 8.0
 
-int source_filter_init(struct source_filter *filter, size_t memory_bytes, unsigned n_trackers, uint64_t span_ns)
+uint32_t source_filter_cells(size_t memory_bytes)
 {
-	size_t n_cells = 64;
+	uint32_t n_cells = 64;
 
 	while (2 * n_cells * (sizeof(struct source_cell) + 1) <= memory_bytes && n_cells < MAX_CELLS)
 		n_cells *= 2;
+	return n_cells;
+}
+
+int source_filter_init(struct source_filter *filter, uint32_t n_cells, unsigned n_parts, uint64_t span_ns)
+{
+	uint32_t n_own = (n_cells + n_parts - 1) / n_parts;
+
 	*filter = (struct source_filter){
 		.span_ns = span_ns,
-		.cells = calloc(n_cells, sizeof(*filter->cells)),
-		.touched = calloc(n_cells / TOUCHED_SHARE, sizeof(*filter->touched)),
-		.touched_room = (uint32_t)(n_cells / TOUCHED_SHARE),
-		.mask = (uint32_t)n_cells - 1,
-		.offer_at = n_trackers >= WORTH ? 1 : WORTH / n_trackers,
+		.cells = calloc(n_own, sizeof(*filter->cells)),
+		.touched = calloc(n_own / TOUCHED_SHARE + 1, sizeof(*filter->touched)),
+		.touched_room = n_own / TOUCHED_SHARE + 1,
+		.mask = n_cells - 1,
+		.n_parts = n_parts,
+		.offer_at = WORTH,
 	};
 	if (filter->cells != NULL && filter->touched != NULL)
 		return 0;
@@ -70,7 +78,7 @@ static void advance_cell(const struct source_filter *filter, struct source_cell 
 
 bool source_filter_is_open(struct source_filter *filter, uint64_t hash, uint64_t now_ns)
 {
-	struct source_cell *cell = &filter->cells[(uint32_t)hash & filter->mask];
+	struct source_cell *cell = &filter->cells[source_filter_place(filter, hash)];
 
 	advance(filter, now_ns / filter->span_ns);
 	advance_cell(filter, cell);
@@ -79,7 +87,7 @@ bool source_filter_is_open(struct source_filter *filter, uint64_t hash, uint64_t
 
 bool source_filter_count(struct source_filter *filter, uint64_t hash, uint64_t now_ns)
 {
-	uint32_t place = (uint32_t)hash & filter->mask;
+	uint32_t place = source_filter_place(filter, hash);
 	struct source_cell *cell = &filter->cells[place];
 
 	advance(filter, now_ns / filter->span_ns);
@@ -103,19 +111,13 @@ static double worth(struct source_filter **filters, size_t n)
 	return WORTH + mean + CHANCE_DEVIATIONS * sqrt(mean);
 }
 
-static void judge_cell(struct source_filter **filters, size_t n, uint32_t place, double least)
+static void judge_cell(struct source_filter *filter, uint32_t place, double least)
 {
-	double count = 0;
+	struct source_cell *cell = &filter->cells[place];
 
-	for (size_t i = 0; i < n; i++) {
-		struct source_cell *cell = &filters[i]->cells[place];
-		advance_cell(filters[i], cell);
-		count += (double)cell->now + cell->before;
-	}
-	if (count < least)
-		return;
-	for (size_t i = 0; i < n; i++)
-		filters[i]->cells[place].open = OPEN_SPANS;
+	advance_cell(filter, cell);
+	if ((double)cell->now + cell->before >= least)
+		cell->open = OPEN_SPANS;
 }
 
 void source_filter_judge(struct source_filter **filters, size_t n, uint64_t now_ns)
@@ -125,9 +127,9 @@ void source_filter_judge(struct source_filter **filters, size_t n, uint64_t now_
 	double least = worth(filters, n);
 	for (size_t i = 0; i < n; i++) {
 		for (uint32_t k = 0; k < filters[i]->n_touched; k++)
-			judge_cell(filters, n, filters[i]->touched[k], least);
+			judge_cell(filters[i], filters[i]->touched[k], least);
 		filters[i]->n_touched = 0;
 		/* What cannot be enough need not be offered again and again. */
-		filters[i]->offer_at = (uint32_t)fmax(1, floor(least / (double)n));
+		filters[i]->offer_at = (uint32_t)floor(least);
 	}
 }

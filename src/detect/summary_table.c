@@ -143,16 +143,33 @@ static int create_kind(struct summary_table *table, enum summary_kind which, siz
 	return kind->entries == NULL ? -1 : block_pool_init(&kind->parts, part_bytes, parts_share[which] * share_bytes);
 }
 
-static int create_parts(struct summary_table *table, const struct summary_table_config *config)
+static size_t candidates_within(size_t memory_bytes)
 {
-	size_t candidates = config->memory_bytes / 4096;
-	size_t own_bytes;
+	size_t candidates = memory_bytes / 4096;
 
 	candidates = candidates < MIN_CANDIDATES ? MIN_CANDIDATES : candidates;
-	table->candidates_room = candidates > MAX_CANDIDATES ? MAX_CANDIDATES : candidates;
-	/* Pointers to records: NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	own_bytes = sizeof(*table) + 2 * table->candidates_room * sizeof(*table->candidates);
-	size_t share_bytes = config->memory_bytes > own_bytes ? (config->memory_bytes - own_bytes) / SHARES : 0;
+	return candidates > MAX_CANDIDATES ? MAX_CANDIDATES : candidates;
+}
+
+/* One of SHARES that are given out beside what the table itself takes. */
+static size_t share_of(size_t memory_bytes)
+{
+	size_t own_bytes =
+		sizeof(struct summary_table) + 2 * candidates_within(memory_bytes) * sizeof(struct summary_record *);
+
+	return memory_bytes > own_bytes ? (memory_bytes - own_bytes) / SHARES : 0;
+}
+
+uint32_t summary_table_filter_cells(size_t memory_bytes)
+{
+	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes) / 2);
+}
+
+static int create_parts(struct summary_table *table, const struct summary_table_config *config)
+{
+	size_t share_bytes = share_of(config->memory_bytes);
+
+	table->candidates_room = candidates_within(config->memory_bytes);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
@@ -166,9 +183,12 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
 		return -1;
-	if (source_filter_init(&table->filter, FILTER_SHARE * share_bytes / 2, config->n_tables, FILTER_NS) != 0)
+	unsigned n_parts = config->n_parts == 0 ? 1 : config->n_parts;
+	uint32_t n_cells =
+		config->n_filter_cells != 0 ? config->n_filter_cells : summary_table_filter_cells(config->memory_bytes);
+	if (source_filter_init(&table->filter, n_cells, n_parts, FILTER_NS) != 0)
 		return -1;
-	return source_filter_init(&table->failing, FILTER_SHARE * share_bytes / 2, config->n_tables, FAILING_FILTER_NS);
+	return source_filter_init(&table->failing, n_cells, n_parts, FAILING_FILTER_NS);
 }
 
 struct summary_table *summary_table_create(const struct summary_table_config *config, struct error *error)
@@ -500,6 +520,12 @@ void summary_table_set_alarmed(struct summary_table *table, const struct summary
 
 /* --- signals --- */
 
+/*
+ * What a signal does is compiled twice: for a table that has all keys, where nothing asks which kinds it is about, and
+ * for one that has a part of them.
+ */
+#define BOTH_WAYS static inline __attribute__((always_inline))
+
 static bool has_crowd(enum summary_kind key_kind, enum summary_crowd_kind crowd)
 {
 	return key_kind != SUMMARY_PAIR && (key_kind != SUMMARY_SENSOR || crowd == CROWD_STRAY);
@@ -538,7 +564,7 @@ static bool creates_targets(const struct flow_signal *signal)
 }
 
 /* A connection that began before the record was counted in one that is forgotten: all or nothing of it counts. */
-static bool may_count(struct summary_record *record, const struct flow_signal *signal)
+BOTH_WAYS bool may_count(struct summary_record *record, const struct flow_signal *signal)
 {
 	struct summary *summary = &record->summary;
 
@@ -571,7 +597,7 @@ static void count_target(struct summary_table *table, struct summary_record *rec
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
-static struct summary_record *service_of(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct flow_signal *signal)
 {
 	struct summary_record *last = table->last_service;
 
@@ -586,8 +612,8 @@ static struct summary_record *service_of(struct summary_table *table, const stru
 }
 
 /* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
-static struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
-				      const struct flow_signal *signal)
+BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
+					 const struct flow_signal *signal)
 {
 	if (service != NULL && service->host != NULL && ip_addr_equal(&service->host->key.ip, &signal->server))
 		return service->host;
@@ -604,8 +630,8 @@ static bool is_within(const struct ip_addr *address, const struct summary_key *p
 	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
 }
 
-static struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
-					const struct flow_signal *signal)
+BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
+					   const struct flow_signal *signal)
 {
 	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
 		return service->prefix;
@@ -629,7 +655,7 @@ static bool is_filtered(const struct flow_signal *signal)
 }
 
 /* Cells are far apart, and what they say is needed last. */
-static void prefetch_filters(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void prefetch_filters(struct summary_table *table, const struct flow_signal *signal)
 {
 	uint64_t hash = address_hash(&table->client, &signal->client);
 
@@ -641,7 +667,7 @@ static void prefetch_filters(struct summary_table *table, const struct flow_sign
  * Signals that say nothing but that an attempt failed, of a source that hardly stands out: not worth looking for its
  * record. A record begins with an attempt or a stray segment, so that all or nothing of an attempt is counted.
  */
-static bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
+BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
 {
 	uint64_t now_ns = signal->now_ns;
 
@@ -668,7 +694,7 @@ static bool concerns_source(struct summary_table *table, const struct flow_signa
 	}
 }
 
-static void count_source(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void count_source(struct summary_table *table, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[SUMMARY_SOURCE];
 	bool create;
@@ -703,12 +729,9 @@ static bool concerns_pair(const struct flow_signal *signal)
 	}
 }
 
-static void count_pair(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void count_pair(struct summary_table *table, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
-
-	if (!concerns_pair(signal))
-		return;
 	const struct summary_key key = summary_key_pair(signal);
 	struct summary_record *record = find_or_create(table, &key, signal->kind == SIGNAL_COMPLETED);
 	if (record == NULL || !may_count(record, signal))
@@ -733,15 +756,42 @@ static void count_sensor(struct summary_table *table, const struct flow_signal *
 		count_crowd(table, &table->sensor, signal);
 }
 
-bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
+unsigned summary_table_kinds(const struct flow_signal *signal)
 {
-	table->has_hashes = false;
-	if (is_filtered(signal))
-		prefetch_filters(table, signal);
-	struct summary_record *service = service_of(table, signal);
-	struct summary_record *host = host_of(table, service, signal);
-	struct summary_record *prefix = prefix_of(table, service, signal);
+	unsigned kinds = 0;
 
+	if (summary_is_counted(SUMMARY_SERVICE, signal))
+		kinds |= 1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX | 1 << SUMMARY_SENSOR;
+	if (summary_is_counted(SUMMARY_SOURCE, signal))
+		kinds |= 1 << SUMMARY_SOURCE;
+	if (concerns_pair(signal))
+		kinds |= 1 << SUMMARY_PAIR;
+	return kinds;
+}
+
+static bool has_kind(unsigned kinds, enum summary_kind kind)
+{
+	return (kinds >> kind & 1) != 0;
+}
+
+#define ALL_KINDS (~0u)
+
+/* Only where all kinds are counted does the service know its host and prefix: else they may be in other tables. */
+BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
+{
+	struct summary_record *service = NULL;
+	struct summary_record *host = NULL;
+	struct summary_record *prefix = NULL;
+
+	table->has_hashes = false;
+	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal))
+		prefetch_filters(table, signal);
+	if (has_kind(kinds, SUMMARY_SERVICE))
+		service = service_of(table, signal);
+	if (has_kind(kinds, SUMMARY_HOST))
+		host = host_of(table, kinds == ALL_KINDS ? service : NULL, signal);
+	if (has_kind(kinds, SUMMARY_PREFIX))
+		prefix = prefix_of(table, kinds == ALL_KINDS ? service : NULL, signal);
 	if (summary_is_counted(SUMMARY_SERVICE, signal)) {
 		if (service != NULL)
 			count_target(table, service, signal);
@@ -749,17 +799,33 @@ bool summary_table_signal(struct summary_table *table, const struct flow_signal 
 			count_target(table, host, signal);
 		if (prefix != NULL)
 			count_target(table, prefix, signal);
-		count_sensor(table, signal);
+		if (has_kind(kinds, SUMMARY_SENSOR))
+			count_sensor(table, signal);
 	}
-	if (summary_is_counted(SUMMARY_SOURCE, signal))
+	if (has_kind(kinds, SUMMARY_SOURCE) && summary_is_counted(SUMMARY_SOURCE, signal))
 		count_source(table, signal);
-	count_pair(table, signal);
+	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal))
+		count_pair(table, signal);
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
 }
 
-bool summary_table_crowds_are_short(const struct summary_table *table, unsigned share)
+bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
 {
-	return table->crowds.n_free < table->crowds.n_blocks / share + 1;
+	return count_kinds(table, signal, ALL_KINDS);
+}
+
+void summary_table_count(struct summary_table *table, const struct flow_signal *signal, const struct summary_ends *ends,
+			 unsigned kinds)
+{
+	table->client = (struct hashed_address){ signal->client, ends->client };
+	table->server = (struct hashed_address){ signal->server, ends->server };
+	count_kinds(table, signal, kinds);
+}
+
+size_t summary_table_crowds(const struct summary_table *table, size_t *n_free)
+{
+	*n_free = table->crowds.n_free;
+	return table->crowds.n_blocks;
 }
 
 struct source_filter *summary_table_filter(struct summary_table *table)

@@ -14,17 +14,22 @@
 #include "summary.h"
 
 /*
- * The summaries of one tracker, or what a remote sensor told of its own: a bounded number for each kind of key. What
- * is remembered is decided here; which keys deserve attention is decided over all tables together (watch.h), so that
- * it does not depend on how connections are spread over trackers. Owned by the engine.
+ * The summaries of the keys that are given to it, or what a remote sensor told of its own: a bounded number for each
+ * kind of key. What is remembered is decided here; which keys deserve attention is decided over all tables together
+ * (watch.h). Owned by the engine.
  */
 struct summary_table;
 
 struct summary_table_config {
 	size_t memory_bytes;
 	struct siphash_key secret;
-	unsigned n_tables; /* that are judged together, at least 1 */
+	unsigned n_tables;       /* that may know something of the same key, at least 1 */
+	unsigned n_parts;        /* over which the keys are dealt out; 0 = 1 */
+	uint32_t n_filter_cells; /* of all parts together; 0 = as fits this table alone */
 };
+
+/* What one table with so much memory has for its filters. */
+uint32_t summary_table_filter_cells(size_t memory_bytes);
 
 /* How much is remembered of a key, beside its totals and slots. */
 enum summary_attention {
@@ -52,6 +57,19 @@ void summary_table_destroy(struct summary_table *table);
 
 /* Counts the signal wherever it belongs. True: an alarm about the connection's service or host is open. */
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
+
+/* Bits 1 << kind for those kinds whose keys may count something of the signal. */
+unsigned summary_table_kinds(const struct flow_signal *signal);
+
+/* summary_address_hash of a signal's ends. */
+struct summary_ends {
+	uint64_t client;
+	uint64_t server;
+};
+
+/* The same for some kinds only, bits of what summary_table_kinds says. */
+void summary_table_count(struct summary_table *table, const struct flow_signal *signal, const struct summary_ends *ends,
+			 unsigned kinds);
 
 /*
  * What another sensor knows of the key, whole: takes the place of what it told before. A table that is filled so is a
@@ -104,8 +122,8 @@ enum summary_attention summary_deserves(const struct summary *summary, enum summ
 /* Whether it may, given what one of n_tables knows: if over all of them it does, then by one at least it may. */
 bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables);
 
-/* Less than one part in share of the room for crowds is left. */
-bool summary_table_crowds_are_short(const struct summary_table *table, unsigned share);
+/* How many crowds there is room for, and of these, how many are left. */
+size_t summary_table_crowds(const struct summary_table *table, size_t *n_free);
 
 struct source_filter *summary_table_filter(struct summary_table *table);
 struct source_filter *summary_table_failing_filter(struct summary_table *table);

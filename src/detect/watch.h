@@ -61,7 +61,7 @@ struct watch {
 	uint32_t given_up_at;          /* attempts in a span at which it gave that up for others; 0 = it has not */
 	struct incident *incidents;    /* open ones about it */
 	struct trouble *trouble;       /* null = none */
-	struct summary_record *record; /* of the only table; null with several */
+	struct summary_record *record; /* that all is in; null where other sensors may know of it too */
 };
 
 /* Side by side: at each tick all are asked whether they are due, and most are not. */

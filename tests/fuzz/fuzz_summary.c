@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct summary_wire again;
 	static struct merged_summary merged;
 	static struct summary_table *table;
-	const struct summary_table_config config = { 1 << 20, { 1, 2 }, 1 };
+	const struct summary_table_config config = { .memory_bytes = 1 << 20, .secret = { 1, 2 }, .n_tables = 1 };
 
 	enum summary_wire_result result = summary_wire_read(data, size, &wire);
 	require(strlen(summary_wire_result_name(result)) > 1);
@@ -42,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		table = summary_table_create(&config, NULL);
 	require(table != NULL);
 	summary_table_put(table, &wire.key, wire.version, &wire.parts.summary);
-	const struct summary *summary = merged_summary_of(&merged, (struct summary_table *[]){ table }, 1, &wire.key);
+	const struct summary_set set = { .n_parts = 1, .n_tables = 1, .tables = { table } };
+	const struct summary *summary = merged_summary_of(&merged, &set, &wire.key);
 	if (summary != NULL)
 		summary_deserves(summary, (enum summary_kind)wire.key.kind, summary->latest_ns);
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {

@@ -13,7 +13,20 @@
 
 /*
  * Runs all enabled detectors over the signals of one tracker, or of several over which connections are spread: each is
- * a source, and what is found does not depend on how many there are. Capture thread.
+ * a source. What is found does not depend on how many there are: the same alarms, at the same times, with the same
+ * evidence. Not the connections but what they are about (services, hosts, sources, ...) are dealt out: each source owns
+ * a part of these keys, which counts all that concerns them, in the order of time, whichever source was told it.
+ *
+ * This holds as long as nothing is forgotten for lack of room (targets_evicted in the stats is 0) and seven in eight of
+ * the room for crowds suffice. Beyond that it may differ which keys are remembered, and which crowds are given up for
+ * others: each part has an equal share of the memory and forgets what is oldest in it. Keys are dealt out by a keyed
+ * hash, so that parts fill alike. Within one tick a source that is told more than its log holds counts that at once,
+ * before what others were told; only who is forgotten, or goes uncounted at the very beginning of a record, can depend
+ * on it.
+ *
+ * Threads: each source may be used by a thread of its own. detect_source_signal may be called for different sources at
+ * the same time, and so may detect_source_settle, but not one of these and the other. All else wants every source at
+ * rest.
  */
 struct detect_engine;
 struct detect_source;
@@ -21,7 +34,8 @@ struct detect_source;
 struct detect_config {
 	size_t memory_bytes;       /* for all detectors together; at least 256 KiB */
 	struct siphash_key secret; /* of the target tables */
-	unsigned n_sources;        /* 0 = 1; they share the memory */
+	unsigned n_sources;        /* 0 = 1, at most 64; they share the memory */
+	unsigned n_remotes;        /* other sensors whose summaries are judged together with what is told here */
 };
 
 /*
@@ -66,17 +80,28 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 					   const struct event_writer *writer, struct error *error);
 void detect_engine_destroy(struct detect_engine *engine);
 
-/* The source with this number, from 0; null = no such number, or no detector is enabled and nobody listens. */
+/*
+ * The source with this number, from 0; null = no such number, or no detector is enabled and nobody listens. Behind those
+ * that are told signals come those of other sensors.
+ */
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 
 /*
- * One outcome, in packet order. Returns true when an alarm is open for the connection's service or its host. source
- * may be null: nobody listens.
+ * One outcome, in the order of the packets of this source. Returns true when an alarm is open for the connection's
+ * service or its host. source may be null: nobody listens.
  */
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal);
 
 /*
- * The next boundary of time that is to be judged before a packet at now_ns counts (never less than before), or 0. All
+ * With several sources: counts what concerns the keys of this source, of all that all sources were told. Nobody must
+ * tell anything before detect_engine_due or detect_engine_tick, which do this themselves for the sources for which it
+ * was not done: it is worth calling where every source has a thread, before each of the two.
+ */
+void detect_source_settle(struct detect_source *source);
+
+/*
+ * The next boundary of time that is to be judged before a packet at now_ns counts (never less than before), or 0. It
+ * is asked for each packet, when all sources have told what passed before, or for the first behind a boundary. All
  * sources are to be advanced to it, so that they have told all that was due by then; then it is judged by
  * detect_engine_tick, and this is to be asked again. now_ns and packet_number: of that packet. Alarms that are due are
  * written through the writer.

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event_padding.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detect_engine.h"
 #include "tcpwitness/detect/detector.h"
@@ -306,7 +307,8 @@ static inline struct sensor_event *sim_event_begin(void *context, enum sensor_ev
 {
 	struct sim *sim = context;
 
-	sim->open_event = (struct sensor_event){ .type = type };
+	memset(&sim->open_event, 0, sizeof(sim->open_event));
+	sim->open_event.type = type;
 	return &sim->open_event;
 }
 
@@ -338,13 +340,16 @@ static inline void sim_event_end(void *context, struct sensor_event *event)
 		if (sim->alerts == NULL)
 			abort();
 	}
-	sim->alerts[sim->n_alerts++] = *event;
+	clear_event_padding(event);
+	memcpy(&sim->alerts[sim->n_alerts++], event, sizeof(*event));
 }
 
 static inline void sim_start(struct sim *sim)
 {
 	const struct event_writer writer = { .context = sim, .begin = sim_event_begin, .end = sim_event_end };
-	const struct detect_config config = { sim->memory_bytes, sim->secret, sim->n_sources };
+	const struct detect_config config = { .memory_bytes = sim->memory_bytes,
+					      .secret = sim->secret,
+					      .n_sources = sim->n_sources };
 
 	for (size_t i = 0; i < sim->ruleset->n_rules; i++)
 		if (sim->only != NULL && strcmp(detectors[i]->name, sim->only) != 0)

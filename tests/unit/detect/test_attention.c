@@ -16,8 +16,7 @@
 #define TICK_NS  (100 * NS_PER_MS)
 
 struct world {
-	struct summary_table *tables[8];
-	size_t n_tables;
+	struct summary_set set; /* this sensor's only part, and other sensors */
 	struct merged_summary merged;
 	struct watch_set watches;
 	struct attention attention;
@@ -28,19 +27,20 @@ static struct world *world_create(size_t n_tables, size_t memory_bytes)
 {
 	const struct siphash_key secret = { 1, 2 };
 	struct world *world = calloc(1, sizeof(*world));
-	const struct summary_table_config config = { memory_bytes, secret, (unsigned)n_tables };
+	const struct summary_table_config config = { .memory_bytes = memory_bytes,
+						     .secret = secret,
+						     .n_tables = (unsigned)n_tables };
 
 	assert_non_null(world);
-	world->n_tables = n_tables;
+	world->set.n_parts = 1;
+	world->set.n_tables = n_tables;
 	world->now_ns = START_NS;
 	for (size_t i = 0; i < n_tables; i++) {
-		world->tables[i] = summary_table_create(&config, NULL);
-		assert_non_null(world->tables[i]);
+		world->set.tables[i] = summary_table_create(&config, NULL);
+		assert_non_null(world->set.tables[i]);
 	}
 	assert_int_equal(watch_set_init(&world->watches, NULL, 0, 1 << 20, &secret), 0);
-	assert_int_equal(
-		attention_init(&world->attention, &world->watches, world->tables, n_tables, &world->merged, 1 << 16),
-		0);
+	assert_int_equal(attention_init(&world->attention, &world->watches, &world->set, &world->merged, 1 << 16), 0);
 	return world;
 }
 
@@ -48,8 +48,8 @@ static void world_destroy(struct world *world)
 {
 	attention_fini(&world->attention);
 	watch_set_fini(&world->watches);
-	for (size_t i = 0; i < world->n_tables; i++)
-		summary_table_destroy(world->tables[i]);
+	for (size_t i = 0; i < world->set.n_tables; i++)
+		summary_table_destroy(world->set.tables[i]);
 	free(world);
 }
 
@@ -71,7 +71,7 @@ static void try(struct world *world, unsigned number, unsigned n)
 			.now_ns = world->now_ns,
 			.since_ns = world->now_ns,
 		};
-		summary_table_signal(world->tables[i % world->n_tables], &signal);
+		summary_table_signal(world->set.tables[i % world->set.n_tables], &signal);
 	}
 }
 
@@ -86,8 +86,7 @@ static void tick(struct world *world)
 		     watch = next) {
 			next = watch_next(&world->watches, watch);
 			attention_renew(&world->attention, watch,
-					merged_summary_of(&world->merged, world->tables, world->n_tables, &watch->key),
-					world->now_ns);
+					merged_summary_of(&world->merged, &world->set, &watch->key), world->now_ns);
 		}
 	}
 }
@@ -178,7 +177,7 @@ static void test_usual_traffic_gives_up_its_crowds(void **state)
 		tick(world);
 	}
 	const struct summary_key key = service(world, 99)->key;
-	assert_non_null(summary_crowd_now(&summary_table_find(world->tables[0], &key)->summary, CROWD_TRYING,
+	assert_non_null(summary_crowd_now(&summary_table_find(world->set.tables[0], &key)->summary, CROWD_TRYING,
 					  world->now_ns - 1));
 	world_destroy(world);
 }

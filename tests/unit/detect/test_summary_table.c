@@ -22,7 +22,7 @@ static struct ip_addr ip4(uint32_t value)
 
 static struct summary_table *create(size_t memory_bytes)
 {
-	const struct summary_table_config config = { memory_bytes, { 1, 2 }, 1 };
+	const struct summary_table_config config = { .memory_bytes = memory_bytes, .secret = { 1, 2 }, .n_tables = 1 };
 	struct summary_table *table = summary_table_create(&config, NULL);
 
 	assert_non_null(table);

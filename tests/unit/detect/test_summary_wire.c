@@ -174,7 +174,7 @@ static void test_what_is_wrong_has_a_name(void **state)
 static void test_newer_replaces_older(void **state)
 {
 	static struct merged_summary whole;
-	const struct summary_table_config config = { 1 << 20, { 1, 2 }, 1 };
+	const struct summary_table_config config = { .memory_bytes = 1 << 20, .secret = { 1, 2 }, .n_tables = 1 };
 	struct summary_table *table = summary_table_create(&config, NULL);
 	const struct summary_key key = summary_key_service(&web, 443);
 	struct summary_record *const *candidates;
