@@ -34,6 +34,7 @@ struct kind_table {
 	struct summary_table *table;
 	struct bounded_table *entries;
 	struct block_pool parts; /* SERVICE, HOST, PREFIX: struct target_parts */
+	uint64_t forgotten_ns;   /* what began later was counted in no record that is gone */
 };
 
 enum { MAX_CANDIDATES = 4096, MIN_CANDIDATES = 64 };
@@ -95,6 +96,9 @@ static void give_back_crowds(struct summary_table *table, struct summary *summar
 static void give_back_parts(struct kind_table *kind, struct summary_record *record)
 {
 	struct summary *summary = &record->summary;
+
+	if (summary->latest_ns > kind->forgotten_ns)
+		kind->forgotten_ns = summary->latest_ns;
 
 	give_back_crowds(kind->table, summary);
 	if (summary->held != NULL)
@@ -563,13 +567,18 @@ static bool creates_targets(const struct flow_signal *signal)
 	return signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_STRAY || signal->kind == SIGNAL_JOINED;
 }
 
-/* A connection that began before the record was counted in one that is forgotten: all or nothing of it counts. */
-BOTH_WAYS bool may_count(struct summary_record *record, const struct flow_signal *signal)
+/*
+ * A connection that began before the record may have been counted in one that is forgotten: all or nothing of it
+ * counts. Where none is, it is only told later than another. Of a source it was before its filter opened.
+ */
+BOTH_WAYS bool may_count(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
 {
 	struct summary *summary = &record->summary;
 
 	if (summary->since_ns != 0)
-		return signal->since_ns >= summary->since_ns;
+		return signal->since_ns >= summary->since_ns ||
+		       (record->key.kind != SUMMARY_SOURCE &&
+			signal->since_ns > table->kinds[record->key.kind].forgotten_ns);
 	bool is_first = record->key.kind == SUMMARY_PAIR ? signal->kind == SIGNAL_COMPLETED : creates_targets(signal);
 	if (!is_first)
 		return false;
@@ -577,16 +586,23 @@ BOTH_WAYS bool may_count(struct summary_record *record, const struct flow_signal
 	return true;
 }
 
+static void note_since(struct summary *summary, const struct flow_signal *signal)
+{
+	if (signal->since_ns < summary->since_ns)
+		summary->since_ns = signal->since_ns;
+}
+
 static void count_target(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[record->key.kind];
 	struct summary *summary = &record->summary;
 
-	if (!may_count(record, signal))
+	if (!may_count(table, record, signal))
 		return;
 	if (summary->slots == NULL && signal->since_ns / SUMMARY_SLOT_NS != summary->since_ns / SUMMARY_SLOT_NS &&
 	    !begin_parts(kind, record))
 		return;
+	note_since(summary, signal);
 	if (signal->kind == SIGNAL_SYNACK_REPEATED && signal->held_until_ns != 0 && summary->held == NULL &&
 	    record->key.kind == SUMMARY_SERVICE)
 		summary->held = block_pool_take(&table->helds);
@@ -703,7 +719,7 @@ BOTH_WAYS void count_source(struct summary_table *table, const struct flow_signa
 		return;
 	const struct summary_key key = summary_key_source(&signal->client);
 	struct summary_record *record = find_or_create(table, &key, create);
-	if (record == NULL || !may_count(record, signal))
+	if (record == NULL || !may_count(table, record, signal))
 		return;
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
 	if (record->attention == ATTENTION_CROWDS)
@@ -734,8 +750,9 @@ BOTH_WAYS void count_pair(struct summary_table *table, const struct flow_signal 
 	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
 	const struct summary_key key = summary_key_pair(signal);
 	struct summary_record *record = find_or_create(table, &key, signal->kind == SIGNAL_COMPLETED);
-	if (record == NULL || !may_count(record, signal))
+	if (record == NULL || !may_count(table, record, signal))
 		return;
+	note_since(&record->summary, signal);
 	summary_count_signal(&record->summary, SUMMARY_PAIR, signal);
 	if (signal->kind == SIGNAL_COMPLETED)
 		summary_count_recent(&record->summary, 1, 0, signal->now_ns);

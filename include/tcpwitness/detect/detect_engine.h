@@ -20,9 +20,8 @@
  * This holds as long as nothing is forgotten for lack of room (targets_evicted in the stats is 0) and seven in eight of
  * the room for crowds suffice. Beyond that it may differ which keys are remembered, and which crowds are given up for
  * others: each part has an equal share of the memory and forgets what is oldest in it. Keys are dealt out by a keyed
- * hash, so that parts fill alike. Within one tick a source that is told more than its log holds counts that at once,
- * before what others were told; only who is forgotten, or goes uncounted at the very beginning of a record, can depend
- * on it.
+ * hash, so that parts fill alike. A source that is told more within one tick than its log holds counts that at once,
+ * before what others were told: that changes who is the oldest, and when a source's record begins, but no sums.
  *
  * Threads: each source may be used by a thread of its own. detect_source_signal may be called for different sources at
  * the same time, and so may detect_source_settle, but not one of these and the other. All else wants every source at
@@ -81,8 +80,8 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 void detect_engine_destroy(struct detect_engine *engine);
 
 /*
- * The source with this number, from 0; null = no such number, or no detector is enabled and nobody listens. Behind those
- * that are told signals come those of other sensors.
+ * The source with this number, from 0; null = no such number, or no detector is enabled and nobody listens. Behind
+ * those that are told signals come those of other sensors.
  */
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 

@@ -95,10 +95,35 @@ static void test_all_or_nothing_of_a_connection_counts(void **state)
 
 	(void)state;
 	/* The record knows nothing of the early one: it was forgotten in between. */
+	summary_table_signal(table, &early);
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct flow_signal other = attempt(3, 0x0a000000 + i, 443, START_NS + NS_PER_MS);
+		summary_table_signal(table, &other);
+	}
 	summary_table_signal(table, &late);
 	tell(table, early, SIGNAL_ANSWERED, 2 * NS_PER_SEC);
 	tell(table, late, SIGNAL_ANSWERED, 2 * NS_PER_SEC);
 	assert_int_equal(totals(table, summary_key_service(&server, 443))[SUMMARY_ANSWERED], 1);
+	summary_table_destroy(table);
+}
+
+/* Nothing was forgotten, so an earlier one was counted nowhere: it is only told later. */
+static void test_the_order_of_telling_does_not_matter(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	const struct flow_signal early = attempt(1, 0xcb007105, 443, START_NS);
+	const struct flow_signal late = attempt(2, 0xcb007105, 443, START_NS + NS_PER_SEC);
+	const struct ip_addr server = ip4(0xcb007105);
+	const struct summary_key service = summary_key_service(&server, 443);
+
+	(void)state;
+	summary_table_signal(table, &late);
+	summary_table_signal(table, &early);
+	assert_int_equal(totals(table, service)[SUMMARY_ATTEMPTS], 2);
+	assert_true(summary_table_find(table, &service)->summary.since_ns == START_NS);
+	assert_int_equal(summary_cohort(&summary_table_find(table, &service)->summary, SUMMARY_ATTEMPTS,
+					START_NS / SUMMARY_SLOT_NS),
+			 1);
 	summary_table_destroy(table);
 }
 
@@ -285,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_connection_counts_for_all_its_keys),
 		cmocka_unit_test(test_all_or_nothing_of_a_connection_counts),
+		cmocka_unit_test(test_the_order_of_telling_does_not_matter),
 		cmocka_unit_test(test_made_up_sources_have_no_records),
 		cmocka_unit_test(test_a_spray_does_not_displace_what_is_used),
 		cmocka_unit_test(test_parts_are_had_from_the_oldest),

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Each source has a thread, which tells its signals and then counts what concerns its own keys: the alarms are those
+ * of one source alone.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+
+#include "simulation.h"
+
+enum { CREW = 4 };
+
+static const struct sim_host web = { .ip = { .bytes = { 203, 0, 113, 5 }, .version = 4 }, .port = 443 };
+static struct ruleset *ruleset;
+
+/* They are told events first .. end - 1 of the plan, and count them, between two barriers each. */
+struct crew {
+	struct sim *sim;
+	pthread_barrier_t barrier;
+	size_t first;
+	size_t end;
+	bool is_over;
+};
+
+struct worker {
+	struct crew *crew;
+	struct detect_source *source;
+	pthread_t thread;
+};
+
+static void *work(void *context)
+{
+	struct worker *worker = context;
+	struct crew *crew = worker->crew;
+
+	for (;;) {
+		pthread_barrier_wait(&crew->barrier);
+		if (crew->is_over)
+			return NULL;
+		for (size_t i = crew->first; i < crew->end; i++)
+			if (sim_source(crew->sim, &crew->sim->events[i].signal) == worker->source)
+				detect_source_signal(worker->source, &crew->sim->events[i].signal);
+		pthread_barrier_wait(&crew->barrier);
+		detect_source_settle(worker->source);
+		pthread_barrier_wait(&crew->barrier);
+	}
+}
+
+/* What comes between two boundaries of time is told at once. */
+static size_t end_of_tick(const struct sim *sim, size_t first)
+{
+	const uint64_t tick_ns = 100 * NS_PER_MS;
+	size_t end = first;
+
+	while (end < sim->n_events &&
+	       sim->events[end].signal.now_ns / tick_ns == sim->events[first].signal.now_ns / tick_ns)
+		end++;
+	return end;
+}
+
+static void plan(struct sim *sim, unsigned n_sources)
+{
+	sim_init(sim);
+	ruleset_destroy(sim->ruleset);
+	sim->ruleset = ruleset;
+	sim->n_sources = n_sources;
+	sim->memory_bytes = (size_t)16 << 20;
+	sim_background(sim, 0, 30, 50, web);
+	sim_spoofed_flood(sim, 10, 12, 300, web, SIM_ANSWERS);
+	/* More at once than the logs hold. */
+	sim_spoofed_flood(sim, 20, 20.2, 100000, (struct sim_host){ web.ip, 80 }, SIM_IGNORES);
+	qsort(sim->events, sim->n_events, sizeof(*sim->events), sim_compare);
+	for (size_t i = 0; i < sim->n_events; i++)
+		sim->events[i].signal.packet_number = i + 1;
+	sim_start(sim);
+}
+
+static void end(struct sim *sim)
+{
+	sim->ruleset = NULL;
+	sim_fini(sim);
+}
+
+static void run_alone(struct sim *sim)
+{
+	plan(sim, 1);
+	for (size_t i = 0; i < sim->n_events; i++) {
+		const struct flow_signal *signal = &sim->events[i].signal;
+		detect_engine_advance(sim->engine, signal->now_ns, i + 1, &sim->visibility);
+		detect_source_signal(detect_engine_source(sim->engine, 0), signal);
+	}
+}
+
+static void run_by_crew(struct sim *sim)
+{
+	struct crew crew = { .sim = sim };
+	struct worker workers[CREW];
+
+	plan(sim, CREW);
+	assert_int_equal(pthread_barrier_init(&crew.barrier, NULL, CREW + 1), 0);
+	for (unsigned i = 0; i < CREW; i++) {
+		workers[i] = (struct worker){ .crew = &crew, .source = detect_engine_source(sim->engine, i) };
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (; crew.first < sim->n_events; crew.first = crew.end) {
+		crew.end = end_of_tick(sim, crew.first);
+		detect_engine_advance(sim->engine, sim->events[crew.first].signal.now_ns, crew.first + 1,
+				      &sim->visibility);
+		for (int phase = 0; phase < 3; phase++)
+			pthread_barrier_wait(&crew.barrier);
+	}
+	crew.is_over = true;
+	pthread_barrier_wait(&crew.barrier);
+	for (unsigned i = 0; i < CREW; i++)
+		pthread_join(workers[i].thread, NULL);
+	pthread_barrier_destroy(&crew.barrier);
+}
+
+static void test_threads_find_what_one_finds(void **state)
+{
+	static struct sim alone;
+	static struct sim together;
+
+	(void)state;
+	run_alone(&alone);
+	run_by_crew(&together);
+	sim_print(&alone);
+	assert_true(alone.n_alerts >= 2);
+	assert_int_equal(alone.n_alerts, together.n_alerts);
+	for (size_t i = 0; i < alone.n_alerts; i++)
+		assert_true(is_same_alarm(&alone.alerts[i], &together.alerts[i]));
+	end(&alone);
+	end(&together);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_threads_find_what_one_finds),
+	};
+
+	ruleset = ruleset_create_default(NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	ruleset_destroy(ruleset);
+	return failed;
+}
