@@ -8,32 +8,6 @@
 #include <errno.h>
 #include <sys/random.h>
 
-struct sip_state {
-	uint64_t v0;
-	uint64_t v1;
-	uint64_t v2;
-	uint64_t v3;
-};
-
-static inline uint64_t rotate_left(uint64_t value, unsigned bits)
-{
-	return (value << bits) | (value >> (64 - bits));
-}
-
-static inline void sip_round(struct sip_state *s)
-{
-	s->v0 += s->v1;
-	s->v1 = rotate_left(s->v1, 13) ^ s->v0;
-	s->v0 = rotate_left(s->v0, 32);
-	s->v2 += s->v3;
-	s->v3 = rotate_left(s->v3, 16) ^ s->v2;
-	s->v0 += s->v3;
-	s->v3 = rotate_left(s->v3, 21) ^ s->v0;
-	s->v2 += s->v1;
-	s->v1 = rotate_left(s->v1, 17) ^ s->v2;
-	s->v2 = rotate_left(s->v2, 32);
-}
-
 /* Written out, or compilers do not see that it is one load. */
 static inline uint64_t load_le64(const uint8_t *bytes)
 {
@@ -54,28 +28,12 @@ static inline uint64_t load_rest(const uint8_t *bytes, size_t n)
 uint64_t siphash13(const struct siphash_key *key, const void *data, size_t length)
 {
 	const uint8_t *bytes = data;
-	struct sip_state s = {
-		.v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
-		.v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),
-		.v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
-		.v3 = key->k1 ^ UINT64_C(0x7465646279746573),
-	};
+	struct siphash_state s = siphash13_begin(key);
 	size_t whole = length / 8;
 
-	for (size_t i = 0; i < whole; i++) {
-		uint64_t word = load_le64(bytes + 8 * i);
-		s.v3 ^= word;
-		sip_round(&s);
-		s.v0 ^= word;
-	}
-	uint64_t last = load_rest(bytes + 8 * whole, length % 8) | ((uint64_t)length << 56);
-	s.v3 ^= last;
-	sip_round(&s);
-	s.v0 ^= last;
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	for (size_t i = 0; i < whole; i++)
+		siphash13_add(&s, load_le64(bytes + 8 * i));
+	return siphash13_end(&s, load_rest(bytes + 8 * whole, length % 8), length);
 }
 
 struct siphash_key siphash_key_from_seed(uint64_t seed)

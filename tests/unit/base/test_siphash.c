@@ -114,6 +114,19 @@ static void test_any_alignment(void **state)
 	}
 }
 
+static void test_steps_give_the_same(void **state)
+{
+	uint8_t message[20];
+	struct siphash_state steps = siphash13_begin(&published_key);
+
+	(void)state;
+	fill_message(message, sizeof(message));
+	siphash13_add(&steps, UINT64_C(0x0706050403020100));
+	siphash13_add(&steps, UINT64_C(0x0f0e0d0c0b0a0908));
+	assert_true(siphash13_end(&steps, UINT64_C(0x13121110), sizeof(message)) ==
+		    reference(1, 3, published_key, message, sizeof(message)));
+}
+
 /* Both halves of the key and every bit of the message count. */
 static void test_every_bit_counts(void **state)
 {
@@ -166,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_reference_has_the_published_2_4_values),
 		cmocka_unit_test(test_1_3_equals_the_reference_at_every_length),
 		cmocka_unit_test(test_any_alignment),
+		cmocka_unit_test(test_steps_give_the_same),
 		cmocka_unit_test(test_every_bit_counts),
 		cmocka_unit_test(test_key_from_seed),
 		cmocka_unit_test(test_key_random),

@@ -150,6 +150,51 @@ static void test_every_field_matters(void **state)
 	}
 }
 
+static void assert_bits_count(const struct flow_key *key, void *bytes, size_t n_bytes)
+{
+	const uint64_t hash = flow_key_hash(&plain, key);
+
+	for (size_t bit = 0; bit < 8 * n_bytes; bit++) {
+		((uint8_t *)bytes)[bit / 8] ^= (uint8_t)(1U << bit % 8);
+		assert_true(flow_key_hash(&plain, key) != hash);
+		((uint8_t *)bytes)[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+}
+
+/* The hash leaves out what is zero in every key of its version, and nothing else. */
+static void test_every_bit_of_the_key_is_hashed(void **state)
+{
+	struct packet v4 = packet_between("1.2.3.4", 5, "6.7.8.9", 10);
+	struct packet v6 = packet_between("2001:db8::1", 5, "2001:db8::2", 10);
+	struct flow_key keys[] = { key_of(&plain, &v4), key_of(&plain, &v6) };
+
+	(void)state;
+	for (uint64_t domain = 0; domain < 2; domain++) {
+		for (size_t i = 0; i < 2; i++) {
+			keys[i].domain = domain;
+			assert_bits_count(&keys[i], keys[i].addr[0], i == 0 ? 4 : 16);
+			assert_bits_count(&keys[i], keys[i].addr[1], i == 0 ? 4 : 16);
+			assert_bits_count(&keys[i], keys[i].port, sizeof(keys[i].port));
+			assert_bits_count(&keys[i], &keys[i].domain, sizeof(keys[i].domain));
+		}
+	}
+}
+
+/* Keys of different kinds are told apart by the length of what is hashed, whatever stands in it. */
+static void test_kinds_of_keys_have_hashes_of_their_own(void **state)
+{
+	struct packet v4 = packet_between("0.0.0.0", 0, "0.0.0.0", 0);
+	struct packet v6 = packet_between("::", 0, "::", 0);
+	struct flow_key key4 = key_of(&plain, &v4);
+	struct flow_key key6 = key_of(&plain, &v6);
+	const uint8_t nothing[44] = { 0 };
+
+	(void)state;
+	assert_true(flow_key_hash(&plain, &key4) == siphash13(&plain.secret, nothing, 12));
+	assert_true(flow_key_hash(&plain, &key6) == siphash13(&plain.secret, nothing, 36));
+	assert_true(flow_key_hash(&plain, &key4) != flow_key_hash(&plain, &key6));
+}
+
 static uint64_t domain_with(const struct flow_key_config *config, uint8_t n_vlans, uint16_t outer, uint16_t inner)
 {
 	struct packet packet = packet_between("10.0.0.1", 1, "10.0.0.2", 2);
@@ -234,6 +279,8 @@ int main(void)
 		cmocka_unit_test(test_versions_are_different_connections),
 		cmocka_unit_test(test_land_packet_gives_index_0),
 		cmocka_unit_test(test_every_field_matters),
+		cmocka_unit_test(test_every_bit_of_the_key_is_hashed),
+		cmocka_unit_test(test_kinds_of_keys_have_hashes_of_their_own),
 		cmocka_unit_test(test_vlans_are_a_domain_only_when_configured),
 		cmocka_unit_test(test_tunnels_are_a_domain_only_when_configured),
 		cmocka_unit_test(test_vlan_cannot_pass_for_a_tunnel),
