@@ -12,8 +12,23 @@
  */
 uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t n_bytes);
 
-/* The sum in 16 bits; 0xffff when data with a right checksum was added. */
-uint16_t checksum_fold(uint64_t sum);
+/* The same of one word of up to 64 bits. What leaves at the top comes in at the bottom. */
+static inline uint64_t checksum_add_word(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
+
+/*
+ * The sum in 16 bits; 0xffff when data with a right checksum was added. A word plus itself with its halves exchanged
+ * has in its upper half the sum of both, and what that carried: it came in from the lower half.
+ */
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
+}
 
 /* What a TCP segment's checksum says, with the cause where it is wrong. */
 enum tcp_checksum {

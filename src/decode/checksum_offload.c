@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "tcpwitness/base/word.h"
+
 enum {
 	N_WRONG_TO_LEARN = 3,    /* wrong ones, and no right one, before arbitrary content is explained too */
 	N_RIGHT_TO_UNLEARN = 32, /* right ones in a row: the address has moved, or the earlier signs were forged */
@@ -26,29 +28,33 @@ static uint32_t hash_addr(const struct ip_addr *addr)
 	return (uint32_t)(hash >> 32);
 }
 
-/* The entry of addr; a new one takes the place that was not used last. */
-static struct offload_host *find_host(struct checksum_offload *offload, const struct ip_addr *addr)
+/* Without a branch for each part, since nothing foretells in which of its places a host is. */
+static inline bool is_host(const struct offload_host *host, const struct ip_addr *addr)
 {
-	uint32_t set = hash_addr(addr) % OFFLOAD_SETS;
-	struct offload_host *hosts = offload->hosts[set];
-	unsigned way;
+	uint64_t first = word_load64(host->addr.bytes) ^ word_load64(addr->bytes);
+	uint64_t second = word_load64(host->addr.bytes + 8) ^ word_load64(addr->bytes + 8);
 
-	for (way = 0; way < OFFLOAD_WAYS; way++) {
-		if (ip_addr_equal(&hosts[way].addr, addr)) {
-			offload->recent_way[set] = (uint8_t)way;
-			return &hosts[way];
-		}
-	}
-	way = offload->recent_way[set] == 0 ? 1 : 0;
-	offload->recent_way[set] = (uint8_t)way;
-	hosts[way] = (struct offload_host){ .addr = *addr };
-	return &hosts[way];
+	return (first | second | (host->addr.version ^ addr->version)) == 0;
 }
 
-static void saturating_increment(uint8_t *count)
+/* The entry of addr; a new one takes the place that was not used last. */
+static inline struct offload_host *find_host(struct checksum_offload *offload, const struct ip_addr *addr)
 {
-	if (*count < UINT8_MAX)
-		(*count)++;
+	struct offload_set *set = &offload->sets[hash_addr(addr) % OFFLOAD_SETS];
+	const bool is_second = is_host(&set->hosts[1], addr);
+	const bool is_known = is_second | is_host(&set->hosts[0], addr);
+	const uint8_t way = is_known ? is_second : set->recent_way ^ 1;
+
+	_Static_assert(OFFLOAD_WAYS == 2, "the first place or the second");
+	set->recent_way = way;
+	if (!is_known)
+		set->hosts[way] = (struct offload_host){ .addr = *addr };
+	return &set->hosts[way];
+}
+
+static inline void saturating_increment(uint8_t *count)
+{
+	*count = (uint8_t)(*count + (*count < UINT8_MAX));
 }
 
 static void learn_right(struct offload_host *host)

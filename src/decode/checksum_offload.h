@@ -18,13 +18,20 @@ struct offload_host {
 	bool offloads;
 };
 
+/* All that one segment needs, in one line of the processor's cache. */
+struct offload_set {
+	_Alignas(64) struct offload_host hosts[OFFLOAD_WAYS];
+	uint8_t recent_way;
+};
+
+_Static_assert(sizeof(struct offload_set) == 64, "a set is one line");
+
 /*
  * Which hosts leave checksums to their interface. Small and of fixed size: a host that falls out is
  * learned again. All zero is the empty table. The same segments in the same order give the same answers.
  */
 struct checksum_offload {
-	struct offload_host hosts[OFFLOAD_SETS][OFFLOAD_WAYS];
-	uint8_t recent_way[OFFLOAD_SETS];
+	struct offload_set sets[OFFLOAD_SETS];
 	bool any_right;  /* some host's checksum was right */
 	uint8_t n_wrong; /* wrong ones of all hosts while none was right, saturated */
 };

@@ -109,9 +109,11 @@ struct decoder *decoder_create(const struct decoder_config *config, struct error
 
 	if (check_config(config, error) != 0)
 		return NULL;
-	decoder = calloc(1, sizeof(*decoder));
+	/* calloc does not care for the lines of struct offload_set. */
+	decoder = aligned_alloc(_Alignof(struct decoder), sizeof(*decoder));
 	if (decoder == NULL)
 		goto no_memory;
+	memset(decoder, 0, sizeof(*decoder));
 	decoder->config = *config;
 	decoder->fragments =
 		frag_table_create(config->max_fragments_held, config->fragment_timeout_ns, &decoder->stats);
