@@ -6,40 +6,53 @@
  */
 #include <string.h>
 
+#include "tcpwitness/base/word.h"
 #include "decode_internal.h"
 
 enum {
 	TCP_HEADER_MIN_BYTES = 20,
+	TCP_PORTS_BYTES = 4,
 	TCP_PORTS_AND_SEQ_BYTES = 8, /* what every ICMP error must quote (RFC 792) */
 	TCP_UP_TO_ACK_BYTES = 12,
 	TCP_UP_TO_FLAGS_BYTES = 14,
-	TCP_UP_TO_WINDOW_BYTES = 16,
 	HASHED_BYTES_MAX = 128,
 };
 
+/* The compiler takes them for too long; as calls they would save and load again what stands in registers. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* All bits of both in 64: the halves of their product. */
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 product;
+	const product whole = (product)a * b;
+
+	return (uint64_t)whole ^ (uint64_t)(whole >> 64);
+}
+
 /*
  * Two segments of one connection that differ only behind the first 128 bytes still differ in the checksum,
- * which is among them.
+ * which is among them. Pairs of words are mixed apart from each other, so that they need not wait for each other; the
+ * place of a pair is in its mixture. The last pair may overlap the one before it.
  */
-static uint32_t hash_segment(const uint8_t *bytes, uint32_t n_bytes)
+ALWAYS_INLINE uint32_t hash_bytes(const uint8_t *bytes, uint32_t n_bytes)
 {
-	const uint64_t multiplier = UINT64_C(0x9fb21c651e98df25);
-	uint32_t n_left = n_bytes < HASHED_BYTES_MAX ? n_bytes : HASHED_BYTES_MAX;
-	uint64_t hash = n_bytes * multiplier;
-	uint64_t word;
+	enum { WORD_BYTES = 8, PAIR_BYTES = 2 * WORD_BYTES };
+	const uint64_t first_key = UINT64_C(0x9fb21c651e98df25);
+	const uint64_t second_key = UINT64_C(0xd6e8feb86659fd93);
+	const uint32_t n_hashed = n_bytes < HASHED_BYTES_MAX ? n_bytes : HASHED_BYTES_MAX;
+	uint8_t padded[PAIR_BYTES] = { 0 };
+	const uint8_t *last = padded;
+	uint64_t hash = n_bytes;
 
-	while (n_left >= sizeof(word)) {
-		memcpy(&word, bytes, sizeof(word));
-		hash = (hash ^ word) * multiplier;
-		hash ^= hash >> 32;
-		bytes += sizeof(word);
-		n_left -= (uint32_t)sizeof(word);
-	}
-	word = 0;
-	for (uint32_t i = 0; i < n_left; i++)
-		word = word << 8 | bytes[i];
-	hash = (hash ^ word) * multiplier;
-	hash ^= hash >> 32;
+	if (n_hashed >= PAIR_BYTES)
+		last = bytes + n_hashed - PAIR_BYTES;
+	else
+		memcpy(padded, bytes, n_hashed);
+	for (uint32_t at = 0; at + PAIR_BYTES < n_hashed; at += PAIR_BYTES)
+		hash ^= mix(word_load64(bytes + at) ^ (first_key + at),
+			    word_load64(bytes + at + WORD_BYTES) ^ second_key);
+	hash = mix(hash ^ word_load64(last) ^ second_key, word_load64(last + WORD_BYTES) ^ first_key);
 	return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
 }
 
@@ -49,28 +62,33 @@ static uint32_t hash_head(const struct packet *packet, const struct cursor *segm
 
 	if (n_bytes == 0 || packet->payload_captured_bytes < n_bytes)
 		return 0;
-	return hash_segment(segment->data + packet->tcp_header_bytes, n_bytes);
+	return hash_bytes(segment->data + packet->tcp_header_bytes, n_bytes);
 }
 
-/* Whatever of the fixed header was captured. */
-static void fill_from_header(struct packet *packet, const uint8_t *header, uint32_t n_bytes)
+static inline void fill_from_header(struct packet *packet, const uint8_t *header)
 {
-	if (n_bytes >= 2)
-		packet->src_port = load_be16(header);
-	if (n_bytes >= 4)
-		packet->dst_port = load_be16(header + 2);
-	if (n_bytes >= TCP_PORTS_AND_SEQ_BYTES)
-		packet->seq = load_be32(header + 4);
-	if (n_bytes >= TCP_UP_TO_ACK_BYTES)
-		packet->ack = load_be32(header + 8);
-	if (n_bytes >= TCP_UP_TO_FLAGS_BYTES) {
-		packet->tcp_header_bytes = (uint16_t)((header[12] >> 4) * 4);
-		packet->flags = load_be16(header + 12) & 0x01ff;
-	}
-	if (n_bytes >= TCP_UP_TO_WINDOW_BYTES)
-		packet->window = load_be16(header + 14);
-	if (n_bytes >= TCP_HEADER_MIN_BYTES)
-		packet->urgent = load_be16(header + 18);
+	packet->src_port = load_be16(header);
+	packet->dst_port = load_be16(header + 2);
+	packet->seq = load_be32(header + 4);
+	packet->ack = load_be32(header + 8);
+	packet->tcp_header_bytes = (uint16_t)((header[12] >> 4) * 4);
+	packet->flags = load_be16(header + 12) & 0x01ff;
+	packet->window = load_be16(header + 14);
+	packet->urgent = load_be16(header + 18);
+}
+
+/* Of a header of which fewer than 20 bytes were captured, the fields that are there as a whole. */
+static void fill_from_cut_header(struct packet *packet, const struct cursor *segment)
+{
+	uint8_t padded[TCP_HEADER_MIN_BYTES] = { 0 };
+	uint32_t n_bytes = segment->captured_bytes;
+	bool in_numbers = n_bytes >= TCP_PORTS_BYTES && n_bytes < TCP_UP_TO_ACK_BYTES;
+
+	/* Those of four bytes begin at a multiple of four, those of two at one of two. */
+	n_bytes -= n_bytes % (in_numbers ? 4U : 2U);
+	if (n_bytes > 0)
+		memcpy(padded, segment->data, n_bytes);
+	fill_from_header(packet, padded);
 }
 
 /* One name for each cause: a null or Xmas segment is not also said to lack its ACK. */
@@ -81,6 +99,9 @@ static void judge_flags(struct packet *packet)
 	const uint16_t xmas = SEG_FIN | SEG_PSH | SEG_URG;
 	struct anomaly_set *anomalies = &packet->anomalies;
 
+	/* What nearly all are, and none of what follows. */
+	if ((flags & (SEG_ACK | SEG_SYN | SEG_FIN | SEG_RST | SEG_URG)) == SEG_ACK)
+		return;
 	if ((flags & SEG_SYN) && (flags & SEG_FIN))
 		anomaly_set_add(anomalies, ANOMALY_FLAGS_SYN_FIN);
 	if ((flags & SEG_SYN) && (flags & SEG_RST))
@@ -163,7 +184,7 @@ static enum checksum_state judge_checksum(struct decode_context *context, const 
 }
 
 /* The options and the payload's length, for a header of which 20 bytes were captured. False: bad data offset. */
-static bool fill_behind_header(struct packet *packet, const struct cursor *segment)
+ALWAYS_INLINE bool fill_behind_header(struct packet *packet, const struct cursor *segment)
 {
 	const uint32_t header_bytes = packet->tcp_header_bytes;
 	const uint32_t captured_bytes = segment->captured_bytes;
@@ -184,10 +205,13 @@ static bool fill_behind_header(struct packet *packet, const struct cursor *segme
 /* Only addresses, ports and sequence number are sure; what else was quoted is used and not judged. */
 static enum decode_result decode_quoted_tcp(struct packet *packet, const struct cursor *segment)
 {
-	fill_from_header(packet, segment->data, segment->captured_bytes);
+	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES)
+		fill_from_header(packet, segment->data);
+	else
+		fill_from_cut_header(packet, segment);
 	if (segment->captured_bytes < TCP_PORTS_AND_SEQ_BYTES)
 		return DECODE_TRUNCATED_ICMP_QUOTE;
-	packet->payload_hash = hash_segment(segment->data, segment->captured_bytes);
+	packet->payload_hash = hash_bytes(segment->data, segment->captured_bytes);
 	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES && !fill_behind_header(packet, segment))
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	if (segment->captured_bytes >= TCP_UP_TO_FLAGS_BYTES && packet->tcp_header_bytes <= segment->wire_bytes)
@@ -196,27 +220,32 @@ static enum decode_result decode_quoted_tcp(struct packet *packet, const struct 
 	return DECODE_TCP;
 }
 
+static enum decode_result refuse_cut_header(struct packet *packet, const struct cursor *segment)
+{
+	fill_from_cut_header(packet, segment);
+	/* Cut by the capture: nothing is wrong with what was sent. */
+	if (segment->wire_bytes >= TCP_HEADER_MIN_BYTES)
+		return DECODE_TRUNCATED_TCP_HEADER;
+	anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
+	return DECODE_SHORT_TCP_HEADER;
+}
+
 enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 {
 	struct packet *packet = context->packet;
 
 	if (context->is_quote)
 		return decode_quoted_tcp(packet, &in);
-	fill_from_header(packet, in.data, in.captured_bytes);
-	if (in.wire_bytes < TCP_HEADER_MIN_BYTES) {
-		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
-		return DECODE_SHORT_TCP_HEADER;
-	}
-	/* Cut by the capture: nothing is wrong with what was sent. */
 	if (in.captured_bytes < TCP_HEADER_MIN_BYTES)
-		return DECODE_TRUNCATED_TCP_HEADER;
+		return refuse_cut_header(packet, &in);
+	fill_from_header(packet, in.data);
 	if (!fill_behind_header(packet, &in)) {
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	}
 	if (context->fragment_end != NULL && context->fragment_end - in.data < packet->tcp_header_bytes)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
-	packet->payload_hash = hash_segment(in.data, in.captured_bytes);
+	packet->payload_hash = hash_bytes(in.data, in.captured_bytes);
 	packet->payload_head = hash_head(packet, &in);
 	judge_flags(packet);
 	judge_fields(context);

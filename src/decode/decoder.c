@@ -136,6 +136,19 @@ void decoder_destroy(struct decoder *decoder)
 	free(decoder);
 }
 
+/* In pieces, each of which is a few wide stores: the whole would be one `rep stos`, which starts slowly. */
+static inline void clear_packet(struct packet *packet)
+{
+	enum { FIRST = 64, SECOND = 128, THIRD = 192, END = sizeof(struct packet) };
+	uint8_t *bytes = (uint8_t *)packet;
+
+	_Static_assert(END > THIRD && END <= THIRD + FIRST, "four pieces cover a packet");
+	memset(bytes, 0, FIRST);
+	memset(bytes + FIRST, 0, SECOND - FIRST);
+	memset(bytes + SECOND, 0, THIRD - SECOND);
+	memset(bytes + THIRD, 0, END - THIRD);
+}
+
 enum decode_result decoder_decode(struct decoder *decoder, const struct frame *frame, struct packet *packet)
 {
 	struct decode_context context = { .decoder = decoder, .packet = packet };
@@ -147,7 +160,7 @@ enum decode_result decoder_decode(struct decoder *decoder, const struct frame *f
 	/* Some capture files claim less than they hold. */
 	if (in.wire_bytes < in.captured_bytes)
 		in.wire_bytes = in.captured_bytes;
-	memset(packet, 0, sizeof(*packet));
+	clear_packet(packet);
 	packet->time_ns = frame->time_ns;
 	packet->number = frame->number;
 	packet->wire_bytes = in.wire_bytes;
