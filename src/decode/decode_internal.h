@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "tcpwitness/decode/decoder.h"
 #include "checksum.h"
@@ -50,9 +51,10 @@ enum ip_protocol {
 
 struct decoder {
 	struct decoder_config config;
+	bool no_short_way; /* for tests, which hold the two ways of a frame against each other */
 	struct decoder_stats stats;
-	struct checksum_offload offload;
 	struct frag_table *fragments;
+	struct checksum_offload offload;
 };
 
 /* What is known of the frame in hand, besides *packet. */
@@ -115,6 +117,26 @@ static inline uint16_t saturate_u16(uint32_t value)
 	return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
 }
 
+enum { LINK_ETHERNET = 1 }; /* the other link types are in decode_link.c */
+
+enum {
+	ETHERNET_SOURCE_AT = 6,
+	ETHERNET_TYPE_AT = 12,
+	ETHERNET_HEADER_BYTES = 14,
+	VLAN_ID_MASK = 0x0fff,
+};
+
+/* Frames that a loopback interface shows have none. */
+static inline bool ethernet_has_sender(const uint8_t *header)
+{
+	static const uint8_t nobody[6];
+
+	return memcmp(header + ETHERNET_SOURCE_AT, nobody, sizeof(nobody)) != 0;
+}
+
+/* From the first byte of the frame on; by the short way where that can be. */
+enum decode_result decode_frame(struct decode_context *context, uint16_t link_type, struct cursor in);
+
 /* Each of these takes the bytes from its own header on and goes on inwards until the frame is explained. */
 enum decode_result decode_link(struct decode_context *context, uint16_t link_type, struct cursor in);
 enum decode_result decode_ethernet(struct decode_context *context, struct cursor in);
@@ -141,9 +163,9 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in);
 
 /*
  * The option bytes of a TCP header, as many as were captured. is_whole is false when the header has more.
- * Adds to packet->options and packet->anomalies.
+ * Adds to the packet's options and anomalies.
  */
-void decode_tcp_options(struct packet *packet, const uint8_t *bytes, uint32_t n_bytes, bool is_whole);
+void decode_tcp_options(const struct decode_context *context, const uint8_t *bytes, uint32_t n_bytes, bool is_whole);
 
 /*
  * True when the bytes look like an Ethernet frame: enough of them, and a length or a known type where

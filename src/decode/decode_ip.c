@@ -4,16 +4,12 @@
  * header are the truth about what was sent, and are held against the frame's length on the wire, never
  * against what the capture kept.
  */
-#include "decode_internal.h"
-
 #include <string.h>
 
-enum {
-	IPV4_HEADER_MIN_BYTES = 20,
-	IPV4_OFFSET_MASK = 0x1fff,
-	IPV4_MORE_FRAGMENTS = 0x2000,
-	QUOTE_MIN_BYTES = 8, /* of the quoted datagram's payload (RFC 792) */
-};
+#include "decode_internal.h"
+#include "ip_header.h"
+
+enum { QUOTE_MIN_BYTES = 8 }; /* of the quoted datagram's payload (RFC 792) */
 
 /* Is the header's checksum acceptable by itself? */
 static bool ipv4_checksum_is_good(const struct decode_context *context, const uint8_t *header, uint32_t header_bytes,
@@ -97,18 +93,6 @@ static enum decode_result decode_ipv4_fragment(struct decode_context *context, c
 		return result;
 	packet->ip_bytes = saturate_u16(header_bytes + datagram.payload.wire_bytes);
 	return decode_ip_payload(context, datagram.protocol, datagram.payload);
-}
-
-static void fill_from_ipv4(struct packet *packet, const uint8_t *header)
-{
-	packet->ttl = header[8];
-	packet->ip_id = load_be16(header + 4);
-	memset(&packet->src, 0, sizeof(packet->src));
-	memset(&packet->dst, 0, sizeof(packet->dst));
-	packet->src.version = 4;
-	packet->dst.version = 4;
-	memcpy(packet->src.bytes, header + 12, 4);
-	memcpy(packet->dst.bytes, header + 16, 4);
 }
 
 enum decode_result decode_ipv4(struct decode_context *context, struct cursor in)

@@ -4,12 +4,12 @@
  * accept them so (4.1). Fragments are put together; jumbograms (RFC 2675) and packets that the capturing host
  * was to cut into segments have no payload length of their own.
  */
-#include "decode_internal.h"
-
 #include <string.h>
 
+#include "decode_internal.h"
+#include "ip_header.h"
+
 enum {
-	IPV6_HEADER_BYTES = 40,
 	EXTENSION_UNIT_BYTES = 8,
 	EXTENSION_MIN_BYTES = 8,
 	MAX_EXTENSIONS = 16,
@@ -235,12 +235,7 @@ enum decode_result decode_ipv6(struct decode_context *context, struct cursor in)
 	if (!decode_descend(context))
 		return DECODE_TUNNELS_TOO_DEEP;
 	context->pseudo_header_unsure = false;
-	packet->ttl = header[7];
-	packet->ip_id = 0;
-	packet->src.version = 6;
-	packet->dst.version = 6;
-	memcpy(packet->src.bytes, header + 8, ADDRESS_BYTES);
-	memcpy(packet->dst.bytes, header + 24, ADDRESS_BYTES);
+	fill_from_ipv6(packet, header);
 	if (!apply_ipv6_length(context, header, &in))
 		return DECODE_BAD_IPV6_LENGTH;
 	packet->ip_bytes = saturate_u16(in.wire_bytes + IPV6_HEADER_BYTES);

@@ -4,13 +4,10 @@
  * Ethernet and IEEE 802.3 with LLC and SNAP (RFC 1042), and stacked IEEE 802.1Q tags. A frame of
  * another protocol is not an error: it is sound and not TCP.
  */
-#include <string.h>
-
 #include "decode_internal.h"
 
 enum link_type {
 	LINK_NULL = 0, /* BSD loopback, family in the order of the machine that captured */
-	LINK_ETHERNET = 1,
 	LINK_PPP = 9,
 	LINK_RAW = 12,     /* DLT_RAW on most systems */
 	LINK_RAW_BSD = 14, /* DLT_RAW on OpenBSD */
@@ -26,8 +23,6 @@ enum link_type {
 };
 
 enum {
-	ETHERNET_HEADER_BYTES = 14,
-	ETHERNET_TYPE_AT = 12,
 	LENGTH_802_3_MAX = 1500,
 	MAX_VLAN_TAGS = 8,
 	SLL_PROTOCOL_802_2 = 4, /* in place of an ethertype: an LLC header follows */
@@ -93,7 +88,7 @@ static bool store_vlan(struct decode_context *context, uint16_t tag)
 	if (context->n_vlan_tags++ == MAX_VLAN_TAGS)
 		return false;
 	if (packet->n_vlans < PACKET_MAX_VLANS)
-		packet->vlans[packet->n_vlans++] = tag & 0x0fff;
+		packet->vlans[packet->n_vlans++] = tag & VLAN_ID_MASK;
 	return true;
 }
 
@@ -134,13 +129,11 @@ enum decode_result decode_ethertype(struct decode_context *context, uint16_t eth
 
 enum decode_result decode_ethernet(struct decode_context *context, struct cursor in)
 {
-	enum { SOURCE_AT = 6, ADDRESS_BYTES = 6 };
-	static const uint8_t nobody[ADDRESS_BYTES];
 	const uint8_t *header = cursor_take(&in, ETHERNET_HEADER_BYTES);
 
 	if (header == NULL)
 		return DECODE_TRUNCATED_LINK;
-	context->is_on_wire = memcmp(header + SOURCE_AT, nobody, sizeof(nobody)) != 0;
+	context->is_on_wire = ethernet_has_sender(header);
 	return decode_ethertype(context, load_be16(header + ETHERNET_TYPE_AT), in);
 }
 

@@ -4,14 +4,13 @@
  * anything else may be an Ethernet pseudowire, with or without a control word (RFC 4448, RFC 4385).
  */
 #include "decode_internal.h"
+#include "ip_header.h"
 
 enum {
 	LABEL_BYTES = 4,
 	CONTROL_WORD_BYTES = 4,
-	ETHERNET_HEADER_BYTES = 14,
 	BOTTOM_OF_STACK = 0x01, /* in the third byte of a label */
 	MAX_LABELS = 16,
-	IPV4_HEADER_MIN_BYTES = 20,
 	NIBBLE_CONTROL_WORD = 0,
 	NIBBLE_ASSOCIATED_CHANNEL = 1,
 };

@@ -184,8 +184,9 @@ static enum checksum_state judge_checksum(struct decode_context *context, const 
 }
 
 /* The options and the payload's length, for a header of which 20 bytes were captured. False: bad data offset. */
-ALWAYS_INLINE bool fill_behind_header(struct packet *packet, const struct cursor *segment)
+ALWAYS_INLINE bool fill_behind_header(const struct decode_context *context, const struct cursor *segment)
 {
+	struct packet *packet = context->packet;
 	const uint32_t header_bytes = packet->tcp_header_bytes;
 	const uint32_t captured_bytes = segment->captured_bytes;
 	const bool options_complete = captured_bytes >= header_bytes;
@@ -196,15 +197,17 @@ ALWAYS_INLINE bool fill_behind_header(struct packet *packet, const struct cursor
 	packet->payload_captured_bytes = options_complete ? captured_bytes - header_bytes : 0;
 	packet->options_complete = options_complete;
 	if (header_bytes > TCP_HEADER_MIN_BYTES)
-		decode_tcp_options(packet, segment->data + TCP_HEADER_MIN_BYTES,
+		decode_tcp_options(context, segment->data + TCP_HEADER_MIN_BYTES,
 				   (options_complete ? header_bytes : captured_bytes) - TCP_HEADER_MIN_BYTES,
 				   options_complete);
 	return true;
 }
 
 /* Only addresses, ports and sequence number are sure; what else was quoted is used and not judged. */
-static enum decode_result decode_quoted_tcp(struct packet *packet, const struct cursor *segment)
+static enum decode_result decode_quoted_tcp(const struct decode_context *context, const struct cursor *segment)
 {
+	struct packet *packet = context->packet;
+
 	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES)
 		fill_from_header(packet, segment->data);
 	else
@@ -212,7 +215,7 @@ static enum decode_result decode_quoted_tcp(struct packet *packet, const struct 
 	if (segment->captured_bytes < TCP_PORTS_AND_SEQ_BYTES)
 		return DECODE_TRUNCATED_ICMP_QUOTE;
 	packet->payload_hash = hash_bytes(segment->data, segment->captured_bytes);
-	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES && !fill_behind_header(packet, segment))
+	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES && !fill_behind_header(context, segment))
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	if (segment->captured_bytes >= TCP_UP_TO_FLAGS_BYTES && packet->tcp_header_bytes <= segment->wire_bytes)
 		packet->payload_bytes = segment->wire_bytes - packet->tcp_header_bytes;
@@ -235,11 +238,11 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 	struct packet *packet = context->packet;
 
 	if (context->is_quote)
-		return decode_quoted_tcp(packet, &in);
+		return decode_quoted_tcp(context, &in);
 	if (in.captured_bytes < TCP_HEADER_MIN_BYTES)
 		return refuse_cut_header(packet, &in);
 	fill_from_header(packet, in.data);
-	if (!fill_behind_header(packet, &in)) {
+	if (!fill_behind_header(context, &in)) {
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	}

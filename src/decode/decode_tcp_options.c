@@ -31,6 +31,9 @@ enum option_kind {
 	OPTION_EXPERIMENT_2 = 254,
 };
 
+/* Lengths with kind and length octets. */
+enum { MSS_BYTES = 4, WSCALE_BYTES = 3, SACK_PERMITTED_BYTES = 2, TIMESTAMP_BYTES = 10 };
+
 enum {
 	EXPERIMENT_FASTOPEN = 0xf989, /* RFC 7413 A, used before kind 34 was given */
 	WSCALE_MAX = 14,              /* RFC 7323 2.3 */
@@ -141,29 +144,31 @@ static bool fill_option(struct packet *packet, uint8_t kind, const uint8_t *data
 	}
 }
 
-/* Length with kind and length octets that the kind must have by its RFC; 0: any. */
+#define KIND_BIT(kind) (UINT64_C(1) << (kind))
+#define OBSOLETE_KINDS                                                                                             \
+	(KIND_BIT(OPTION_ECHO) | KIND_BIT(OPTION_ECHO_REPLY) | KIND_BIT(OPTION_POC_PERMITTED) |                    \
+	 KIND_BIT(OPTION_POC_PROFILE) | KIND_BIT(OPTION_CC) | KIND_BIT(OPTION_CC_NEW) | KIND_BIT(OPTION_CC_ECHO) | \
+	 KIND_BIT(OPTION_ALT_CHECKSUM) | KIND_BIT(OPTION_ALT_CHECKSUM_DATA))
+
+static inline bool is_obsolete(uint8_t kind)
+{
+	return kind < 64 && (OBSOLETE_KINDS & KIND_BIT(kind)) != 0;
+}
+
+/* Length with kind and length octets that an obsolete kind must have by its RFC; 0: any. */
 static uint8_t obsolete_option_bytes(uint8_t kind)
 {
 	switch (kind) {
-	case OPTION_ECHO:
-	case OPTION_ECHO_REPLY:
-	case OPTION_CC:
-	case OPTION_CC_NEW:
-	case OPTION_CC_ECHO:
-		return 6;
 	case OPTION_POC_PERMITTED:
 		return 2;
 	case OPTION_POC_PROFILE:
 	case OPTION_ALT_CHECKSUM:
 		return 3;
-	default:
+	case OPTION_ALT_CHECKSUM_DATA:
 		return 0;
+	default:
+		return 6;
 	}
-}
-
-static bool is_obsolete(uint8_t kind)
-{
-	return obsolete_option_bytes(kind) != 0 || kind == OPTION_ALT_CHECKSUM_DATA;
 }
 
 static bool may_repeat(uint8_t kind)
@@ -171,7 +176,7 @@ static bool may_repeat(uint8_t kind)
 	return kind == OPTION_MPTCP || kind == OPTION_EXPERIMENT_1 || kind == OPTION_EXPERIMENT_2;
 }
 
-static void take_option(struct packet *packet, uint64_t seen[4], const uint8_t *option)
+static inline void take_option(struct packet *packet, uint64_t seen[4], const uint8_t *option)
 {
 	const uint8_t kind = option[0];
 	const uint8_t option_bytes = option[1];
@@ -193,7 +198,14 @@ static void take_option(struct packet *packet, uint64_t seen[4], const uint8_t *
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_OPTION_MALFORMED);
 }
 
-void decode_tcp_options(struct packet *packet, const uint8_t *bytes, uint32_t n_bytes, bool is_whole)
+static inline uint32_t add_to_layout(uint32_t layout, uint8_t kind)
+{
+	return (layout ^ kind) * FNV_PRIME;
+}
+
+/* Not a part of its caller, which would save what this one needs and the usual segments do not. */
+__attribute__((noinline)) static void walk_options(struct packet *packet, const uint8_t *bytes, uint32_t n_bytes,
+						   bool is_whole)
 {
 	uint64_t seen[4] = { 0 };
 	uint32_t layout = FNV_OFFSET;
@@ -202,7 +214,7 @@ void decode_tcp_options(struct packet *packet, const uint8_t *bytes, uint32_t n_
 	while (at < n_bytes) {
 		const uint8_t kind = bytes[at];
 
-		layout = (layout ^ kind) * FNV_PRIME;
+		layout = add_to_layout(layout, kind);
 		if (kind == OPTION_END)
 			break;
 		if (kind == OPTION_NOP) {
@@ -220,4 +232,58 @@ void decode_tcp_options(struct packet *packet, const uint8_t *bytes, uint32_t n_
 	}
 	if (n_bytes > 0)
 		packet->options.layout = layout == 0 ? 1 : layout;
+}
+
+/* What nearly every segment behind the handshake has: the layout that RFC 7323 A recommends. */
+static inline bool fill_lone_timestamp(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
+{
+	enum { LONE_TIMESTAMP_BYTES = 12 };
+	const uint32_t nop_nop_timestamp =
+		OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
+	uint32_t layout = FNV_OFFSET;
+
+	if (n_bytes != LONE_TIMESTAMP_BYTES || load_be32(bytes) != nop_nop_timestamp)
+		return false;
+	options->present = TCPOPT_TIMESTAMP;
+	options->ts_val = load_be32(bytes + 4);
+	options->ts_ecr = load_be32(bytes + 8);
+	layout = add_to_layout(layout, OPTION_NOP);
+	layout = add_to_layout(layout, OPTION_NOP);
+	options->layout = add_to_layout(layout, OPTION_TIMESTAMP);
+	return true;
+}
+
+/* What Linux and Android put into a SYN and a SYN-ACK: MSS, SACK permitted, timestamp, NOP, window scale. */
+static inline bool fill_linux_syn(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
+{
+	enum { LINUX_SYN_BYTES = 20 };
+	const uint32_t sack_permitted_timestamp =
+		OPTION_SACK_PERMITTED << 24 | SACK_PERMITTED_BYTES << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
+	uint32_t layout = FNV_OFFSET;
+
+	if (n_bytes != LINUX_SYN_BYTES || load_be16(bytes) != (OPTION_MSS << 8 | MSS_BYTES) ||
+	    load_be32(bytes + 4) != sack_permitted_timestamp ||
+	    load_be32(bytes + 16) >> 8 != (OPTION_NOP << 16 | OPTION_WSCALE << 8 | WSCALE_BYTES) ||
+	    bytes[19] > WSCALE_MAX)
+		return false;
+	options->present = TCPOPT_MSS | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP | TCPOPT_WSCALE;
+	options->mss = load_be16(bytes + 2);
+	options->ts_val = load_be32(bytes + 8);
+	options->ts_ecr = load_be32(bytes + 12);
+	options->wscale = bytes[19];
+	layout = add_to_layout(layout, OPTION_MSS);
+	layout = add_to_layout(layout, OPTION_SACK_PERMITTED);
+	layout = add_to_layout(layout, OPTION_TIMESTAMP);
+	layout = add_to_layout(layout, OPTION_NOP);
+	options->layout = add_to_layout(layout, OPTION_WSCALE);
+	return true;
+}
+
+void decode_tcp_options(const struct decode_context *context, const uint8_t *bytes, uint32_t n_bytes, bool is_whole)
+{
+	struct packet *packet = context->packet;
+
+	if (context->decoder->no_short_way || (!fill_lone_timestamp(&packet->options, bytes, n_bytes) &&
+					       !fill_linux_syn(&packet->options, bytes, n_bytes)))
+		walk_options(packet, bytes, n_bytes, is_whole);
 }

@@ -165,7 +165,7 @@ enum decode_result decoder_decode(struct decoder *decoder, const struct frame *f
 	packet->number = frame->number;
 	packet->wire_bytes = in.wire_bytes;
 	packet->source = frame->source;
-	result = decode_link(&context, frame->link_type, in);
+	result = decode_frame(&context, frame->link_type, in);
 	decoder->stats.results[result]++;
 	return result;
 }

@@ -5,13 +5,14 @@
  *	link type (2)  checksum mode (1)  depth (1)  datagrams held (1)  then frames:
  *	bytes captured (2)  bytes only on the wire (1)  seconds since the last (1)  the bytes
  *
- * Numbers are big-endian. The last frame may be shorter than it says.
+ * Numbers are big-endian. The last frame may be shorter than it says. A second decoder gets the same and never goes the
+ * short way of decode_plain.c: both must come to the same.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tcpwitness/decode/decoder.h"
+#include "../../src/decode/decode_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,10 +65,11 @@ static void check_packet(const struct packet *packet, const struct frame *frame,
 }
 
 /* Decodes a copy of exactly the frame's size, so that the sanitizer sees every byte read beyond it. */
-static void decode_frame(struct decoder *decoder, struct frame *frame, const uint8_t *bytes)
+static void decode_copy(struct decoder *decoder, struct decoder *long_way, struct frame *frame, const uint8_t *bytes)
 {
 	uint8_t *copy = malloc(frame->captured_bytes > 0 ? frame->captured_bytes : 1);
 	struct packet packet;
+	struct packet same;
 	enum decode_result result;
 
 	require(copy != NULL, "memory");
@@ -75,6 +77,9 @@ static void decode_frame(struct decoder *decoder, struct frame *frame, const uin
 	frame->data = frame->captured_bytes > 0 ? copy : NULL;
 	result = decoder_decode(decoder, frame, &packet);
 	check_packet(&packet, frame, result);
+	require(decoder_decode(long_way, frame, &same) == result, "the long way has the same result");
+	/* Padding is cleared like all else. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+	require(memcmp(&packet, &same, sizeof(packet)) == 0, "the long way gives the same packet");
 	free(copy);
 }
 
@@ -84,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct frame frame = { .time_ns = UINT64_C(1700000000000000000) };
 	struct decoder_config config;
 	struct decoder *decoder;
+	struct decoder *long_way;
 	uint64_t n_results = 0;
 
 	if (size < 5)
@@ -94,7 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.max_depth = (uint8_t)(data[3] % 16 + 1);
 	config.max_fragments_held = data[4] % 8 + 1U;
 	decoder = decoder_create(&config, NULL);
-	require(decoder != NULL, "memory");
+	long_way = decoder_create(&config, NULL);
+	require(decoder != NULL && long_way != NULL, "memory");
+	long_way->no_short_way = true;
 	for (data += 5; end - data >= 4; data += 4 + frame.captured_bytes) {
 		uint32_t claimed_bytes = (uint32_t)(data[0] << 8 | data[1]);
 
@@ -102,11 +110,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		frame.wire_bytes = frame.captured_bytes + data[2] * 16U;
 		frame.time_ns += data[3] * UINT64_C(1000000000);
 		frame.number++;
-		decode_frame(decoder, &frame, data + 4);
+		decode_copy(decoder, long_way, &frame, data + 4);
 	}
 	for (unsigned i = 0; i < DECODE_RESULT_COUNT; i++)
 		n_results += i == DECODE_FRAGMENT_HEADER_SPLIT ? 0 : decoder_get_stats(decoder)->results[i];
 	require(n_results == frame.number, "every frame is counted once");
+	require(memcmp(&decoder->stats, &long_way->stats, sizeof(decoder->stats)) == 0, "the long way counts the same");
 	decoder_destroy(decoder);
+	decoder_destroy(long_way);
 	return 0;
 }

@@ -10,14 +10,31 @@
 #include <cmocka.h>
 
 #include "packet_builder.h"
+#include "decode_internal.h"
 #include "tcpwitness/decode/decoder.h"
 
-/* A decoder with the defaults, for cmocka's per-test setup and teardown, and what was decoded last. */
+/*
+ * A decoder with the defaults, for cmocka's per-test setup and teardown, and what was decoded last. A second one gets
+ * the same frames and never goes the short way.
+ */
 struct decode_test {
 	struct decoder *decoder;
+	struct decoder *long_way;
 	struct packet_builder pb;
 	struct packet packet;
 };
+
+/* Begins anew with another configuration. */
+static inline void decode_test_configure(struct decode_test *test, const struct decoder_config *config)
+{
+	decoder_destroy(test->decoder);
+	decoder_destroy(test->long_way);
+	test->decoder = decoder_create(config, NULL);
+	test->long_way = decoder_create(config, NULL);
+	assert_non_null(test->decoder);
+	assert_non_null(test->long_way);
+	test->long_way->no_short_way = true;
+}
 
 static inline int decode_test_setup(void **state)
 {
@@ -26,9 +43,9 @@ static inline int decode_test_setup(void **state)
 
 	memset(&test, 0, sizeof(test));
 	decoder_config_defaults(&config);
-	test.decoder = decoder_create(&config, NULL);
+	decode_test_configure(&test, &config);
 	*state = &test;
-	return test.decoder == NULL ? -1 : 0;
+	return 0;
 }
 
 static inline int decode_test_teardown(void **state)
@@ -36,21 +53,27 @@ static inline int decode_test_teardown(void **state)
 	struct decode_test *test = *state;
 
 	decoder_destroy(test->decoder);
+	decoder_destroy(test->long_way);
 	return 0;
 }
 
-/* Begins anew with another configuration. */
-static inline void decode_test_configure(struct decode_test *test, const struct decoder_config *config)
+/* Decodes that frame both ways, which must come to the same. */
+static inline enum decode_result decode_both_ways(struct decode_test *test, const struct frame *frame)
 {
-	decoder_destroy(test->decoder);
-	test->decoder = decoder_create(config, NULL);
-	assert_non_null(test->decoder);
+	struct packet packet;
+	enum decode_result result = decoder_decode(test->decoder, frame, &test->packet);
+
+	assert_string_equal(decode_result_name(decoder_decode(test->long_way, frame, &packet)),
+			    decode_result_name(result));
+	assert_memory_equal(&packet, &test->packet, sizeof(packet));
+	assert_memory_equal(&test->decoder->stats, &test->long_way->stats, sizeof(test->decoder->stats));
+	return result;
 }
 
 /* Decodes that frame; the result, by name, must be the expected one. */
 static inline void expect_result(struct decode_test *test, const struct frame *frame, enum decode_result expected)
 {
-	enum decode_result result = decoder_decode(test->decoder, frame, &test->packet);
+	enum decode_result result = decode_both_ways(test, frame);
 
 	assert_string_equal(decode_result_name(result), decode_result_name(expected));
 }

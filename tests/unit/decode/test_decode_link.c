@@ -23,7 +23,7 @@ static void expect_case(struct decode_test *test, const struct link_case *link)
 			       .captured_bytes = link->n_bytes,
 			       .wire_bytes = link->n_bytes,
 			       .link_type = link->link_type };
-	enum decode_result result = decoder_decode(test->decoder, &frame, &test->packet);
+	enum decode_result result = decode_both_ways(test, &frame);
 
 	if (result != link->expected)
 		fail_msg("%s: %s", link->what, decode_result_name(result));

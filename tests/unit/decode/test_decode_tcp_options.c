@@ -8,16 +8,24 @@
 
 static struct packet packet;
 
+/* Both by the walk alone and with the layouts that are known as a whole, which must come to the same. */
 static void decode(const uint8_t *bytes, uint32_t n_bytes, bool is_whole)
 {
 	/* Of exactly that size, so that the sanitizers see every byte too many. */
 	uint8_t *copy = malloc(n_bytes == 0 ? 1 : n_bytes);
+	static struct decoder decoder;
+	static struct packet walked;
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, n_bytes);
 	memset(&packet, 0, sizeof(packet));
-	decode_tcp_options(&packet, copy, n_bytes, is_whole);
+	memset(&walked, 0, sizeof(walked));
+	decoder.no_short_way = false;
+	decode_tcp_options(&(struct decode_context){ .decoder = &decoder, .packet = &packet }, copy, n_bytes, is_whole);
+	decoder.no_short_way = true;
+	decode_tcp_options(&(struct decode_context){ .decoder = &decoder, .packet = &walked }, copy, n_bytes, is_whole);
 	free(copy);
+	assert_memory_equal(&packet, &walked, sizeof(packet));
 }
 
 static bool has(enum anomaly anomaly)

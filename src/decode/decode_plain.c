@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The short way of the frame that nearly all are: Ethernet with one VLAN tag or none, an IPv4 header without options or
+ * an IPv6 header without extensions, no fragment, a TCP segment. Where all that stands is known before it is looked at.
+ * Each condition names the rule that has nothing to say when it holds. A frame for which one does not hold goes the
+ * long way, which comes to the same for the others too.
+ */
+#include "tcpwitness/base/word.h"
+#include "decode_internal.h"
+#include "ip_header.h"
+
+static inline bool ipv4_checksum_is_right(const uint8_t *header)
+{
+	uint64_t sum = checksum_add_word(word_load64(header), word_load64(header + 8));
+
+	return checksum_fold(checksum_add_word(sum, word_load32(header + 16))) == 0xffff;
+}
+
+/* Moves over the header, whose 20 bytes are there, when decode_ipv4 would find nothing in it but the way to TCP. */
+static inline bool take_plain_ipv4(struct packet *packet, struct cursor *in)
+{
+	enum { VERSION_4_WITHOUT_OPTIONS = 0x45 };
+	const uint8_t *header = in->data;
+	uint16_t total_bytes = load_be16(header + IPV4_LENGTH_AT);
+
+	if (header[0] != VERSION_4_WITHOUT_OPTIONS || header[IPV4_PROTOCOL_AT] != IPPROTO_NR_TCP)
+		return false;
+	/* decode_ipv4_fragment */
+	if ((load_be16(header + IPV4_FRAGMENT_AT) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0)
+		return false;
+	/* apply_ipv4_length, ipv4_checksum_is_good */
+	if (total_bytes < IPV4_HEADER_MIN_BYTES || total_bytes > in->wire_bytes || !ipv4_checksum_is_right(header))
+		return false;
+	fill_from_ipv4(packet, header);
+	packet->ip_bytes = total_bytes;
+	cursor_limit(in, total_bytes);
+	return cursor_skip(in, IPV4_HEADER_MIN_BYTES);
+}
+
+static inline bool take_plain_ipv6(struct packet *packet, struct cursor *in)
+{
+	const uint8_t *header = cursor_take(in, IPV6_HEADER_BYTES);
+	uint16_t payload_bytes;
+
+	if (header == NULL || header[0] >> 4 != 6)
+		return false;
+	/* apply_ipv6_length */
+	payload_bytes = load_be16(header + IPV6_LENGTH_AT);
+	if (payload_bytes == 0 || payload_bytes > in->wire_bytes)
+		return false;
+	/* walk_extensions */
+	if (header[IPV6_NEXT_HEADER_AT] != IPPROTO_NR_TCP)
+		return false;
+	fill_from_ipv6(packet, header);
+	packet->ip_bytes = saturate_u16(payload_bytes + IPV6_HEADER_BYTES);
+	cursor_limit(in, payload_bytes);
+	return true;
+}
+
+/* Moves *in from the frame's beginning to its TCP segment. False, with *in wherever it is then: it is not plain. */
+static inline bool find_plain_segment(struct decode_context *context, struct cursor *in)
+{
+	enum { VLAN_TAG_BYTES = 4, LEAST_BYTES = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + IPV4_HEADER_MIN_BYTES };
+	struct packet *packet = context->packet;
+	const uint8_t *frame = in->data;
+	uint32_t link_bytes = ETHERNET_HEADER_BYTES;
+	uint16_t ethertype;
+	bool is_plain = false;
+
+	/* The one bound for what is read of Ethernet, the tag and IPv4; a segment is longer. */
+	if (in->captured_bytes < LEAST_BYTES)
+		return false;
+	ethertype = load_be16(frame + ETHERNET_TYPE_AT);
+	if (ethertype == ETYPE_VLAN) {
+		link_bytes += VLAN_TAG_BYTES;
+		ethertype = load_be16(frame + ETHERNET_HEADER_BYTES + 2);
+	}
+	if (!cursor_skip(in, link_bytes))
+		return false;
+	if (ethertype == ETYPE_IPV4)
+		is_plain = take_plain_ipv4(packet, in);
+	else if (ethertype == ETYPE_IPV6)
+		is_plain = take_plain_ipv6(packet, in);
+	if (!is_plain)
+		return false;
+	context->is_on_wire = ethernet_has_sender(frame);
+	if (link_bytes > ETHERNET_HEADER_BYTES) {
+		packet->vlans[0] = load_be16(frame + ETHERNET_HEADER_BYTES) & VLAN_ID_MASK;
+		packet->n_vlans = 1;
+	}
+	return true;
+}
+
+enum decode_result decode_frame(struct decode_context *context, uint16_t link_type, struct cursor in)
+{
+	struct cursor segment = in;
+
+	if (link_type == LINK_ETHERNET && !context->decoder->no_short_way && find_plain_segment(context, &segment))
+		return decode_tcp(context, segment);
+	return decode_link(context, link_type, in);
+}
