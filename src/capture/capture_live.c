@@ -197,6 +197,8 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 		struct pcap_pkthdr *header;
 		const uint8_t *data;
 		int status = pcap_next_ex(live->handle, &header, &data);
+		if (live->drain_deadline_ns == 0 && break_requested(live->request))
+			begin_drain(live);
 		if (status == 1) {
 			pcap_source_fill_frame(header, data, live->tick_ns, frame);
 			frame->link_type = live->link_type;
@@ -205,8 +207,6 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 				return CAPTURE_BROKEN;
 			return CAPTURE_FRAME;
 		}
-		if (live->drain_deadline_ns == 0 && break_requested(live->request))
-			begin_drain(live);
 		if (live->drain_deadline_ns != 0) {
 			if (clock_monotonic_ns() >= live->drain_deadline_ns ||
 			    (status < 0 && status != PCAP_ERROR_BREAK))

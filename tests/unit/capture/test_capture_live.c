@@ -207,6 +207,43 @@ static void test_break_is_immediate(void **state)
 	in_namespace(check_break_is_immediate);
 }
 
+static void check_break_leaves_no_frame(void)
+{
+	enum { N = 500 };
+	const struct capture_live_config config = {
+		.interface = "lo",
+		.bpf_filter = "udp dst port 4711",
+		.snaplen_bytes = 1500,
+		.timeout_ms = 200,
+	};
+	struct capture *capture = capture_open_live(&config, NULL);
+	struct frame frames[7];
+	uint32_t n_seen = 0;
+	size_t n;
+
+	CHECK(capture != NULL);
+	send_datagrams(PORT, N, 1000);
+	capture_break(capture);
+	while (capture_next_burst(capture, frames, 7, &n, NULL) == CAPTURE_FRAME) {
+		for (size_t i = 0; i < n; i++) {
+			uint32_t number;
+			memcpy(&number, frames[i].data + ETHERNET_IPV4_UDP_BYTES, sizeof(number));
+			CHECK(number == n_seen && frames[i].number == n_seen + 1);
+			n_seen++;
+		}
+		CHECK(n > 0 && n <= 7);
+	}
+	CHECK(n_seen == N && n == 0);
+	CHECK(capture_next_burst(capture, frames, 7, &n, NULL) == CAPTURE_BROKEN);
+	capture_close(capture);
+}
+
+static void test_break_leaves_no_frame(void **state)
+{
+	(void)state;
+	in_namespace(check_break_leaves_no_frame);
+}
+
 /* A ring too small for a burst that nobody reads: the kernel says what it dropped, and the count never falls. */
 static void check_drops_are_counted(void)
 {
@@ -378,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_datagrams_arrive),
 		cmocka_unit_test(test_quiet_interface_is_idle),
 		cmocka_unit_test(test_break_is_immediate),
+		cmocka_unit_test(test_break_leaves_no_frame),
 		cmocka_unit_test(test_drops_are_counted),
 		cmocka_unit_test(test_no_privilege_after_open),
 		cmocka_unit_test(test_interface_goes_down),
