@@ -137,14 +137,12 @@ enum capture_result capture_next_burst(struct capture *capture, struct frame *fr
 	enum capture_result result;
 
 	*n_frames = 0;
-	if (capture->live != NULL) {
-		result = capture_live_next(capture->live, &frames[0], error);
-		*n_frames = result == CAPTURE_FRAME;
-	} else if (break_requested(&capture->request)) {
+	if (capture->live != NULL)
+		result = capture_live_next(capture->live, frames, n_max, n_frames, error);
+	else if (break_requested(&capture->request))
 		return CAPTURE_BROKEN;
-	} else {
+	else
 		result = capture_merge_next(capture->files, frames, n_max, n_frames);
-	}
 	if (result == CAPTURE_FRAME)
 		count_frames(capture, frames, *n_frames);
 	else if (result == CAPTURE_END && error != NULL)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One interface by libpcap, which on Linux means a TPACKET_V3 ring: the kernel fills blocks and hands one over when
- * it is full or timeout_ms old. The handle is non-blocking and the waiting is ours, together with the break's
+ * it is full or batch_ms old. The handle is non-blocking and the waiting is ours, together with the break's
  * descriptor, so that a stop takes effect at once and quiet is told from traffic.
+ *
+ * libpcap gives a block back to the kernel before it returns, so a burst is copied out of the ring: it stays in the
+ * nearest caches, where it is read next, and a slow burst holds no block.
  */
 #include "capture_live.h"
 
@@ -21,7 +24,16 @@
 enum {
 	SNAPLEN_MAX_BYTES = 262144,
 	TIMEOUT_MAX_MS = 1000,
+	BURST_MAX_FRAMES = 32,
+	KEPT_ALIGNMENT_BYTES = 16,
 };
+
+/*
+ * libpcap opens two files to count drops: too much for every thousand packets, and for every moment of quiet, in which
+ * only the interface can have dropped something.
+ */
+#define DROPS_EVERY_NS       (200 * NS_PER_MS)
+#define QUIET_DROPS_EVERY_NS NS_PER_SEC
 
 /* A 64-bit count over one of libpcap's 32-bit ones. */
 struct wide_count {
@@ -38,8 +50,13 @@ struct capture_live {
 	pcap_t *handle;
 	int fd;
 	uint32_t timeout_ms;
+	uint32_t batch_ms;
 	uint32_t tick_ns;
+	uint32_t snaplen_bytes;
 	uint16_t link_type;
+	uint8_t *kept;        /* the data of a burst; pages that no burst needed are not in memory */
+	uint64_t drops_at_ns; /* when they were last asked for, on CLOCK_MONOTONIC; 0 = they must be now */
+	bool is_quiet;        /* no frame since then */
 	struct wide_count received;
 	struct wide_count dropped;
 	struct wide_count interface_dropped;
@@ -55,8 +72,11 @@ static int check_config(const struct capture_live_config *config, struct error *
 		return error_set(error, "interface %s: snapshot length %u is not within 1 to %d bytes",
 				 config->interface, config->snaplen_bytes, SNAPLEN_MAX_BYTES);
 	if (config->timeout_ms == 0 || config->timeout_ms > TIMEOUT_MAX_MS)
-		return error_set(error, "interface %s: batch timeout %u is not within 1 to %d ms", config->interface,
+		return error_set(error, "interface %s: timeout %u is not within 1 to %d ms", config->interface,
 				 config->timeout_ms, TIMEOUT_MAX_MS);
+	if (config->batch_ms == 0 || config->batch_ms > config->timeout_ms)
+		return error_set(error, "interface %s: batch timeout %u is not within 1 to %u ms", config->interface,
+				 config->batch_ms, config->timeout_ms);
 	if (config->buffer_bytes > INT32_MAX)
 		return error_set(error, "interface %s: buffer of %u bytes is above the limit of 2 GiB",
 				 config->interface, config->buffer_bytes);
@@ -89,7 +109,7 @@ static int activate(struct capture_live *live, const struct capture_live_config 
 
 	status |= pcap_set_snaplen(live->handle, (int)config->snaplen_bytes);
 	status |= pcap_set_promisc(live->handle, config->promiscuous);
-	status |= pcap_set_timeout(live->handle, (int)config->timeout_ms);
+	status |= pcap_set_timeout(live->handle, (int)config->batch_ms);
 	if (config->buffer_bytes != 0)
 		status |= pcap_set_buffer_size(live->handle, (int)config->buffer_bytes);
 	if (status != 0)
@@ -127,6 +147,12 @@ static int open_handle(struct capture_live *live, const struct capture_live_conf
 	return pcap_source_set_filter(live->handle, config->bpf_filter, live->name, error);
 }
 
+/* What a frame of this size takes of the memory for a burst. */
+static size_t kept_bytes(uint32_t captured_bytes)
+{
+	return ((size_t)captured_bytes / KEPT_ALIGNMENT_BYTES + 1) * KEPT_ALIGNMENT_BYTES;
+}
+
 struct capture_live *capture_live_open(const struct capture_live_config *config, const struct break_request *request,
 				       struct error *error)
 {
@@ -143,6 +169,13 @@ struct capture_live *capture_live_open(const struct capture_live_config *config,
 	}
 	live->request = request;
 	live->timeout_ms = config->timeout_ms;
+	live->batch_ms = config->batch_ms;
+	live->snaplen_bytes = config->snaplen_bytes;
+	live->kept = calloc(BURST_MAX_FRAMES, kept_bytes(config->snaplen_bytes));
+	if (live->kept == NULL) {
+		error_set(error, "interface %s: not enough memory for its frames", config->interface);
+		goto fail;
+	}
 	if (open_handle(live, config, error) < 0)
 		goto fail;
 	return live;
@@ -157,15 +190,16 @@ void capture_live_close(struct capture_live *live)
 		return;
 	if (live->handle != NULL)
 		pcap_close(live->handle);
+	free(live->kept);
 	free(live->name);
 	free(live);
 }
 
 /*
- * Waits for frames, the break (unless that has come) or the deadline. Errors of the interface are left to libpcap,
- * which clears them and knows which are fatal.
+ * Waits for frames, the break (unless that has come) or the deadline; false if that came first. Errors of the interface
+ * are left to libpcap, which clears them and knows which are fatal.
  */
-static void wait_until(const struct capture_live *live, uint64_t deadline_ns)
+static bool wait_until(const struct capture_live *live, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = {
 		{ .fd = live->fd, .events = POLLIN },
@@ -174,57 +208,97 @@ static void wait_until(const struct capture_live *live, uint64_t deadline_ns)
 	uint64_t wait_ns = ns_since(deadline_ns, clock_monotonic_ns());
 	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_SEC), .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
 
-	(void)ppoll(fds, 2, &wait, NULL);
+	return ppoll(fds, 2, &wait, NULL) != 0;
 }
 
 /*
  * What passed before the break is still to be handed out: the kernel gives a block of its ring away when it is full,
- * or after timeout_ms.
+ * or after batch_ms.
  */
 static void begin_drain(struct capture_live *live)
 {
-	uint64_t drain_ns = UINT64_C(2) * live->timeout_ms * NS_PER_MS;
+	uint64_t drain_ns = UINT64_C(2) * live->batch_ms * NS_PER_MS;
 
 	live->break_time_ns = clock_realtime_ns();
 	live->drain_deadline_ns = clock_monotonic_ns() + (drain_ns < MAX_DRAIN_NS ? drain_ns : MAX_DRAIN_NS);
 }
 
-enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error)
+struct burst {
+	struct capture_live *live;
+	struct frame *frames;
+	size_t n_frames;
+	size_t n_bytes; /* of live->kept */
+};
+
+/* libpcap's callback: data are gone when it returns. */
+static void keep_frame(u_char *context, const struct pcap_pkthdr *header, const u_char *data)
 {
+	struct burst *burst = (struct burst *)(void *)context;
+	const struct capture_live *live = burst->live;
+	struct frame *frame = &burst->frames[burst->n_frames++];
+	uint8_t *kept = live->kept + burst->n_bytes;
+
+	pcap_source_fill_frame(header, kept, live->tick_ns, frame);
+	if (frame->captured_bytes > live->snaplen_bytes)
+		frame->captured_bytes = live->snaplen_bytes;
+	memcpy(kept, data, frame->captured_bytes);
+	frame->link_type = live->link_type;
+	frame->source = 0;
+	burst->n_bytes += kept_bytes(frame->captured_bytes);
+}
+
+/* Those that passed before the break, which are the first: the ring is in the order of time. */
+static size_t count_before_break(const struct capture_live *live, const struct frame *frames, size_t n_frames)
+{
+	size_t n = 0;
+
+	while (n < n_frames && frames[n].time_ns <= live->break_time_ns)
+		n++;
+	return n;
+}
+
+/* The end, after which what was dropped is asked for once more. */
+static enum capture_result end_with(struct capture_live *live, enum capture_result result)
+{
+	live->drops_at_ns = 0;
+	return result;
+}
+
+enum capture_result capture_live_next(struct capture_live *live, struct frame *frames, size_t n_max, size_t *n_frames,
+				      struct error *error)
+{
+	int most = n_max < BURST_MAX_FRAMES ? (int)n_max : BURST_MAX_FRAMES;
 	uint64_t deadline_ns = 0;
 
 	for (;;) {
-		struct pcap_pkthdr *header;
-		const uint8_t *data;
-		int status = pcap_next_ex(live->handle, &header, &data);
+		struct burst burst = { .live = live, .frames = frames };
+		int status = pcap_dispatch(live->handle, most, keep_frame, (u_char *)&burst);
+		*n_frames = burst.n_frames;
 		if (live->drain_deadline_ns == 0 && break_requested(live->request))
 			begin_drain(live);
-		if (status == 1) {
-			pcap_source_fill_frame(header, data, live->tick_ns, frame);
-			frame->link_type = live->link_type;
-			frame->source = 0;
-			if (live->drain_deadline_ns != 0 && frame->time_ns > live->break_time_ns)
-				return CAPTURE_BROKEN;
-			return CAPTURE_FRAME;
+		if (burst.n_frames > 0) {
+			live->is_quiet = false;
+			if (live->drain_deadline_ns != 0)
+				*n_frames = count_before_break(live, frames, burst.n_frames);
+			return *n_frames > 0 ? CAPTURE_FRAME : end_with(live, CAPTURE_BROKEN);
 		}
 		if (live->drain_deadline_ns != 0) {
 			if (clock_monotonic_ns() >= live->drain_deadline_ns ||
 			    (status < 0 && status != PCAP_ERROR_BREAK))
-				return CAPTURE_BROKEN;
-			wait_until(live, live->drain_deadline_ns);
+				return end_with(live, CAPTURE_BROKEN);
+			(void)wait_until(live, live->drain_deadline_ns);
 			continue;
 		}
 		if (status < 0) {
 			error_set(error, "interface %s: capture ended: %s", live->name, pcap_geterr(live->handle));
-			return CAPTURE_FAILED;
+			return end_with(live, CAPTURE_FAILED);
 		}
 		/* The clock is read only when nothing is there. */
 		uint64_t now_ns = clock_monotonic_ns();
 		if (deadline_ns == 0)
 			deadline_ns = now_ns + live->timeout_ms * NS_PER_MS;
-		else if (now_ns >= deadline_ns)
+		if (now_ns >= deadline_ns || !wait_until(live, deadline_ns))
 			return CAPTURE_IDLE;
-		wait_until(live, deadline_ns);
 	}
 }
 
@@ -248,10 +322,14 @@ static void widen(struct wide_count *count, uint32_t now)
 
 void capture_live_get_drops(struct capture_live *live, struct capture_stats *stats)
 {
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t every_ns = live->is_quiet ? QUIET_DROPS_EVERY_NS : DROPS_EVERY_NS;
 	struct pcap_stat now;
 
 	/* When the interface is gone, the last counts stay. */
-	if (pcap_stats(live->handle, &now) == 0) {
+	if ((live->drops_at_ns == 0 || now_ns - live->drops_at_ns >= every_ns) && pcap_stats(live->handle, &now) == 0) {
+		live->drops_at_ns = now_ns;
+		live->is_quiet = true;
 		widen(&live->received, now.ps_recv);
 		widen(&live->dropped, now.ps_drop);
 		widen(&live->interface_dropped, now.ps_ifdrop);

@@ -15,8 +15,9 @@ struct capture_live *capture_live_open(const struct capture_live_config *config,
 				       struct error *error);
 void capture_live_close(struct capture_live *live);
 
-/* As capture_next, without CAPTURE_END. frame->number is left alone. */
-enum capture_result capture_live_next(struct capture_live *live, struct frame *frame, struct error *error);
+/* As capture_next_burst, without CAPTURE_END. Numbers of frames are left alone. */
+enum capture_result capture_live_next(struct capture_live *live, struct frame *frames, size_t n_max, size_t *n_frames,
+				      struct error *error);
 
 /* Any thread and signal handlers, after the break was requested: ends libpcap's own loop. */
 void capture_live_break(struct capture_live *live);

@@ -18,7 +18,12 @@
 #include "string_pool.h"
 
 enum {
-	LIVE_TIMEOUT_MS = 100,        /* longest wait for a batch: delays alarms by no more than this */
+	LIVE_TIMEOUT_MS = 250, /* how often a quiet interface lets time go on */
+	/*
+	 * What the kernel delays frames, and so alarms, by at most. Not less: each time a block of the ring is taken,
+	 * however few frames came, and 64 MiB of them are to outlast a sensor that is held up for 5 s.
+	 */
+	LIVE_BATCH_MS = 20,
 	DETECT_MIN_BYTES = 256 << 10, /* of struct detect_config */
 	/* Parts of what is left: one in so many. The flow table has the rest. */
 	SYN_STORE_SHARE = 8,
@@ -39,6 +44,7 @@ static bool set_defaults(struct config *config, struct error *error)
 	decoder_config_defaults(&config->pipeline.decoder);
 	tracker_config_defaults(&config->pipeline.tracker);
 	config->live.timeout_ms = LIVE_TIMEOUT_MS;
+	config->live.batch_ms = LIVE_BATCH_MS;
 	for (const struct config_option *option = config_options; option->name != NULL || option->key != NULL;
 	     option++) {
 		if (option->default_text != NULL && !option_set(option, config, option->default_text, error))

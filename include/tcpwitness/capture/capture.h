@@ -19,7 +19,8 @@ struct capture_live_config {
 	const char *bpf_filter; /* borrowed; null or empty = everything */
 	uint32_t snaplen_bytes; /* 1 .. 262144 */
 	uint32_t buffer_bytes;  /* kernel ring; 0 = libpcap's default */
-	uint32_t timeout_ms;    /* longest wait of capture_next for a batch, 1 .. 1000 */
+	uint32_t timeout_ms;    /* longest wait of capture_next for a frame, 1 .. 1000 */
+	uint32_t batch_ms;      /* longest wait of a frame in the kernel for others, 1 .. timeout_ms */
 	bool promiscuous;
 };
 
@@ -74,20 +75,21 @@ enum capture_result capture_next(struct capture *capture, struct frame *frame, s
 /*
  * The same for up to n_max frames (at least 1) at once, so that the caller can look ahead: all of them and their data
  * are valid until the next call of either. With CAPTURE_FRAME there is at least one, else none. It does
- * not wait for a second: as many come as are in memory anyway, of an interface one.
+ * not wait for a second: as many come as are in memory anyway.
  */
 enum capture_result capture_next_burst(struct capture *capture, struct frame *frames, size_t n_max, size_t *n_frames,
 				       struct error *error);
 
 /*
  * Any thread, and signal handlers: capture_next returns CAPTURE_BROKEN soon. An interface first gives what it captured
- * before, for which it takes at most twice its timeout_ms, and at most half a second.
+ * before, for which it takes at most twice its batch_ms, and at most half a second.
  */
 void capture_break(struct capture *capture);
 
 /*
  * Capture thread (files: any thread may call it, for the progress bar, and gets values that are a little old).
- * Live: asks the kernel for its drop counts, kept monotonic over libpcap's own wrap-around.
+ * Live: asks the kernel for its drop counts, a few times a second at most and again at the end, kept monotonic over
+ * libpcap's own wrap-around.
  */
 void capture_get_stats(struct capture *capture, struct capture_stats *stats);
 

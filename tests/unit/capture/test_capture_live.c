@@ -77,6 +77,7 @@ static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
 		.bpf_filter = filter,
 		.snaplen_bytes = 65535,
 		.timeout_ms = timeout_ms,
+		.batch_ms = timeout_ms < 20 ? timeout_ms : 20,
 		.promiscuous = true,
 	};
 	struct error error = { 0 };
@@ -207,6 +208,7 @@ static void test_break_is_immediate(void **state)
 	in_namespace(check_break_is_immediate);
 }
 
+/* The longest waits there are: nothing but what passed before the break is in the way of the end. */
 static void check_break_leaves_no_frame(void)
 {
 	enum { N = 500 };
@@ -214,7 +216,8 @@ static void check_break_leaves_no_frame(void)
 		.interface = "lo",
 		.bpf_filter = "udp dst port 4711",
 		.snaplen_bytes = 1500,
-		.timeout_ms = 200,
+		.timeout_ms = 1000,
+		.batch_ms = 200,
 	};
 	struct capture *capture = capture_open_live(&config, NULL);
 	struct frame frames[7];
@@ -244,6 +247,40 @@ static void test_break_leaves_no_frame(void **state)
 	in_namespace(check_break_leaves_no_frame);
 }
 
+/* A burst's frames all stay as they were until the next one, whatever their sizes. */
+static void check_bursts_hold_their_frames(void)
+{
+	enum { N = 64 };
+	static const size_t sizes[] = { 4, 1400, 90, 701 };
+	struct capture *capture = open_lo("udp dst port 4711", 1000);
+	struct frame frames[N];
+	size_t most = 0;
+	size_t n_seen = 0;
+	size_t n;
+
+	for (unsigned i = 0; i < N; i++)
+		send_datagrams(PORT, 1, sizes[i % 4]);
+	while (n_seen < N) {
+		CHECK(capture_next_burst(capture, frames, N, &n, NULL) == CAPTURE_FRAME);
+		for (size_t i = 0; i < n; i++) {
+			CHECK(frames[i].captured_bytes == ETHERNET_IPV4_UDP_BYTES + sizes[(n_seen + i) % 4]);
+			/* The last byte of the port, and the UDP length. */
+			CHECK(frames[i].data[37] == (PORT & 0xff));
+			CHECK(((size_t)frames[i].data[38] << 8 | frames[i].data[39]) == 8 + sizes[(n_seen + i) % 4]);
+		}
+		most = n > most ? n : most;
+		n_seen += n;
+	}
+	CHECK(n_seen == N && most > 1);
+	capture_close(capture);
+}
+
+static void test_bursts_hold_their_frames(void **state)
+{
+	(void)state;
+	in_namespace(check_bursts_hold_their_frames);
+}
+
 /* A ring too small for a burst that nobody reads: the kernel says what it dropped, and the count never falls. */
 static void check_drops_are_counted(void)
 {
@@ -253,6 +290,7 @@ static void check_drops_are_counted(void)
 		.snaplen_bytes = 1500,
 		.buffer_bytes = 256 * 1024,
 		.timeout_ms = 20,
+		.batch_ms = 20,
 	};
 	struct error error = { 0 };
 	struct capture *capture = capture_open_live(&config, &error);
@@ -336,7 +374,12 @@ static void test_interface_goes_down(void **state)
 
 static void check_interface_vanishes(void)
 {
-	const struct capture_live_config config = { .interface = "tw0", .snaplen_bytes = 96, .timeout_ms = 20 };
+	const struct capture_live_config config = {
+		.interface = "tw0",
+		.snaplen_bytes = 96,
+		.timeout_ms = 20,
+		.batch_ms = 20,
+	};
 	struct error error = { 0 };
 	struct frame frame;
 	enum capture_result result;
@@ -370,7 +413,7 @@ static void assert_refused(const struct capture_live_config *config, const char 
 
 static void test_bad_settings(void **state)
 {
-	struct capture_live_config config = { .snaplen_bytes = 96, .timeout_ms = 10 };
+	struct capture_live_config config = { .snaplen_bytes = 96, .timeout_ms = 10, .batch_ms = 10 };
 
 	(void)state;
 	assert_refused(&config, "no interface is named");
@@ -381,12 +424,19 @@ static void test_bad_settings(void **state)
 	assert_refused(&config, "snapshot length 262145");
 	config.snaplen_bytes = 96;
 	config.timeout_ms = 1001;
-	assert_refused(&config, "batch timeout 1001");
+	assert_refused(&config, "timeout 1001 is not within 1 to 1000 ms");
+	config.timeout_ms = 9;
+	assert_refused(&config, "batch timeout 10 is not within 1 to 9 ms");
 }
 
 static void check_refusals(void)
 {
-	struct capture_live_config config = { .interface = "nosuch0", .snaplen_bytes = 96, .timeout_ms = 10 };
+	struct capture_live_config config = {
+		.interface = "nosuch0",
+		.snaplen_bytes = 96,
+		.timeout_ms = 10,
+		.batch_ms = 10,
+	};
 	struct error error = { 0 };
 
 	CHECK(capture_open_live(&config, &error) == NULL);
@@ -416,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_quiet_interface_is_idle),
 		cmocka_unit_test(test_break_is_immediate),
 		cmocka_unit_test(test_break_leaves_no_frame),
+		cmocka_unit_test(test_bursts_hold_their_frames),
 		cmocka_unit_test(test_drops_are_counted),
 		cmocka_unit_test(test_no_privilege_after_open),
 		cmocka_unit_test(test_interface_goes_down),
