@@ -26,8 +26,9 @@
 
 enum {
 	TICK_MS = 200,
+	LIVE_TICK_MS = 1000,      /* at most: a sensor at rest wakes up seldom */
 	PROGRESS_AFTER_TICKS = 5, /* shorter runs need no bar */
-	STATUS_EVERY_TICKS = 25,  /* for systemctl status, and more often when the watchdog wants it */
+	STATUS_EVERY_MS = 5000,   /* for systemctl status, and more often when the watchdog wants it */
 	LIVE_FLUSH_MS = 5000,     /* a reader that hangs must not hold up the end of a service */
 	SUMMARY_TEXT_BYTES = 8192,
 };
@@ -40,6 +41,7 @@ struct run {
 	bool lacks_input; /* one of several captures could not be opened */
 	bool shows_progress;
 	unsigned n_ticks;
+	unsigned tick_ms;
 	unsigned status_ticks; /* live: between two messages to the service manager */
 	uint64_t started_ns;   /* on the machine's monotonic clock: for people only */
 	struct event_base *base;
@@ -111,18 +113,28 @@ static void on_feed_ended(void *context)
 	event_base_loopbreak(run->base);
 }
 
-/* At least twice within the watchdog's time (sd_watchdog_enabled(3)). */
-static unsigned choose_status_ticks(void)
+/* At least twice within the watchdog's time (sd_watchdog_enabled(3)), however late a tick comes. */
+static unsigned choose_status_ms(void)
 {
 	uint64_t watchdog_us = 0;
-	uint64_t ticks;
+	uint64_t third_ms;
 
 	if (sd_watchdog_enabled(0, &watchdog_us) <= 0)
-		return STATUS_EVERY_TICKS;
-	ticks = watchdog_us / 2 / (TICK_MS * UINT64_C(1000));
-	if (ticks > STATUS_EVERY_TICKS)
-		return STATUS_EVERY_TICKS;
-	return ticks > 0 ? (unsigned)ticks : 1;
+		return STATUS_EVERY_MS;
+	third_ms = watchdog_us / 3 / 1000;
+	if (third_ms > STATUS_EVERY_MS)
+		return STATUS_EVERY_MS;
+	return third_ms > 0 ? (unsigned)third_ms : 1;
+}
+
+static void choose_ticks(struct run *run)
+{
+	unsigned status_ms = choose_status_ms();
+
+	run->tick_ms = TICK_MS;
+	if (run->is_live)
+		run->tick_ms = status_ms < LIVE_TICK_MS ? status_ms : LIVE_TICK_MS;
+	run->status_ticks = status_ms / run->tick_ms;
 }
 
 static void notify_status(const struct run *run)
@@ -162,7 +174,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
  */
 static int watch_signals_and_time(struct run *run, struct error *error)
 {
-	const struct timeval interval = { .tv_usec = TICK_MS * 1000L };
+	const struct timeval interval = { .tv_sec = run->tick_ms / 1000,
+					  .tv_usec = (suseconds_t)(run->tick_ms % 1000) * 1000 };
 
 	run->signals[ON_INTERRUPT] = evsignal_new(run->base, SIGINT, on_stop, run);
 	run->signals[ON_TERMINATE] = evsignal_new(run->base, SIGTERM, on_stop, run);
@@ -411,7 +424,7 @@ enum exit_code run_execute(const struct config *config)
 	struct error error = { .text = "" };
 	enum exit_code code;
 
-	run.status_ticks = choose_status_ticks();
+	choose_ticks(&run);
 	run.shows_progress = wants_progress(&run);
 	code = open_all(&run, &error);
 	if (code == EXIT_DONE) {
