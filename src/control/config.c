@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Decides what a run does, from the defaults, the configuration file and the command line, each overriding the one
- * before it (tcpwitness(1)), and how the memory budget is divided.
+ * before it (tcpwitness(1)).
  */
 #include "tcpwitness/control/config.h"
 
@@ -12,6 +12,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/sinks/sink.h"
 #include "command_line.h"
+#include "memory_plan.h"
 #include "replay.h"
 #include "config_yaml.h"
 #include "option_table.h"
@@ -24,11 +25,6 @@ enum {
 	 * however few frames came, and 64 MiB of them are to outlast a sensor that is held up for 5 s.
 	 */
 	LIVE_BATCH_MS = 20,
-	DETECT_MIN_BYTES = 256 << 10, /* of struct detect_config */
-	/* Parts of what is left: one in so many. The flow table has the rest. */
-	SYN_STORE_SHARE = 8,
-	TOMBSTONES_SHARE = 16,
-	RECENT_SHARE = 64, /* of the whole budget, up to RECENT_DEFAULT_BYTES */
 };
 
 #define EVENT_BIT(type) (UINT32_C(1) << (type))
@@ -42,6 +38,7 @@ static bool set_defaults(struct config *config, struct error *error)
 		return false;
 	}
 	decoder_config_defaults(&config->pipeline.decoder);
+	config->max_fragments = config->pipeline.decoder.max_fragments_held;
 	tracker_config_defaults(&config->pipeline.tracker);
 	config->live.timeout_ms = LIVE_TIMEOUT_MS;
 	config->live.batch_ms = LIVE_BATCH_MS;
@@ -164,25 +161,6 @@ static bool choose_secrets(struct config *config, struct error *error)
 	return failed == 0;
 }
 
-static void divide_memory(struct config *config)
-{
-	uint64_t detect_bytes = (uint64_t)((double)config->memory_bytes * config->detect_share);
-
-	if (detect_bytes < DETECT_MIN_BYTES)
-		detect_bytes = DETECT_MIN_BYTES;
-	uint64_t recent_bytes = config->memory_bytes / RECENT_SHARE;
-	if (recent_bytes > RECENT_DEFAULT_BYTES)
-		recent_bytes = RECENT_DEFAULT_BYTES;
-	config->pipeline.detect.memory_bytes = (size_t)detect_bytes;
-	config->pipeline.tracker.recent_bytes = (size_t)recent_bytes;
-	uint64_t tracking_bytes = config->memory_bytes - detect_bytes - recent_bytes;
-	uint64_t syn_store_bytes = tracking_bytes / SYN_STORE_SHARE;
-	uint64_t tombstones_bytes = tracking_bytes / TOMBSTONES_SHARE;
-	config->pipeline.tracker.syn_store.memory_bytes = (size_t)syn_store_bytes;
-	config->pipeline.tracker.tombstones.memory_bytes = (size_t)tombstones_bytes;
-	config->pipeline.tracker.table.memory_bytes = (size_t)(tracking_bytes - syn_store_bytes - tombstones_bytes);
-}
-
 /* What follows from the values as a whole. */
 static enum config_result finish(struct config *config, const struct command_line *line, struct error *error)
 {
@@ -207,7 +185,7 @@ static enum config_result finish(struct config *config, const struct command_lin
 			config->events |= EVENT_BIT(EVENT_STATS);
 	}
 	config->pipeline.summary = (config->events & EVENT_BIT(EVENT_SUMMARY)) != 0;
-	divide_memory(config);
+	memory_plan_divide(config);
 	config->replay = replay_command(config, line);
 	config->replay_capture = replay_capture(config);
 	if (config->replay == NULL || config->replay_capture == NULL) {

@@ -20,6 +20,8 @@
 #include "tcpwitness/base/units.h"
 #include "alarm_list.h"
 #include "feed.h"
+#include "memory_plan.h"
+#include "prefault.h"
 #include "privileges.h"
 #include "progress.h"
 #include "rules_choose.h"
@@ -299,7 +301,7 @@ static enum exit_code open_all(struct run *run, struct error *error)
 	}
 	if (open_input(run, error) != 0)
 		return EXIT_INPUT;
-	run->queue = event_queue_create(config->queue_events, !run->is_live, config->events, error);
+	run->queue = event_queue_create(config->queue_events_held, !run->is_live, config->events, error);
 	if (run->queue == NULL)
 		return EXIT_INPUT;
 	if (watch_signals_and_time(run, error) != 0)
@@ -308,7 +310,12 @@ static enum exit_code open_all(struct run *run, struct error *error)
 	if (code != EXIT_DONE)
 		return code;
 	run->pipeline = pipeline_create(&config->pipeline, run->capture, run->ruleset, run->queue, error);
-	if (run->pipeline == NULL || start_pipeline(run, error) != 0)
+	if (run->pipeline == NULL)
+		return EXIT_INPUT;
+	memory_plan_log(config);
+	if (config->prefault && prefault_all(error) != 0)
+		return EXIT_INPUT;
+	if (start_pipeline(run, error) != 0)
 		return EXIT_INPUT;
 	return EXIT_DONE;
 }

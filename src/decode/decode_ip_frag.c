@@ -44,6 +44,8 @@ struct entry {
 	uint8_t bytes[FRAG_STORED_BYTES];
 };
 
+_Static_assert(sizeof(struct entry) <= DECODER_FRAGMENT_BYTES, "whoever plans memory relies on it");
+
 struct frag_table {
 	struct siphash_key hash_key;
 	uint64_t timeout_ns;

@@ -35,12 +35,17 @@ struct config {
 	sensor_event_mask events;
 	bool seed_given; /* hash.seed was set to a number; else the secret is random */
 	uint64_t seed;
-	unsigned threads;      /* 1 .. 64; the output is the same for every number, and one pipeline serves */
-	uint64_t memory_bytes; /* the whole budget of tracking state: flows and detectors */
-	double detect_share;   /* part of it that the detectors get, 0 .. 1 */
-	const char *user;      /* to become after the interface is open; null = stay */
-	int verbosity;         /* -1 quiet, 0, 1, 2 */
-	unsigned queue_events; /* capacity of the event queue */
+	unsigned threads;              /* 1 .. 64; the output is the same for every number, and one pipeline serves */
+	uint64_t memory_bytes;         /* the whole budget, of which the program's own needs are taken first */
+	uint64_t memory_fixed_bytes;   /* these, after config_load */
+	uint64_t memory_planned_bytes; /* what the division comes to; more than memory_bytes when that is small */
+	bool prefault;                 /* takes all memory from the system at start */
+	double detect_share;           /* part of what is left that the detectors get, 0 .. 1 */
+	const char *user;              /* to become after the interface is open; null = stay */
+	int verbosity;                 /* -1 quiet, 0, 1, 2 */
+	unsigned queue_events;         /* capacity of the event queue, as asked */
+	unsigned queue_events_held;    /* as memory has room for, after config_load */
+	unsigned max_fragments;        /* as asked; what there is room for stands in pipeline.decoder */
 	struct pipeline_config pipeline;
 	char *replay;         /* owned; a command that reads the input again as this run does and writes alarms */
 	char *replay_capture; /* owned; live: a command that takes that input first; files: empty */

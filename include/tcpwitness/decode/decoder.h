@@ -21,6 +21,9 @@ enum checksum_mode {
 	CHECKSUM_MODE_OFF = 2,
 };
 
+/* What a datagram that is being put together takes, or a little less. */
+enum { DECODER_FRAGMENT_BYTES = 9728 };
+
 struct decoder_config {
 	enum checksum_mode checksum;
 	uint32_t max_fragments_held;  /* datagrams being put together at once; 1 .. 65536 */

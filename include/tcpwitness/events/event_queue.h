@@ -14,6 +14,9 @@
  */
 struct event_queue;
 
+/* What room for one more event takes; the capacity is rounded up to a power of two. */
+enum { EVENT_QUEUE_RECORD_BYTES = sizeof(struct sensor_event) };
+
 struct event_queue *event_queue_create(size_t capacity, bool lossless, sensor_event_mask wanted, struct error *error);
 void event_queue_destroy(struct event_queue *queue);
 

@@ -398,6 +398,14 @@ static void a_missing_file_is_invalid(void **state)
 	config_free(&f.config);
 }
 
+static uint64_t shared_bytes(const struct config *config)
+{
+	const struct tracker_config *tracker = &config->pipeline.tracker;
+
+	return config->pipeline.detect.memory_bytes + tracker->table.memory_bytes + tracker->syn_store.memory_bytes +
+	       tracker->tombstones.memory_bytes + tracker->recent_bytes;
+}
+
 static void memory_is_divided_and_never_exceeded(void **state)
 {
 	static const char *const lines[] = { "-r a", "-r a --memory 1M", "-r a --memory 1T",
@@ -409,10 +417,9 @@ static void memory_is_divided_and_never_exceeded(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(lines); i++) {
 		load_good(&f, lines[i]);
 		const struct tracker_config *tracker = &f.config.pipeline.tracker;
-		assert_int_equal(f.config.pipeline.detect.memory_bytes + tracker->table.memory_bytes +
-					 tracker->syn_store.memory_bytes + tracker->tombstones.memory_bytes +
-					 tracker->recent_bytes,
-				 f.config.memory_bytes);
+		assert_int_equal(f.config.memory_fixed_bytes + shared_bytes(&f.config), f.config.memory_planned_bytes);
+		if (f.config.memory_bytes >= 64 << 20)
+			assert_int_equal(f.config.memory_planned_bytes, f.config.memory_bytes);
 		assert_true(tracker->syn_store.memory_bytes >= 64 << 10);
 		assert_true(tracker->tombstones.memory_bytes >= 16 << 10);
 		assert_true(tracker->recent_bytes >= 16 << 10);
@@ -420,8 +427,44 @@ static void memory_is_divided_and_never_exceeded(void **state)
 		assert_true(tracker->table.memory_bytes >= 64 << 10);
 		config_free(&f.config);
 	}
+}
+
+/* A little memory is all for what is tracked. */
+static void small_memory_is_for_tracking(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	for (unsigned mib = 1; mib <= 64; mib++) {
+		char line[64];
+		snprintf(line, sizeof(line), "-r a --memory %uM", mib);
+		load_good(&f, line);
+		uint64_t bytes = shared_bytes(&f.config);
+		if (mib <= 16)
+			assert_int_equal(bytes, (uint64_t)mib << 20);
+		else
+			assert_in_range(bytes, 16 << 20, (uint64_t)mib << 20);
+		config_free(&f.config);
+	}
+}
+
+static void queue_and_fragments_leave_room(void **state)
+{
+	struct fixture f;
+
+	(void)state;
 	load_good(&f, "-r a");
-	assert_int_equal(f.config.pipeline.detect.memory_bytes, 32 << 20);
+	assert_int_equal(f.config.queue_events_held, 8192);
+	assert_int_equal(f.config.pipeline.decoder.max_fragments_held, 1024);
+	config_free(&f.config);
+	load_good(&f, "-r a --memory 64M");
+	assert_int_equal(f.config.queue_events_held, 2048);
+	assert_in_range(f.config.pipeline.decoder.max_fragments_held, 200, 300);
+	config_free(&f.config);
+	/* Fewer than that are as many as were asked for. */
+	load_good(&f, "-r a --memory 64M --set queue.events=100 --set decode.max_fragments=7");
+	assert_int_equal(f.config.queue_events_held, 100);
+	assert_int_equal(f.config.pipeline.decoder.max_fragments_held, 7);
 	config_free(&f.config);
 }
 
@@ -564,6 +607,8 @@ int main(void)
 		cmocka_unit_test(wrong_usage_goes_before_a_wrong_file),
 		cmocka_unit_test(a_missing_file_is_invalid),
 		cmocka_unit_test(memory_is_divided_and_never_exceeded),
+		cmocka_unit_test(small_memory_is_for_tracking),
+		cmocka_unit_test(queue_and_fragments_leave_room),
 		cmocka_unit_test(secrets_repeat_only_when_asked_for),
 		cmocka_unit_test(help_fits_one_screen),
 		cmocka_unit_test(every_default_can_be_set),
