@@ -14,6 +14,7 @@
 
 #include "conversations.h"
 #include "frame_writer.h"
+#include "hostile.h"
 #include "many_flows.h"
 #include "random.h"
 
@@ -26,6 +27,7 @@ struct job {
 	uint64_t seed;
 	uint64_t n_connections; /* counted by the workload, as the next */
 	uint64_t most_open;
+	const char *hostile; /* name of one of hostile.h; null: another workload */
 };
 
 /* 0, or -1 when memory is short. */
@@ -194,8 +196,18 @@ static const struct workload workloads[] = {
 };
 /* clang-format on */
 
+/* Any other name is one of hostile.h. */
+static int put_hostile_frames(struct job *job)
+{
+	hostile_put(job->hostile, job->writer, job->seed, start_ns, &job->n_connections);
+	return 0;
+}
+
+static const struct workload hostile_workload = { .put = put_hostile_frames };
+
 struct options {
 	const struct workload *workload;
+	const char *hostile; /* as in struct job */
 	uint64_t n_packets;
 	uint64_t seed;
 	uint32_t snaplen;
@@ -211,6 +223,8 @@ static void print_usage(FILE *to)
 		    "workloads (a fifth of the connections is IPv6):\n");
 	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++)
 		fprintf(to, "  %-10s %s\n", workloads[i].name, workloads[i].text);
+	fprintf(to, "what senders do who mean harm:\n");
+	hostile_print(to);
 }
 
 static const struct workload *find_workload(const char *name)
@@ -219,7 +233,7 @@ static const struct workload *find_workload(const char *name)
 		if (strcmp(workloads[i].name, name) == 0)
 			return &workloads[i];
 	}
-	return NULL;
+	return hostile_is_known(name) ? &hostile_workload : NULL;
 }
 
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
@@ -245,9 +259,10 @@ static bool parse_options(int argc, char **argv, struct options *options)
 
 	*options = (struct options){ .n_packets = 2000000, .seed = 1 };
 	while ((option = getopt_long(argc, argv, "w:o:n:c:s:", known, NULL)) != -1) {
-		if (option == 'w')
+		if (option == 'w') {
 			options->workload = find_workload(optarg);
-		else if (option == 'o')
+			options->hostile = options->workload == &hostile_workload ? optarg : NULL;
+		} else if (option == 'o')
 			options->output = optarg;
 		else if (option == 'n')
 			fine &= parse_number(optarg, 1, UINT64_C(1) << 32, &options->n_packets);
@@ -270,7 +285,7 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return 2;
 	}
-	struct job job = { .n_packets = options.n_packets, .seed = options.seed };
+	struct job job = { .n_packets = options.n_packets, .seed = options.seed, .hostile = options.hostile };
 	job.writer = frame_writer_open(options.output, options.n_packets, options.snaplen);
 	if (job.writer == NULL)
 		return 1;

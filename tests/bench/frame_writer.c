@@ -173,6 +173,32 @@ static void flush(struct frame_writer *writer)
 	writer->n_used = 0;
 }
 
+/* Where the next frame is to be made, behind the head of its record. */
+static uint8_t *begin_frame(struct frame_writer *writer)
+{
+	if (BUFFER_BYTES - writer->n_used < RECORD_BYTES + FRAME_MAX_BYTES)
+		flush(writer);
+	return writer->buffer + writer->n_used + RECORD_BYTES;
+}
+
+static uint32_t stored_of(const struct frame_writer *writer, uint32_t wire_bytes)
+{
+	return writer->snaplen != 0 && writer->snaplen < wire_bytes ? writer->snaplen : wire_bytes;
+}
+
+static bool end_frame(struct frame_writer *writer, uint64_t time_ns, uint32_t wire_bytes)
+{
+	uint8_t *record = writer->buffer + writer->n_used;
+	uint32_t stored_bytes = stored_of(writer, wire_bytes);
+
+	put_le32(record, (uint32_t)(time_ns / 1000000000));
+	put_le32(record + 4, (uint32_t)(time_ns % 1000000000 / 1000));
+	put_le32(record + 8, stored_bytes);
+	put_le32(record + 12, wire_bytes);
+	writer->n_used += RECORD_BYTES + stored_bytes;
+	return --writer->n_left > 0;
+}
+
 /* The frame is made where it will be written from; what the snap length cuts off is overwritten by the next one. */
 bool frame_writer_put(struct frame_writer *writer, const struct segment *segment)
 {
@@ -180,24 +206,29 @@ bool frame_writer_put(struct frame_writer *writer, const struct segment *segment
 
 	if (writer->n_left == 0)
 		return false;
-	if (BUFFER_BYTES - writer->n_used < RECORD_BYTES + FRAME_MAX_BYTES)
-		flush(writer);
-	uint8_t *record = writer->buffer + writer->n_used;
-	uint8_t *frame = record + RECORD_BYTES;
+	uint8_t *frame = begin_frame(writer);
 	uint8_t *at = put_ethernet(frame, segment);
 	at = segment->ipv6 ? put_ipv6(at, segment, tcp_bytes) : put_ipv4(at, segment, tcp_bytes);
 	at = put_tcp(at, segment, tcp_bytes);
 	uint32_t header_bytes = (uint32_t)(at - frame);
 	uint32_t wire_bytes = header_bytes + segment->payload_bytes;
-	uint32_t stored_bytes = writer->snaplen != 0 && writer->snaplen < wire_bytes ? writer->snaplen : wire_bytes;
+	uint32_t stored_bytes = stored_of(writer, wire_bytes);
 	if (stored_bytes > header_bytes)
 		memset(at, 0, stored_bytes - header_bytes);
-	put_le32(record, (uint32_t)(segment->time_ns / 1000000000));
-	put_le32(record + 4, (uint32_t)(segment->time_ns % 1000000000 / 1000));
-	put_le32(record + 8, stored_bytes);
-	put_le32(record + 12, wire_bytes);
-	writer->n_used += RECORD_BYTES + stored_bytes;
-	return --writer->n_left > 0;
+	return end_frame(writer, segment->time_ns, wire_bytes);
+}
+
+bool frame_writer_put_frame(struct frame_writer *writer, uint64_t time_ns, const uint8_t *bytes, uint32_t wire_bytes)
+{
+	if (writer->n_left == 0)
+		return false;
+	memcpy(begin_frame(writer), bytes, wire_bytes);
+	return end_frame(writer, time_ns, wire_bytes);
+}
+
+uint64_t frame_writer_left(const struct frame_writer *writer)
+{
+	return writer->n_left;
 }
 
 static void put_file_header(struct frame_writer *writer)

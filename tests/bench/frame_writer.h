@@ -49,5 +49,11 @@ struct frame_writer *frame_writer_open(const char *path, uint64_t n_packets, uin
 /* Writes one segment. False when the number of packets is reached, before or by it. */
 bool frame_writer_put(struct frame_writer *writer, const struct segment *segment);
 
+/* The same for a frame that was made elsewhere, of at most 64 KiB. */
+bool frame_writer_put_frame(struct frame_writer *writer, uint64_t time_ns, const uint8_t *bytes, uint32_t wire_bytes);
+
+/* How many may still be written. */
+uint64_t frame_writer_left(const struct frame_writer *writer);
+
 /* Returns 0, or -1 with a message on stderr when not all could be written. */
 int frame_writer_close(struct frame_writer *writer);
