@@ -69,6 +69,7 @@ struct flow_table {
 	uint64_t body_bytes[FLOW_CLASS_COUNT]; /* of the flows of a class */
 	struct flow open[MAX_OPEN];            /* slot 0: the place is free */
 	uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
+	const struct flow_key_config *key; /* null: bodies stay where they are */
 	flow_evict_fn *evict;
 	void *evict_context;
 	struct flow_table_stats stats;
@@ -170,6 +171,7 @@ struct flow_table *flow_table_create(const struct flow_table_config *config, flo
 		return NULL;
 	}
 	table->first_fresh = NO_SLOT + 1;
+	table->key = config->key;
 	table->evict = evict;
 	table->evict_context = context;
 	memcpy(table->timeout_ns, config->timeout_ns, sizeof(table->timeout_ns));
@@ -613,11 +615,31 @@ struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image
 	return flow;
 }
 
-/* A body for the flow, others may go for it; 0 when all that may go are too small. */
+/* A body does not say whose it is, but its flow's key does, and so where its link is. */
+static void on_body_moved(void *context, uint32_t from, uint32_t to)
+{
+	struct flow_table *table = context;
+	const struct rest_link rest = { 0 };
+	struct flow flow;
+
+	flow_rest_unpack(slot_arena_at(table->bodies, to), &rest, &flow);
+	uint32_t slot = *chain_of(table, flow_key_hash(table->key, &flow.key));
+	while (slot != NO_SLOT && table->links[slot].body != from)
+		slot = table->links[slot].hash_next;
+	assert(slot != NO_SLOT);
+	table->links[slot].body = to;
+}
+
+/*
+ * A body for the flow; 0 when there is none. Where memory is left, but in pieces that are too small, it is put
+ * together. Otherwise others may go for it, and all that may go may be too small.
+ */
 static uint32_t take_body(struct flow_table *table, size_t bytes)
 {
 	uint32_t body = slot_arena_take(table->bodies, bytes);
 
+	if (body == 0 && table->key != NULL && slot_arena_compact(table->bodies, on_body_moved, table))
+		body = slot_arena_take(table->bodies, bytes);
 	for (unsigned i = 0; body == 0 && i < MAX_EVICTED && evict_one(table); i++)
 		body = slot_arena_take(table->bodies, bytes);
 	return body;

@@ -16,6 +16,7 @@ enum {
 	MIN_BLOCK_BYTES = 4096,
 	MAX_BLOCK_BYTES = 65536,
 	BLOCKS_WANTED = 64, /* so that each size can have some */
+	BLOCKS_LOOKED_AT = 64,
 	FINE_MAX_BYTES = 384,
 	N_FINE = FINE_MAX_BYTES / SLOT_GRANULE_BYTES,
 	NO_BLOCK = UINT32_MAX,
@@ -47,6 +48,8 @@ struct slot_arena {
 	uint32_t n_fresh_blocks;  /* blocks that were ever used */
 	uint32_t free_blocks;     /* of those, the first that is all free */
 	uint32_t usable[N_SIZES]; /* first block of the size with a free slot */
+	uint64_t n_free[N_SIZES]; /* slots, in all blocks of the size */
+	uint32_t next_looked_at;  /* block at which compacting goes on */
 	struct block *blocks;
 };
 
@@ -148,6 +151,7 @@ static uint32_t take_block(struct slot_arena *arena, unsigned size)
 		.n_used = never_used(number),
 		.n_fresh = never_used(number),
 	};
+	arena->n_free[size] += arena->blocks[number].n_slots - never_used(number);
 	list_push(arena, &arena->usable[size], number);
 	return number;
 }
@@ -187,6 +191,7 @@ uint32_t slot_arena_take(struct slot_arena *arena, size_t bytes)
 		index = block->n_fresh++;
 	}
 	block->n_used++;
+	arena->n_free[block->size]--;
 	if (block->n_used == block->n_slots)
 		list_remove(arena, &arena->usable[block->size], number);
 	return (uint32_t)((size_t)(slot_in(arena, number, index) - arena->memory) / SLOT_GRANULE_BYTES);
@@ -204,10 +209,83 @@ void slot_arena_give_back(struct slot_arena *arena, uint32_t slot)
 	if (block->n_used == block->n_slots)
 		list_push(arena, &arena->usable[block->size], number);
 	block->n_used--;
+	arena->n_free[block->size]++;
 	if (block->n_used == never_used(number)) {
+		arena->n_free[block->size] -= block->n_slots - block->n_used;
 		list_remove(arena, &arena->usable[block->size], number);
 		list_push(arena, &arena->free_blocks, number);
 	}
+}
+
+/* --- emptying a block --- */
+
+static bool is_usable(const struct block *block, uint32_t number)
+{
+	return block->n_used < block->n_slots && block->n_used > never_used(number);
+}
+
+/*
+ * The block with the smallest part in use, of those looked at, whose slots have room elsewhere. NO_BLOCK when there is
+ * none. Block 0 is left out, as not all of it can be emptied.
+ */
+static uint32_t find_sparse(struct slot_arena *arena)
+{
+	uint32_t sparsest = NO_BLOCK;
+
+	for (unsigned i = 0; i < BLOCKS_LOOKED_AT && i < arena->n_fresh_blocks; i++) {
+		uint32_t number = arena->next_looked_at;
+		const struct block *block = &arena->blocks[number];
+		arena->next_looked_at = number + 1 < arena->n_fresh_blocks ? number + 1 : 0;
+		unsigned n_free_here = block->n_slots - block->n_used;
+		if (number == 0 || !is_usable(block, number) ||
+		    arena->n_free[block->size] - n_free_here < block->n_used)
+			continue;
+		const struct block *best = &arena->blocks[sparsest != NO_BLOCK ? sparsest : number];
+		if (block->n_used * best->n_slots <= best->n_used * block->n_slots)
+			sparsest = number;
+	}
+	return sparsest;
+}
+
+/* A bit for each slot of the block that is not in use. */
+static void mark_free(const struct slot_arena *arena, uint32_t number, uint8_t *bits)
+{
+	const struct block *block = &arena->blocks[number];
+
+	for (unsigned index = block->n_fresh; index < block->n_slots; index++)
+		bits[index / 8] |= (uint8_t)(1U << index % 8);
+	for (uint16_t freed = block->freed; freed != 0;) {
+		unsigned index = freed - 1U;
+		bits[index / 8] |= (uint8_t)(1U << index % 8);
+		memcpy(&freed, slot_in(arena, number, index), sizeof(freed));
+	}
+}
+
+bool slot_arena_compact(struct slot_arena *arena, slot_moved_fn *moved, void *context)
+{
+	uint8_t bits[MAX_BLOCK_BYTES / SLOT_GRANULE_BYTES / 8] = { 0 };
+	uint32_t number = find_sparse(arena);
+	struct block *block;
+
+	if (number == NO_BLOCK)
+		return false;
+	block = &arena->blocks[number];
+	size_t bytes = bytes_of(block->size);
+	mark_free(arena, number, bits);
+	/* Out of the list, it is not asked for the slots that are to take its place. */
+	list_remove(arena, &arena->usable[block->size], number);
+	arena->n_free[block->size] -= block->n_slots - block->n_used;
+	for (unsigned index = 0; index < block->n_slots; index++) {
+		if ((bits[index / 8] >> index % 8 & 1) != 0)
+			continue;
+		const uint8_t *from = slot_in(arena, number, index);
+		uint32_t to = slot_arena_take(arena, bytes);
+		memcpy(slot_arena_at(arena, to), from, bytes);
+		moved(context, (uint32_t)((size_t)(from - arena->memory) / SLOT_GRANULE_BYTES), to);
+	}
+	block->n_used = 0;
+	list_push(arena, &arena->free_blocks, number);
+	return true;
 }
 
 void *slot_arena_at(const struct slot_arena *arena, uint32_t slot)

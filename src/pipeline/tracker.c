@@ -541,8 +541,9 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 		.interim_ns = config->interim_ns,
 		.max_window_bytes = config->conn.max_window_bytes,
 	};
+	tracker->config.table.key = &tracker->config.key;
 	if (tracker->tcp.recent != NULL)
-		tracker->table = flow_table_create(&config->table, on_evict, tracker, error);
+		tracker->table = flow_table_create(&tracker->config.table, on_evict, tracker, error);
 	tracker->syn_store = tracker->table != NULL ? tracker_create_syn_store(tracker, error) : NULL;
 	tracker->tombstones = tracker->syn_store != NULL ? tombstones_create(&config->tombstones, error) : NULL;
 	if (tracker->tombstones == NULL) {

@@ -27,6 +27,8 @@ struct flow_table;
 struct flow_table_config {
 	size_t memory_bytes;                   /* for flows and index together; at least 64 KiB */
 	uint64_t timeout_ns[FLOW_CLASS_COUNT]; /* by class; FLOW_CLASS_FREE is unused */
+	/* How hashes are made of keys, borrowed. Null: nobody says, and memory in pieces is not put together. */
+	const struct flow_key_config *key;
 };
 
 /* The timeouts of the manual page tcpwitness(1), and 256 MiB. */

@@ -657,6 +657,49 @@ static void test_same_hash_is_not_the_same_key(void **state)
 	flow_table_destroy(table);
 }
 
+/* Fills three quarters of the table, and then gives each flow troubles, in no order. Returns how many had to go. */
+static uint64_t evicted_when_flows_grow(const struct flow_key_config *key)
+{
+	struct flow_table_config config;
+	struct flow_table *table;
+
+	flow_table_config_defaults(&config);
+	config.memory_bytes = 8 << 20;
+	config.key = key;
+	table = flow_table_create(&config, NULL, NULL, NULL);
+	assert_non_null(table);
+	uint32_t n = (uint32_t)table->stats.capacity / 4 * 3 / 512 * 512;
+	for (uint32_t i = 0; i < n; i++)
+		insert(table, i, FLOW_CLASS_ESTABLISHED, 1);
+	for (uint32_t i = 0; i < n; i++) {
+		struct flow *flow = find(table, i * 4099 % n);
+		if (flow == NULL)
+			continue;
+		flow->conn.end[SIDE_CLIENT].retransmissions = i;
+		flow->conn.end[SIDE_SERVER].lost_before_tap = i;
+		for (uint32_t more = 0; more < i % 7; more++)
+			flow->conn.end[SIDE_SERVER].pending_packet[more % CONN_MAX_PENDING] = i;
+		flow->conn.end[SIDE_CLIENT].payload_bytes = i % 3 == 0 ? UINT64_MAX / 3 : 0;
+		flow_table_close(table);
+	}
+	check_flow_table(table);
+	uint64_t evicted = table->stats.evicted_total;
+	for (uint32_t i = 0; i < n && key != NULL; i++) {
+		struct flow *flow = find(table, i * 4099 % n);
+		assert_true(flow == NULL || flow->conn.end[SIDE_CLIENT].retransmissions == i);
+	}
+	flow_table_destroy(table);
+	return evicted;
+}
+
+/* Where there is room in pieces that are too small, the pieces are put together, and nobody has to go. */
+static void test_flows_that_grow_find_room(void **state)
+{
+	(void)state;
+	assert_true(evicted_when_flows_grow(NULL) > 100);
+	assert_true(evicted_when_flows_grow(&keys) < 10);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -696,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_short_memory_is_refused_with_a_reason),
 		cmocka_unit_test(test_chosen_keys_collide_only_under_the_known_secret),
 		cmocka_unit_test(test_same_hash_is_not_the_same_key),
+		cmocka_unit_test(test_flows_that_grow_find_room),
 		cmocka_unit_test(test_names),
 	};
 

@@ -98,6 +98,24 @@ static void check_held(const struct slot_arena *arena, const struct held *held)
 		assert_int_equal(at[i], held->value);
 }
 
+struct held_slots {
+	struct held *all;
+	unsigned n;
+	unsigned n_moved;
+};
+
+static void note_moved(void *context, uint32_t from, uint32_t to)
+{
+	struct held_slots *held = context;
+	unsigned i = 0;
+
+	while (i < held->n && held->all[i].slot != from)
+		i++;
+	assert_true(i < held->n);
+	held->all[i].slot = to;
+	held->n_moved++;
+}
+
 static void test_slots_in_use_never_overlap(void **state)
 {
 	enum { N_HELD = 4000, N_STEPS = 60000 };
@@ -105,6 +123,7 @@ static void test_slots_in_use_never_overlap(void **state)
 	struct random random = { 3 };
 	unsigned n_refused = 0;
 	struct slot_arena *arena = create(ARENA_BYTES);
+	struct held_slots slots_held = { .all = all, .n = N_HELD };
 
 	(void)state;
 	for (unsigned step = 0; step < N_STEPS; step++) {
@@ -119,11 +138,14 @@ static void test_slots_in_use_never_overlap(void **state)
 		held->bytes = (uint16_t)(1 + random_below(&random, step < N_STEPS / 2 ? 300 : SLOT_MAX_BYTES));
 		held->value = (uint8_t)random_u32(&random);
 		held->slot = slot_arena_take(arena, held->bytes);
+		if (held->slot == 0 && slot_arena_compact(arena, note_moved, &slots_held))
+			held->slot = slot_arena_take(arena, held->bytes);
 		n_refused += held->slot == 0;
 		if (held->slot != 0)
 			memset(slot_arena_at(arena, held->slot), held->value, held->bytes);
 	}
 	assert_true(n_refused > 100);
+	assert_true(slots_held.n_moved > 100);
 	for (unsigned i = 0; i < N_HELD; i++) {
 		if (all[i].slot == 0)
 			continue;
@@ -138,6 +160,56 @@ static void test_slots_in_use_never_overlap(void **state)
 	free(all);
 }
 
+/* Every other slot of all blocks is free, and yet none of another size can be had. */
+static void test_memory_in_pieces_is_put_together(void **state)
+{
+	enum { SMALL_BYTES = 176, LARGE_BYTES = 640 };
+	uint32_t *slots = calloc(ARENA_BYTES / SLOT_GRANULE_BYTES, sizeof(*slots));
+	struct slot_arena *arena = create(ARENA_BYTES);
+	unsigned n = take_all(arena, SMALL_BYTES, slots);
+	struct held_slots held = { .all = calloc(n, sizeof(struct held)) };
+	unsigned n_large = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		if (i % 2 == 0) {
+			slot_arena_give_back(arena, slots[i]);
+			continue;
+		}
+		held.all[held.n] = (struct held){ slots[i], SMALL_BYTES, (uint8_t)i };
+		memset(slot_arena_at(arena, slots[i]), (uint8_t)i, SMALL_BYTES);
+		held.n++;
+	}
+	assert_int_equal(slot_arena_take(arena, LARGE_BYTES), 0);
+	do {
+		while (slot_arena_take(arena, LARGE_BYTES) != 0)
+			n_large++;
+	} while (slot_arena_compact(arena, note_moved, &held));
+	for (unsigned i = 0; i < held.n; i++)
+		check_held(arena, &held.all[i]);
+	/* Of the half that was free nearly all. Each slot was moved once or twice at most. */
+	assert_true((size_t)n_large * LARGE_BYTES > ARENA_BYTES / 20 * (size_t)9);
+	assert_in_range(held.n_moved, 1, 2 * held.n);
+	slot_arena_destroy(arena);
+	free(held.all);
+	free(slots);
+}
+
+static void test_nothing_is_moved_without_gain(void **state)
+{
+	uint32_t *slots = calloc(ARENA_BYTES / SLOT_GRANULE_BYTES, sizeof(*slots));
+	struct slot_arena *arena = create(ARENA_BYTES);
+
+	(void)state;
+	assert_false(slot_arena_compact(arena, NULL, NULL));
+	(void)take_all(arena, 176, slots);
+	assert_false(slot_arena_compact(arena, NULL, NULL));
+	slot_arena_give_back(arena, slots[1000]);
+	assert_false(slot_arena_compact(arena, NULL, NULL));
+	slot_arena_destroy(arena);
+	free(slots);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +217,8 @@ int main(void)
 		cmocka_unit_test(test_memory_goes_to_another_size),
 		cmocka_unit_test(test_a_larger_slot_serves_too),
 		cmocka_unit_test(test_slots_in_use_never_overlap),
+		cmocka_unit_test(test_memory_in_pieces_is_put_together),
+		cmocka_unit_test(test_nothing_is_moved_without_gain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
