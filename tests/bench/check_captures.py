@@ -36,7 +36,8 @@ def generate(generator, workload, path, snaplen, seed=1):
 
 def read(tcpwitness, path):
     """Events by their types."""
-    done = subprocess.run([tcpwitness, "-r", path, "--memory", "1G", "--events", "alert,anomaly,flow,summary"],
+    done = subprocess.run([tcpwitness, "-r", path, "--memory", "1G", "--set", "flow.attempt_sample=1",
+                           "--events", "alert,anomaly,flow,summary"],
                           check=True, capture_output=True, text=True)
     events = collections.defaultdict(list)
     for line in done.stdout.splitlines():
