@@ -10,9 +10,13 @@
  * entry behind (ENTRY_GONE) until it comes to the head. Most are answered in their first second, and the queue of that
  * second is short.
  *
+ * A newcomer goes to the end of its chain, which was just walked to find that it is new. So the oldest of all, which
+ * leaves when it expires or when place is made, is the first of its chain, and taking it out touches no other.
+ *
  * Invariants, checked by the unit test after every step:
  *  - each slot below first_fresh is free, a part of exactly one attempt, or an entry in exactly one queue;
- *  - entries of attempts are in exactly one chain, those that are gone in none, and no head of a queue is gone;
+ *  - entries of attempts are in exactly one chain, in the order of their ids, those that are gone in none (while the
+ *    store is drained there are no chains), and no head of a queue is gone;
  *  - ids and the times at which timers began do not decrease from head to tail.
  */
 #include "tcpwitness/flow/syn_store.h"
@@ -46,6 +50,9 @@ struct syn_store {
 	uint32_t first_freed;
 	size_t mapped_bytes;
 	struct queue queues[2]; /* by whether overdue */
+	uint32_t next;          /* head of those overdue, if its chain is known */
+	uint32_t *chain_of_next;
+	bool draining; /* syn_store_oldest was called: chains are void */
 	struct flow_key_config key;
 	uint64_t new_ns;
 	uint64_t overdue_ns;
@@ -208,7 +215,68 @@ static void free_parts(struct syn_store *store, struct syn_entry *entry)
 	entry->has_rare = false;
 }
 
+/* ---- Chains ---- */
+
+static uint32_t *chain_of(struct syn_store *store, uint64_t hash)
+{
+	return &store->chains[hash & store->chain_mask];
+}
+
+static void key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key)
+{
+	struct syn_parts parts = parts_of(store, entry);
+	struct packet packet;
+
+	syn_unpack(entry, &parts, &packet);
+	flow_key_from_packet(&store->key, &packet, key);
+}
+
+static uint32_t *chain_of_entry(struct syn_store *store, const struct syn_entry *entry)
+{
+	struct flow_key key;
+
+	key_of(store, entry, &key);
+	return chain_of(store, flow_key_hash(&store->key, &key));
+}
+
+static void chain_append(struct syn_store *store, uint64_t hash, uint32_t slot)
+{
+	uint32_t *link = chain_of(store, hash);
+
+	while (*link != NO_SLOT)
+		link = &entry_at(store, *link)->hash_next;
+	*link = slot;
+}
+
+static void chain_unlink(struct syn_store *store, const struct syn_entry *entry)
+{
+	uint32_t slot = slot_of(store, entry);
+	uint32_t *link = slot == store->next ? store->chain_of_next : chain_of_entry(store, entry);
+
+	while (*link != slot)
+		link = &entry_at(store, *link)->hash_next;
+	*link = entry->hash_next;
+}
+
 /* ---- Queues ---- */
+
+/*
+ * Fetches what will be touched when the head leaves its queue, which is seldom before the next packet. The head itself
+ * was fetched when it was second.
+ */
+static void fetch_next(struct syn_store *store, bool overdue)
+{
+	uint32_t head = store->queues[overdue].head;
+
+	__builtin_prefetch(entry_at(store, entry_at(store, head)->queue_next), 1);
+	if (!overdue || head == store->next)
+		return;
+	store->next = head;
+	if (head == NO_SLOT || store->draining)
+		return;
+	store->chain_of_next = chain_of_entry(store, entry_at(store, head));
+	__builtin_prefetch(store->chain_of_next, 1);
+}
 
 static void queue_append(struct syn_store *store, bool overdue, struct syn_entry *entry)
 {
@@ -243,34 +311,7 @@ static void clear_head(struct syn_store *store, bool overdue)
 		queue_pop(store, overdue);
 		free_slot(store, slot);
 	}
-}
-
-/* ---- Chains ---- */
-
-static uint32_t *chain_of(struct syn_store *store, uint64_t hash)
-{
-	return &store->chains[hash & store->chain_mask];
-}
-
-static void key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key)
-{
-	struct syn_parts parts = parts_of(store, entry);
-	struct packet packet;
-
-	syn_unpack(entry, &parts, &packet);
-	flow_key_from_packet(&store->key, &packet, key);
-}
-
-static void chain_unlink(struct syn_store *store, const struct syn_entry *entry)
-{
-	uint32_t slot = slot_of(store, entry);
-	struct flow_key key;
-
-	key_of(store, entry, &key);
-	uint32_t *link = chain_of(store, flow_key_hash(&store->key, &key));
-	while (*link != slot)
-		link = &entry_at(store, *link)->hash_next;
-	*link = entry->hash_next;
+	fetch_next(store, overdue);
 }
 
 static bool is_key_of(const struct syn_store *store, const struct syn_entry *entry, const struct flow_key *key)
@@ -286,16 +327,20 @@ static bool is_key_of(const struct syn_store *store, const struct syn_entry *ent
 	return flow_key_equal(&own, key);
 }
 
-void syn_store_fetch_chain(const struct syn_store *store, uint64_t hash)
+void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step)
 {
-	if (store->memory != NULL)
-		__builtin_prefetch(&store->chains[hash & store->chain_mask]);
-}
+	const uint32_t *link;
 
-void syn_store_fetch_entry(const struct syn_store *store, uint64_t hash)
-{
-	if (store->memory != NULL)
-		__builtin_prefetch(entry_at(store, store->chains[hash & store->chain_mask]), 1);
+	if (store->memory == NULL)
+		return;
+	link = &store->chains[hash & store->chain_mask];
+	if (step == 0) {
+		__builtin_prefetch(link);
+		return;
+	}
+	for (unsigned i = 1; i < step && *link != NO_SLOT; i++)
+		link = &entry_at(store, *link)->hash_next;
+	__builtin_prefetch(entry_at(store, *link), 1);
 }
 
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)
@@ -311,15 +356,25 @@ struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key 
 
 /* ---- Leaving ---- */
 
+/* The next attempt begins with fresh chains. */
+static void end_drain(struct syn_store *store)
+{
+	memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+	store->draining = false;
+}
+
 void syn_store_remove(struct syn_store *store, struct syn_entry *entry)
 {
 	bool overdue = entry->state == ENTRY_OVERDUE;
 
-	chain_unlink(store, entry);
+	if (!store->draining)
+		chain_unlink(store, entry);
 	free_parts(store, entry);
 	entry->state = ENTRY_GONE;
 	store->stats.in_use[overdue]--;
 	clear_head(store, overdue);
+	if (store->draining && store->stats.in_use[false] + store->stats.in_use[true] == 0)
+		end_drain(store);
 }
 
 void syn_store_promote(struct syn_store *store, struct syn_entry *entry)
@@ -385,9 +440,7 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 	}
 	entry->client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
 	syn_pack(entry, &parts, packet, previous_id, now_ns);
-	uint32_t *chain = chain_of(store, hash);
-	entry->hash_next = *chain;
-	*chain = slot;
+	chain_append(store, hash, slot);
 	queue_append(store, false, entry);
 	store->stats.created++;
 	return entry;
@@ -517,6 +570,7 @@ struct syn_entry *syn_store_oldest(struct syn_store *store)
 	struct syn_entry *fresh = head_of(store, false);
 	struct syn_entry *late = head_of(store, true);
 
+	store->draining = fresh != NULL || late != NULL;
 	if (fresh == NULL || late == NULL)
 		return fresh != NULL ? fresh : late;
 	return late->id < fresh->id ? late : fresh;

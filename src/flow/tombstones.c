@@ -210,6 +210,17 @@ static bool brings_nothing_new(const struct tombstone *stone, unsigned sender_in
 	       is_old(packet->ack, packet->ack, stone->next[receiver_index], 1);
 }
 
+void tombstones_fetch(const struct tombstones *tombstones, uint64_t hash, unsigned step)
+{
+	if (tombstones->memory == NULL)
+		return;
+	const uint32_t *chain = &tombstones->chains[hash & tombstones->chain_mask];
+	if (step == 0)
+		__builtin_prefetch(chain);
+	else if (step == 1)
+		__builtin_prefetch(&tombstones->slots[*chain]);
+}
+
 bool tombstones_is_late(const struct tombstones *tombstones, uint64_t hash, unsigned sender_index,
 			const struct packet *packet, uint64_t now_ns, uint64_t *previous_id)
 {

@@ -485,16 +485,25 @@ static void fetch_recent(const struct tracker *tracker, const struct tracked_pac
 	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(tracked->hash, id) | side, tracked->packet->seq);
 }
 
+/* What is looked at when there is no flow: so it is with a SYN as a rule, and seldom with anything else. */
+static void fetch_beginning(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
+{
+	bool opens = (tracked->packet->flags & SEG_SYN) != 0;
+
+	if (opens || step < 2)
+		syn_store_fetch(tracker->syn_store, tracked->hash, step);
+	if (opens)
+		tombstones_fetch(tracker->tombstones, tracked->hash, step);
+}
+
 void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
 {
 	switch (step) {
 	case 0:
 		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_CHAIN);
-		syn_store_fetch_chain(tracker->syn_store, tracked->hash);
 		break;
 	case 1:
 		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_LINK);
-		syn_store_fetch_entry(tracker->syn_store, tracked->hash);
 		break;
 	case 2:
 		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_FLOW);
@@ -503,6 +512,7 @@ void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *t
 		fetch_recent(tracker, tracked);
 		break;
 	}
+	fetch_beginning(tracker, tracked, step);
 }
 
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked)

@@ -93,9 +93,11 @@ void syn_store_destroy(struct syn_store *store);
 /* The attempt with this key, or null. hash is flow_key_hash of key. */
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash);
 
-/* As flow_table_fetch: the chain, then its first entry. */
-void syn_store_fetch_chain(const struct syn_store *store, uint64_t hash);
-void syn_store_fetch_entry(const struct syn_store *store, uint64_t hash);
+/*
+ * As flow_table_fetch: step 0 the chain, step n its nth entry. A newcomer looks at all of them; a chain has seldom
+ * more than three.
+ */
+void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step);
 
 /*
  * A new attempt that began with packet; its key must not be in the store. now_ns is the latest packet time seen: the
@@ -144,7 +146,10 @@ struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns,
 /* Its first timer ended: from now on it is overdue. It must be the one that syn_store_first_due gave. */
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
 
-/* The attempt with the lowest id, or null. */
+/*
+ * For the end of a run: the attempt with the lowest id, or null when the store is empty. From the first call on until
+ * then, no other function but syn_store_unpack and syn_store_remove may be called.
+ */
 struct syn_entry *syn_store_oldest(struct syn_store *store);
 
 /* Borrowed, always current. */

@@ -64,5 +64,8 @@ void tombstones_add(struct tombstones *tombstones, const struct flow *flow, bool
 bool tombstones_is_late(const struct tombstones *tombstones, uint64_t hash, unsigned sender_index,
 			const struct packet *packet, uint64_t now_ns, uint64_t *previous_id);
 
+/* As flow_table_fetch, for tombstones_is_late: step 0 the chain, step 1 its first. */
+void tombstones_fetch(const struct tombstones *tombstones, uint64_t hash, unsigned step);
+
 /* Borrowed, always current. */
 const struct tombstones_stats *tombstones_get_stats(const struct tombstones *tombstones);

@@ -364,8 +364,12 @@ static void check_invariants(const struct syn_store *store)
 		assert_int_equal(last, store->queues[overdue].tail);
 	}
 	for (uint64_t chain = 0; chain <= store->chain_mask; chain++) {
-		for (uint32_t slot = store->chains[chain]; slot != NO_SLOT; slot = entry_at(store, slot)->hash_next)
+		uint64_t id = 0;
+		for (uint32_t slot = store->chains[chain]; slot != NO_SLOT; slot = entry_at(store, slot)->hash_next) {
+			assert_true(entry_at(store, slot)->id > id);
+			id = entry_at(store, slot)->id;
 			chained++;
+		}
 	}
 	assert_int_equal(chained, queued);
 	assert_int_equal(queued, store->stats.in_use[0] + store->stats.in_use[1]);
@@ -569,6 +573,37 @@ static void the_last_one_is_not_evicted_for_its_own_repeat(void **state)
 	syn_store_destroy(store);
 }
 
+static struct syn_entry *look_up(struct syn_store *store, const struct packet *packet)
+{
+	const struct flow_key_config keys = { .use_vlan = true };
+	struct flow_key key;
+
+	flow_key_from_packet(&keys, packet, &key);
+	return syn_store_find(store, &key, flow_key_hash(&keys, &key));
+}
+
+static void a_store_that_was_drained_takes_attempts_again(void **state)
+{
+	struct syn_store *store = create(64 << 10, NULL, NULL);
+	struct syn_entry *oldest;
+	struct packet packet;
+
+	(void)state;
+	for (unsigned turn = 0; turn < 2; turn++) {
+		for (uint32_t n = 0; n < 300; n++) {
+			packet = syn_number(n);
+			assert_null(look_up(store, &packet));
+			struct syn_entry *entry = insert(store, &packet);
+			assert_ptr_equal(look_up(store, &packet), entry);
+		}
+		check_invariants(store);
+		while ((oldest = syn_store_oldest(store)) != NULL)
+			syn_store_remove(store, oldest);
+		check_invariants(store);
+	}
+	syn_store_destroy(store);
+}
+
 static void without_memory_there_is_no_store(void **state)
 {
 	struct syn_store *store = create(0, NULL, NULL);
@@ -592,6 +627,7 @@ int main(void)
 		cmocka_unit_test(a_flood_takes_one_entry_an_attempt_and_the_oldest_go_first),
 		cmocka_unit_test(what_cannot_be_packed_is_refused),
 		cmocka_unit_test(the_last_one_is_not_evicted_for_its_own_repeat),
+		cmocka_unit_test(a_store_that_was_drained_takes_attempts_again),
 		cmocka_unit_test(without_memory_there_is_no_store),
 	};
 
