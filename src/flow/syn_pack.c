@@ -259,6 +259,50 @@ void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *p
 	}
 }
 
+static bool offers(const struct syn_entry *entry, uint16_t option)
+{
+	return (unpack_options(entry->options) & option) != 0;
+}
+
+static struct ip_addr addr_of(const struct syn_entry *entry, const struct syn_parts *parts, unsigned end)
+{
+	struct ip_addr addr = { .version = entry->is_ipv6 ? 6 : 4 };
+
+	memcpy(addr.bytes, entry->addr[end], sizeof(entry->addr[end]));
+	if (entry->is_ipv6)
+		memcpy(addr.bytes + 4, parts->more->addr_rest[end], sizeof(parts->more->addr_rest[end]));
+	return addr;
+}
+
+void syn_get_gist(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_gist *gist)
+{
+	*gist = (struct syn_gist){
+		.id = entry->id,
+		.time_ns = entry->first_ns,
+		.client = addr_of(entry, parts, 0),
+		.server = addr_of(entry, parts, 1),
+		.client_port = entry->port[0],
+		.server_port = entry->port[1],
+		.iss = entry->iss,
+		.layout = entry->layout,
+		.window = entry->window,
+		.ttl = entry->ttl,
+		.timestamps = offers(entry, TCPOPT_TIMESTAMP),
+		.repeated = parts->more != NULL && parts->more->n_syns > 1,
+	};
+}
+
+void syn_untagged_key(const struct syn_entry *entry, const struct syn_parts *parts, struct flow_key *key)
+{
+	*key = (struct flow_key){ .ip_version = entry->is_ipv6 ? 6 : 4 };
+	for (unsigned end = 0; end < 2; end++) {
+		const struct ip_addr addr = addr_of(entry, parts, end);
+		unsigned index = end == 0 ? entry->client_index : 1u - entry->client_index;
+		memcpy(key->addr[index], addr.bytes, sizeof(key->addr[index]));
+		key->port[index] = entry->port[end];
+	}
+}
+
 bool syn_ends_are(const struct syn_entry *entry, const struct syn_parts *parts, const struct flow_key *key)
 {
 	for (unsigned end = 0; end < 2; end++) {

@@ -127,6 +127,11 @@ void syn_extend(const struct syn_entry *entry, struct syn_more *more);
 
 void syn_unpack(const struct syn_entry *entry, const struct syn_parts *parts, struct packet *packet);
 
+void syn_get_gist(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_gist *gist);
+
+/* Its key, if it has no VLANs or tunnels. */
+void syn_untagged_key(const struct syn_entry *entry, const struct syn_parts *parts, struct flow_key *key);
+
 /* Same addresses and ports as the key; VLANs and tunnels are not compared. */
 bool syn_ends_are(const struct syn_entry *entry, const struct syn_parts *parts, const struct flow_key *key);
 

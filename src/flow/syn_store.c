@@ -227,6 +227,10 @@ static void key_of(const struct syn_store *store, const struct syn_entry *entry,
 	struct syn_parts parts = parts_of(store, entry);
 	struct packet packet;
 
+	if (!syn_is_tagged(entry, &parts)) {
+		syn_untagged_key(entry, &parts, key);
+		return;
+	}
 	syn_unpack(entry, &parts, &packet);
 	flow_key_from_packet(&store->key, &packet, key);
 }
@@ -540,6 +544,13 @@ void syn_store_unpack(const struct syn_store *store, const struct syn_entry *ent
 	attempt->due_ns = due_ns_of(store, entry);
 	attempt->overdue = entry->state == ENTRY_OVERDUE;
 	attempt->alerted = entry->alerted;
+}
+
+void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *entry, struct syn_gist *gist)
+{
+	struct syn_parts parts = parts_of(store, entry);
+
+	syn_get_gist(entry, &parts, gist);
 }
 
 /* ---- Order ---- */

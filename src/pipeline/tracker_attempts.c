@@ -92,28 +92,33 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
  * What the flow of an attempt would tell the detectors, from its first SYN: in a flood there are only attempts, and
  * most of what happens to one is told to nobody else. A unit test compares with what flows tell.
  */
-static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, const struct packet *first, bool retried)
+static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, const struct syn_entry *attempt)
 {
+	struct syn_gist syn;
+
+	if (tracker->detection == NULL)
+		return false;
+	syn_store_get_gist(tracker->syn_store, attempt, &syn);
 	const struct flow_signal signal = {
 		.kind = kind,
 		.spoke = true,
-		.timestamps = (first->options.present & TCPOPT_TIMESTAMP) != 0,
-		.retried = retried,
-		.ttl = first->ttl,
-		.window = first->window,
-		.syn_layout = first->options.layout,
-		.isn = first->seq,
-		.client = first->src,
-		.server = first->dst,
-		.client_port = first->src_port,
-		.server_port = first->dst_port,
-		.flow_id = first->number,
+		.timestamps = syn.timestamps,
+		.retried = syn.repeated,
+		.ttl = syn.ttl,
+		.window = syn.window,
+		.syn_layout = syn.layout,
+		.isn = syn.iss,
+		.client = syn.client,
+		.server = syn.server,
+		.client_port = syn.client_port,
+		.server_port = syn.server_port,
+		.flow_id = syn.id,
 		.now_ns = tracker->due_ns != 0 ? tracker->due_ns : tracker->now_ns,
 		.packet_number = tracker->packet_number,
-		.since_ns = first->time_ns,
+		.since_ns = syn.time_ns,
 	};
 
-	return tracker->detection != NULL && detect_source_signal(tracker->detection, &signal);
+	return detect_source_signal(tracker->detection, &signal);
 }
 
 /* Nothing of it is written, so that it needs no flow: no record, no states, and a SYN like this is no anomaly. */
@@ -143,14 +148,11 @@ static void count_quiet_end(struct tracker *tracker, const struct syn_entry *att
 		syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt));
 }
 
-static void end_quietly(struct tracker *tracker, struct syn_entry *entry, enum conn_outcome outcome)
+static void end_quietly(struct tracker *tracker, struct syn_entry *attempt, enum conn_outcome outcome)
 {
-	struct syn_attempt attempt;
-
-	syn_store_unpack(tracker->syn_store, entry, &attempt);
-	if (give_signal(tracker, SIGNAL_CLOSED, &attempt.first, attempt.n_repeats > 0))
-		syn_store_set_alerted(entry);
-	count_quiet_end(tracker, entry, outcome);
+	if (give_signal(tracker, SIGNAL_CLOSED, attempt))
+		syn_store_set_alerted(attempt);
+	count_quiet_end(tracker, attempt, outcome);
 }
 
 /* --- beginning and repeats --- */
@@ -174,7 +176,7 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 		return false;
 	tracker->stats.connections++;
 	if (begins_quietly(tracker, packet)) {
-		if (give_signal(tracker, SIGNAL_ATTEMPT, packet, false))
+		if (give_signal(tracker, SIGNAL_ATTEMPT, attempt))
 			syn_store_set_alerted(attempt);
 		return true;
 	}
@@ -277,14 +279,11 @@ static void time_out(struct tracker *tracker, struct syn_entry *attempt, uint64_
 	syn_store_expire(tracker->syn_store, attempt);
 }
 
-static void become_overdue(struct tracker *tracker, struct syn_entry *entry)
+static void become_overdue(struct tracker *tracker, struct syn_entry *attempt)
 {
-	struct syn_attempt attempt;
-
-	syn_store_unpack(tracker->syn_store, entry, &attempt);
-	if (give_signal(tracker, SIGNAL_UNANSWERED, &attempt.first, attempt.n_repeats > 0))
-		syn_store_set_alerted(entry);
-	syn_store_move_on(tracker->syn_store, entry);
+	if (give_signal(tracker, SIGNAL_UNANSWERED, attempt))
+		syn_store_set_alerted(attempt);
+	syn_store_move_on(tracker->syn_store, attempt);
 }
 
 bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow)

@@ -79,6 +79,22 @@ struct syn_attempt {
 	bool alerted; /* as in struct flow */
 };
 
+/* What detectors are told of an attempt, from its first SYN: far less than all of it, and at hand at once. */
+struct syn_gist {
+	uint64_t id;
+	uint64_t time_ns;
+	struct ip_addr client;
+	struct ip_addr server;
+	uint16_t client_port;
+	uint16_t server_port;
+	uint32_t iss;
+	uint32_t layout; /* struct tcp_options.layout */
+	uint16_t window;
+	uint8_t ttl;
+	bool timestamps;
+	bool repeated;
+};
+
 /* Called for an attempt that leaves by eviction; the store must not be changed in it. */
 typedef void syn_evict_fn(void *context, struct syn_entry *entry);
 
@@ -124,6 +140,8 @@ void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry);
 void syn_store_set_alerted(struct syn_entry *entry);
 bool syn_store_is_alerted(const struct syn_entry *entry);
 void syn_store_unpack(const struct syn_store *store, const struct syn_entry *entry, struct syn_attempt *attempt);
+
+void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *entry, struct syn_gist *gist);
 
 /* Packet number of the first SYN. */
 uint64_t syn_store_id(const struct syn_entry *entry);

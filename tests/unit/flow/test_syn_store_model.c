@@ -206,6 +206,27 @@ static uint32_t model_first_due(const struct run *run)
 
 /* ---- Steps on both ---- */
 
+/* What is told without unpacking is what unpacking gives. */
+static void check_gist(const struct run *run, const struct syn_attempt *attempt, const struct syn_entry *entry)
+{
+	const struct packet *syn = &attempt->first;
+	struct syn_gist gist;
+
+	syn_store_get_gist(run->store, entry, &gist);
+	assert_int_equal(gist.id, syn->number);
+	assert_int_equal(gist.time_ns, syn->time_ns);
+	assert_memory_equal(&gist.client, &syn->src, sizeof(gist.client));
+	assert_memory_equal(&gist.server, &syn->dst, sizeof(gist.server));
+	assert_int_equal(gist.client_port, syn->src_port);
+	assert_int_equal(gist.server_port, syn->dst_port);
+	assert_int_equal(gist.iss, syn->seq);
+	assert_int_equal(gist.layout, syn->options.layout);
+	assert_int_equal(gist.window, syn->window);
+	assert_int_equal(gist.ttl, syn->ttl);
+	assert_int_equal(gist.timestamps, (syn->options.present & TCPOPT_TIMESTAMP) != 0);
+	assert_int_equal(gist.repeated, attempt->n_repeats > 0);
+}
+
 static void check_content(const struct run *run, const struct model_attempt *expected, const struct syn_entry *entry)
 {
 	struct syn_attempt attempt;
@@ -226,6 +247,7 @@ static void check_content(const struct run *run, const struct model_attempt *exp
 	assert_int_equal(attempt.due_ns, model_due_ns(expected));
 	assert_int_equal(attempt.overdue, expected->overdue);
 	assert_int_equal(attempt.alerted, expected->alerted);
+	check_gist(run, &attempt, entry);
 }
 
 static struct syn_entry *find(struct run *run, uint32_t n)
