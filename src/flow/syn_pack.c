@@ -39,14 +39,20 @@ bool syn_fits(const struct packet *packet)
 	       packet->icmp_error == ICMP_ERROR_NONE;
 }
 
+/* Of its options only those that nearly every SYN carries. */
+static bool has_ordinary_options(const struct tcp_options *options)
+{
+	return (options->present & ~ORDINARY_OPTIONS) == 0 && options->wscale <= MAX_WSCALE;
+}
+
 static bool needs_rare(const struct packet *packet, uint64_t now_ns)
 {
 	const struct tcp_options *options = &packet->options;
 
 	return packet->n_vlans > 1 || (packet->n_vlans == 1 && packet->vlans[0] > MAX_VLAN) || packet->n_tunnels > 0 ||
-	       packet->tunnel_network != 0 || (options->present & ~ORDINARY_OPTIONS) != 0 ||
-	       options->wscale > MAX_WSCALE || options->ts_ecr != 0 || options->fastopen_cookie_bytes != 0 ||
-	       options->mptcp_subtype != 0 || !anomaly_set_empty(&packet->anomalies) || packet->time_ns != now_ns;
+	       packet->tunnel_network != 0 || !has_ordinary_options(options) || options->ts_ecr != 0 ||
+	       options->fastopen_cookie_bytes != 0 || options->mptcp_subtype != 0 ||
+	       !anomaly_set_empty(&packet->anomalies) || packet->time_ns != now_ns;
 }
 
 unsigned syn_parts_needed(const struct packet *packet, uint64_t previous_id, uint64_t now_ns)
@@ -138,7 +144,7 @@ void syn_pack(struct syn_entry *entry, const struct syn_parts *parts, const stru
 {
 	pack_entry(entry, packet);
 	if (parts->more == NULL)
-		entry->hash_or_more = packet->payload_hash;
+		entry->hash_or_part = packet->payload_hash;
 	else
 		pack_more(parts->more, packet, previous_id);
 	if (parts->rare != NULL)
@@ -147,7 +153,7 @@ void syn_pack(struct syn_entry *entry, const struct syn_parts *parts, const stru
 
 void syn_extend(const struct syn_entry *entry, struct syn_more *more)
 {
-	const struct syn_parts none = { NULL, NULL, NULL };
+	const struct syn_parts none = { NULL, NULL, NULL, NULL };
 	struct packet packet;
 
 	syn_unpack(entry, &none, &packet);
@@ -180,7 +186,7 @@ static void unpack_entry(const struct syn_entry *entry, struct packet *packet)
 	options->present = unpack_options(entry->options);
 	packet->n_vlans = entry->has_vlan;
 	packet->vlans[0] = entry->vlan;
-	packet->payload_hash = entry->hash_or_more;
+	packet->payload_hash = entry->hash_or_part;
 	packet->options_complete = entry->options_complete;
 }
 
@@ -215,6 +221,8 @@ void syn_unpack(const struct syn_entry *entry, const struct syn_parts *parts, st
 {
 	memset(packet, 0, sizeof(*packet));
 	unpack_entry(entry, packet);
+	if (parts->answer != NULL)
+		packet->payload_hash = parts->answer->syn_hash;
 	if (parts->more != NULL)
 		unpack_more(parts->more, packet);
 	if (parts->rare != NULL)
@@ -239,9 +247,14 @@ void syn_pack_repeat(const struct syn_entry *entry, const struct syn_parts *part
 	parts->more->n_syns++;
 }
 
+static uint64_t time_after(const struct syn_entry *entry, uint16_t after_high_ns, uint32_t after_low_ns)
+{
+	return entry->first_ns + ((uint64_t)after_high_ns << 32 | after_low_ns);
+}
+
 static uint64_t time_of(const struct syn_entry *entry, const struct syn_again *repeat)
 {
-	return entry->first_ns + ((uint64_t)repeat->after_high_ns << 32 | repeat->after_low_ns);
+	return time_after(entry, repeat->after_high_ns, repeat->after_low_ns);
 }
 
 void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_attempt *attempt)
@@ -257,11 +270,6 @@ void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *p
 							   .hash = repeat->hash,
 							   .ip_id = repeat->ip_id };
 	}
-}
-
-static bool offers(const struct syn_entry *entry, uint16_t option)
-{
-	return (unpack_options(entry->options) & option) != 0;
 }
 
 static struct ip_addr addr_of(const struct syn_entry *entry, const struct syn_parts *parts, unsigned end)
@@ -287,8 +295,9 @@ void syn_get_gist(const struct syn_entry *entry, const struct syn_parts *parts, 
 		.layout = entry->layout,
 		.window = entry->window,
 		.ttl = entry->ttl,
-		.timestamps = offers(entry, TCPOPT_TIMESTAMP),
+		.options = unpack_options(entry->options),
 		.repeated = parts->more != NULL && parts->more->n_syns > 1,
+		.answered = entry->is_answered,
 	};
 }
 
@@ -322,6 +331,77 @@ bool syn_is_tagged(const struct syn_entry *entry, const struct syn_parts *parts)
 	return entry->has_vlan || parts->rare != NULL;
 }
 
+bool syn_is_plain_answer(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet)
+{
+	const struct syn_more *more = parts->more;
+	bool once = more == NULL || (more->n_syns == 1 && more->n_duplicates == 0 && more->payload_bytes == 0);
+
+	return once && parts->rare == NULL && parts->answer == NULL &&
+	       (packet->flags & ~SEG_ECE) == (SEG_SYN | SEG_ACK) && packet->ack == entry->iss + 1 &&
+	       packet->payload_bytes == 0 && has_ordinary_options(&packet->options) &&
+	       packet->checksum != CHECKSUM_BAD && packet->icmp_error == ICMP_ERROR_NONE &&
+	       anomaly_set_empty(&packet->anomalies) && packet->number <= MAX_ID &&
+	       packet->time_ns >= entry->first_ns && packet->time_ns - entry->first_ns <= MAX_AFTER_NS;
+}
+
+void syn_pack_answer(const struct syn_entry *entry, struct syn_answer *answer, const struct packet *packet)
+{
+	const struct tcp_options *options = &packet->options;
+	uint64_t after_ns = packet->time_ns - entry->first_ns;
+
+	answer->number = packet->number & MAX_ID;
+	answer->wscale = options->wscale & MAX_WSCALE;
+	answer->options = pack_options(options->present) & 0xf;
+	answer->options_complete = packet->options_complete;
+	answer->hash = packet->payload_hash;
+	answer->after_low_ns = (uint32_t)after_ns;
+	answer->after_high_ns = (uint16_t)(after_ns >> 32);
+	answer->ip_id = packet->ip_id;
+	answer->iss = packet->seq;
+	answer->ts_val = options->ts_val;
+	answer->ts_ecr = options->ts_ecr;
+	answer->layout = options->layout;
+	answer->window = packet->window;
+	answer->mss = options->mss;
+	answer->ip_bytes = packet->ip_bytes;
+	answer->flags = packet->flags;
+	answer->ttl = packet->ttl;
+}
+
+uint64_t syn_answer_time_ns(const struct syn_entry *entry, const struct syn_answer *answer)
+{
+	return time_after(entry, answer->after_high_ns, answer->after_low_ns);
+}
+
+void syn_unpack_answer(const struct syn_entry *entry, const struct syn_parts *parts, struct packet *packet)
+{
+	const struct syn_answer *answer = parts->answer;
+
+	*packet = (struct packet){
+		.time_ns = syn_answer_time_ns(entry, answer),
+		.number = answer->number,
+		.ip_bytes = answer->ip_bytes,
+		.src = addr_of(entry, parts, 1),
+		.dst = addr_of(entry, parts, 0),
+		.src_port = entry->port[1],
+		.dst_port = entry->port[0],
+		.ttl = answer->ttl,
+		.ip_id = answer->ip_id,
+		.seq = answer->iss,
+		.ack = entry->iss + 1,
+		.flags = answer->flags,
+		.window = answer->window,
+		.payload_hash = answer->hash,
+		.options = { .present = unpack_options(answer->options),
+			     .mss = answer->mss,
+			     .wscale = answer->wscale,
+			     .ts_val = answer->ts_val,
+			     .ts_ecr = answer->ts_ecr,
+			     .layout = answer->layout },
+		.options_complete = answer->options_complete,
+	};
+}
+
 static bool same_options(const struct tcp_options *a, const struct tcp_options *b)
 {
 	return a->present == b->present && a->mss == b->mss && a->wscale == b->wscale && a->ts_ecr == b->ts_ecr &&
@@ -348,7 +428,7 @@ bool syn_is_repeat(const struct syn_entry *entry, const struct syn_parts *parts,
 {
 	struct packet first;
 
-	if (!syn_fits(packet) || packet->seq != entry->iss || packet->src_port != entry->port[0])
+	if (entry->is_answered || !syn_fits(packet) || packet->seq != entry->iss || packet->src_port != entry->port[0])
 		return false;
 	syn_unpack(entry, parts, &first);
 	return memcmp(packet->src.bytes, first.src.bytes, sizeof(first.src.bytes)) == 0 &&

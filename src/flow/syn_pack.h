@@ -7,13 +7,13 @@
 #include "tcpwitness/flow/flow_key.h"
 #include "tcpwitness/flow/syn_store.h"
 
-/* How an attempt's SYNs lie in one to four slots of the store. */
+/* How an attempt's segments lie in one to four slots of the store. */
 
 enum entry_state {
 	ENTRY_FREE = 0,
 	ENTRY_NEW,
 	ENTRY_OVERDUE,
-	ENTRY_GONE, /* its attempt left; it waits for its turn in the queue */
+	ENTRY_GONE, /* its attempt left, or was answered; it waits for its turn in the queue */
 };
 
 struct syn_entry {
@@ -25,7 +25,7 @@ struct syn_entry {
 	uint32_t iss;
 	uint32_t ts_val;
 	uint32_t layout;       /* of the options */
-	uint32_t hash_or_more; /* has_parts: slot of the second part; else packet.payload_hash */
+	uint32_t hash_or_part; /* has_parts: slot of the second part; is_answered: of the answer; else payload_hash */
 	uint8_t addr[2][4];    /* client's, server's; of IPv6 the first four bytes */
 	uint16_t port[2];
 	uint16_t window;
@@ -44,6 +44,7 @@ struct syn_entry {
 	uint32_t has_vlan : 1;
 	uint32_t vlan : 12;
 	uint32_t options_complete : 1;
+	uint32_t is_answered : 1;
 };
 
 /* A repeat of the SYN, in what may differ from the first. */
@@ -56,7 +57,7 @@ struct syn_again {
 
 /* The second slot: the rest of IPv6 addresses, the first repeat, and what is not rare. */
 struct syn_more {
-	uint32_t rest; /* slot of the rare part (has_rare), or else of the repeats; 0 = none */
+	uint32_t rest; /* slot of what is rare (has_rare), of the answer (is_answered), or of the repeats; 0 = none */
 	uint32_t hash; /* packet.payload_hash of the first SYN */
 	uint32_t last_ts_val;
 	uint8_t n_syns;
@@ -95,11 +96,36 @@ struct syn_rare {
 	uint8_t mptcp_subtype;
 };
 
+/* The server's SYN-ACK, of an attempt with neither rare things nor repeats: its own slot, the last of the attempt. */
+struct syn_answer {
+	uint32_t queue_prev; /* link of the store, the other one is in the entry */
+	uint32_t syn_hash;   /* without a second part: packet.payload_hash of the SYN */
+	uint64_t number : 52;
+	uint64_t wscale : 4;
+	uint64_t options : 4; /* as of the entry */
+	uint64_t options_complete : 1;
+	uint64_t is_late : 1; /* the attempt was overdue */
+	uint32_t hash;
+	uint32_t after_low_ns; /* since the SYN, as of struct syn_again */
+	uint16_t after_high_ns;
+	uint16_t ip_id;
+	uint32_t iss;
+	uint32_t ts_val;
+	uint32_t ts_ecr;
+	uint32_t layout;
+	uint16_t window;
+	uint16_t mss;
+	uint16_t ip_bytes;
+	uint16_t flags;
+	uint8_t ttl;
+};
+
 union syn_slot {
 	struct syn_entry entry;
 	struct syn_more more;
 	struct syn_rare rare;
 	struct syn_repeats repeats;
+	struct syn_answer answer;
 	uint32_t next_freed;
 };
 
@@ -110,6 +136,7 @@ struct syn_parts {
 	struct syn_more *more; /* null: none */
 	struct syn_rare *rare;
 	struct syn_repeats *repeats;
+	struct syn_answer *answer;
 };
 
 /* Can the packet be packed at all, so that an unpacked one means the same to flow and state machine? */
@@ -141,6 +168,14 @@ bool syn_is_tagged(const struct syn_entry *entry, const struct syn_parts *parts)
 /* Adds a repeat; its part must be there. */
 void syn_pack_repeat(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet);
 void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_attempt *attempt);
+
+/* Is it a SYN-ACK that answers the attempt, neither of which has anything that struct syn_answer has no room for? */
+bool syn_is_plain_answer(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet);
+
+/* The part must be there and linked; is_answered is the caller's. */
+void syn_pack_answer(const struct syn_entry *entry, struct syn_answer *answer, const struct packet *packet);
+void syn_unpack_answer(const struct syn_entry *entry, const struct syn_parts *parts, struct packet *packet);
+uint64_t syn_answer_time_ns(const struct syn_entry *entry, const struct syn_answer *answer);
 
 /* Is it the attempt's SYN again, in all but time, identification, timestamp and content of payload? */
 bool syn_is_repeat(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet);

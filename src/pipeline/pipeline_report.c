@@ -104,13 +104,15 @@ static void add_tcp(struct counters *counters, const struct tracker_stats *track
 	add(counters, "tcp.icmp_unmatched", tracker->icmp_unmatched);
 }
 
-/* Attempts that nobody answered count under their class, wherever they are kept. */
+/* Attempts count under their class, wherever they are kept. */
 static void add_attempts(uint64_t classes[FLOW_CLASS_COUNT], const uint64_t table[FLOW_CLASS_COUNT],
-			 const uint64_t attempts[2])
+			 const uint64_t attempts[SYN_CLASS_COUNT])
 {
 	memcpy(classes, table, FLOW_CLASS_COUNT * sizeof(classes[0]));
-	classes[FLOW_CLASS_UNANSWERED_NEW] += attempts[false];
-	classes[FLOW_CLASS_UNANSWERED] += attempts[true];
+	classes[FLOW_CLASS_UNANSWERED_NEW] += attempts[SYN_UNANSWERED_NEW];
+	classes[FLOW_CLASS_UNANSWERED] += attempts[SYN_UNANSWERED];
+	classes[FLOW_CLASS_HALF_OPEN_NEW] += attempts[SYN_HALF_OPEN_NEW];
+	classes[FLOW_CLASS_HALF_OPEN] += attempts[SYN_HALF_OPEN];
 }
 
 static void add_syn_store(struct counters *counters, const struct syn_store_stats *store)

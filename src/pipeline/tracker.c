@@ -451,7 +451,7 @@ static void track(struct tracker *tracker, const struct tracked_packet *tracked)
 	if (flow == NULL) {
 		struct syn_entry *attempt = syn_store_find(tracker->syn_store, &tracked->key, tracked->hash);
 		if (attempt != NULL && !tracked->is_icmp_quote && !ignored &&
-		    tracker_repeat_attempt(tracker, attempt, packet))
+		    tracker_follow_attempt(tracker, attempt, tracked))
 			return;
 		if (attempt != NULL)
 			flow = tracker_promote_attempt(tracker, attempt);
@@ -607,7 +607,8 @@ uint64_t tracker_evicted(const struct tracker *tracker)
 {
 	const struct syn_store_stats *store = syn_store_get_stats(tracker->syn_store);
 
-	return flow_table_get_stats(tracker->table)->evicted_total + store->evicted[false] + store->evicted[true];
+	return flow_table_get_stats(tracker->table)->evicted_total + store->evicted[SYN_UNANSWERED_NEW] +
+	       store->evicted[SYN_UNANSWERED];
 }
 
 const struct tombstones_stats *tracker_get_tombstone_stats(const struct tracker *tracker)

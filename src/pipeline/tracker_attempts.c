@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attempts of which only SYNs were seen live in the SYN store, packed. Whenever something happens to one, the flow that
- * it stands for is made anew in tracker->scratch, by giving its SYNs to the state machine again; then the same
- * functions serve it as serve every flow. So a store that is full, or none, changes how much is remembered and nothing
- * else.
+ * Attempts of which only SYNs were seen, or one SYN and a plain SYN-ACK, live in the SYN store, packed. Whenever
+ * something happens to one, the flow that it stands for is made anew in tracker->scratch, by giving its segments to the
+ * state machine again; then the same functions serve it as serve every flow. So a store that is full, or none, changes
+ * how much is remembered and nothing else.
  */
 #include "tracker_internal.h"
 
@@ -21,11 +21,12 @@ static void add_anomalies(struct flow *flow, const struct anomaly_set *anomalies
 	}
 }
 
-/* One SYN that was counted when it came. */
-static void replay(struct flow *flow, const struct packet *packet, const struct tcp_verdict *verdict)
+/* A segment that was counted when it came. */
+static void replay(struct flow *flow, enum conn_side side, const struct packet *packet,
+		   const struct tcp_verdict *verdict)
 {
-	tracker_count(flow, SIDE_CLIENT, packet);
-	conn_history_segment(&flow->history, SIDE_CLIENT, packet, verdict);
+	tracker_count(flow, side, packet);
+	conn_history_segment(&flow->history, side, packet, verdict);
 	add_anomalies(flow, &verdict->anomalies, 1);
 }
 
@@ -41,9 +42,25 @@ static void replay_repeats(const struct tracker *tracker, struct flow *flow, con
 		if (i + 1 == attempt->n_repeats)
 			packet.options.ts_val = attempt->last_ts_val;
 		tcp_conn_advance(&flow->conn, &tracker->scratch_tcp, SIDE_CLIENT, &packet, &verdict);
-		replay(flow, &packet, &verdict);
+		replay(flow, SIDE_CLIENT, &packet, &verdict);
 	}
 }
+
+static void replay_answer(const struct tracker *tracker, struct flow *flow, const struct packet *answer)
+{
+	struct tcp_verdict verdict;
+
+	tcp_conn_advance(&flow->conn, &tracker->scratch_tcp, SIDE_SERVER, answer, &verdict);
+	replay(flow, SIDE_SERVER, answer, &verdict);
+	tracker_half_open_begins(flow, answer->time_ns);
+}
+
+static const enum flow_class flow_class_of[SYN_CLASS_COUNT] = {
+	[SYN_UNANSWERED_NEW] = FLOW_CLASS_UNANSWERED_NEW,
+	[SYN_UNANSWERED] = FLOW_CLASS_UNANSWERED,
+	[SYN_HALF_OPEN_NEW] = FLOW_CLASS_HALF_OPEN_NEW,
+	[SYN_HALF_OPEN] = FLOW_CLASS_HALF_OPEN,
+};
 
 /* Makes *flow what it would be, had the attempt been a flow all the time. Nothing is written or signalled. */
 static void make_flow(const struct tracker *tracker, const struct syn_entry *entry, struct flow *flow)
@@ -55,7 +72,7 @@ static void make_flow(const struct tracker *tracker, const struct syn_entry *ent
 	memset(flow, 0, sizeof(*flow));
 	flow->client_index = (uint8_t)flow_key_from_packet(&tracker->config.key, &attempt.first, &flow->key);
 	flow->hash = flow_key_hash(&tracker->config.key, &flow->key);
-	flow->flow_class = attempt.overdue ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
+	flow->flow_class = (uint8_t)flow_class_of[attempt.class];
 	flow->touched_ns = attempt.touched_ns;
 	tracker_init_flow(flow, &attempt.first);
 	flow->previous_id = attempt.previous_id;
@@ -64,11 +81,13 @@ static void make_flow(const struct tracker *tracker, const struct syn_entry *ent
 	recent_segments_clear(tracker->scratch_tcp.recent);
 	uint32_t owner = tcp_conn_owner(flow->hash, flow->id);
 	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, owner, &attempt.first, &verdict);
-	replay(flow, &attempt.first, &verdict);
+	replay(flow, SIDE_CLIENT, &attempt.first, &verdict);
 	replay_repeats(tracker, flow, &attempt);
 	struct anomaly_set of_duplicate = attempt.first.anomalies;
 	anomaly_set_add(&of_duplicate, ANOMALY_CAPTURE_DUPLICATE);
 	add_anomalies(flow, &of_duplicate, attempt.n_duplicates);
+	if (attempt.class >= SYN_HALF_OPEN_NEW)
+		replay_answer(tracker, flow, &attempt.answer);
 }
 
 struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt)
@@ -92,17 +111,17 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
  * What the flow of an attempt would tell the detectors, from its first SYN: in a flood there are only attempts, and
  * most of what happens to one is told to nobody else. A unit test compares with what flows tell.
  */
-static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, const struct syn_entry *attempt)
+static struct flow_signal signal_of(const struct tracker *tracker, enum flow_signal_kind kind,
+				    const struct syn_entry *attempt)
 {
 	struct syn_gist syn;
 
-	if (tracker->detection == NULL)
-		return false;
 	syn_store_get_gist(tracker->syn_store, attempt, &syn);
-	const struct flow_signal signal = {
+	return (struct flow_signal){
 		.kind = kind,
+		.answered = syn.answered,
 		.spoke = true,
-		.timestamps = syn.timestamps,
+		.timestamps = (syn.options & TCPOPT_TIMESTAMP) != 0,
 		.retried = syn.repeated,
 		.ttl = syn.ttl,
 		.window = syn.window,
@@ -117,8 +136,20 @@ static bool give_signal(struct tracker *tracker, enum flow_signal_kind kind, con
 		.packet_number = tracker->packet_number,
 		.since_ns = syn.time_ns,
 	};
+}
 
-	return detect_source_signal(tracker->detection, &signal);
+static void give(const struct tracker *tracker, struct syn_entry *attempt, const struct flow_signal *signal)
+{
+	if (detect_source_signal(tracker->detection, signal))
+		syn_store_set_alerted(attempt);
+}
+
+static void give_signal(const struct tracker *tracker, enum flow_signal_kind kind, struct syn_entry *attempt)
+{
+	if (tracker->detection == NULL)
+		return;
+	const struct flow_signal signal = signal_of(tracker, kind, attempt);
+	give(tracker, attempt, &signal);
 }
 
 /* Nothing of it is written, so that it needs no flow: no record, no states, and a SYN like this is no anomaly. */
@@ -150,8 +181,7 @@ static void count_quiet_end(struct tracker *tracker, const struct syn_entry *att
 
 static void end_quietly(struct tracker *tracker, struct syn_entry *attempt, enum conn_outcome outcome)
 {
-	if (give_signal(tracker, SIGNAL_CLOSED, attempt))
-		syn_store_set_alerted(attempt);
+	give_signal(tracker, SIGNAL_CLOSED, attempt);
 	count_quiet_end(tracker, attempt, outcome);
 }
 
@@ -176,8 +206,7 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 		return false;
 	tracker->stats.connections++;
 	if (begins_quietly(tracker, packet)) {
-		if (give_signal(tracker, SIGNAL_ATTEMPT, attempt))
-			syn_store_set_alerted(attempt);
+		give_signal(tracker, SIGNAL_ATTEMPT, attempt);
 		return true;
 	}
 	memset(flow, 0, sizeof(*flow));
@@ -194,13 +223,12 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 }
 
 /* An interim record is one more thing that only a flow remembers. */
-static bool is_interim_due(const struct tracker *tracker, const struct flow *flow, const struct packet *packet)
+static bool is_interim_due(const struct tracker *tracker, uint64_t recorded_ns, const struct packet *packet)
 {
-	return tracker->config.interim_ns != 0 &&
-	       ns_since(packet->time_ns, flow->recorded_ns) >= tracker->config.interim_ns;
+	return tracker->config.interim_ns != 0 && ns_since(packet->time_ns, recorded_ns) >= tracker->config.interim_ns;
 }
 
-bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet)
+static bool repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet)
 {
 	struct flow *flow = &tracker->scratch;
 	struct tcp_verdict verdict;
@@ -208,7 +236,7 @@ bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 	if (!syn_store_holds(tracker->syn_store, attempt, packet) || !syn_store_reserve(tracker->syn_store, attempt))
 		return false;
 	make_flow(tracker, attempt, flow);
-	if (is_interim_due(tracker, flow, packet))
+	if (is_interim_due(tracker, flow->recorded_ns, packet))
 		return false;
 	tcp_conn_advance(&flow->conn, &tracker->scratch_tcp, SIDE_CLIENT, packet, &verdict);
 	if (verdict.kind == CONN_DUPLICATE) {
@@ -223,6 +251,41 @@ bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 	syn_store_repeat(tracker->syn_store, attempt, packet);
 	keep_alerted(tracker, attempt);
 	return true;
+}
+
+/*
+ * The server's first SYN-ACK, and nothing odd about it: all that comes of it is that the detectors are told, so that it
+ * needs no flow either.
+ */
+static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked)
+{
+	const struct packet *packet = tracked->packet;
+	uint64_t max_window_bytes = tracker->config.conn.max_window_bytes;
+	struct syn_gist syn;
+
+	if (!ends_quietly(tracker, attempt) || tracked->sender_index == syn_store_client_index(attempt) ||
+	    packet->time_ns != tracker->now_ns || (max_window_bytes != 0 && packet->window > max_window_bytes))
+		return false;
+	syn_store_get_gist(tracker->syn_store, attempt, &syn);
+	if (is_interim_due(tracker, syn.time_ns, packet))
+		return false;
+	attempt = syn_store_answer(tracker->syn_store, attempt, tracked->hash, packet);
+	if (attempt == NULL)
+		return false;
+	tracker->stats.two_way++;
+	if (tracker->detection == NULL)
+		return true;
+	struct flow_signal signal = signal_of(tracker, SIGNAL_ANSWERED, attempt);
+	signal.bare_synack = tracker_is_bare(syn.options, packet->options.present, packet->options.mss);
+	give(tracker, attempt, &signal);
+	return true;
+}
+
+bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked)
+{
+	if ((tracked->packet->flags & SEG_ACK) != 0)
+		return answer_attempt(tracker, attempt, tracked);
+	return repeat_attempt(tracker, attempt, tracked->packet);
 }
 
 /* --- the end --- */
@@ -243,34 +306,32 @@ struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error
 {
 	struct syn_store_config config = tracker->config.syn_store;
 
-	/* One set is enough: an attempt's segments are one SYN and its repeats. */
+	/* One set is enough: an attempt's segments are one SYN, and its repeats or the SYN-ACK. */
 	tracker->scratch_tcp = (struct tcp_context){ tracker->config.conn, recent_segments_create(0, error) };
 	if (tracker->scratch_tcp.recent == NULL)
 		return NULL;
-	config.new_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED_NEW];
-	config.overdue_ns = tracker->config.table.timeout_ns[FLOW_CLASS_UNANSWERED];
+	for (unsigned i = 0; i < SYN_CLASS_COUNT; i++)
+		config.timeout_ns[i] = tracker->config.table.timeout_ns[flow_class_of[i]];
 	return syn_store_create(&config, &tracker->config.key, on_evict, tracker, error);
 }
 
 /* Timers end in the order of due time, then class, then age, wherever they are kept. */
-static bool is_before(const struct tracker *tracker, const struct syn_entry *attempt, uint64_t due_ns, bool overdue,
-		      const struct flow *flow)
+static bool is_before(const struct tracker *tracker, const struct syn_entry *attempt, uint64_t due_ns,
+		      enum flow_class flow_class, const struct flow *flow)
 {
-	unsigned flow_class = overdue ? FLOW_CLASS_UNANSWERED : FLOW_CLASS_UNANSWERED_NEW;
-
 	if (flow == NULL)
 		return true;
 	uint64_t flow_due_ns = flow_table_due_ns(tracker->table, flow);
 	if (due_ns != flow_due_ns)
 		return due_ns < flow_due_ns;
-	if (flow_class != flow->flow_class)
-		return flow_class < flow->flow_class;
+	if (flow_class != (enum flow_class)flow->flow_class)
+		return flow_class < (enum flow_class)flow->flow_class;
 	return syn_store_id(attempt) < flow->id;
 }
 
-static void time_out(struct tracker *tracker, struct syn_entry *attempt, uint64_t due_ns)
+static void time_out(struct tracker *tracker, struct syn_entry *attempt, enum syn_class class, uint64_t due_ns)
 {
-	if (ends_quietly(tracker, attempt)) {
+	if (class == SYN_UNANSWERED && ends_quietly(tracker, attempt)) {
 		end_quietly(tracker, attempt, CONN_OUTCOME_NEVER_ANSWERED);
 	} else {
 		make_flow(tracker, attempt, &tracker->scratch);
@@ -279,26 +340,28 @@ static void time_out(struct tracker *tracker, struct syn_entry *attempt, uint64_
 	syn_store_expire(tracker->syn_store, attempt);
 }
 
-static void become_overdue(struct tracker *tracker, struct syn_entry *attempt)
+static void become_overdue(struct tracker *tracker, struct syn_entry *attempt, enum syn_class class)
 {
-	if (give_signal(tracker, SIGNAL_UNANSWERED, attempt))
-		syn_store_set_alerted(attempt);
+	bool is_answered = class == SYN_HALF_OPEN_NEW;
+
+	give_signal(tracker, is_answered ? SIGNAL_STILL_HALF_OPEN : SIGNAL_UNANSWERED, attempt);
 	syn_store_move_on(tracker->syn_store, attempt);
 }
 
 bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow)
 {
 	uint64_t due_ns;
-	bool overdue;
-	struct syn_entry *attempt = syn_store_first_due(tracker->syn_store, &due_ns, &overdue);
+	enum syn_class class;
+	struct syn_entry *attempt = syn_store_first_due(tracker->syn_store, &due_ns, &class);
 
-	if (attempt == NULL || due_ns > tracker->now_ns || !is_before(tracker, attempt, due_ns, overdue, flow))
+	if (attempt == NULL || due_ns > tracker->now_ns ||
+	    !is_before(tracker, attempt, due_ns, flow_class_of[class], flow))
 		return false;
 	tracker->due_ns = due_ns;
-	if (overdue)
-		time_out(tracker, attempt, due_ns);
+	if (class == SYN_UNANSWERED || class == SYN_HALF_OPEN)
+		time_out(tracker, attempt, class, due_ns);
 	else
-		become_overdue(tracker, attempt);
+		become_overdue(tracker, attempt, class);
 	tracker->due_ns = 0;
 	return true;
 }

@@ -49,8 +49,8 @@ struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error
 bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
 			   const struct packet *packet, uint64_t previous_id);
 
-/* Adds a segment to an attempt. False, with nothing done: more happens than a repeat, it needs a flow. */
-bool tracker_repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet);
+/* Adds a segment to an attempt. False, with nothing done: it is no repeat and no plain SYN-ACK, so it needs a flow. */
+bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked);
 
 /* The attempt as a flow in the table, as if it had been there all the time. Null: no place, its record is written. */
 struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt);
@@ -91,7 +91,10 @@ void tracker_half_open_ends(struct flow *flow, uint64_t now_ns, struct flow_sign
 
 /* tracker_signals.c */
 
-/* Which signals an attempt has given that is still unanswered, a bit each, as in struct flow. */
+/* Does the SYN-ACK look like a cookie? Options are TCPOPT_*, those of the SYN and of the SYN-ACK. */
+bool tracker_is_bare(uint16_t client_options, uint16_t server_options, uint16_t server_mss);
+
+/* Which signals an attempt in the store has given, a bit each, as in struct flow. */
 uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt);
 
 /* After a segment that side sent (or an ICMP error quotes) changed the flow: gives the signals that follow from it. */

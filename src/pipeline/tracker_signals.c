@@ -152,21 +152,29 @@ static void give_beginning(struct tracker *tracker, struct flow *flow, enum flow
 }
 
 /* RFC 4987 3.6: a cookie has no room for options but the MSS, unless the client's timestamp carries them. */
-static bool is_bare(const struct tcp_conn *conn)
+bool tracker_is_bare(uint16_t client_options, uint16_t server_options, uint16_t server_mss)
 {
-	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
-	const struct tcp_end *server = &conn->end[SIDE_SERVER];
-	bool offered_more = client->sack_ok || client->wscale_ok;
+	const uint16_t more = TCPOPT_SACK_PERMITTED | TCPOPT_WSCALE;
 
-	return offered_more && !client->timestamps && !server->sack_ok && !server->wscale_ok && server->mss != 0;
+	return (client_options & more) != 0 && (client_options & TCPOPT_TIMESTAMP) == 0 &&
+	       (server_options & more) == 0 && server_mss != 0;
+}
+
+/* As its SYN had them: TCPOPT_*. */
+static uint16_t options_of(const struct tcp_end *end)
+{
+	return (uint16_t)((end->sack_ok ? TCPOPT_SACK_PERMITTED : 0) | (end->wscale_ok ? TCPOPT_WSCALE : 0) |
+			  (end->timestamps ? TCPOPT_TIMESTAMP : 0));
 }
 
 static void give_answered(struct tracker *tracker, struct flow *flow)
 {
 	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_ANSWERED);
+	const struct tcp_end *client = &flow->conn.end[SIDE_CLIENT];
+	const struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
 
 	tracker_half_open_begins(flow, tracker->now_ns);
-	signal.bare_synack = is_bare(&flow->conn);
+	signal.bare_synack = tracker_is_bare(options_of(client), options_of(server), server->mss);
 	tracker_give(tracker, flow, &signal);
 }
 
@@ -249,8 +257,12 @@ uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt)
 
 	if (attempt->n_repeats > 0)
 		signals |= UINT32_C(1) << SIGNAL_SYN_REPEATED;
-	if (attempt->overdue)
+	if (attempt->class == SYN_UNANSWERED || attempt->answered_late)
 		signals |= UINT32_C(1) << SIGNAL_UNANSWERED;
+	if (attempt->class >= SYN_HALF_OPEN_NEW)
+		signals |= UINT32_C(1) << SIGNAL_ANSWERED;
+	if (attempt->class == SYN_HALF_OPEN)
+		signals |= UINT32_C(1) << SIGNAL_STILL_HALF_OPEN;
 	return signals;
 }
 

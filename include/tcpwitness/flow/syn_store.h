@@ -10,24 +10,26 @@
 #include "tcpwitness/flow/flow_key.h"
 
 /*
- * Connection attempts of which only the client's SYN and its repeats were seen: on a mirror port most TCP "flows" are
- * such, and in a flood nearly all. A struct flow for each would let a flood push out connections; here an attempt takes
- * one entry of 64 bytes, links included.
+ * Connection attempts of which only the client's SYN and its repeats were seen, or its SYN and the server's SYN-ACK: on
+ * a mirror port most TCP "flows" are such, and in a flood nearly all. A struct flow for each would let a flood push out
+ * connections; here an attempt takes one entry of 64 bytes, links included, and one more once it is answered.
  *
- * What is kept is the SYN itself, packed, and how often it was repeated. So nothing has to be known here of states: the
- * caller plays the SYNs to the state machine again when it needs the flow, and gets the flow
+ * What is kept are the segments themselves, packed. So nothing has to be known here of states: the
+ * caller plays them to the state machine again when it needs the flow, and gets the flow
  * that would have been there all the time. What cannot be packed so that this holds is refused by
- * syn_store_insert or syn_store_repeat, and belongs into the flow table.
+ * syn_store_insert, syn_store_holds or syn_store_answer, and belongs into the flow table.
  *
  * Entries are found by the whole key, addresses and ports in full. The hash only chooses where to look: a collision
  * costs a comparison and never gives a wrong connection.
  *
  * A second entry is taken by what does not fit into the first: IPv6, a repeat, a duplicate of the capture, data, flags
  * beside SYN, a connection before it on the tuple. A third by more repeats. And one more by several VLANs, tunnels,
- * rare options, decode anomalies, a clock that stepped back.
+ * rare options, decode anomalies, a clock that stepped back. The answer takes one; an attempt that was answered has
+ * neither repeats nor anything of what is rare.
  *
- * Repeats do not restart timers, so attempts expire in the order in which they came. When the store is full, the
- * oldest overdue attempt goes for a newcomer, and without any the oldest of all. Capture thread.
+ * Repeats do not restart timers, so attempts expire in the order in which they came, or were answered. When the store
+ * is full, the oldest unanswered attempt goes for a newcomer. Those that were answered never go for another, and are
+ * no more than SYN_ANSWERED_SHARE lets in. Capture thread.
  */
 struct syn_store;
 
@@ -37,25 +39,37 @@ struct syn_entry;
 enum {
 	SYN_STORE_ENTRY_BYTES = 64,
 	SYN_MAX_REPEATS = 6, /* Linux repeats a SYN as often; more become a flow */
+	/* Of all entries, one in so many attempts may be answered: each has two or three entries. */
+	SYN_ANSWERED_SHARE = 4,
+};
+
+/*
+ * Where an attempt stands, as the flow table's classes of these names. It goes from the first of a pair to the second
+ * when it is overdue, and expires from there.
+ */
+enum syn_class {
+	SYN_UNANSWERED_NEW = 0,
+	SYN_UNANSWERED,
+	SYN_HALF_OPEN_NEW,
+	SYN_HALF_OPEN,
+	SYN_CLASS_COUNT, /* not a class */
 };
 
 struct syn_store_config {
 	size_t memory_bytes; /* for entries and index together; 0 = no store: every insert is refused */
-	uint64_t new_ns;     /* after this an attempt is overdue */
-	uint64_t overdue_ns; /* after this more it expires */
+	uint64_t timeout_ns[SYN_CLASS_COUNT];
 };
 
-/* Both times are those of the flow table's classes unanswered_new and unanswered; 32 MiB. */
+/* The times of the flow table's classes; 32 MiB. */
 void syn_store_config_defaults(struct syn_store_config *config);
 
-/* Indices are false (0) and true (1): whether the attempt was overdue. */
 struct syn_store_stats {
 	uint64_t created;
-	uint64_t expired[2]; /* by syn_store_expire */
-	uint64_t evicted[2];
+	uint64_t expired[SYN_CLASS_COUNT]; /* by syn_store_expire */
+	uint64_t evicted[SYN_CLASS_COUNT];
 	uint64_t promoted; /* by syn_store_promote: a flow took over */
 	uint64_t refused;  /* SYNs that do not fit; the flow table has them */
-	uint64_t in_use[2];
+	uint64_t in_use[SYN_CLASS_COUNT];
 	uint64_t entries_in_use; /* of capacity; those of attempts that are gone are given back when their turn comes */
 	uint64_t capacity;       /* entries */
 	uint64_t memory_bytes;   /* allocated */
@@ -72,10 +86,12 @@ struct syn_attempt {
 		uint16_t ip_id;
 	} repeats[SYN_MAX_REPEATS]; /* oldest first */
 	unsigned n_duplicates;      /* of SYNs, by the capture */
+	bool answered_late;         /* it was overdue when it was answered */
+	struct packet answer;       /* the SYN-ACK, likewise; only of an attempt that is half open */
 	uint64_t previous_id;       /* flow id of the connection before it on the tuple; 0 = none known */
 	uint64_t touched_ns;        /* when its timer began, as in struct flow */
 	uint64_t due_ns;            /* when its timer ends */
-	bool overdue;
+	enum syn_class class;
 	bool alerted; /* as in struct flow */
 };
 
@@ -90,9 +106,10 @@ struct syn_gist {
 	uint32_t iss;
 	uint32_t layout; /* struct tcp_options.layout */
 	uint16_t window;
+	uint16_t options; /* TCPOPT_*: MSS, window scale, SACK permitted, timestamps */
 	uint8_t ttl;
-	bool timestamps;
 	bool repeated;
+	bool answered;
 };
 
 /* Called for an attempt that leaves by eviction; the store must not be changed in it. */
@@ -134,6 +151,14 @@ bool syn_store_reserve(struct syn_store *store, struct syn_entry *entry);
 /* Adds a repeat of the attempt's SYN that the store holds, after syn_store_reserve. */
 void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const struct packet *packet);
 
+/*
+ * The first SYN-ACK, of the attempt's server: the attempt is half open from packet's time on, which must be the
+ * latest. hash is flow_key_hash of its key. Returns the attempt at its new place; the old pointer is dead. Null when
+ * only a flow can hold it: there is something odd about it, or about the attempt, or there are too many already.
+ */
+struct syn_entry *syn_store_answer(struct syn_store *store, struct syn_entry *entry, uint64_t hash,
+				   const struct packet *packet);
+
 /* Counts that a SYN of the attempt was captured twice, after syn_store_reserve. */
 void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry);
 
@@ -155,18 +180,17 @@ void syn_store_promote(struct syn_store *store, struct syn_entry *entry);
 void syn_store_expire(struct syn_store *store, struct syn_entry *entry);
 
 /*
- * The attempt whose timer ends first, or null when the store is empty; *due_ns and *overdue are set. Ties go to the
- * attempt that is not overdue, then to the older one. The caller compares with the flow table's, then expires it or
- * moves it on.
+ * The attempt whose timer ends first, or null when the store is empty; *due_ns and *class are set. Ties go to the
+ * lower class, then to the older attempt. The caller compares with the flow table's, then expires it or moves it on.
  */
-struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, bool *overdue);
+struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, enum syn_class *class);
 
-/* Its first timer ended: from now on it is overdue. It must be the one that syn_store_first_due gave. */
+/* Its first timer ended: it goes to the next class. It must be the one that syn_store_first_due gave. */
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
 
 /*
- * For the end of a run: the attempt with the lowest id, or null when the store is empty. From the first call on until
- * then, no other function but syn_store_unpack and syn_store_remove may be called.
+ * For the end of a run: the unanswered attempt with the lowest id; then the others in any order; null when the store is
+ * empty. From the first call on until then, no other function but syn_store_unpack and syn_store_remove may be called.
  */
 struct syn_entry *syn_store_oldest(struct syn_store *store);
 

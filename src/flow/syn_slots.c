@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Slots of the SYN store: who has which, what an attempt consists of, and the hash chains that find attempts. */
+#include "syn_store_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- Slots ---- */
+
+/* There must be a free one. */
+uint32_t syn_take_slot(struct syn_store *store)
+{
+	uint32_t slot = store->first_freed;
+
+	if (slot != NO_SLOT)
+		store->first_freed = store->slots[slot].next_freed;
+	else
+		slot = store->first_fresh++;
+	store->stats.entries_in_use++;
+	memset(&store->slots[slot], 0, sizeof(store->slots[slot]));
+	return slot;
+}
+
+void syn_free_slot(struct syn_store *store, uint32_t slot)
+{
+	if (slot == NO_SLOT)
+		return;
+	store->slots[slot].entry.state = ENTRY_FREE;
+	store->slots[slot].next_freed = store->first_freed;
+	store->first_freed = slot;
+	store->stats.entries_in_use--;
+}
+
+static uint32_t answer_slot(const struct syn_entry *entry, const struct syn_parts *parts)
+{
+	return parts->more != NULL ? parts->more->rest : entry->hash_or_part;
+}
+
+struct syn_parts syn_parts_of(const struct syn_store *store, const struct syn_entry *entry)
+{
+	struct syn_parts parts = { NULL, NULL, NULL, NULL };
+	uint32_t repeats;
+
+	if (entry->has_parts)
+		parts.more = &store->slots[entry->hash_or_part].more;
+	if (entry->is_answered)
+		parts.answer = &store->slots[answer_slot(entry, &parts)].answer;
+	if (entry->is_answered || parts.more == NULL)
+		return parts;
+	if (entry->has_rare)
+		parts.rare = &store->slots[parts.more->rest].rare;
+	repeats = entry->has_rare ? parts.rare->repeats : parts.more->rest;
+	if (repeats != NO_SLOT)
+		parts.repeats = &store->slots[repeats].repeats;
+	return parts;
+}
+
+void syn_free_parts(struct syn_store *store, struct syn_entry *entry)
+{
+	struct syn_parts parts = syn_parts_of(store, entry);
+
+	if (parts.rare != NULL)
+		syn_free_slot(store, parts.rare->repeats);
+	if (parts.more != NULL)
+		syn_free_slot(store, parts.more->rest);
+	if (entry->has_parts || entry->is_answered)
+		syn_free_slot(store, entry->hash_or_part);
+	entry->has_parts = false;
+	entry->has_rare = false;
+	entry->is_answered = false;
+}
+
+/* ---- Chains ---- */
+
+void syn_key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key)
+{
+	struct syn_parts parts = syn_parts_of(store, entry);
+	struct packet packet;
+
+	if (!syn_is_tagged(entry, &parts)) {
+		syn_untagged_key(entry, &parts, key);
+		return;
+	}
+	syn_unpack(entry, &parts, &packet);
+	flow_key_from_packet(&store->key, &packet, key);
+}
+
+uint32_t *syn_chain_of_entry(struct syn_store *store, const struct syn_entry *entry)
+{
+	struct flow_key key;
+
+	syn_key_of(store, entry, &key);
+	return syn_chain_of(store, flow_key_hash(&store->key, &key));
+}
+
+void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot)
+{
+	uint32_t *link = syn_chain_of(store, hash);
+
+	while (*link != NO_SLOT)
+		link = &syn_entry_at(store, *link)->hash_next;
+	*link = slot;
+}
+
+/* Where the entry is linked from. */
+uint32_t *syn_link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot)
+{
+	uint32_t *link = chain;
+
+	while (*link != slot) {
+		assert(*link != NO_SLOT);
+		link = &syn_entry_at(store, *link)->hash_next;
+	}
+	return link;
+}
+
+void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry)
+{
+	uint32_t slot = syn_slot_of(store, entry);
+	bool is_next = slot == store->noted[SYN_UNANSWERED];
+	uint32_t *chain = is_next ? store->chain_of_next : syn_chain_of_entry(store, entry);
+
+	*syn_link_to(store, chain, slot) = entry->hash_next;
+}

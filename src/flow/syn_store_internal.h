@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "syn_pack.h"
+#include "tcpwitness/flow/syn_store.h"
+
+/* The parts of the SYN store share this; see syn_store.c. */
+
+enum { NO_SLOT = 0 };
+
+struct syn_queue {
+	uint32_t head; /* oldest */
+	uint32_t tail;
+};
+
+struct syn_store {
+	void *memory; /* one mapping: chains, then slots; null: no store */
+	uint32_t *chains;
+	union syn_slot *slots;
+	uint64_t chain_mask;
+	uint32_t first_fresh;
+	uint32_t first_freed;
+	size_t mapped_bytes;
+	struct syn_queue queues[SYN_CLASS_COUNT];
+	uint32_t noted[SYN_CLASS_COUNT];  /* the heads for which the following is so */
+	uint64_t due_ns[SYN_CLASS_COUNT]; /* UINT64_MAX = no head */
+	uint32_t *chain_of_next;          /* of the head of SYN_UNANSWERED */
+	bool draining;                    /* syn_store_oldest was called: chains are void */
+	struct flow_key_config key;
+	uint64_t timeout_ns[SYN_CLASS_COUNT];
+	syn_evict_fn *evict;
+	void *evict_context;
+	struct syn_store_stats stats;
+};
+
+static inline uint32_t syn_slot_of(const struct syn_store *store, const struct syn_entry *entry)
+{
+	return (uint32_t)((const union syn_slot *)entry - store->slots);
+}
+
+static inline struct syn_entry *syn_entry_at(const struct syn_store *store, uint32_t slot)
+{
+	return &store->slots[slot].entry;
+}
+
+static inline uint32_t *syn_chain_of(struct syn_store *store, uint64_t hash)
+{
+	return &store->chains[hash & store->chain_mask];
+}
+
+static inline enum syn_class syn_class_of(const struct syn_entry *entry)
+{
+	unsigned overdue = entry->state == ENTRY_OVERDUE;
+
+	return (enum syn_class)((entry->is_answered ? SYN_HALF_OPEN_NEW : SYN_UNANSWERED_NEW) + overdue);
+}
+
+static inline bool syn_is_overdue(enum syn_class class)
+{
+	return class == SYN_UNANSWERED || class == SYN_HALF_OPEN;
+}
+
+/* --- syn_slots.c --- */
+
+/* There must be a free one. It is zeroed. */
+uint32_t syn_take_slot(struct syn_store *store);
+void syn_free_slot(struct syn_store *store, uint32_t slot);
+
+struct syn_parts syn_parts_of(const struct syn_store *store, const struct syn_entry *entry);
+void syn_free_parts(struct syn_store *store, struct syn_entry *entry);
+
+void syn_key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key);
+uint32_t *syn_chain_of_entry(struct syn_store *store, const struct syn_entry *entry);
+void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot);
+void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry);
+
+/* From where the slot is linked, in its chain. */
+uint32_t *syn_link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot);
+
+/* --- syn_queue.c --- */
+
+/* When the attempt's timer began, and when it ends. */
+uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry);
+uint64_t syn_due_ns(const struct syn_store *store, const struct syn_entry *entry);
+
+void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_entry *entry);
+
+/* The head of its class goes to the next one. */
+void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry);
+
+/* It goes, or goes elsewhere: it has neither parts nor a place any more. */
+void syn_queue_leave(struct syn_store *store, struct syn_entry *entry);
