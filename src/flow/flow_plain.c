@@ -16,6 +16,7 @@ struct plain_segment {
 	unsigned side;
 	uint64_t lag_ns; /* as it is behind this segment */
 	uint32_t window_bytes;
+	uint8_t wscale;
 	uint8_t history; /* as in the head, behind this segment */
 };
 
@@ -48,21 +49,23 @@ static bool has_plain_numbers(const struct plain_segment *seg)
 /* tcp_sequence.c: the window neither shrinks nor is it closed; tracker_gauges.c: nor narrow. */
 static bool has_plain_window(const struct plain_segment *seg, uint64_t max_window_bytes)
 {
-	const struct rest_head *rest = seg->rest;
-	uint32_t right_edge = seg->receiver->snd_una + ((uint32_t)seg->sender->last_window << rest->wscale[seg->side]);
+	uint32_t right_edge = seg->receiver->snd_una + ((uint32_t)seg->sender->last_window << seg->wscale);
 	uint32_t edge = seg->packet->ack + seg->window_bytes;
 
 	return seg->window_bytes >= FLOW_WIDE_WINDOW_BYTES &&
-	       seq_geq(edge + (UINT32_C(1) << rest->wscale[seg->side]), right_edge) &&
+	       seq_geq(edge + (UINT32_C(1) << seg->wscale), right_edge) &&
 	       (max_window_bytes == 0 || seg->window_bytes <= max_window_bytes);
 }
 
-/* RFC 7323 5.3: they do not go back. */
+/* RFC 7323 5.3: they do not go back; tcp_loss.c: nor do echoes that may tell where something was lost. */
 static bool has_plain_timestamps(const struct plain_segment *seg)
 {
 	const struct tcp_options *options = &seg->packet->options;
 
-	return !seg->rest->has_timestamps || (seq_geq(options->ts_val, seg->sender->ts_val));
+	if (!seg->rest->has_timestamps)
+		return true;
+	return seq_geq(options->ts_val, seg->sender->ts_val) &&
+	       (!seg->rest->has_repeats || seq_geq(options->ts_ecr, seg->sender->ts_ecr));
 }
 
 /* tcp_loss.c, note_ip_id: they go on as before, whether they count or not. */
@@ -83,21 +86,15 @@ static bool has_plain_ip_id(const struct plain_segment *seg)
 /* conn_history.c: the history that it leaves behind; 0 = none that has a number. */
 static uint8_t history_behind(const struct plain_segment *seg)
 {
-	enum { LETTER_DATA = 6, LETTER_ACK = 7 };
-	const struct common_history *now = &common_histories[seg->rest->history];
-	bool is_bare = seg->packet->payload_bytes == 0;
+	enum common_step step = seg->packet->payload_bytes > 0 ? STEP_DATA : STEP_ACK;
 
-	if ((now->seen[seg->side] >> (is_bare ? LETTER_ACK : LETTER_DATA) & 1) != 0)
-		return seg->rest->history;
-	return now->then[2 * seg->side + is_bare];
+	return common_history_then(seg->rest->history, (enum conn_side)seg->side, step);
 }
 
 /* conn_history.c, payload_seen. */
-static bool has_payload(unsigned history)
+static bool has_payload(uint8_t history)
 {
-	const uint16_t data = 1u << 6;
-
-	return ((common_histories[history].seen[0] | common_histories[history].seen[1]) & data) != 0;
+	return history >= OWN_HISTORIES || common_histories[history].has_payload;
 }
 
 /* tracker_signals.c, tcp_volume.c: it cannot be what tells that the client spoke, and ends no run of small ones. */
@@ -185,11 +182,12 @@ bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, un
 		.sender = &rest->end[side],
 		.receiver = &rest->end[1 - side],
 		.side = side,
-		.window_bytes = (uint32_t)packet->window << rest->wscale[side],
+		.wscale = side == SIDE_CLIENT ? rest->wscale_client : rest->wscale_server,
 	};
 
 	if (!rest->is_plain)
 		return false;
+	seg.window_bytes = (uint32_t)packet->window << seg.wscale;
 	seg.history = history_behind(&seg);
 	if (!has_plain_header(&seg) || !has_plain_numbers(&seg) || !has_plain_window(&seg, rules->max_window_bytes) ||
 	    !has_plain_timestamps(&seg) || !has_plain_ip_id(&seg) || !has_plain_story(&seg) ||

@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "tcpwitness/tcp/tcp_seq.h"
+
 /*
  * What a description is used for. Members come in groups. Most groups of most flows are as expected in all: that is
  * found out first, and then the group is left out; else its members are packed one by one.
@@ -264,17 +266,6 @@ ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow, 
 
 /* --- the history --- */
 
-static uint8_t common_history_of(const struct conn_history *history)
-{
-	for (unsigned i = 1; i < N_COMMON_HISTORIES; i++) {
-		const struct common_history *common = &common_histories[i];
-		if (memcmp(history->text, common->text, sizeof(common->text)) == 0 &&
-		    history->seen[0] == common->seen[0] && history->seen[1] == common->seen[1])
-			return (uint8_t)i;
-	}
-	return 0;
-}
-
 ALL_WAYS void code_history(struct coder *c, const enum way way, struct flow *flow, const struct common_history *common)
 {
 	static const uint32_t none[2][4];
@@ -512,6 +503,16 @@ static void expect_times(const struct rest_head *head, uint64_t touched_ns, uint
 	expected_ns[1 - head->last_side] = touched_ns - head->lag_ns;
 }
 
+/* tcp_loss.c: what the other end acknowledges now says no more of what this end sent again. */
+static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *other)
+{
+	for (unsigned i = 0; i < e->n_repeated; i++) {
+		if ((e->repeated_dated >> i & 1) != 0 && seq_lt(other->ts_ecr, e->repeated[i].ts_val))
+			return false;
+	}
+	return true;
+}
+
 /* Nothing is missing, waits, or is in doubt at this end: what it sends next can be judged by what is in the head. */
 static bool is_in_order(const struct flow *flow, unsigned side)
 {
@@ -537,14 +538,15 @@ static bool is_in_order(const struct flow *flow, unsigned side)
 		.ip_ids_count_up = e->ip_ids_count_up,
 		.ip_ids_of_host = e->ip_ids_of_host,
 	};
-	uint32_t waits = e->n_pending | e->n_holes | e->n_sacked | e->n_repeated | e->probe | e->ip_ids_missed |
-			 e->rst_refused_stamp | flow->narrow_ms[side];
+	uint32_t waits = e->n_pending | e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp |
+			 flow->narrow_ms[side];
 	uint32_t payload = e->snd_nxt - e->syn_end;
 
 	return e->truths == trusted.truths && e->state == TCPS_ESTABLISHED && e->sure == TCPS_ESTABLISHED &&
-	       e->certainty == TCP_PROVED && waits == 0 && e->last_ack == other->snd_una &&
-	       e->payload_bytes == payload && e->new_bytes == payload && payload <= INT32_MAX &&
-	       e->nxt_before_fin_ack == e->snd_nxt && e->right_edge == e->last_ack + e->window_bytes &&
+	       e->certainty == TCP_PROVED && waits == 0 && are_repeats_settled(e, other) &&
+	       e->last_ack == other->snd_una && e->payload_bytes == payload && e->new_bytes == payload &&
+	       payload <= INT32_MAX && e->nxt_before_fin_ack == e->snd_nxt &&
+	       e->right_edge == e->last_ack + e->window_bytes &&
 	       e->last_ip_id == (ids_are_followed(e) ? e->front_ip_id : e->last_ip_id) && d->ttl_min == e->ttl &&
 	       d->ttl_max == e->ttl;
 }
@@ -578,10 +580,12 @@ static void pack_plain(struct rest_head *head, const struct flow *flow)
 	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
 			 ends[0].wscale < 15 && ends[1].wscale < 15;
 	head->recorded_ms = (uint32_t)recorded_ms;
+	head->wscale_client = scaled ? ends[SIDE_CLIENT].wscale & 15u : 0;
+	head->wscale_server = scaled ? ends[SIDE_SERVER].wscale & 15u : 0;
+	head->has_repeats = (ends[0].n_repeated | ends[1].n_repeated) != 0;
 	head->has_timestamps = agreed && all_dated;
 	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
 	for (unsigned side = 0; side < 2; side++) {
-		head->wscale[side] = scaled ? ends[side].wscale : 0;
 		is_followed[side] = ids_are_followed(&ends[side]);
 	}
 	head->ids_are_followed = ((unsigned)is_followed[0] | (unsigned)is_followed[1] << 1) & 3u;
@@ -603,7 +607,7 @@ static void pack_head(struct rest_head *head, const struct flow *flow)
 		.flow_class = flow->flow_class & 15u,
 		.port = { flow->key.port[0], flow->key.port[1] },
 		.source = flow->source,
-		.history = common_history_of(&flow->history),
+		.history = common_history_number(&flow->history),
 		.ttl = { ends[0].ttl, ends[1].ttl },
 	};
 	for (unsigned side = 0; side < 2; side++) {
@@ -677,7 +681,7 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	struct rest_opening *opening = (void *)(behind + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
 	uint8_t *at = (uint8_t *)(opening + 1);
 	pack_opening(opening, flow, &at);
-	opening->groups = (uint16_t)pack_groups(&at, flow, expected_ns, &common_histories[head->history]);
+	opening->groups = (uint16_t)pack_groups(&at, flow, expected_ns, common_history_at(head->history));
 	return (size_t)(at - (uint8_t *)to);
 }
 
@@ -700,7 +704,7 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 	unpack_opening(opening, flow, &behind);
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
-	unpack_groups(opening->groups, &at, flow, expected_ns, &common_histories[head->history]);
+	unpack_groups(opening->groups, &at, flow, expected_ns, common_history_at(head->history));
 }
 
 bool flow_rest_has_key(const void *rest, const struct flow_key *key)

@@ -49,10 +49,13 @@ struct rest_head {
 	uint64_t ids_are_followed : 2; /* a bit for each end: last_ip_id is front_ip_id */
 	uint64_t ids_count_up : 2;     /* as in struct tcp_end */
 	uint64_t : 1;
-	uint64_t history : 8;   /* number in common_histories; 0 = none of these, written in full */
-	uint32_t recorded_ms;   /* after first_ns, rounded down */
-	uint8_t small_run[2];   /* as in struct tcp_end */
-	uint8_t wscale[2];      /* what windows are scaled by, if is_plain */
+	uint64_t history : 8;      /* of common_history.h; 0 = not known, no segment is plain */
+	uint32_t recorded_ms;      /* after first_ns, rounded down */
+	uint8_t small_run[2];      /* as in struct tcp_end */
+	uint8_t wscale_client : 4; /* what windows are scaled by, if is_plain */
+	uint8_t wscale_server : 4;
+	uint8_t has_repeats : 1; /* an echo of an older timestamp than the last may tell where something was lost */
+	uint8_t : 7;
 	struct rest_end end[2]; /* by enum conn_side */
 	uint8_t addr[2][4];     /* as in struct flow_key; of IPv6 the first four bytes */
 	uint16_t port[2];

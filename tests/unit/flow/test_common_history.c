@@ -63,22 +63,54 @@ static void test_rows_are_histories(void **state)
 
 static void test_rows_lead_to_the_rows_that_follow(void **state)
 {
-	static const char letters[] = "DAda";
-	unsigned n_steps = 0;
+	static const char letters[2][STEPS_OF_END] = { "DAF", "daf" };
 
 	(void)state;
 	for (unsigned i = 1; i < N_COMMON_HISTORIES; i++) {
-		for (unsigned k = 0; k < 4; k++) {
-			unsigned then = common_histories[i].then[k];
-			if (then == 0)
-				continue;
+		for (unsigned k = 0; k < 2 * STEPS_OF_END; k++) {
+			enum conn_side side = (enum conn_side)(k / STEPS_OF_END);
+			enum common_step step = (enum common_step)(k % STEPS_OF_END);
 			struct conn_history history = history_of(common_histories[i].text);
-			add(&history, letters[k]);
-			assert_string_equal(history.text, common_histories[then].text);
-			n_steps++;
+			unsigned then = common_history_then((uint8_t)i, side, step);
+			add(&history, letters[side][step]);
+			/* A FIN again is another matter. */
+			if (then != 0)
+				assert_string_equal(history.text, common_histories[then].text);
+			unsigned number = common_history_number(&history);
+			if (strchr(common_histories[i].text, letters[side][step]) == NULL)
+				assert_int_equal(then, number < OWN_HISTORIES ? number : 0);
 		}
 	}
-	assert_true(n_steps >= 9);
+}
+
+static void test_each_row_is_found(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i < N_COMMON_HISTORIES; i++) {
+		struct conn_history history = history_of(common_histories[i].text);
+		assert_int_equal(common_history_number(&history), i);
+		history.seen[SIDE_SERVER] ^= 1 << 9;
+		assert_int_not_equal(common_history_number(&history), i);
+	}
+}
+
+/* Of those that are none of these, the number says which letters were given. */
+static void test_others_have_a_number_of_their_own(void **state)
+{
+	struct conn_history history = history_of("ShADad");
+
+	(void)state;
+	history.text[history.length++] = 'T';
+	history.seen[SIDE_CLIENT] |= 1 << 9;
+	assert_int_equal(common_history_number(&history), OWN_HISTORIES | 15);
+	assert_int_equal(common_history_then(OWN_HISTORIES | 15, SIDE_SERVER, STEP_ACK), OWN_HISTORIES | 15);
+	assert_int_equal(common_history_then(OWN_HISTORIES | 15, SIDE_SERVER, STEP_FIN), 0);
+	history.seen[SIDE_SERVER] &= (uint16_t) ~(1u << 6);
+	assert_int_equal(common_history_number(&history), OWN_HISTORIES | 11);
+	assert_int_equal(common_history_then(OWN_HISTORIES | 11, SIDE_SERVER, STEP_DATA), 0);
+	assert_int_equal(common_history_then(OWN_HISTORIES | 11, SIDE_CLIENT, STEP_DATA), OWN_HISTORIES | 11);
+	history.payload_seen = false;
+	assert_int_equal(common_history_number(&history), 0);
 }
 
 int main(void)
@@ -86,6 +118,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_histories),
 		cmocka_unit_test(test_rows_lead_to_the_rows_that_follow),
+		cmocka_unit_test(test_each_row_is_found),
+		cmocka_unit_test(test_others_have_a_number_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
