@@ -17,7 +17,9 @@ void loss_note_syn(struct segment *seg)
 	sender->last_syn_ts_val = seg->packet->options.ts_val;
 	if (sender->syns == 0)
 		sender->first_syn_ts_val = seg->packet->options.ts_val;
-	sender->last_ip_id = seg->packet->ip_id;
+	/* Without timestamps they are not followed, see note_ip_id. */
+	if ((seg->packet->options.present & TCPOPT_TIMESTAMP) != 0)
+		sender->last_ip_id = seg->packet->ip_id;
 }
 
 /*
