@@ -4,20 +4,141 @@
 
 #include "common_history.h"
 
+#include <string.h>
+
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_limits.h"
 #include "tcpwitness/tcp/tcp_seq.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
+
+/* --- which flows --- */
+
+/* tcp_loss.c: what the other end acknowledges now says no more of what this end sent again. */
+static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *other)
+{
+	for (unsigned i = 0; i < e->n_repeated; i++) {
+		if ((e->repeated_dated >> i & 1) != 0 && seq_lt(other->ts_ecr, e->repeated[i].ts_val))
+			return false;
+	}
+	return true;
+}
+
+/* Nothing is missing or in doubt at this end. waits: it is a server that waits, and may wait for that alone. */
+static bool is_in_order(const struct flow *flow, unsigned side, bool waits)
+{
+	const struct tcp_end *e = &flow->conn.end[side];
+	const struct tcp_end *other = &flow->conn.end[1 - side];
+	const struct flow_direction *d = &flow->direction[side];
+	const struct tcp_end trusted = {
+		.heard = true,
+		.active_open = side == SIDE_CLIENT,
+		.seq_known = true,
+		.una_known = true,
+		.acked_any = true,
+		.edge_known = !waits,
+		.window_known = true,
+		.syn_seen = true,
+		.fin_ack_boundary_known = !waits,
+		.fast_open = e->fast_open,
+		.ts_known = e->ts_known,
+		.wscale_ok = e->wscale_ok,
+		.sack_ok = e->sack_ok,
+		.timestamps = e->timestamps,
+		.timestamps_declined = e->timestamps_declined,
+		.ip_ids_count_up = e->ip_ids_count_up,
+		.ip_ids_of_host = e->ip_ids_of_host,
+	};
+	uint32_t rare =
+		e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp | flow->narrow_ms[side];
+	uint32_t payload = e->snd_nxt - e->syn_end;
+
+	return e->truths == trusted.truths && e->state == TCPS_ESTABLISHED && e->n_pending == waits && rare == 0 &&
+	       are_repeats_settled(e, other) && e->last_ack == other->snd_una && e->payload_bytes == payload &&
+	       e->new_bytes == payload && payload <= INT32_MAX && d->ttl_min == e->ttl && d->ttl_max == e->ttl;
+}
+
+/* It goes on from what is in the head. */
+static bool goes_on(const struct tcp_end *e)
+{
+	return e->sure == TCPS_ESTABLISHED && e->certainty == TCP_PROVED && e->nxt_before_fin_ack == e->snd_nxt &&
+	       e->right_edge == e->last_ack + e->window_bytes &&
+	       (!rest_follows_ids(e) || e->last_ip_id == e->front_ip_id);
+}
+
+/*
+ * The server has but to show that it has the third segment. To a client that opened fast it may speak before
+ * (RFC 7413 4.2); nothing of it is acknowledged but the SYN-ACK.
+ */
+static bool server_is_to_answer(const struct tcp_conn *conn)
+{
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+
+	return server->sure == TCPS_SYN_RCVD && server->certainty == TCP_PRESUMED &&
+	       server->sure_caused_by == client->caused_by && server->nxt_before_fin_ack == 0 &&
+	       server->right_edge == 0 && server->window_bytes == server->last_window && server->payload_bytes == 0 &&
+	       (rest_follows_ids(server) || server->last_ip_id == 0) && !client->fast_open && client->syns > 0 &&
+	       client->snd_una == client->syn_end;
+}
+
+static bool is_plain(const struct flow *flow, const struct rest_head *head)
+{
+	const struct tcp_conn *conn = &flow->conn;
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+	const struct tcp_conn usual = { .direction_certain = true, .established_once = true };
+	/* What SYNs bring is counted on its own, and a client that has spoken is not closed before. */
+	bool has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
+	bool may_speak = (flow->signals & FLOW_SIGNAL_CLOSED) == 0 && client->syn_end == client->iss + 1 &&
+			 server->syn_end == server->iss + 1 && conn->first_syn_ns == flow->first_ns;
+	uint8_t gauges[2];
+
+	memcpy(gauges, flow->gauges, sizeof(gauges));
+	return flow->flow_class == FLOW_CLASS_ESTABLISHED && conn->origin == CONN_ORIGIN_SYN &&
+	       conn->truths == usual.truths && (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED &&
+	       (has_spoken || may_speak) && gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
+	       conn->end[head->last_side].last_ns == flow->touched_ns &&
+	       conn->end[1 - head->last_side].last_ns == flow->touched_ns - head->lag_ns &&
+	       is_in_order(flow, SIDE_CLIENT, false) && is_in_order(flow, SIDE_SERVER, head->server_waits) &&
+	       goes_on(client) && (head->server_waits ? server_is_to_answer(conn) : goes_on(server));
+}
+
+void flow_plain_mark(struct rest_head *head, const struct flow *flow)
+{
+	const struct tcp_end *ends = flow->conn.end;
+	uint64_t recorded_ms = (flow->recorded_ns - flow->first_ns) / NS_PER_MS;
+	bool scaled = ends[0].wscale_ok && ends[1].wscale_ok;
+	bool all_dated = ends[0].ts_known && ends[1].ts_known;
+	bool agreed = ends[0].timestamps && ends[1].timestamps;
+
+	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
+			 ends[0].wscale < 15 && ends[1].wscale < 15;
+	head->recorded_ms = (uint32_t)recorded_ms;
+	head->wscale_client = scaled ? ends[SIDE_CLIENT].wscale & 15u : 0;
+	head->wscale_server = scaled ? ends[SIDE_SERVER].wscale & 15u : 0;
+	head->has_repeats = (ends[0].n_repeated | ends[1].n_repeated) != 0;
+	head->has_timestamps = agreed && all_dated;
+	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
+	head->ids_are_followed =
+		((unsigned)rest_follows_ids(&ends[0]) | (unsigned)rest_follows_ids(&ends[1]) << 1) & 3u;
+	head->ids_count_up = ((unsigned)ends[0].ip_ids_count_up | (unsigned)ends[1].ip_ids_count_up << 1) & 3u;
+}
+
+/* --- which segments --- */
 
 struct plain_segment {
 	const struct packet *packet;
 	struct rest_head *rest;
+	struct rest_opening *opening;
 	struct rest_end *sender;
 	struct rest_end *receiver;
 	unsigned side;
 	uint64_t lag_ns; /* as it is behind this segment */
 	uint32_t window_bytes;
 	uint8_t wscale;
-	uint8_t history; /* as in the head, behind this segment */
+	uint8_t history;      /* as in the head, behind this segment */
+	bool proves_opening;  /* the server shows that it has the third segment */
+	bool is_first_speech; /* the client speaks, or is served as if it had: SIGNAL_CLIENT_SPOKE */
 };
 
 /* The header: nothing of it is an anomaly, opens, closes, or tells of losses. */
@@ -46,14 +167,14 @@ static bool has_plain_numbers(const struct plain_segment *seg)
 	       packet->seq + packet->payload_bytes - sender->snd_una <= TCP_EXCESS_BYTES;
 }
 
-/* tcp_sequence.c: the window neither shrinks nor is it closed; tracker_gauges.c: nor narrow. */
+/* tcp_sequence.c: the window neither shrinks, if one was given, nor is it closed; tracker_gauges.c: nor narrow. */
 static bool has_plain_window(const struct plain_segment *seg, uint64_t max_window_bytes)
 {
 	uint32_t right_edge = seg->receiver->snd_una + ((uint32_t)seg->sender->last_window << seg->wscale);
 	uint32_t edge = seg->packet->ack + seg->window_bytes;
 
 	return seg->window_bytes >= FLOW_WIDE_WINDOW_BYTES &&
-	       seq_geq(edge + (UINT32_C(1) << seg->wscale), right_edge) &&
+	       (seg->proves_opening || seq_geq(edge + (UINT32_C(1) << seg->wscale), right_edge)) &&
 	       (max_window_bytes == 0 || seg->window_bytes <= max_window_bytes);
 }
 
@@ -68,7 +189,7 @@ static bool has_plain_timestamps(const struct plain_segment *seg)
 	       (!seg->rest->has_repeats || seq_geq(options->ts_ecr, seg->sender->ts_ecr));
 }
 
-/* tcp_loss.c, note_ip_id: they go on as before, whether they count or not. */
+/* tcp_loss.c, note_ip_id: they go on as before, or show now that they count. */
 static bool has_plain_ip_id(const struct plain_segment *seg)
 {
 	uint16_t ip_id = seg->packet->ip_id;
@@ -80,7 +201,7 @@ static bool has_plain_ip_id(const struct plain_segment *seg)
 		return seg->sender->front_ip_id == 0;
 	if ((seg->rest->ids_count_up >> seg->side & 1) != 0)
 		return step == 1;
-	return step > 1 || step < -TCP_MOST_IDS_MISSED;
+	return step > 0 || step < -TCP_MOST_IDS_MISSED;
 }
 
 /* conn_history.c: the history that it leaves behind; 0 = none that has a number. */
@@ -91,14 +212,38 @@ static uint8_t history_behind(const struct plain_segment *seg)
 	return common_history_then(seg->rest->history, (enum conn_side)seg->side, step);
 }
 
-/* conn_history.c, payload_seen. */
-static bool has_payload(uint8_t history)
+/*
+ * tcp_handshake.c, proves_ack_of_syn: what the server sends after its SYN-ACK shows that it has the third segment. That
+ * is a change of certainty, and nothing else when nobody wants to be told of it.
+ */
+static bool is_plain_proof(struct plain_segment *seg, const struct plain_rules *rules)
 {
-	return history >= OWN_HISTORIES || common_histories[history].has_payload;
+	const struct packet *packet = seg->packet;
+	const struct rest_opening *opening = seg->opening;
+
+	if (!seg->rest->server_waits)
+		return true;
+	/* For so long what waits may be stamped without moving the other stamps. */
+	if (packet->time_ns - opening->first_ns >= STAMP_EXACT_NS)
+		return false;
+	if (seg->side == SIDE_CLIENT)
+		return true;
+	seg->proves_opening = packet->payload_bytes > 0 || packet->ack != seg->receiver->snd_una;
+	return seg->proves_opening && !rules->states_are_told && opening->server_state_packet != REST_FAR_FROM_ID &&
+	       packet->number - opening->id < REST_FAR_FROM_ID;
 }
 
-/* tracker_signals.c, tcp_volume.c: it cannot be what tells that the client spoke, and ends no run of small ones. */
-static bool has_plain_story(const struct plain_segment *seg)
+/* tracker_signals.c, is_served: the server goes on with what its client does not ask for. */
+static bool is_served(const struct plain_segment *seg)
+{
+	const struct rest_opening *opening = seg->opening;
+
+	return seg->side == SIDE_SERVER && seq_gt(seg->sender->snd_una, opening->iss[SIDE_SERVER] + 1) &&
+	       ns_since(seg->packet->time_ns, opening->first_ns) >= FLOW_GREETED_S * NS_PER_SEC;
+}
+
+/* conn_history.c, tracker_signals.c, tcp_volume.c: what it adds to the story has a number, and is no anomaly. */
+static bool has_plain_story(struct plain_segment *seg)
 {
 	const struct rest_head *rest = seg->rest;
 	uint32_t payload_bytes = seg->packet->payload_bytes;
@@ -107,11 +252,10 @@ static bool has_plain_story(const struct plain_segment *seg)
 		return false;
 	if (payload_bytes == 0)
 		return true;
-	if (!has_payload(rest->history))
-		return false;
 	if (payload_bytes <= TCP_SMALL_PAYLOAD_BYTES && rest->small_run[seg->side] + 1 >= TCP_SMALL_RUN_SEGMENTS)
 		return false;
-	return rest->client_has_spoken;
+	seg->is_first_speech = !rest->client_has_spoken && (seg->side == SIDE_CLIENT || is_served(seg));
+	return true;
 }
 
 /* Time goes on, a record is not due, and what is counted still fits. */
@@ -119,7 +263,7 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 {
 	const struct rest_head *rest = seg->rest;
 	const struct packet *packet = seg->packet;
-	uint64_t recorded_ns = flow_rest_first_ns(rest) + rest->recorded_ms * NS_PER_MS;
+	uint64_t recorded_ns = seg->opening->first_ns + rest->recorded_ms * NS_PER_MS;
 	uint64_t other_ns = rest->last_side == seg->side ? link->touched_ns - rest->lag_ns : link->touched_ns;
 
 	if (packet->time_ns < link->touched_ns || packet->time_ns < recorded_ns)
@@ -127,6 +271,32 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 	seg->lag_ns = packet->time_ns - other_ns;
 	return (seg->lag_ns >> 40) == 0 && (interim_ns == 0 || packet->time_ns - recorded_ns < interim_ns) &&
 	       seg->sender->packets != UINT32_MAX && seg->sender->bytes <= UINT32_MAX - packet->ip_bytes;
+}
+
+/* --- what they do --- */
+
+/* It was RCV_ACK_OF_SYN that waited: see server_is_to_answer for what it was before, and goes_on for what it is now. */
+static void prove_opening(const struct plain_segment *seg)
+{
+	const struct tcp_end shown = { .edge_known = true, .fin_ack_boundary_known = true };
+
+	seg->rest->server_waits = 0;
+	seg->opening->truths[SIDE_SERVER] |= shown.truths;
+	seg->opening->server_state_packet = (uint32_t)(seg->packet->number - seg->opening->id);
+}
+
+/* tcp_loss.c, note_ip_id: the next number after the last is a counter's. */
+static void note_ip_id(const struct plain_segment *seg)
+{
+	const struct tcp_end counting = { .ip_ids_count_up = true };
+	unsigned bit = 1u << seg->side;
+
+	if ((seg->rest->ids_are_followed & ~(unsigned)seg->rest->ids_count_up & bit) != 0 &&
+	    (uint16_t)(seg->packet->ip_id - seg->sender->front_ip_id) == 1) {
+		seg->rest->ids_count_up = (seg->rest->ids_count_up | bit) & 3u;
+		seg->opening->truths[seg->side] |= counting.truths;
+	}
+	seg->sender->front_ip_id = seg->packet->ip_id;
 }
 
 static void apply(const struct plain_segment *seg)
@@ -140,7 +310,7 @@ static void apply(const struct plain_segment *seg)
 	sender->flags |= packet->flags;
 	sender->snd_nxt += packet->payload_bytes;
 	sender->last_window = packet->window;
-	sender->front_ip_id = packet->ip_id;
+	note_ip_id(seg);
 	if (packet->payload_bytes > sender->longest_payload_bytes)
 		sender->longest_payload_bytes = (uint16_t)packet->payload_bytes;
 	if (packet->payload_bytes > 0)
@@ -155,12 +325,14 @@ static void apply(const struct plain_segment *seg)
 	rest->lag_ns = seg->lag_ns & ((UINT64_C(1) << 40) - 1);
 	rest->last_side = seg->side & 1;
 	rest->history = seg->history;
+	if (seg->proves_opening)
+		prove_opening(seg);
 }
 
 static void remember(const struct plain_segment *seg, uint64_t hash, struct recent_segments *recent)
 {
 	const struct packet *packet = seg->packet;
-	uint32_t owner = tcp_conn_owner(hash, flow_rest_id(seg->rest)) | seg->side;
+	uint32_t owner = tcp_conn_owner(hash, seg->opening->id) | seg->side;
 	struct recent_segment *self =
 		recent_segments_add(recent_segments_set(recent, owner, packet->seq), owner, packet);
 
@@ -170,6 +342,15 @@ static void remember(const struct plain_segment *seg, uint64_t hash, struct rece
 	self->head_hash = packet->payload_head;
 	self->head_bytes =
 		packet->payload_bytes < PACKET_HEAD_BYTES ? (uint8_t)packet->payload_bytes : PACKET_HEAD_BYTES;
+}
+
+static void tell_speech(const struct plain_segment *seg, const struct plain_rules *rules)
+{
+	flow_rest_sketch(seg->rest, rules->sketch);
+	seg->opening->signals |= FLOW_SIGNAL_SPOKE;
+	seg->rest->client_has_spoken = 1;
+	if (rules->client_speaks(rules->context, rules->sketch))
+		seg->rest->alerted = 1;
 }
 
 bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, unsigned sender_index,
@@ -187,13 +368,16 @@ bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, un
 
 	if (!rest->is_plain)
 		return false;
+	seg.opening = rest_opening_of(rest);
 	seg.window_bytes = (uint32_t)packet->window << seg.wscale;
 	seg.history = history_behind(&seg);
-	if (!has_plain_header(&seg) || !has_plain_numbers(&seg) || !has_plain_window(&seg, rules->max_window_bytes) ||
-	    !has_plain_timestamps(&seg) || !has_plain_ip_id(&seg) || !has_plain_story(&seg) ||
-	    !has_plain_time(&seg, link, rules->interim_ns))
+	if (!has_plain_header(&seg) || !has_plain_numbers(&seg) || !is_plain_proof(&seg, rules) ||
+	    !has_plain_window(&seg, rules->max_window_bytes) || !has_plain_timestamps(&seg) || !has_plain_ip_id(&seg) ||
+	    !has_plain_story(&seg) || !has_plain_time(&seg, link, rules->interim_ns))
 		return false;
 	apply(&seg);
 	remember(&seg, link->hash, rules->recent);
+	if (seg.is_first_speech)
+		tell_speech(&seg, rules);
 	return true;
 }

@@ -9,12 +9,17 @@
 
 /*
  * The short way: most segments are the next of their end in a connection in good order, and all that such a segment
- * does stands in the head of the flow at rest (flow_rest.h). It is done there, and the flow is not unpacked.
+ * does stands in the head of the flow at rest, or in its opening (flow_rest.h). It is done there, and the flow is not
+ * unpacked.
  *
  * This adds no rule to those of the state machine (tcp/) and of the tracker; it says which of them have nothing to say
  * to such a segment, and does what the others do. When in doubt, a segment is not plain. A test gives the same
  * captures to a tracker with the short way and to one without, and compares flows and events.
  */
+
+/* Says in head, of which the rest is written, whether the next segment of flow may be plain. */
+void flow_plain_mark(struct rest_head *head, const struct flow *flow);
+
 /*
  * The flow at rest is in the queue of FLOW_CLASS_ESTABLISHED; packet was sent by the end with index sender_index in the
  * flow's key and is the latest packet of all. False: it is not plain, nothing was done. True: it is done, and the flow

@@ -9,11 +9,12 @@
 #include "flow_rest.h"
 
 #include "common_history.h"
+#include "flow_plain.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "tcpwitness/tcp/tcp_seq.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
 
 /*
  * What a description is used for. Members come in groups. Most groups of most flows are as expected in all: that is
@@ -135,9 +136,21 @@ ALL_WAYS void code_losses(struct coder *c, const enum way way, struct tcp_end *e
 	code_u8(c, way, &e->holes_acknowledged, 0);
 }
 
-ALL_WAYS void code_pending(struct coder *c, const enum way way, struct tcp_end *e)
+/* waits: it is what a server waits for, see struct rest_head. */
+ALL_WAYS void code_pending(struct coder *c, const enum way way, struct flow *flow, struct tcp_end *e, bool waits)
 {
-	code_places(c, way, &e->n_pending, e->pending, sizeof(e->pending[0]));
+	const struct tcp_conn *conn = &flow->conn;
+
+	if (waits && (way == WAY_UNPACK || way == WAY_EXPECT)) {
+		e->n_pending = 1;
+		e->pending[0] = TCPE_RCV_ACK_OF_SYN;
+		e->pending_packet[0] = e->caused_by;
+		e->pending_stamp[0] = stamp_of(conn, conn->end[SIDE_CLIENT].last_ns);
+	}
+	if (!code_flag(c, way, !waits && e->n_pending != 0))
+		return;
+	code_raw(c, way, &e->n_pending, sizeof(e->n_pending));
+	code_raw(c, way, e->pending, e->n_pending * sizeof(e->pending[0]));
 	code_raw(c, way, e->pending_packet, e->n_pending * sizeof(e->pending_packet[0]));
 	code_raw(c, way, e->pending_stamp, e->n_pending * sizeof(e->pending_stamp[0]));
 }
@@ -171,7 +184,7 @@ ALL_WAYS void code_candidates(struct coder *c, const enum way way, struct tcp_en
 }
 
 /* What is of interest only when something went wrong, waits, or ends. */
-ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, unsigned side)
+ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
 	struct tcp_end *e = &flow->conn.end[side];
 
@@ -190,7 +203,7 @@ ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, 
 	code_u64(c, way, &e->sure_caused_by_before_rst, 0);
 	code_u8(c, way, &e->rst_suspicion, 0);
 	code_losses(c, way, e);
-	code_pending(c, way, e);
+	code_pending(c, way, flow, e, waits);
 	code_candidates(c, way, e);
 	code_u8(c, way, &e->ip_ids_missed, 0);
 	code_u8(c, way, &e->probe, 0);
@@ -200,27 +213,22 @@ ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, 
 	code_u32(c, way, &flow->narrow_ms[side], 0);
 }
 
-/* See tcp_loss.c: those of others are of no use, and are not followed. */
-static bool ids_are_followed(const struct tcp_end *end)
-{
-	return end->timestamps && !end->ip_ids_of_host;
-}
-
 /* The state, and where the end stands in its sequence space. */
-ALL_WAYS void code_end(struct coder *c, const enum way way, struct flow *flow, unsigned side)
+ALL_WAYS void code_end(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
 	const struct tcp_end *other = &flow->conn.end[1 - side];
 	struct tcp_end *e = &flow->conn.end[side];
-	bool scaled = e->wscale_ok && other->wscale_ok;
+	bool scaled = e->wscale_ok && other->wscale_ok && !waits; /* RFC 7323 2.2: not on a SYN-ACK */
+	uint16_t ip_id = waits ? e->last_ip_id : rest_follows_ids(e) ? e->front_ip_id : 0;
 
 	code_u8(c, way, &e->state, TCPS_ESTABLISHED);
-	code_u8(c, way, &e->sure, e->state);
-	code_u8(c, way, &e->certainty, TCP_PROVED);
-	code_u64(c, way, &e->sure_caused_by, e->caused_by);
+	code_u8(c, way, &e->sure, waits ? TCPS_SYN_RCVD : e->state);
+	code_u8(c, way, &e->certainty, waits ? TCP_PRESUMED : TCP_PROVED);
+	code_u64(c, way, &e->sure_caused_by, waits ? other->caused_by : e->caused_by);
 	code_u32(c, way, &e->syns, e->syn_seen);
 	code_u16(c, way, &e->syn_flags, side == SIDE_CLIENT ? SEG_SYN : SEG_SYN | SEG_ACK);
 	code_u32(c, way, &e->last_syn_ts_val, e->first_syn_ts_val);
-	code_u16(c, way, &e->last_ip_id, ids_are_followed(e) ? e->front_ip_id : 0);
+	code_u16(c, way, &e->last_ip_id, ip_id);
 	code_u32(c, way, &e->syn_end, e->iss + e->syn_seen);
 	code_u64(c, way, &e->payload_bytes, (uint32_t)(e->snd_nxt - e->syn_end - e->fin_seen));
 	code_u32(c, way, &e->new_bytes, (uint32_t)e->payload_bytes);
@@ -339,48 +347,29 @@ ALL_WAYS void code_rest(struct coder *c, const enum way way, struct flow *flow)
 
 /* --- the opening --- */
 
-/* What is settled with the handshake, and other in each connection. */
-struct rest_opening {
-	uint64_t first_ns;
-	uint64_t id;
-	uint64_t truths[2]; /* as in struct tcp_end */
-	uint32_t iss[2];
-	uint32_t first_syn_ts_val[2];
-	uint32_t rtt_client_us;
-	uint32_t rtt_server_us;
-	uint32_t syn_layout;
-	uint32_t signals;
-	/* As in struct tcp_end, each as its distance from the one before, the first from id; see FAR. */
-	uint16_t client_caused_by;
-	uint16_t client_state_packet;
-	uint16_t server_caused_by;
-	uint16_t server_state_packet;
-	uint16_t mss[2];
-	uint16_t syn_window;
-	uint16_t synack_after;
-	uint16_t synack_held;
-	uint16_t groups; /* which groups follow, a bit each */
-	uint8_t wscale[2];
-	uint16_t : 16;
-};
-
-/* A distance that does not fit: the number follows in full. */
-enum { FAR = UINT16_MAX };
-
 static uint16_t distance(uint64_t number, uint64_t from, uint8_t **at)
 {
-	if (number - from < FAR)
+	if (number - from < REST_FAR)
 		return (uint16_t)(number - from);
 	memcpy(*at, &number, sizeof(number));
 	*at += sizeof(number);
-	return FAR;
+	return REST_FAR;
 }
 
-static uint64_t number_at(uint16_t distance, uint64_t from, const uint8_t **at)
+static uint32_t distance_from_id(uint64_t number, uint64_t id, uint8_t **at)
+{
+	if (number - id < REST_FAR_FROM_ID)
+		return (uint32_t)(number - id);
+	memcpy(*at, &number, sizeof(number));
+	*at += sizeof(number);
+	return REST_FAR_FROM_ID;
+}
+
+static uint64_t number_at(uint32_t distance, uint32_t far, uint64_t from, const uint8_t **at)
 {
 	uint64_t number = from + distance;
 
-	if (distance != FAR)
+	if (distance != far)
 		return number;
 	memcpy(&number, *at, sizeof(number));
 	*at += sizeof(number);
@@ -411,7 +400,7 @@ static void pack_opening(struct rest_opening *opening, const struct flow *flow, 
 	opening->client_caused_by = distance(client->caused_by, flow->id, at);
 	opening->client_state_packet = distance(client->state_packet, client->caused_by, at);
 	opening->server_caused_by = distance(server->caused_by, client->state_packet, at);
-	opening->server_state_packet = distance(server->state_packet, server->caused_by, at);
+	opening->server_state_packet = distance_from_id(server->state_packet, flow->id, at);
 }
 
 static void unpack_opening(const struct rest_opening *opening, struct flow *flow, const uint8_t **at)
@@ -436,10 +425,10 @@ static void unpack_opening(const struct rest_opening *opening, struct flow *flow
 		end->mss = opening->mss[side];
 		end->wscale = opening->wscale[side];
 	}
-	client->caused_by = number_at(opening->client_caused_by, flow->id, at);
-	client->state_packet = number_at(opening->client_state_packet, client->caused_by, at);
-	server->caused_by = number_at(opening->server_caused_by, client->state_packet, at);
-	server->state_packet = number_at(opening->server_state_packet, server->caused_by, at);
+	client->caused_by = number_at(opening->client_caused_by, REST_FAR, flow->id, at);
+	client->state_packet = number_at(opening->client_state_packet, REST_FAR, client->caused_by, at);
+	server->caused_by = number_at(opening->server_caused_by, REST_FAR, client->state_packet, at);
+	server->state_packet = number_at(opening->server_state_packet, REST_FAR_FROM_ID, flow->id, at);
 }
 
 /* --- groups --- */
@@ -469,33 +458,36 @@ static void unpack_opening(const struct rest_opening *opening, struct flow *flow
 		}                                                      \
 	} while (0)
 
-#define EACH_GROUP(DO)                       \
-	DO(0, code_conn, flow, expected_ns); \
-	DO(1, code_end, flow, SIDE_CLIENT);  \
-	DO(2, code_end, flow, SIDE_SERVER);  \
-	DO(3, code_rare, flow, SIDE_CLIENT); \
-	DO(4, code_rare, flow, SIDE_SERVER); \
-	DO(5, code_history, flow, common);   \
+#define EACH_GROUP(DO)                              \
+	DO(0, code_conn, flow, expected_ns);        \
+	DO(1, code_end, flow, SIDE_CLIENT, false);  \
+	DO(2, code_end, flow, SIDE_SERVER, waits);  \
+	DO(3, code_rare, flow, SIDE_CLIENT, false); \
+	DO(4, code_rare, flow, SIDE_SERVER, waits); \
+	DO(5, code_history, flow, common);          \
 	DO(6, code_rest, flow)
 
-static unsigned pack_groups(uint8_t **at, struct flow *flow, const uint64_t expected_ns[2],
-			    const struct common_history *common)
+static unsigned pack_groups(const struct rest_head *head, uint8_t **at, struct flow *flow,
+			    const uint64_t expected_ns[2])
 {
+	const struct common_history *common = common_history_at(head->history);
+	const bool waits = head->server_waits;
 	unsigned groups = 0;
 
 	EACH_GROUP(PACK_GROUP);
 	return groups;
 }
 
-static void unpack_groups(unsigned groups, uint8_t **at, struct flow *flow, const uint64_t expected_ns[2],
-			  const struct common_history *common)
+static void unpack_groups(const struct rest_head *head, unsigned groups, uint8_t **at, struct flow *flow,
+			  const uint64_t expected_ns[2])
 {
+	const struct common_history *common = common_history_at(head->history);
+	const bool waits = head->server_waits;
+
 	EACH_GROUP(UNPACK_GROUP);
 }
 
 /* --- the head --- */
-
-enum { ADDR_REST_BYTES = 12 };
 
 static void expect_times(const struct rest_head *head, uint64_t touched_ns, uint64_t expected_ns[2])
 {
@@ -503,93 +495,19 @@ static void expect_times(const struct rest_head *head, uint64_t touched_ns, uint
 	expected_ns[1 - head->last_side] = touched_ns - head->lag_ns;
 }
 
-/* tcp_loss.c: what the other end acknowledges now says no more of what this end sent again. */
-static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *other)
-{
-	for (unsigned i = 0; i < e->n_repeated; i++) {
-		if ((e->repeated_dated >> i & 1) != 0 && seq_lt(other->ts_ecr, e->repeated[i].ts_val))
-			return false;
-	}
-	return true;
-}
-
-/* Nothing is missing, waits, or is in doubt at this end: what it sends next can be judged by what is in the head. */
-static bool is_in_order(const struct flow *flow, unsigned side)
-{
-	const struct tcp_end *e = &flow->conn.end[side];
-	const struct tcp_end *other = &flow->conn.end[1 - side];
-	const struct flow_direction *d = &flow->direction[side];
-	const struct tcp_end trusted = {
-		.heard = true,
-		.active_open = side == SIDE_CLIENT,
-		.seq_known = true,
-		.una_known = true,
-		.acked_any = true,
-		.edge_known = true,
-		.window_known = true,
-		.syn_seen = true,
-		.fin_ack_boundary_known = true,
-		.fast_open = e->fast_open,
-		.ts_known = e->ts_known,
-		.wscale_ok = e->wscale_ok,
-		.sack_ok = e->sack_ok,
-		.timestamps = e->timestamps,
-		.timestamps_declined = e->timestamps_declined,
-		.ip_ids_count_up = e->ip_ids_count_up,
-		.ip_ids_of_host = e->ip_ids_of_host,
-	};
-	uint32_t waits = e->n_pending | e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp |
-			 flow->narrow_ms[side];
-	uint32_t payload = e->snd_nxt - e->syn_end;
-
-	return e->truths == trusted.truths && e->state == TCPS_ESTABLISHED && e->sure == TCPS_ESTABLISHED &&
-	       e->certainty == TCP_PROVED && waits == 0 && are_repeats_settled(e, other) &&
-	       e->last_ack == other->snd_una && e->payload_bytes == payload && e->new_bytes == payload &&
-	       payload <= INT32_MAX && e->nxt_before_fin_ack == e->snd_nxt &&
-	       e->right_edge == e->last_ack + e->window_bytes &&
-	       e->last_ip_id == (ids_are_followed(e) ? e->front_ip_id : e->last_ip_id) && d->ttl_min == e->ttl &&
-	       d->ttl_max == e->ttl;
-}
-
-static bool is_plain(const struct flow *flow, const struct rest_head *head)
+/*
+ * The server was sent the third segment and has not answered: what it has then, it has of its SYN-ACK, and what waits
+ * is that the third segment arrives. The client says again with each of its segments what waits (tcp_handshake.c).
+ */
+static bool server_waits(const struct flow *flow)
 {
 	const struct tcp_conn *conn = &flow->conn;
-	uint64_t expected_ns[2];
-	const struct tcp_conn usual = { .direction_certain = true, .established_once = true };
-	uint8_t gauges[2];
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
 
-	memcpy(gauges, flow->gauges, sizeof(gauges));
-	expect_times(head, flow->touched_ns, expected_ns);
-	return flow->flow_class == FLOW_CLASS_ESTABLISHED && conn->origin == CONN_ORIGIN_SYN &&
-	       conn->truths == usual.truths && (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED &&
-	       gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
-	       conn->end[0].last_ns == expected_ns[0] && conn->end[1].last_ns == expected_ns[1] &&
-	       is_in_order(flow, SIDE_CLIENT) && is_in_order(flow, SIDE_SERVER);
-}
-
-static void pack_plain(struct rest_head *head, const struct flow *flow)
-{
-	const struct tcp_end *ends = flow->conn.end;
-	uint64_t recorded_ms = (flow->recorded_ns - flow->first_ns) / UINT64_C(1000000);
-	bool scaled = ends[0].wscale_ok && ends[1].wscale_ok;
-
-	bool is_followed[2];
-	bool all_dated = ends[0].ts_known && ends[1].ts_known;
-	bool agreed = ends[0].timestamps && ends[1].timestamps;
-
-	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
-			 ends[0].wscale < 15 && ends[1].wscale < 15;
-	head->recorded_ms = (uint32_t)recorded_ms;
-	head->wscale_client = scaled ? ends[SIDE_CLIENT].wscale & 15u : 0;
-	head->wscale_server = scaled ? ends[SIDE_SERVER].wscale & 15u : 0;
-	head->has_repeats = (ends[0].n_repeated | ends[1].n_repeated) != 0;
-	head->has_timestamps = agreed && all_dated;
-	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
-	for (unsigned side = 0; side < 2; side++) {
-		is_followed[side] = ids_are_followed(&ends[side]);
-	}
-	head->ids_are_followed = ((unsigned)is_followed[0] | (unsigned)is_followed[1] << 1) & 3u;
-	head->ids_count_up = ((unsigned)ends[0].ip_ids_count_up | (unsigned)ends[1].ip_ids_count_up << 1) & 3u;
+	return server->n_pending == 1 && server->pending[0] == TCPE_RCV_ACK_OF_SYN &&
+	       server->pending_packet[0] == server->caused_by &&
+	       server->pending_stamp[0] == stamp_of(conn, client->last_ns) && server->front_ip_id == 0;
 }
 
 static void pack_head(struct rest_head *head, const struct flow *flow)
@@ -608,6 +526,7 @@ static void pack_head(struct rest_head *head, const struct flow *flow)
 		.port = { flow->key.port[0], flow->key.port[1] },
 		.source = flow->source,
 		.history = common_history_number(&flow->history),
+		.server_waits = server_waits(flow),
 		.ttl = { ends[0].ttl, ends[1].ttl },
 	};
 	for (unsigned side = 0; side < 2; side++) {
@@ -627,11 +546,15 @@ static void pack_head(struct rest_head *head, const struct flow *flow)
 		memcpy(head->addr[side], flow->key.addr[side], sizeof(head->addr[side]));
 		head->small_run[side] = ends[side].small_run;
 	}
-	pack_plain(head, flow);
+	if (head->server_waits)
+		head->end[SIDE_SERVER].front_ip_id = ends[SIDE_SERVER].last_ip_id;
+	flow_plain_mark(head, flow);
 }
 
 static void unpack_head(const struct rest_head *head, struct flow *flow)
 {
+	struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
+
 	flow->key.ip_version = head->is_ipv6 ? 6 : 4;
 	flow->client_index = head->client_index;
 	flow->alerted = head->alerted;
@@ -655,15 +578,26 @@ static void unpack_head(const struct rest_head *head, struct flow *flow)
 		flow->key.port[side] = head->port[side];
 		memcpy(flow->key.addr[side], head->addr[side], sizeof(head->addr[side]));
 	}
+	if (head->server_waits) {
+		server->last_ip_id = server->front_ip_id;
+		server->front_ip_id = 0;
+	}
 }
 
-/* Where the opening is: behind the head and the rest of IPv6 addresses. */
 static const struct rest_opening *opening_of(const void *rest)
 {
-	const struct rest_head *head = rest;
+	return (const void *)((const uint8_t *)rest + rest_opening_offset(rest));
+}
+
+/* What the head has no room for. */
+static void unpack_ipv6(const struct rest_head *head, struct flow *flow)
+{
 	const uint8_t *behind = (const uint8_t *)(head + 1);
 
-	return (const void *)(behind + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
+	if (!head->is_ipv6)
+		return;
+	memcpy(flow->key.addr[0] + 4, behind, REST_ADDR_BYTES);
+	memcpy(flow->key.addr[1] + 4, behind + REST_ADDR_BYTES, REST_ADDR_BYTES);
 }
 
 size_t flow_rest_pack(struct flow *flow, void *to)
@@ -675,13 +609,13 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	pack_head(head, flow);
 	expect_times(head, flow->touched_ns, expected_ns);
 	if (head->is_ipv6) {
-		memcpy(behind, flow->key.addr[0] + 4, ADDR_REST_BYTES);
-		memcpy(behind + ADDR_REST_BYTES, flow->key.addr[1] + 4, ADDR_REST_BYTES);
+		memcpy(behind, flow->key.addr[0] + 4, REST_ADDR_BYTES);
+		memcpy(behind + REST_ADDR_BYTES, flow->key.addr[1] + 4, REST_ADDR_BYTES);
 	}
-	struct rest_opening *opening = (void *)(behind + (head->is_ipv6 ? 2 * ADDR_REST_BYTES : 0));
+	struct rest_opening *opening = rest_opening_of(head);
 	uint8_t *at = (uint8_t *)(opening + 1);
 	pack_opening(opening, flow, &at);
-	opening->groups = (uint16_t)pack_groups(&at, flow, expected_ns, common_history_at(head->history));
+	opening->groups = (uint16_t)pack_groups(head, &at, flow, expected_ns);
 	return (size_t)(at - (uint8_t *)to);
 }
 
@@ -697,14 +631,26 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 	flow->touched_ns = link->touched_ns;
 	unpack_head(head, flow);
 	expect_times(head, link->touched_ns, expected_ns);
-	if (head->is_ipv6) {
-		memcpy(flow->key.addr[0] + 4, head + 1, ADDR_REST_BYTES);
-		memcpy(flow->key.addr[1] + 4, (const uint8_t *)(head + 1) + ADDR_REST_BYTES, ADDR_REST_BYTES);
-	}
+	unpack_ipv6(head, flow);
 	unpack_opening(opening, flow, &behind);
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
-	unpack_groups(opening->groups, &at, flow, expected_ns, common_history_at(head->history));
+	unpack_groups(head, opening->groups, &at, flow, expected_ns);
+}
+
+void flow_rest_sketch(const struct rest_head *head, struct flow *flow)
+{
+	const struct rest_opening *opening = opening_of(head);
+	const uint8_t *behind = (const uint8_t *)(opening + 1);
+
+	flow->key = (struct flow_key){ .ip_version = 0 };
+	unpack_head(head, flow);
+	unpack_ipv6(head, flow);
+	unpack_opening(opening, flow, &behind);
+	/* As it is expected of each flow that is asked so. */
+	flow->conn.first_syn_ns = flow->first_ns;
+	flow->conn.first_synack_ns = flow->first_ns + flow->conn.rtt_server_us * UINT64_C(1000);
+	flow->direction[SIDE_CLIENT].ttl_max = flow->conn.end[SIDE_CLIENT].ttl;
 }
 
 bool flow_rest_has_key(const void *rest, const struct flow_key *key)
@@ -717,7 +663,7 @@ bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 		    memcmp(head->addr[end], key->addr[end], sizeof(head->addr[end])) != 0)
 			return false;
 		if (head->is_ipv6 &&
-		    memcmp(behind + (size_t)end * ADDR_REST_BYTES, key->addr[end] + 4, ADDR_REST_BYTES) != 0)
+		    memcmp(behind + (size_t)end * REST_ADDR_BYTES, key->addr[end] + 4, REST_ADDR_BYTES) != 0)
 			return false;
 	}
 	return key->ip_version == (head->is_ipv6 ? 6u : 4u);

@@ -55,7 +55,12 @@ struct rest_head {
 	uint8_t wscale_client : 4; /* what windows are scaled by, if is_plain */
 	uint8_t wscale_server : 4;
 	uint8_t has_repeats : 1; /* an echo of an older timestamp than the last may tell where something was lost */
-	uint8_t : 7;
+	/*
+	 * The server was sent the third segment and has not shown that it has it; nor has it sent anything else since
+	 * its SYN-ACK. Most of what is known of it follows from that. front_ip_id is that of the SYN-ACK meanwhile.
+	 */
+	uint8_t server_waits : 1;
+	uint8_t : 6;
 	struct rest_end end[2]; /* by enum conn_side */
 	uint8_t addr[2][4];     /* as in struct flow_key; of IPv6 the first four bytes */
 	uint16_t port[2];
@@ -64,6 +69,54 @@ struct rest_head {
 };
 
 _Static_assert(sizeof(struct rest_head) == 96, "the head has no padding");
+
+/* What is settled with the handshake, and other in each connection. It stands behind the head. */
+struct rest_opening {
+	uint64_t first_ns;
+	uint64_t id;
+	uint64_t truths[2]; /* as in struct tcp_end */
+	uint32_t iss[2];
+	uint32_t first_syn_ts_val[2];
+	uint32_t rtt_client_us;
+	uint32_t rtt_server_us;
+	uint32_t syn_layout;
+	uint32_t signals;
+	uint32_t server_state_packet; /* as in struct tcp_end, as its distance from id; see REST_FAR_FROM_ID */
+	/* As in struct tcp_end, each as its distance from the one before, the first from id; see REST_FAR. */
+	uint16_t client_caused_by;
+	uint16_t client_state_packet;
+	uint16_t server_caused_by;
+	uint16_t mss[2];
+	uint16_t syn_window;
+	uint16_t synack_after;
+	uint16_t synack_held;
+	uint16_t groups; /* which groups follow, a bit each */
+	uint8_t wscale[2];
+};
+
+_Static_assert(sizeof(struct rest_opening) == 88, "the opening has no padding");
+
+/* A distance that does not fit: the number follows the opening in full. */
+#define REST_FAR         UINT16_MAX
+#define REST_FAR_FROM_ID UINT32_MAX
+
+enum { REST_ADDR_BYTES = 12 }; /* of each IPv6 address, behind the head */
+
+static inline size_t rest_opening_offset(const struct rest_head *head)
+{
+	return sizeof(*head) + (head->is_ipv6 ? 2 * REST_ADDR_BYTES : 0);
+}
+
+static inline struct rest_opening *rest_opening_of(struct rest_head *head)
+{
+	return (void *)((uint8_t *)head + rest_opening_offset(head));
+}
+
+/* See tcp_loss.c: those of others are of no use, and are not followed. */
+static inline bool rest_follows_ids(const struct tcp_end *end)
+{
+	return end->timestamps && !end->ip_ids_of_host;
+}
 
 /* What is kept of a flow in its link: see flow_table.c. */
 struct rest_link {
@@ -79,6 +132,12 @@ size_t flow_rest_pack(struct flow *flow, void *to);
 
 /* The flow that was packed into from. */
 void flow_rest_unpack(const void *from, const struct rest_link *link, struct flow *flow);
+
+/*
+ * As much of the flow as its signals tell (tracker_signal_of): what is in the head and in the opening. The rest of
+ * *flow is not written.
+ */
+void flow_rest_sketch(const struct rest_head *head, struct flow *flow);
 
 /* Is it the flow with this key? The domain, itself a hash, is in the hash of the key, which the caller compares. */
 bool flow_rest_has_key(const void *rest, const struct flow_key *key);

@@ -548,6 +548,10 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->tcp = (struct tcp_context){ config->conn, recent_segments_create(config->recent_bytes, error) };
 	tracker->plain = (struct plain_rules){
 		.recent = tracker->tcp.recent,
+		.client_speaks = tracker_client_speaks,
+		.context = tracker,
+		.sketch = &tracker->scratch,
+		.states_are_told = event_writer_may_want(writer, EVENT_TCP_STATE),
 		.interim_ns = config->interim_ns,
 		.max_window_bytes = config->conn.max_window_bytes,
 	};

@@ -101,6 +101,9 @@ uint32_t tracker_signals_of_attempt(const struct syn_attempt *attempt);
 void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
 			    const struct tcp_verdict *verdict);
 
+/* The same of a flow at rest when its client speaks first (client_speaks_fn); context is the tracker. */
+bool tracker_client_speaks(void *context, struct flow *flow);
+
 /* A deadline passed without an answer (kind is UNANSWERED or STILL_HALF_OPEN). */
 void tracker_signal_overdue(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind);
 

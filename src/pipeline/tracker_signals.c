@@ -10,7 +10,7 @@
 
 _Static_assert(FLOW_SIGNALS_OPENED == (1 << SIGNAL_ATTEMPT | 1 << SIGNAL_ANSWERED | 1 << SIGNAL_COMPLETED |
 				       1 << SIGNAL_HALF_OPEN_ENDED) &&
-		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE,
+		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE && FLOW_SIGNAL_CLOSED == 1 << SIGNAL_CLOSED,
 	       "flows at rest know these signals by their bits");
 _Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");
 _Static_assert((int)RST_SUSPECT_PROBE == (int)CONN_RST_PROBE &&
@@ -201,12 +201,19 @@ static bool has_spoken(const struct tcp_end *client)
 static bool is_served(const struct tracker *tracker, const struct flow *flow, enum conn_side side,
 		      const struct tcp_verdict *verdict)
 {
-	enum { GREETED_S = 2 };
 	const struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
 
 	return side == SIDE_SERVER && verdict->new_payload && server->una_known &&
 	       seq_gt(server->snd_una, server->syn_end) &&
-	       ns_since(tracker->now_ns, flow->first_ns) >= GREETED_S * NS_PER_SEC;
+	       ns_since(tracker->now_ns, flow->first_ns) >= FLOW_GREETED_S * NS_PER_SEC;
+}
+
+bool tracker_client_speaks(void *context, struct flow *flow)
+{
+	struct tracker *tracker = context;
+
+	give_once(tracker, flow, SIGNAL_CLIENT_SPOKE);
+	return flow->alerted;
 }
 
 static void signal_client(struct tracker *tracker, struct flow *flow, enum conn_side side,

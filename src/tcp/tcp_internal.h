@@ -7,7 +7,7 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_conn.h"
 #include "tcpwitness/tcp/tcp_seq.h"
-#include "tcp_stamp.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
 
 /*
  * What a segment is to its sender's sequence space (tcp_sequence.c). A late one occupies sequence numbers, some of them

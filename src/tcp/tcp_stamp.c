@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcp_stamp.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
 
 /* What was before the new beginning is taken for it: it is STAMP_EXACT_NS old, or older. */
 static void move(uint32_t *stamps, unsigned n, uint64_t by)

@@ -47,13 +47,17 @@ const char *flow_end_reason_name(enum flow_end_reason reason);
 enum { FLOW_WIDE_WINDOW_BYTES = 1460 };
 
 /*
- * Bits of signals: of an attempt that was completed, and of its client that spoke. pipeline/tracker_signals.c holds
- * them against enum flow_signal_kind.
+ * Bits of signals: of an attempt that was completed, of its end, and of its client that spoke.
+ * pipeline/tracker_signals.c holds them against enum flow_signal_kind.
  */
 enum {
 	FLOW_SIGNALS_OPENED = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 9,
+	FLOW_SIGNAL_CLOSED = 1 << 12,
 	FLOW_SIGNAL_SPOKE = 1 << 16,
 };
+
+/* A server that goes on for longer than its greeting may last serves a client that has nothing to say. */
+enum { FLOW_GREETED_S = 2 };
 
 struct flow_direction {
 	uint64_t packets;

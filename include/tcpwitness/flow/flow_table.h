@@ -76,11 +76,21 @@ void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_f
 /* Who the flow is that was fetched. False: there is none, or it is not the first of its chain, or it is open. */
 bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index);
 
+/*
+ * The client of a flow at rest speaks for the first time (SIGNAL_CLIENT_SPOKE). Of *flow, borrowed for the call, only
+ * what signals tell is filled in. Returns what flow->alerted is to be. The table must not be used in it.
+ */
+typedef bool client_speaks_fn(void *context, struct flow *flow);
+
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;
+	client_speaks_fn *client_speaks;
+	void *context;
+	struct flow *sketch;       /* what client_speaks is given */
 	uint64_t interim_ns;       /* as in struct tracker_config */
 	uint64_t max_window_bytes; /* as in struct tcp_conn_config */
+	bool states_are_told;      /* a change of states is more than a change of the flow */
 };
 
 /*

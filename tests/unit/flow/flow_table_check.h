@@ -35,6 +35,7 @@ static void make_typical(struct flow *flow)
 		end->snd_una = 1;
 		end->last_ack = 1;
 		end->last_ns = flow->touched_ns;
+		end->caused_by = end->sure_caused_by = end->state_packet = flow->id + 1 + side;
 	}
 	flow->last_ns = flow->touched_ns;
 	flow->history = (struct conn_history){ .text = "ShA", .length = 3, .started = true, .endpoint = { 3, 3 } };

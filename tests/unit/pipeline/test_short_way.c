@@ -2,7 +2,7 @@
 /*
  * Segments that take the short way (flow_plain.h) leave behind what they would have left on the long one: the same
  * packets go to a tracker that knows the short way and to one that does not, and after each of them the connection is
- * compared byte for byte, and so are all events.
+ * compared byte for byte, and so are all events and signals. The test stands in for the detectors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,24 +15,62 @@
 #include <string.h>
 
 #include "../../../src/pipeline/tracker_internal.h"
-#include "../../../src/tcp/tcp_stamp.h"
 #include "event_padding.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/capture/capture.h"
 #include "tcpwitness/decode/decoder.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
+
+struct detect_source {
+	uint64_t n_signals;
+	uint64_t n_speeches;
+	uint64_t digest;
+};
 
 struct sensor {
 	struct tracker *tracker;
+	struct detect_source detection;
 	struct sensor_event event;
+	bool wants_states;
 	uint64_t n_events;
 	uint64_t digest;
 };
+
+static uint64_t digest_of(uint64_t digest, const void *data, size_t n)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < n; i++)
+		digest = (digest ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return digest;
+}
+
+/* Some connections are alerted. */
+bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
+{
+	const uint64_t numbers[] = {
+		signal->kind,     signal->answered,    signal->completed,   signal->spoke,       signal->timestamps,
+		signal->retried,  signal->ttl,         signal->window,      signal->syn_layout,  signal->isn,
+		signal->flow_id,  signal->client_port, signal->now_ns,      signal->server_port, signal->packet_number,
+		signal->since_ns, signal->is_first,    signal->side,        signal->state,       signal->suspicion,
+		signal->stray,    signal->reused,      signal->bare_synack,
+	};
+
+	source->n_signals++;
+	source->n_speeches += signal->kind == SIGNAL_CLIENT_SPOKE;
+	source->digest = digest_of(source->digest, numbers, sizeof(numbers));
+	source->digest = digest_of(source->digest, signal->client.bytes, sizeof(signal->client.bytes));
+	source->digest = digest_of(source->digest, signal->server.bytes, sizeof(signal->server.bytes));
+	return (signal->flow_id + (uint64_t)signal->kind) % 8 == 0;
+}
 
 static struct sensor_event *begin_event(void *context, enum sensor_event_type type)
 {
 	struct sensor *sensor = context;
 
+	if (type == EVENT_TCP_STATE && !sensor->wants_states)
+		return NULL;
 	memset(&sensor->event, 0, sizeof(sensor->event));
 	sensor->event.type = type;
 	return &sensor->event;
@@ -41,28 +79,32 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 static void end_event(void *context, struct sensor_event *event)
 {
 	struct sensor *sensor = context;
-	const uint8_t *bytes = (const uint8_t *)event;
 
 	clear_event_padding(event);
 	sensor->n_events++;
-	for (size_t i = 0; i < sizeof(*event); i++)
-		sensor->digest = (sensor->digest ^ bytes[i]) * UINT64_C(0x100000001b3);
+	sensor->digest = digest_of(sensor->digest, event, sizeof(*event));
 }
 
-static void sensor_init(struct sensor *sensor, bool takes_short_way, uint64_t interim_ns)
+static void sensor_init(struct sensor *sensor, bool takes_short_way, bool wants_states, uint64_t interim_ns)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { .context = sensor, .begin = begin_event, .end = end_event };
+	const struct event_writer writer = {
+		.context = sensor,
+		.begin = begin_event,
+		.end = end_event,
+		.unwanted = wants_states ? 0 : (sensor_event_mask)1 << EVENT_TCP_STATE,
+	};
 	struct tracker_config config;
 
 	memset(sensor, 0, sizeof(*sensor));
+	sensor->wants_states = wants_states;
 	tracker_config_defaults(&config);
 	config.table.memory_bytes = 8 << 20;
 	config.syn_store.memory_bytes = 1 << 20;
 	config.key.secret = siphash_key_from_seed(1);
 	config.interim_ns = interim_ns;
 	config.takes_short_way = takes_short_way;
-	sensor->tracker = tracker_create(&config, NULL, &writer, names, NULL);
+	sensor->tracker = tracker_create(&config, &sensor->detection, &writer, names, NULL);
 	assert_non_null(sensor->tracker);
 }
 
@@ -112,6 +154,9 @@ static bool get_flow(const struct sensor *sensor, const struct packet *packet, s
 struct cases {
 	uint64_t all;
 	uint64_t behind_repeat; /* something was sent again before */
+	uint64_t proofs;        /* the server showed that it has the third segment */
+	uint64_t speeches;      /* the client spoke for the first time */
+	uint64_t served;        /* or was served as if it had */
 };
 
 struct pair {
@@ -120,17 +165,22 @@ struct pair {
 	struct cases cases;
 };
 
-static void count_case(struct cases *cases, const struct flow *flow)
+static void count_case(struct cases *cases, const struct flow *flow, const struct packet *packet, bool spoke)
 {
+	bool from_server = packet->src_port == flow_port(flow, SIDE_SERVER);
+
 	cases->all++;
+	cases->proofs += flow->conn.end[SIDE_SERVER].state_packet == packet->number;
+	cases->speeches += spoke && !from_server;
+	cases->served += spoke && from_server;
 	cases->behind_repeat += (flow->conn.end[0].n_repeated | flow->conn.end[1].n_repeated) != 0;
 }
 
-static void pair_init(struct pair *pair, uint64_t interim_ns)
+static void pair_init(struct pair *pair, bool wants_states, uint64_t interim_ns)
 {
 	pair->cases = (struct cases){ 0 };
-	sensor_init(&pair->with, true, interim_ns);
-	sensor_init(&pair->without, false, interim_ns);
+	sensor_init(&pair->with, true, wants_states, interim_ns);
+	sensor_init(&pair->without, false, wants_states, interim_ns);
 }
 
 static void hand_to_both(struct pair *pair, const struct packet *packet, bool is_icmp_quote)
@@ -139,6 +189,7 @@ static void hand_to_both(struct pair *pair, const struct packet *packet, bool is
 	static struct flow b;
 
 	uint64_t n_before = tracker_get_stats(pair->with.tracker)->short_way;
+	uint64_t n_speeches = pair->with.detection.n_speeches;
 	tracker_packet(pair->with.tracker, packet, is_icmp_quote);
 	tracker_packet(pair->without.tracker, packet, is_icmp_quote);
 	bool known = get_flow(&pair->with, packet, &a);
@@ -149,7 +200,9 @@ static void hand_to_both(struct pair *pair, const struct packet *packet, bool is
 		assert_memory_equal(&a, &b, sizeof(a));
 	}
 	if (tracker_get_stats(pair->with.tracker)->short_way != n_before)
-		count_case(&pair->cases, &a);
+		count_case(&pair->cases, &a, packet, pair->with.detection.n_speeches != n_speeches);
+	assert_int_equal(pair->with.detection.n_signals, pair->without.detection.n_signals);
+	assert_true(pair->with.detection.digest == pair->without.detection.digest);
 	assert_int_equal(pair->with.n_events, pair->without.n_events);
 	assert_true(pair->with.digest == pair->without.digest);
 }
@@ -170,7 +223,7 @@ static struct cases pair_end(struct pair *pair)
 
 /* --- recorded --- */
 
-static void play_file(const char *path, uint64_t *n_packets, uint64_t *n_short)
+static void play_file(const char *path, bool wants_states, uint64_t *n_packets, uint64_t *n_short)
 {
 	const char *files[] = { path };
 	struct decoder_config decoder_config;
@@ -184,7 +237,7 @@ static void play_file(const char *path, uint64_t *n_packets, uint64_t *n_short)
 	decoder_config_defaults(&decoder_config);
 	struct decoder *decoder = decoder_create(&decoder_config, &error);
 	assert_non_null(decoder);
-	pair_init(&pair, NS_PER_SEC);
+	pair_init(&pair, wants_states, NS_PER_SEC);
 	while (capture_next(capture, &frame, &error) == CAPTURE_FRAME) {
 		enum decode_result result = decoder_decode(decoder, &frame, &packet);
 		if (result != DECODE_TCP && result != DECODE_ICMP_QUOTE)
@@ -211,11 +264,12 @@ static void test_recorded_connections(void **state)
 		if (dot == NULL || strcmp(dot, ".pcap") != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/pcaps/%s", PROJECT_DIR, entry->d_name);
-		play_file(path, &n_packets, &n_short);
+		play_file(path, true, &n_packets, &n_short);
+		play_file(path, false, &n_packets, &n_short);
 	}
 	closedir(folder);
-	assert_true(n_packets > 1500);
-	assert_true(n_short > n_packets / 20);
+	assert_true(n_packets > 3000);
+	assert_true(n_short > n_packets / 10);
 }
 
 /* --- made up --- */
@@ -316,6 +370,11 @@ static void open_talk(struct talk *talk, struct pair *pair)
 		struct packet packet = segment(talk, side, flags, 0);
 		if (i == 0)
 			packet.ack = 0;
+		if (i == 0 && below(talk, 16) == 0) {
+			packet.options.present |= TCPOPT_FASTOPEN;
+			packet.options.fastopen_cookie_bytes = 8;
+			packet.payload_bytes = below(talk, 2) * 100;
+		}
 		if (i < 2) {
 			packet.options.present |= TCPOPT_MSS | TCPOPT_WSCALE;
 			packet.options.mss = 1460;
@@ -412,12 +471,13 @@ static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, 
 	}
 }
 
-static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned one_odd_in, uint64_t interim_ns)
+static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned one_odd_in, bool wants_states,
+			       uint64_t interim_ns)
 {
 	struct pair pair;
 	struct talk talk = { .random = { 7 + one_odd_in }, .now_ns = 1000 * NS_PER_SEC };
 
-	pair_init(&pair, interim_ns);
+	pair_init(&pair, wants_states, interim_ns);
 	for (unsigned i = 0; i < n_talks; i++) {
 		talk.client_port = (uint16_t)(10000 + i);
 		talk.timestamps = below(&talk, 2) == 0;
@@ -438,24 +498,33 @@ static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned o
 static void test_connections_in_good_order(void **state)
 {
 	(void)state;
+	struct cases told = play_talks(100, 200, 1000000, true, 0);
+	struct cases untold = play_talks(100, 200, 1000000, false, 0);
 	/* Beside the opening and the close nearly all take the short way. */
-	assert_true(play_talks(100, 200, 1000000, 0).all > 100 * 200 * 3 / 10);
+	assert_true(told.all > 100 * 200 * 3 / 10);
+	assert_true(untold.all > told.all);
+	assert_int_equal(told.proofs, 0);
+	assert_true(untold.proofs > 60 && untold.speeches > 25 && untold.served > 5);
 }
 
 static void test_connections_with_troubles(void **state)
 {
 	(void)state;
-	struct cases some = play_talks(200, 100, 40, 0);
-	struct cases more = play_talks(200, 100, 15, 0);
-	assert_true(some.all > 200 && some.behind_repeat > 100);
+	struct cases some = play_talks(200, 100, 40, false, 0);
+	struct cases more = play_talks(200, 100, 15, false, 0);
+	assert_true(some.all > 200 && some.behind_repeat > 100 && some.proofs > 100);
 	assert_true(more.all > 50 && more.behind_repeat > 50);
-	play_talks(300, 60, 4, 0);
+	play_talks(200, 100, 40, true, 0);
+	play_talks(300, 60, 4, true, 0);
+	play_talks(300, 60, 4, false, 0);
+	play_talks(4000, 5, 10, false, 0);
 }
 
 static void test_records_in_between_come_when_they_are_due(void **state)
 {
 	(void)state;
-	assert_true(play_talks(40, 300, 200, NS_PER_SEC).all > 40);
+	assert_true(play_talks(40, 300, 200, true, NS_PER_SEC).all > 40);
+	assert_true(play_talks(40, 300, 200, false, NS_PER_SEC).all > 40);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "tcp_stamp.h"
+#include "tcpwitness/tcp/tcp_stamp.h"
 
 #define MINUTE_NS (60 * NS_PER_SEC)
 #define BEGIN_NS  (UINT64_C(1700000000) * NS_PER_SEC)
