@@ -150,9 +150,11 @@ ALL_WAYS void code_pending(struct coder *c, const enum way way, struct flow *flo
 	if (!code_flag(c, way, !waits && e->n_pending != 0))
 		return;
 	code_raw(c, way, &e->n_pending, sizeof(e->n_pending));
-	code_raw(c, way, e->pending, e->n_pending * sizeof(e->pending[0]));
-	code_raw(c, way, e->pending_packet, e->n_pending * sizeof(e->pending_packet[0]));
-	code_raw(c, way, e->pending_stamp, e->n_pending * sizeof(e->pending_stamp[0]));
+	for (unsigned i = 0; i < e->n_pending; i++) {
+		code_raw(c, way, &e->pending[i], sizeof(e->pending[i]));
+		code_raw(c, way, &e->pending_packet[i], sizeof(e->pending_packet[i]));
+		code_raw(c, way, &e->pending_stamp[i], sizeof(e->pending_stamp[i]));
+	}
 }
 
 ALL_WAYS void code_high(struct coder *c, const enum way way, struct flow_direction *d, struct tcp_end *e)
@@ -183,16 +185,34 @@ ALL_WAYS void code_candidates(struct coder *c, const enum way way, struct tcp_en
 		code_raw(c, way, &e->candidates[1], (e->n_candidates - 1) * sizeof(e->candidates[0]));
 }
 
-/* What is of interest only when something went wrong, waits, or ends. */
-ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
+/* The state, and what moves it: what waits, and the FINs. Behind the numbers, of which it follows. */
+ALL_WAYS void code_state(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
+	const struct tcp_end *other = &flow->conn.end[1 - side];
 	struct tcp_end *e = &flow->conn.end[side];
+	uint32_t before_fin = e->snd_nxt - e->fin_seen;
 
+	code_u8(c, way, &e->state, TCPS_ESTABLISHED);
+	code_u8(c, way, &e->sure, waits ? TCPS_SYN_RCVD : e->state);
+	code_u8(c, way, &e->certainty, waits ? TCP_PRESUMED : TCP_PROVED);
+	code_u64(c, way, &e->sure_caused_by, waits ? other->caused_by : e->caused_by);
 	code_u32(c, way, &e->fin_stamp, 0);
 	code_u64(c, way, &e->fin_packet, e->fin_seen ? e->state_packet : 0);
 	code_u32(c, way, &e->fins, e->fin_seen);
+	code_u32(c, way, &e->acked_fin_at, e->fin_ack_sent ? before_fin : 0);
+	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? before_fin : 0);
+	/* Behind the other end's FIN it stays (tcp_sequence.c). */
+	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack + e->window_bytes : 0);
+	code_u32(c, way, &flow->direction[side].held_ms, 0);
+	code_pending(c, way, flow, e, waits);
+}
+
+/* What is of interest only when something went wrong. */
+ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, unsigned side)
+{
+	struct tcp_end *e = &flow->conn.end[side];
+
 	code_u32(c, way, &e->fin_suspected_seq, 0);
-	code_u32(c, way, &e->acked_fin_at, e->fin_ack_sent ? e->snd_nxt - e->fin_seen : 0);
 	code_u32(c, way, &e->stray_next, 0);
 	code_u32(c, way, &e->rst_seq, 0);
 	code_u32(c, way, &e->peer_nxt_at_rst, 0);
@@ -203,28 +223,22 @@ ALL_WAYS void code_rare(struct coder *c, const enum way way, struct flow *flow, 
 	code_u64(c, way, &e->sure_caused_by_before_rst, 0);
 	code_u8(c, way, &e->rst_suspicion, 0);
 	code_losses(c, way, e);
-	code_pending(c, way, flow, e, waits);
 	code_candidates(c, way, e);
 	code_u8(c, way, &e->ip_ids_missed, 0);
 	code_u8(c, way, &e->probe, 0);
 	code_u8(c, way, &e->mptcp, 0);
 	code_high(c, way, &flow->direction[side], e);
-	code_u32(c, way, &flow->direction[side].held_ms, 0);
 	code_u32(c, way, &flow->narrow_ms[side], 0);
 }
 
-/* The state, and where the end stands in its sequence space. */
-ALL_WAYS void code_end(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
+/* Where the end stands in its sequence space. */
+ALL_WAYS void code_numbers(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
 	const struct tcp_end *other = &flow->conn.end[1 - side];
 	struct tcp_end *e = &flow->conn.end[side];
 	bool scaled = e->wscale_ok && other->wscale_ok && !waits; /* RFC 7323 2.2: not on a SYN-ACK */
 	uint16_t ip_id = waits ? e->last_ip_id : rest_follows_ids(e) ? e->front_ip_id : 0;
 
-	code_u8(c, way, &e->state, TCPS_ESTABLISHED);
-	code_u8(c, way, &e->sure, waits ? TCPS_SYN_RCVD : e->state);
-	code_u8(c, way, &e->certainty, waits ? TCP_PRESUMED : TCP_PROVED);
-	code_u64(c, way, &e->sure_caused_by, waits ? other->caused_by : e->caused_by);
 	code_u32(c, way, &e->syns, e->syn_seen);
 	code_u16(c, way, &e->syn_flags, side == SIDE_CLIENT ? SEG_SYN : SEG_SYN | SEG_ACK);
 	code_u32(c, way, &e->last_syn_ts_val, e->first_syn_ts_val);
@@ -234,41 +248,62 @@ ALL_WAYS void code_end(struct coder *c, const enum way way, struct flow *flow, u
 	code_u32(c, way, &e->new_bytes, (uint32_t)e->payload_bytes);
 	code_u32(c, way, &e->last_ack, other->snd_una);
 	code_u32(c, way, &e->fin_seq, e->fin_seen ? e->snd_nxt - 1 : 0);
-	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? e->snd_nxt - e->fin_seen : 0);
 	code_u32(c, way, &e->window_bytes, (uint32_t)e->last_window << (scaled ? e->wscale & 15 : 0));
-	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack + e->window_bytes : 0);
 	code_u8(c, way, &flow->direction[side].ttl_min, e->ttl);
 	code_u8(c, way, &flow->direction[side].ttl_max, flow->direction[side].ttl_min);
 }
 
 /* --- the connection --- */
 
-ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow, const uint64_t expected_ns[2])
+ALL_WAYS void code_times(struct coder *c, const enum way way, struct flow *flow, const uint64_t expected_ns[2])
 {
-	struct tcp_conn *conn = &flow->conn;
-	const struct tcp_conn usual = { .direction_certain = true, .established_once = true };
+	struct tcp_end *ends = flow->conn.end;
 	uint64_t last_ns;
 
+	code_u64(c, way, &flow->conn.stamps_from_ns, flow->first_ns - STAMP_EXACT_NS);
+	code_u64(c, way, &ends[0].last_ns, expected_ns[0]);
+	code_u64(c, way, &ends[1].last_ns, expected_ns[1]);
+	last_ns = ends[0].last_ns > ends[1].last_ns ? ends[0].last_ns : ends[1].last_ns;
+	code_u64(c, way, &flow->last_ns, last_ns);
+	code_u64(c, way, &flow->recorded_ns, flow->first_ns);
+	code_u32(c, way, &flow->n_interim, 0);
+}
+
+/* As its signals and its ends say. */
+static uint16_t expected_truths(const struct flow *flow)
+{
+	const struct tcp_conn usual = { .direction_certain = true };
+	const struct tcp_conn opened = { .established_once = true };
+	const struct tcp_conn closed = { .closed_by_known = true };
+	bool is_opened = (flow->signals & FLOW_SIGNAL_COMPLETED) != 0;
+	bool closes = flow->conn.end[0].fin_seen || flow->conn.end[1].fin_seen;
+
+	return (uint16_t)(usual.truths | (is_opened ? opened.truths : 0) | (closes ? closed.truths : 0));
+}
+
+/* RFC 9293 figure 12: an end in these states has closed first. */
+static bool is_closer(const struct tcp_end *end)
+{
+	return end->state == TCPS_FIN_WAIT_1 || end->state == TCPS_FIN_WAIT_2 || end->state == TCPS_TIME_WAIT;
+}
+
+ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
+{
+	struct tcp_conn *conn = &flow->conn;
+
 	code_u8(c, way, &conn->origin, CONN_ORIGIN_SYN);
-	code_u16(c, way, &conn->truths, usual.truths);
+	code_u16(c, way, &conn->truths, expected_truths(flow));
 	code_u32(c, way, &conn->owner, tcp_conn_owner(flow->hash, flow->id));
-	code_u64(c, way, &conn->stamps_from_ns, flow->first_ns - (UINT64_C(1) << 30) * 1000);
 	code_u64(c, way, &conn->first_syn_ns, conn->origin == CONN_ORIGIN_SYN ? flow->first_ns : 0);
 	code_u64(c, way, &conn->last_syn_ns, conn->first_syn_ns);
 	code_u64(c, way, &conn->later_syn_ns, 0);
 	code_u64(c, way, &conn->first_synack_ns, conn->first_syn_ns + conn->rtt_server_us * UINT64_C(1000));
 	code_u8(c, way, &conn->rst_cause, 0);
-	code_u8(c, way, &conn->closed_by, 0);
+	code_u8(c, way, &conn->closed_by, is_closer(&conn->end[SIDE_SERVER]) ? SIDE_SERVER : SIDE_CLIENT);
 	if (code_flag(c, way, (conn->next_syn.time_ns | conn->next_syn.number) != 0)) {
 		code_raw(c, way, &conn->next_syn, sizeof(conn->next_syn));
 		code_raw(c, way, &conn->next_syn_side, sizeof(conn->next_syn_side));
 	}
-	code_u64(c, way, &conn->end[0].last_ns, expected_ns[0]);
-	code_u64(c, way, &conn->end[1].last_ns, expected_ns[1]);
-	last_ns = conn->end[0].last_ns > conn->end[1].last_ns ? conn->end[0].last_ns : conn->end[1].last_ns;
-	code_u64(c, way, &flow->last_ns, last_ns);
-	code_u64(c, way, &flow->recorded_ns, flow->first_ns);
-	code_u32(c, way, &flow->n_interim, 0);
 	code_u64(c, way, &flow->previous_id, 0);
 }
 
@@ -458,14 +493,17 @@ static void unpack_opening(const struct rest_opening *opening, struct flow *flow
 		}                                                      \
 	} while (0)
 
-#define EACH_GROUP(DO)                              \
-	DO(0, code_conn, flow, expected_ns);        \
-	DO(1, code_end, flow, SIDE_CLIENT, false);  \
-	DO(2, code_end, flow, SIDE_SERVER, waits);  \
-	DO(3, code_rare, flow, SIDE_CLIENT, false); \
-	DO(4, code_rare, flow, SIDE_SERVER, waits); \
-	DO(5, code_history, flow, common);          \
-	DO(6, code_rest, flow)
+#define EACH_GROUP(DO)                                 \
+	DO(0, code_numbers, flow, SIDE_CLIENT, false); \
+	DO(1, code_numbers, flow, SIDE_SERVER, waits); \
+	DO(2, code_times, flow, expected_ns);          \
+	DO(3, code_state, flow, SIDE_CLIENT, false);   \
+	DO(4, code_state, flow, SIDE_SERVER, waits);   \
+	DO(5, code_conn, flow);                        \
+	DO(6, code_rare, flow, SIDE_CLIENT);           \
+	DO(7, code_rare, flow, SIDE_SERVER);           \
+	DO(8, code_history, flow, common);             \
+	DO(9, code_rest, flow)
 
 static unsigned pack_groups(const struct rest_head *head, uint8_t **at, struct flow *flow,
 			    const uint64_t expected_ns[2])

@@ -10,6 +10,7 @@
 
 _Static_assert(FLOW_SIGNALS_OPENED == (1 << SIGNAL_ATTEMPT | 1 << SIGNAL_ANSWERED | 1 << SIGNAL_COMPLETED |
 				       1 << SIGNAL_HALF_OPEN_ENDED) &&
+		       FLOW_SIGNAL_COMPLETED == 1 << SIGNAL_COMPLETED &&
 		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE && FLOW_SIGNAL_CLOSED == 1 << SIGNAL_CLOSED,
 	       "flows at rest know these signals by their bits");
 _Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");

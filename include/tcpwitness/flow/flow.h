@@ -52,6 +52,7 @@ enum { FLOW_WIDE_WINDOW_BYTES = 1460 };
  */
 enum {
 	FLOW_SIGNALS_OPENED = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 9,
+	FLOW_SIGNAL_COMPLETED = 1 << 4,
 	FLOW_SIGNAL_CLOSED = 1 << 12,
 	FLOW_SIGNAL_SPOKE = 1 << 16,
 };

@@ -21,6 +21,7 @@ static void make_typical(struct flow *flow)
 	flow->conn.owner = tcp_conn_owner(flow->hash, flow->id);
 	flow->conn.direction_certain = true;
 	flow->conn.established_once = true;
+	flow->signals = FLOW_SIGNALS_OPENED;
 	flow->conn.stamps_from_ns = flow->first_ns - (UINT64_C(1) << 30) * 1000;
 	for (unsigned side = 0; side < 2; side++) {
 		struct tcp_end *end = &flow->conn.end[side];
