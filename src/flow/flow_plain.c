@@ -94,9 +94,9 @@ static bool is_plain(const struct flow *flow, const struct rest_head *head)
 	uint8_t gauges[2];
 
 	memcpy(gauges, flow->gauges, sizeof(gauges));
-	return flow->flow_class == FLOW_CLASS_ESTABLISHED && conn->origin == CONN_ORIGIN_SYN &&
-	       conn->truths == usual.truths && (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED &&
-	       (has_spoken || may_speak) && gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
+	return conn->origin == CONN_ORIGIN_SYN && conn->truths == usual.truths &&
+	       (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED && (has_spoken || may_speak) &&
+	       gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
 	       conn->end[head->last_side].last_ns == flow->touched_ns &&
 	       conn->end[1 - head->last_side].last_ns == flow->touched_ns - head->lag_ns &&
 	       is_in_order(flow, SIDE_CLIENT, false) && is_in_order(flow, SIDE_SERVER, head->server_waits) &&
@@ -111,6 +111,9 @@ void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 	bool all_dated = ends[0].ts_known && ends[1].ts_known;
 	bool agreed = ends[0].timestamps && ends[1].timestamps;
 
+	head->is_plain = false;
+	if (flow->flow_class != FLOW_CLASS_ESTABLISHED)
+		return;
 	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
 			 ends[0].wscale < 15 && ends[1].wscale < 15;
 	head->recorded_ms = (uint32_t)recorded_ms;

@@ -17,7 +17,10 @@
  * captures to a tracker with the short way and to one without, and compares flows and events.
  */
 
-/* Says in head, of which the rest is written, whether the next segment of flow may be plain. */
+/*
+ * Says in head, which is zero there and else written, whether the next segment of flow may be plain, and what it is
+ * held against then.
+ */
 void flow_plain_mark(struct rest_head *head, const struct flow *flow);
 
 /*
