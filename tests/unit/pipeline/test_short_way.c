@@ -283,6 +283,7 @@ struct talk {
 	bool timestamps;
 	bool ipv6;
 	bool only_server_speaks;
+	bool speaks_in_small_pieces;
 	uint8_t ids; /* 0: none, 1: counted by connection, 2: random, 3: counted by host */
 	struct {
 		uint32_t next;
@@ -446,6 +447,8 @@ static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, 
 	for (unsigned i = 0; i < n_segments; i++) {
 		unsigned side = below(talk, 2);
 		uint32_t payload = below(talk, 3) == 0 ? 0 : below(talk, 4) == 0 ? below(talk, 20) : below(talk, 1460);
+		if (talk->speaks_in_small_pieces)
+			payload = payload % 17;
 		if (talk->only_server_speaks && side == SIDE_CLIENT)
 			payload = 0;
 		talk->now_ns += below(talk, 100) == 0 ? below(talk, 2000) * NS_PER_MS : below(talk, 3000000);
@@ -483,6 +486,7 @@ static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned o
 		talk.timestamps = below(&talk, 2) == 0;
 		talk.ipv6 = below(&talk, 4) == 0;
 		talk.only_server_speaks = below(&talk, 4) == 0;
+		talk.speaks_in_small_pieces = below(&talk, 16) == 0;
 		talk.ids = talk.ipv6 ? 0 : (uint8_t)below(&talk, 4);
 		for (unsigned side = 0; side < 2; side++) {
 			talk.end[side].next = below(&talk, UINT32_MAX);
