@@ -9,7 +9,6 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_limits.h"
 #include "tcpwitness/tcp/tcp_seq.h"
-#include "tcpwitness/tcp/tcp_stamp.h"
 
 /* --- which flows --- */
 
@@ -226,9 +225,6 @@ static bool is_plain_proof(struct plain_segment *seg, const struct plain_rules *
 
 	if (!seg->rest->server_waits)
 		return true;
-	/* For so long what waits may be stamped without moving the other stamps. */
-	if (packet->time_ns - opening->first_ns >= STAMP_EXACT_NS)
-		return false;
 	if (seg->side == SIDE_CLIENT)
 		return true;
 	seg->proves_opening = packet->payload_bytes > 0 || packet->ack != seg->receiver->snd_una;
@@ -271,6 +267,7 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 
 	if (packet->time_ns < link->touched_ns || packet->time_ns < recorded_ns)
 		return false;
+	/* No longer than that has a server been waiting either, so what waits can be stamped as before. */
 	seg->lag_ns = packet->time_ns - other_ns;
 	return (seg->lag_ns >> 40) == 0 && (interim_ns == 0 || packet->time_ns - recorded_ns < interim_ns) &&
 	       seg->sender->packets != UINT32_MAX && seg->sender->bytes <= UINT32_MAX - packet->ip_bytes;
