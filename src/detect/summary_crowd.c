@@ -50,23 +50,34 @@ struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64
 	return hashes;
 }
 
-/* Sorted by priority, empty places last. */
-static bool comes_before(const struct summary_sampled *a, const struct summary_sampled *b)
+/*
+ * Sorted by priority, empty places last. As a rule there are as many as connections, or all places are taken: what is
+ * behind them is not read.
+ */
+static int sample_count(const struct summary_crowd *crowd)
 {
-	return a->priority != 0 && (b->priority == 0 || a->priority < b->priority);
+	int n = crowd->connections < SUMMARY_SAMPLE ? (int)crowd->connections : SUMMARY_SAMPLE;
+
+	while (n > 0 && crowd->sample[n - 1].priority == 0)
+		n--;
+	while (n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0)
+		n++;
+	return n;
 }
 
 static void sample_insert(struct summary_crowd *crowd, const struct summary_sampled *sampled)
 {
-	int place = SUMMARY_SAMPLE;
+	int n = sample_count(crowd);
+	int place = n;
 
-	while (place > 0 && comes_before(sampled, &crowd->sample[place - 1]))
+	while (place > 0 && sampled->priority < crowd->sample[place - 1].priority)
 		place--;
 	/* It is in the sample already, or its priority is too high. */
 	if (place == SUMMARY_SAMPLE || (place > 0 && crowd->sample[place - 1].priority == sampled->priority))
 		return;
-	memmove(&crowd->sample[place + 1], &crowd->sample[place],
-		(size_t)(SUMMARY_SAMPLE - 1 - place) * sizeof(*sampled));
+	if (n == SUMMARY_SAMPLE)
+		n--;
+	memmove(&crowd->sample[place + 1], &crowd->sample[place], (size_t)(n - place) * sizeof(*sampled));
 	crowd->sample[place] = *sampled;
 }
 
@@ -75,7 +86,7 @@ static void sample_signal(struct summary_crowd *crowd, const struct flow_signal 
 	const struct summary_sampled *last = &crowd->sample[SUMMARY_SAMPLE - 1];
 	struct summary_sampled sampled;
 
-	if (last->priority != 0 && last->priority <= priority)
+	if (crowd->connections > SUMMARY_SAMPLE && last->priority != 0 && last->priority <= priority)
 		return;
 	/* Padding is compared and sent along. */
 	memset(&sampled, 0, sizeof(sampled));

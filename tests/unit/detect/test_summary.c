@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "summary.h"
@@ -355,6 +356,34 @@ static void test_small_samples_are_complete(void **state)
 	assert_int_equal(seen, UINT32_MAX);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint64_t first = *(const uint64_t *)a;
+	uint64_t second = *(const uint64_t *)b;
+
+	return (first > second) - (first < second);
+}
+
+static void test_samples_hold_the_smallest(void **state)
+{
+	enum { CONNECTIONS = 500 };
+	static struct summary_crowd crowd;
+	static uint64_t priorities[CONNECTIONS];
+
+	(void)state;
+	memset(&crowd, 0, sizeof(crowd));
+	for (int n = 0; n < CONNECTIONS; n++) {
+		struct flow_signal signal = { .flow_id = (uint64_t)n + 1, .client = { .version = 4 } };
+		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
+								       summary_address_hash(&signal.server));
+		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+		priorities[n] = hashes.sample;
+		qsort(priorities, (size_t)n + 1, sizeof(priorities[0]), by_value);
+		for (int i = 0; i < SUMMARY_SAMPLE; i++)
+			assert_int_equal(crowd.sample[i].priority, i <= n ? priorities[i] : 0);
+	}
+}
+
 static void test_spans(void **state)
 {
 	static struct whole whole;
@@ -389,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_sums_of_any_span),
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
+		cmocka_unit_test(test_samples_hold_the_smallest),
 		cmocka_unit_test(test_spans),
 	};
 
