@@ -6,8 +6,9 @@
 
 /* Blocks of one size, allocated once, given out and taken back. */
 struct block_pool {
-	unsigned char *blocks;
-	uint32_t *free; /* a stack of numbers of blocks */
+	unsigned char *memory;
+	unsigned char *blocks; /* in it, the first at the beginning of a line of a processor's cache */
+	uint32_t *free;        /* a stack of numbers of blocks */
 	size_t block_bytes;
 	uint32_t n_blocks;
 	uint32_t n_free;
