@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CACHE_LINE_BYTES = 64 };
+
 /* Places are numbered from 1, so that zeroed memory is an empty list. */
 struct use_list {
 	uint32_t newest;
@@ -154,17 +156,67 @@ static void list_as_newest(struct bounded_table *table, struct bounded_entry *en
 	list->newest = entry->place;
 }
 
+void bounded_table_expect(const struct bounded_table *table, uint64_t hash)
+{
+	__builtin_prefetch(&table->buckets[hash & table->bucket_mask]);
+}
+
+void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash)
+{
+	uint32_t place = table->buckets[hash & table->bucket_mask];
+
+	if (place == 0)
+		return;
+	__builtin_prefetch(&table->links[place]);
+	__builtin_prefetch(entry_at(table, place));
+}
+
+void bounded_table_expect_insert(const struct bounded_table *table)
+{
+	if (table->n_used < table->capacity)
+		return;
+	for (int keep = KEEP_LEAST; keep < KEEP_PINNED; keep++) {
+		uint32_t place = table->lists[keep].oldest;
+		if (place == 0)
+			continue;
+		__builtin_prefetch(&table->links[place], 1);
+		for (size_t at = 0; at < table->entry_bytes; at += CACHE_LINE_BYTES)
+			__builtin_prefetch((const char *)entry_at(table, place) + at, 1);
+		return;
+	}
+}
+
+/* As memcmp, which is a call, for keys of a few words. */
+static bool is_key(const unsigned char *a, const unsigned char *b, size_t n)
+{
+	uint64_t word_a;
+	uint64_t word_b;
+
+	if (n < sizeof(word_a))
+		return memcmp(a, b, n) == 0;
+	for (size_t i = 0; i + sizeof(word_a) < n; i += sizeof(word_a)) {
+		memcpy(&word_a, a + i, sizeof(word_a));
+		memcpy(&word_b, b + i, sizeof(word_b));
+		if (word_a != word_b)
+			return false;
+	}
+	/* The last word begins within the one before, so that it ends with the key. */
+	memcpy(&word_a, a + n - sizeof(word_a), sizeof(word_a));
+	memcpy(&word_b, b + n - sizeof(word_b), sizeof(word_b));
+	return word_a == word_b;
+}
+
 void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void *key)
 {
 	uint32_t place = table->buckets[hash & table->bucket_mask];
 
 	while (place != 0) {
 		const struct bounded_link *link = &table->links[place];
-		if (link->hash == (uint32_t)hash) {
-			struct bounded_entry *entry = entry_at(table, place);
-			if (memcmp(entry + 1, key, table->key_bytes) == 0)
-				return entry;
-		}
+		struct bounded_entry *entry = entry_at(table, place);
+		/* As a rule it is the first, and need not wait until its hash has come from memory. */
+		__builtin_prefetch(entry);
+		if (link->hash == (uint32_t)hash && is_key((const unsigned char *)(entry + 1), key, table->key_bytes))
+			return entry;
 		place = link->next_in_bucket;
 	}
 	return NULL;

@@ -256,20 +256,46 @@ struct summary_record *summary_table_find(struct summary_table *table, const str
 	return bounded_table_find(table->kinds[key->kind].entries, hash_of(table, key), key);
 }
 
-static struct summary_record *find_or_create(struct summary_table *table, const struct summary_key *key, bool create)
+/* A key that is looked for a while after its hash is known: until then the memory comes that has to be read. */
+struct search {
+	struct summary_key key;
+	uint64_t hash;
+	bool is_begun;
+};
+
+static void begin_search(struct summary_table *table, struct search *search, const struct summary_key *key)
 {
-	struct kind_table *kind = &table->kinds[key->kind];
-	uint64_t hash = hash_of(table, key);
-	struct summary_record *record = bounded_table_find(kind->entries, hash, key);
+	*search = (struct search){ *key, hash_of(table, key), true };
+	bounded_table_expect(table->kinds[key->kind].entries, search->hash);
+}
+
+static void expect_found(const struct summary_table *table, const struct search *search)
+{
+	if (search->is_begun)
+		bounded_table_expect_entry(table->kinds[search->key.kind].entries, search->hash);
+}
+
+static struct summary_record *end_search(struct summary_table *table, const struct search *search, bool create)
+{
+	struct kind_table *kind = &table->kinds[search->key.kind];
+	struct summary_record *record = bounded_table_find(kind->entries, search->hash, &search->key);
 
 	if (record != NULL || !create)
 		return record;
-	record = bounded_table_insert(kind->entries, hash, key);
+	record = bounded_table_insert(kind->entries, search->hash, &search->key);
 	if (record == NULL)
 		return NULL;
-	if (key->kind == SUMMARY_SOURCE)
+	if (search->key.kind == SUMMARY_SOURCE)
 		record->summary.ages = &((struct source_record *)(void *)record)->ages;
 	return record;
+}
+
+static struct summary_record *find_or_create(struct summary_table *table, const struct summary_key *key, bool create)
+{
+	struct search search;
+
+	begin_search(table, &search, key);
+	return end_search(table, &search, create);
 }
 
 static bool holds_something(const struct summary *summary)
@@ -613,18 +639,17 @@ static void count_target(struct summary_table *table, struct summary_record *rec
 	bounded_table_touch(kind->entries, record, worth(record));
 }
 
-BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct search *search,
+					    const struct flow_signal *signal)
 {
-	struct summary_record *last = table->last_service;
-
-	if (last != NULL && last->key.port == signal->server_port && ip_addr_equal(&last->key.ip, &signal->server))
-		return last;
-	const struct summary_key key = summary_key_service(&signal->server, signal->server_port);
+	if (!search->is_begun)
+		return table->last_service;
 	/* A stray segment to any port is no sign of a service. */
-	last = find_or_create(table, &key, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
-	if (last != NULL)
-		table->last_service = last;
-	return last;
+	struct summary_record *service =
+		end_search(table, search, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
+	if (service != NULL)
+		table->last_service = service;
+	return service;
 }
 
 /* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
@@ -710,15 +735,21 @@ BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_si
 	}
 }
 
-BOTH_WAYS void count_source(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void count_source(struct summary_table *table, struct search *search, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[SUMMARY_SOURCE];
 	bool create;
 
 	if (!concerns_source(table, signal, &create))
 		return;
-	const struct summary_key key = summary_key_source(&signal->client);
-	struct summary_record *record = find_or_create(table, &key, create);
+	/* Often nobody stands out. */
+	if (!create && bounded_table_count(kind->entries) == 0)
+		return;
+	if (!search->is_begun) {
+		const struct summary_key key = summary_key_source(&signal->client);
+		begin_search(table, search, &key);
+	}
+	struct summary_record *record = end_search(table, search, create);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
@@ -745,11 +776,13 @@ static bool concerns_pair(const struct flow_signal *signal)
 	}
 }
 
-BOTH_WAYS void count_pair(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void count_pair(struct summary_table *table, const struct search *search, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
-	const struct summary_key key = summary_key_pair(signal);
-	struct summary_record *record = find_or_create(table, &key, signal->kind == SIGNAL_COMPLETED);
+
+	if (!search->is_begun)
+		return;
+	struct summary_record *record = end_search(table, search, signal->kind == SIGNAL_COMPLETED);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	note_since(&record->summary, signal);
@@ -791,24 +824,89 @@ static bool has_kind(unsigned kinds, enum summary_kind kind)
 	return (kinds >> kind & 1) != 0;
 }
 
+/*
+ * What a signal needs is far apart, and hardly any of it in a cache. So all that has to be looked for is begun at once,
+ * and each record and its cohorts are asked for before the first is counted.
+ */
+struct searches {
+	struct search service;
+	struct search source;
+	struct search pair;
+};
+
+BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
+			      unsigned kinds)
+{
+	const struct summary_record *last = table->last_service;
+
+	searches->service.is_begun = false;
+	searches->source.is_begun = false;
+	searches->pair.is_begun = false;
+	if (has_kind(kinds, SUMMARY_SERVICE) &&
+	    (last == NULL || last->key.port != signal->server_port || !ip_addr_equal(&last->key.ip, &signal->server))) {
+		const struct summary_key key = summary_key_service(&signal->server, signal->server_port);
+		begin_search(table, &searches->service, &key);
+	}
+	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
+		prefetch_filters(table, signal);
+	} else if (has_kind(kinds, SUMMARY_SOURCE) && bounded_table_count(table->kinds[SUMMARY_SOURCE].entries) > 0) {
+		const struct summary_key key = summary_key_source(&signal->client);
+		begin_search(table, &searches->source, &key);
+	}
+	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
+		const struct summary_key key = summary_key_pair(signal);
+		begin_search(table, &searches->pair, &key);
+		if (signal->kind == SIGNAL_COMPLETED)
+			bounded_table_expect_insert(table->kinds[SUMMARY_PAIR].entries);
+	}
+}
+
+/* The parts of a record that nearly every signal reads, and those that tell whether it deserves attention. */
+static void expect_record(const struct summary_record *record)
+{
+	if (record == NULL)
+		return;
+	const uint64_t *totals = record->summary.totals;
+	__builtin_prefetch(&record->summary);
+	__builtin_prefetch(&record->summary.ports);
+	__builtin_prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
+	__builtin_prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
+	if (record->attention != ATTENTION_NONE)
+		return;
+	__builtin_prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
+	__builtin_prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
+}
+
+static void expect_cohort(const struct summary_record *record, const struct flow_signal *signal)
+{
+	if (record != NULL && record->summary.slots != NULL)
+		__builtin_prefetch(&record->summary.slots[signal->since_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
+}
+
 #define ALL_KINDS (~0u)
 
 /* Only where all kinds are counted does the service know its host and prefix: else they may be in other tables. */
 BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
 {
+	struct searches searches;
 	struct summary_record *service = NULL;
 	struct summary_record *host = NULL;
 	struct summary_record *prefix = NULL;
 
 	table->has_hashes = false;
-	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal))
-		prefetch_filters(table, signal);
+	begin_searches(table, &searches, signal, kinds);
 	if (has_kind(kinds, SUMMARY_SERVICE))
-		service = service_of(table, signal);
+		service = service_of(table, &searches.service, signal);
+	expect_record(service);
 	if (has_kind(kinds, SUMMARY_HOST))
 		host = host_of(table, kinds == ALL_KINDS ? service : NULL, signal);
+	expect_record(host);
 	if (has_kind(kinds, SUMMARY_PREFIX))
 		prefix = prefix_of(table, kinds == ALL_KINDS ? service : NULL, signal);
+	expect_cohort(service, signal);
+	expect_cohort(host, signal);
+	expect_found(table, &searches.source);
+	expect_found(table, &searches.pair);
 	if (summary_is_counted(SUMMARY_SERVICE, signal)) {
 		if (service != NULL)
 			count_target(table, service, signal);
@@ -820,9 +918,8 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 			count_sensor(table, signal);
 	}
 	if (has_kind(kinds, SUMMARY_SOURCE) && summary_is_counted(SUMMARY_SOURCE, signal))
-		count_source(table, signal);
-	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal))
-		count_pair(table, signal);
+		count_source(table, &searches.source, signal);
+	count_pair(table, &searches.pair, signal);
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
 }
 

@@ -148,6 +148,47 @@ static void test_a_long_life(void **state)
 	assert_int_equal(bounded_table_count(table), ITEMS);
 }
 
+struct long_item {
+	struct bounded_entry entry;
+	uint8_t key[40];
+};
+
+/* Of keys of any length, each byte counts, and nothing behind the last. */
+static void test_each_byte_of_a_key_counts(void **state)
+{
+	(void)state;
+	for (size_t key_bytes = 1; key_bytes < 40; key_bytes++) {
+		uint8_t key[40] = { 0 };
+		struct bounded_table *table =
+			bounded_table_create(sizeof(struct long_item), key_bytes,
+					     bounded_table_bytes(2, sizeof(struct long_item)), NULL, NULL);
+		void *item = bounded_table_insert(table, 1, key);
+		assert_non_null(item);
+		for (size_t i = 0; i < sizeof(key); i++) {
+			key[i] = 1;
+			assert_ptr_equal(bounded_table_find(table, 1, key), i < key_bytes ? NULL : item);
+			key[i] = 0;
+		}
+		bounded_table_destroy(table);
+	}
+}
+
+/* What is only expected is not there, and nothing is given up for it. */
+static void test_expecting_changes_nothing(void **state)
+{
+	struct bounded_table *table = *state;
+
+	bounded_table_expect(table, 1);
+	bounded_table_expect_entry(table, 1);
+	bounded_table_expect_insert(table);
+	assert_int_equal(bounded_table_count(table), 0);
+	for (uint64_t key = 0; key < ITEMS; key++)
+		assert_non_null(bounded_table_insert(table, hash_of(key), &key));
+	bounded_table_expect_entry(table, 1);
+	bounded_table_expect_insert(table);
+	assert_int_equal(n_forgotten, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -155,6 +196,7 @@ int main(void)
 		TEST(test_capacity_is_what_the_memory_holds), TEST(test_finds_what_was_inserted),
 		TEST(test_gives_up_the_longest_unused),       TEST(test_gives_up_the_least_worth_first),
 		TEST(test_never_gives_up_the_pinned),         TEST(test_a_long_life),
+		TEST(test_expecting_changes_nothing),         cmocka_unit_test(test_each_byte_of_a_key_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
