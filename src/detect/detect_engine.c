@@ -415,14 +415,45 @@ static void find_due(struct detect_engine *engine)
 		engine->is_crowded = false;
 }
 
+static bool is_due(const struct detect_engine *engine, const struct hot_key *hot, uint64_t tick_ns)
+{
+	return hot->watch != NULL && (!engine->is_crowded || hot->due_ns <= tick_ns || hot->is_hurried);
+}
+
+/* Of those from place on; n_places = none. */
+static size_t next_due(const struct detect_engine *engine, const struct watch_kind *kind, size_t place,
+		       uint64_t tick_ns)
+{
+	while (place < kind->n_places && !is_due(engine, &kind->hot[place], tick_ns))
+		place++;
+	return place;
+}
+
+/*
+ * While one is judged, the memory of the next one comes: what is known of hot keys together is more than caches hold.
+ * Its record is found by its watch, so that is asked for one judgement earlier.
+ */
+static void expect_due(const struct detect_engine *engine, const struct watch_kind *kind, size_t place,
+		       uint64_t tick_ns)
+{
+	size_t next = next_due(engine, kind, place + 1, tick_ns);
+
+	if (next == kind->n_places)
+		return;
+	watch_expect(&engine->watches, kind->hot[next].watch, tick_ns);
+	next = next_due(engine, kind, next + 1, tick_ns);
+	if (next < kind->n_places)
+		__builtin_prefetch(&kind->hot[next].watch->record);
+}
+
 static void judge_due(struct detect_engine *engine, struct watch_kind *kind, const struct summary *sensor,
 		      uint64_t tick_ns, struct incident_time time)
 {
-	for (size_t place = 0; place < kind->n_places; place++) {
+	for (size_t place = next_due(engine, kind, 0, tick_ns); place < kind->n_places;
+	     place = next_due(engine, kind, place + 1, tick_ns)) {
 		struct hot_key *hot = &kind->hot[place];
 		struct watch *watch = hot->watch;
-		if (watch == NULL || (engine->is_crowded && hot->due_ns > tick_ns && !hot->is_hurried))
-			continue;
+		expect_due(engine, kind, place, tick_ns);
 		/* Whoever is judged in between is due as before: lessons are a second apart. */
 		if (hot->due_ns <= tick_ns)
 			hot->due_ns = tick_ns + CALM_NS;

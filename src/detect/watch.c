@@ -15,6 +15,9 @@ enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 10, SHARES = 64 };
 
 #define FIRST_HEARD_NS (60 * NS_PER_SEC)
 
+/* Most of what is judged is of cohorts that are no older. */
+enum { JUDGED_SLOTS = 16, CACHE_LINE_BYTES = 64 };
+
 /* So many of the keys with what was learned of them are hot at most, in eighths. */
 enum { HOT_EIGHTHS = 6 };
 
@@ -61,6 +64,7 @@ static int start_kind(struct watch_set *set, int which, size_t memory_bytes)
 	size_t entry_bytes = lay_out(set, which);
 	size_t hot_bytes = memory_bytes / (entry_bytes + sizeof(*kind->hot)) * sizeof(*kind->hot);
 
+	kind->watch_bytes = entry_bytes;
 	kind->entries =
 		bounded_table_create(entry_bytes, sizeof(struct summary_key), memory_bytes - hot_bytes, NULL, NULL);
 	/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
@@ -145,6 +149,27 @@ struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
 {
 	return watch->key.kind == SUMMARY_SENSOR ? NULL
 						 : first_from(&set->kinds[watch->key.kind], watch->hot_place + 1);
+}
+
+static void expect(const void *from, size_t n_bytes)
+{
+	for (size_t at = 0; at < n_bytes; at += CACHE_LINE_BYTES)
+		__builtin_prefetch((const char *)from + at);
+}
+
+void watch_expect(const struct watch_set *set, const struct watch *watch, uint64_t now_ns)
+{
+	expect(watch, set->kinds[watch->key.kind].watch_bytes);
+	if (watch->record == NULL)
+		return;
+
+	const struct summary *summary = &watch->record->summary;
+	expect(watch->record, sizeof(*watch->record));
+	if (summary->slots == NULL)
+		return;
+	uint64_t now = now_ns / SUMMARY_SLOT_NS;
+	for (uint64_t age = 0; age < JUDGED_SLOTS; age++)
+		__builtin_prefetch(&summary->slots[(now - age) % SUMMARY_SLOTS]);
 }
 
 void watch_hurry(struct watch_set *set, const struct watch *watch)

@@ -77,6 +77,7 @@ struct watch_kind {
 	size_t n_places;     /* of hot, gaps included */
 	size_t n_hot;
 	size_t max_hot;
+	size_t watch_bytes; /* with the states of its detectors */
 };
 
 struct watch_set {
@@ -103,6 +104,12 @@ void watch_end(struct watch_set *set, struct watch *watch);
 /* The first hot one of the kind, and the one behind a hot one; null = none. */
 struct watch *watch_first(const struct watch_set *set, enum summary_kind kind);
 struct watch *watch_next(const struct watch_set *set, const struct watch *watch);
+
+/*
+ * A hot one will be judged soon, at now_ns: what a judgement reads, which was not needed since the one before, is
+ * fetched into the processor's cache.
+ */
+void watch_expect(const struct watch_set *set, const struct watch *watch, uint64_t now_ns);
 
 /* A hot one, but the sensor's, is to be judged at the next tick. */
 void watch_hurry(struct watch_set *set, const struct watch *watch);
