@@ -52,10 +52,11 @@ void stray_rate_take(struct stray_rate *rate, const struct detect_scene *scene, 
 void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray_sums *sums)
 {
 	uint64_t number = now_ns / STRAY_TICK_NS;
-	/* As a rule there are none. */
-	bool has_strays = rate->latest + STRAY_LAG_TICKS + STRAY_WINDOW_TICKS > number;
 
 	memset(sums, 0, sizeof(*sums));
+	/* As a rule there are none, and what was tried does not matter. */
+	if (rate->latest + STRAY_LAG_TICKS + STRAY_WINDOW_TICKS <= number)
+		return;
 	for (int i = 0; i < STRAY_TICKS; i++) {
 		const struct stray_tick *tick = &rate->ticks[i];
 		uint64_t age = number - tick->tick;
@@ -64,8 +65,6 @@ void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray
 		bool is_old = age >= STRAY_LAG_TICKS;
 		bool is_recent = age < STRAY_WINDOW_TICKS;
 		sums->attempts += is_old ? tick->attempts : 0;
-		if (!has_strays)
-			continue;
 		sums->claimed += tick->claimed;
 		for (int kind = 0; kind < STRAY_COUNT; kind++) {
 			sums->counts[kind] += is_old ? tick->counts[kind] : 0;

@@ -30,7 +30,7 @@ struct stray_sums {
 	double counts[STRAY_COUNT]; /* in the window */
 	double recent[STRAY_COUNT]; /* in the last second, claimed or not */
 	double claimed;             /* from the window's beginning until now */
-	double attempts;            /* connections that were tried in the window */
+	double attempts;            /* connections that were tried in the window; 0 where nothing strayed */
 };
 
 /* Once a tick, or a second where little happens. What strays before ignore_until_ns is not counted. */

@@ -366,9 +366,11 @@ static void measure_resets(struct syn_flood_state *state, const struct detect_sc
 	const struct summary_crowd *crowd = fate_crowd(scene);
 	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
 	struct fate_leaders leaders;
-	struct fate fate;
+	struct fate fate = { 0 };
 
-	fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
+	/* Cohorts have no more of them than all time. */
+	if (scene->summary->totals[SUMMARY_CLIENT_RESET] >= MIN_RESETS)
+		fate_sum(scene->summary, last >= HOT_SLOTS ? last - HOT_SLOTS + 1 : 0, last, &fate);
 	if (fate.reset < MIN_RESETS) {
 		if (scene->alarm == NULL)
 			state->resets = RESETS_OF_MANY;
@@ -816,7 +818,9 @@ static void decide(const struct syn_flood_params *p, struct syn_flood_state *sta
 							   : doubt(p, state, scene) * p->floor + state->allowed_rate;
 
 	finding->is_alarming = by != BY_NOTHING && !scene->is_alarm_above && (!is_host || is_spread(p, state, scene));
-	finding->is_hot = by == BY_PENDING || state->again_rate > 0 || is_still_hot(p, state, scene);
+	/* Of nothing that is told, or is to be, nobody asks whether it is over. */
+	if (finding->is_alarming || scene->alarm != NULL)
+		finding->is_hot = by == BY_PENDING || state->again_rate > 0 || is_still_hot(p, state, scene);
 	finding->is_suspicious = excess.excess > 0 || state->early > p->quick_count / 4 || state->late > p->count / 3 ||
 				 state->refused > p->refused_count / 2;
 }
@@ -853,7 +857,8 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->confidence = confidence(state, scene);
 	finding->severity = fate_worst(scene, severity(state));
 	finding->began_ns = state->began_ns;
-	finding->seen_ns = last_seen_ns(p, state, scene);
+	if (finding->is_alarming || scene->alarm != NULL)
+		finding->seen_ns = last_seen_ns(p, state, scene);
 	finding->is_immediate = state->rate >= STRONG_RATE;
 	finding->clear_after_ns = p->clear_after_ns;
 	finding->class_name = class_name(state, scene, finding->is_alarming);
