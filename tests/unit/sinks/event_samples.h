@@ -357,6 +357,7 @@ static inline struct sensor_event sample_stats(void)
 		{ "tcp.icmp_unmatched", 0 },
 		{ "flow.created", 5120 },
 		{ "flow.records", 4100 },
+		{ "flow.records_left_out", 0 },
 		{ "flow.refused", 0 },
 		{ "flow.capacity", 262144 },
 		{ "flow.memory_bytes", 268435456 },

@@ -172,7 +172,7 @@ static const char LINE_STATS[] =
 	"'tcp':{'segments':1000000,'payload_bytes':650117120,'duplicates':0,'late_segments':40,'out_of_state':310,"
 	"'backscatter':{'synack':0,'rst':300},"
 	"'bad_checksum':5,'untracked':0,'icmp_matched':12,'icmp_unmatched':0},"
-	"'flow':{'created':5120,'records':4100,'refused':0,'capacity':262144,"
+	"'flow':{'created':5120,'records':4100,'records_left_out':0,'refused':0,'capacity':262144,"
 	"'memory_bytes':268435456,'in_use':{'established':1000,'time_wait':3},'expired':{'unanswered':4100},"
 	"'evicted':{'closed':17}},'syn_store':{'created':4900,'promoted':800,'refused':0,'entries_in_use':0,"
 	"'capacity':440000,'memory_bytes':29360128},'tombstones':{'created':3200,'evicted':0,'capacity':400000,"
@@ -470,6 +470,15 @@ static void ecn_and_multipath_are_noted_when_they_were_spoken_of(void **state)
 	assert_has(encode(state, &event), "'rtt_server_ms':12.1,'ecn':'accurate'}");
 	assert_has(encode(state, &event), "'timestamps':true,'mptcp':'capable','payload_bytes':517");
 	assert_has(encode(state, &event), "'timestamps':true,'mptcp':'join','payload_bytes':350112");
+}
+
+static void a_record_says_how_many_attempts_it_stands_for(void **state)
+{
+	struct sensor_event event = sample_flow();
+
+	assert_has_not(encode(state, &event), "stands_for");
+	event.flow.stands_for = 64;
+	assert_has(encode(state, &event), "'previous_flow_id':12,'stands_for':64,");
 }
 
 static void what_is_not_known_is_absent(void **state)
@@ -912,6 +921,7 @@ int main(void)
 		encoder_test(a_reset_says_why_it_was_sent),
 		encoder_test(ecn_and_multipath_are_noted_when_they_were_spoken_of),
 		encoder_test(what_is_not_known_is_absent),
+		encoder_test(a_record_says_how_many_attempts_it_stands_for),
 		encoder_test(visibility_says_which_direction_was_heard),
 		encoder_test(the_path_is_listed_outermost_first),
 		encoder_test(a_prefix_stands_for_no_one_host),
