@@ -707,6 +707,11 @@ void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_c
 	class_enter(table, flow, flow_class, due_ns < table->clock_ns ? due_ns : table->clock_ns);
 }
 
+uint64_t flow_table_next_due_ns(const struct flow_table *table)
+{
+	return table->next_due_ns;
+}
+
 static bool is_empty(const struct flow_table *table)
 {
 	for (unsigned i = FLOW_CLASS_FREE + 1; i < FLOW_CLASS_COUNT; i++)

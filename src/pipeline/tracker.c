@@ -91,19 +91,65 @@ static void expire(struct tracker *tracker, struct flow *flow)
 	tracker->due_ns = 0;
 }
 
-void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
+bool tracker_timer_is_before(const struct tracker_timer *a, const struct tracker_timer *b)
+{
+	if (a->due_ns != b->due_ns)
+		return a->due_ns < b->due_ns;
+	if (a->flow_class != b->flow_class)
+		return a->flow_class < b->flow_class;
+	return a->flow_id < b->flow_id;
+}
+
+uint64_t tracker_due_ns(struct tracker *tracker)
+{
+	uint64_t flow_ns = flow_table_next_due_ns(tracker->table);
+	uint64_t attempt_ns = tracker_attempt_due_ns(tracker);
+
+	return flow_ns < attempt_ns ? flow_ns : attempt_ns;
+}
+
+void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
 {
 	if (now_ns > tracker->now_ns)
 		tracker->now_ns = now_ns;
 	tracker->packet_number = packet_number;
-	for (;;) {
-		struct flow *flow = flow_table_next_expired(tracker->table, tracker->now_ns);
-		if (tracker_attempt_expires_before(tracker, flow))
-			continue;
-		if (flow == NULL)
-			return;
-		expire(tracker, flow);
+}
+
+bool tracker_first_timer(struct tracker *tracker, struct tracker_timer *timer)
+{
+	struct flow *flow = flow_table_next_expired(tracker->table, tracker->now_ns);
+
+	if (flow != NULL) {
+		*timer = (struct tracker_timer){
+			.due_ns = flow_table_due_ns(tracker->table, flow),
+			.flow_id = flow->id,
+			.flow_class = flow->flow_class,
+		};
 	}
+	struct syn_entry *attempt = tracker_attempt_due_before(tracker, flow, timer);
+	if (flow == NULL && attempt == NULL)
+		return false;
+	tracker->next.flow = flow;
+	tracker->next.attempt = attempt;
+	tracker->next.timer = *timer;
+	return true;
+}
+
+void tracker_fire(struct tracker *tracker)
+{
+	if (tracker->next.attempt != NULL)
+		tracker_expire_attempt(tracker, tracker->next.attempt, &tracker->next.timer);
+	else
+		expire(tracker, tracker->next.flow);
+}
+
+void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number)
+{
+	struct tracker_timer timer;
+
+	tracker_pass_time(tracker, now_ns, packet_number);
+	while (tracker_first_timer(tracker, &timer))
+		tracker_fire(tracker);
 }
 
 /* --- a segment and its flow --- */
@@ -468,6 +514,7 @@ void tracker_prepare(const struct tracker *tracker, const struct packet *packet,
 		     struct tracked_packet *tracked)
 {
 	tracked->packet = packet;
+	tracked->now_ns = packet->time_ns;
 	tracked->is_icmp_quote = is_icmp_quote;
 	tracked->sender_index = (uint8_t)flow_key_from_packet(&tracker->config.key, packet, &tracked->key);
 	tracked->hash = flow_key_hash(&tracker->config.key, &tracked->key);
@@ -517,7 +564,7 @@ void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *t
 
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked)
 {
-	tracker_advance(tracker, tracked->packet->time_ns, tracked->packet->number);
+	tracker_advance(tracker, tracked->now_ns, tracked->packet->number);
 	track(tracker, tracked);
 	flow_table_close(tracker->table);
 }
@@ -543,7 +590,7 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	}
 	tracker->config = *config;
 	tracker->detection = detection;
-	tracker->writer = *writer;
+	tracker_set_writer(tracker, writer, tracker->own_orphan_counts);
 	tracker->source_names = source_names;
 	tracker->tcp = (struct tcp_context){ config->conn, recent_segments_create(config->recent_bytes, error) };
 	tracker->plain = (struct plain_rules){
@@ -579,17 +626,43 @@ void tracker_destroy(struct tracker *tracker)
 	free(tracker);
 }
 
+void tracker_set_writer(struct tracker *tracker, const struct event_writer *writer, uint64_t *orphan_counts)
+{
+	tracker->writer = *writer;
+	tracker->orphan_counts = orphan_counts;
+}
+
+bool tracker_first_left(struct tracker *tracker, uint64_t *flow_id)
+{
+	struct flow *flow = flow_table_first(tracker->table);
+	struct syn_entry *attempt = tracker_attempt_left_before(tracker, flow);
+
+	if (flow == NULL && attempt == NULL)
+		return false;
+	tracker->next.flow = flow;
+	tracker->next.attempt = attempt;
+	*flow_id = attempt != NULL ? syn_store_id(attempt) : flow->id;
+	return true;
+}
+
+void tracker_record_left(struct tracker *tracker)
+{
+	struct flow *flow = tracker->next.flow;
+
+	if (tracker->next.attempt != NULL) {
+		tracker_finish_attempt(tracker, tracker->next.attempt);
+		return;
+	}
+	tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_SHUTDOWN);
+	flow_table_remove(tracker->table, flow);
+}
+
 void tracker_finish(struct tracker *tracker)
 {
-	for (;;) {
-		struct flow *flow = flow_table_first(tracker->table);
-		if (tracker_finish_attempt_before(tracker, flow))
-			continue;
-		if (flow == NULL)
-			return;
-		tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_SHUTDOWN);
-		flow_table_remove(tracker->table, flow);
-	}
+	uint64_t flow_id;
+
+	while (tracker_first_left(tracker, &flow_id))
+		tracker_record_left(tracker);
 }
 
 const struct tracker_stats *tracker_get_stats(const struct tracker *tracker)

@@ -315,63 +315,74 @@ struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error
 	return syn_store_create(&config, &tracker->config.key, on_evict, tracker, error);
 }
 
-/* Timers end in the order of due time, then class, then age, wherever they are kept. */
-static bool is_before(const struct tracker *tracker, const struct syn_entry *attempt, uint64_t due_ns,
-		      enum flow_class flow_class, const struct flow *flow)
+static void time_out(struct tracker *tracker, struct syn_entry *attempt, const struct tracker_timer *timer)
 {
-	if (flow == NULL)
-		return true;
-	uint64_t flow_due_ns = flow_table_due_ns(tracker->table, flow);
-	if (due_ns != flow_due_ns)
-		return due_ns < flow_due_ns;
-	if (flow_class != (enum flow_class)flow->flow_class)
-		return flow_class < (enum flow_class)flow->flow_class;
-	return syn_store_id(attempt) < flow->id;
-}
-
-static void time_out(struct tracker *tracker, struct syn_entry *attempt, enum syn_class class, uint64_t due_ns)
-{
-	if (class == SYN_UNANSWERED && ends_quietly(tracker, attempt)) {
+	if (timer->flow_class == FLOW_CLASS_UNANSWERED && ends_quietly(tracker, attempt)) {
 		end_quietly(tracker, attempt, CONN_OUTCOME_NEVER_ANSWERED);
 	} else {
 		make_flow(tracker, attempt, &tracker->scratch);
-		tracker_time_out(tracker, &tracker->scratch, due_ns);
+		tracker_time_out(tracker, &tracker->scratch, timer->due_ns);
 	}
 	syn_store_expire(tracker->syn_store, attempt);
 }
 
-static void become_overdue(struct tracker *tracker, struct syn_entry *attempt, enum syn_class class)
+static void become_overdue(struct tracker *tracker, struct syn_entry *attempt, const struct tracker_timer *timer)
 {
-	bool is_answered = class == SYN_HALF_OPEN_NEW;
+	bool is_answered = timer->flow_class == FLOW_CLASS_HALF_OPEN_NEW;
 
 	give_signal(tracker, is_answered ? SIGNAL_STILL_HALF_OPEN : SIGNAL_UNANSWERED, attempt);
 	syn_store_move_on(tracker->syn_store, attempt);
 }
 
-bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow)
+uint64_t tracker_attempt_due_ns(struct tracker *tracker)
+{
+	uint64_t due_ns;
+	enum syn_class class;
+
+	syn_store_first_due(tracker->syn_store, &due_ns, &class);
+	return due_ns;
+}
+
+struct syn_entry *tracker_attempt_due_before(struct tracker *tracker, const struct flow *flow,
+					     struct tracker_timer *timer)
 {
 	uint64_t due_ns;
 	enum syn_class class;
 	struct syn_entry *attempt = syn_store_first_due(tracker->syn_store, &due_ns, &class);
 
-	if (attempt == NULL || due_ns > tracker->now_ns ||
-	    !is_before(tracker, attempt, due_ns, flow_class_of[class], flow))
-		return false;
-	tracker->due_ns = due_ns;
-	if (class == SYN_UNANSWERED || class == SYN_HALF_OPEN)
-		time_out(tracker, attempt, class, due_ns);
-	else
-		become_overdue(tracker, attempt, class);
-	tracker->due_ns = 0;
-	return true;
+	if (attempt == NULL || due_ns > tracker->now_ns)
+		return NULL;
+	const struct tracker_timer own = {
+		.due_ns = due_ns,
+		.flow_id = syn_store_id(attempt),
+		.flow_class = flow_class_of[class],
+	};
+	/* The flow's was filled in by the caller. */
+	if (flow != NULL && !tracker_timer_is_before(&own, timer))
+		return NULL;
+	*timer = own;
+	return attempt;
 }
 
-bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *flow)
+void tracker_expire_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracker_timer *timer)
+{
+	tracker->due_ns = timer->due_ns;
+	if (timer->flow_class == FLOW_CLASS_UNANSWERED || timer->flow_class == FLOW_CLASS_HALF_OPEN)
+		time_out(tracker, attempt, timer);
+	else
+		become_overdue(tracker, attempt, timer);
+	tracker->due_ns = 0;
+}
+
+struct syn_entry *tracker_attempt_left_before(struct tracker *tracker, const struct flow *flow)
 {
 	struct syn_entry *attempt = syn_store_oldest(tracker->syn_store);
 
-	if (attempt == NULL || (flow != NULL && flow->id < syn_store_id(attempt)))
-		return false;
+	return attempt != NULL && flow != NULL && flow->id < syn_store_id(attempt) ? NULL : attempt;
+}
+
+void tracker_finish_attempt(struct tracker *tracker, struct syn_entry *attempt)
+{
 	if (ends_quietly(tracker, attempt)) {
 		count_quiet_end(tracker, attempt, CONN_OUTCOME_IN_PROGRESS);
 	} else {
@@ -379,5 +390,4 @@ bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *f
 		tracker_write_flow(tracker, &tracker->scratch, tracker->now_ns, FLOW_END_SHUTDOWN);
 	}
 	syn_store_remove(tracker->syn_store, attempt);
-	return true;
 }

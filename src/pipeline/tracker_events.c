@@ -97,14 +97,20 @@ static bool is_folded_over_flows(enum anomaly anomaly)
 	return anomaly == ANOMALY_SYNACK_UNSOLICITED;
 }
 
+/* One more of all flows, or without one: is it worth an event, which says *count? 0: that is for others to say. */
+static bool count_orphan(struct tracker *tracker, enum anomaly anomaly, uint64_t *count)
+{
+	*count = tracker->orphan_counts != NULL ? ++tracker->orphan_counts[anomaly] : 0;
+	return *count == 0 || is_power_of_ten(*count);
+}
+
 /* It happened to the flow for the nth time; *count is what the event will say. */
 static bool is_worth_an_event(struct tracker *tracker, enum anomaly anomaly, uint16_t nth, uint64_t *count)
 {
+	if (is_folded_over_flows(anomaly))
+		return count_orphan(tracker, anomaly, count);
 	*count = 1;
-	if (!is_folded_over_flows(anomaly))
-		return nth == 1;
-	*count = ++tracker->orphan_anomalies[anomaly];
-	return is_power_of_ten(*count);
+	return nth == 1;
 }
 
 void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const struct packet *packet,
@@ -128,9 +134,9 @@ static void write_orphans(struct tracker *tracker, const struct packet *packet, 
 {
 	while (!anomaly_set_empty(&left)) {
 		enum anomaly anomaly = pop_lowest(&left);
-		uint64_t count = ++tracker->orphan_anomalies[anomaly];
+		uint64_t count;
 		tracker->stats.anomalies[anomaly]++;
-		if (!anomaly_info(anomaly)->is_noise && is_power_of_ten(count))
+		if (count_orphan(tracker, anomaly, &count) && !anomaly_info(anomaly)->is_noise)
 			write_anomaly(tracker, NULL, packet, anomaly, count);
 	}
 }

@@ -22,7 +22,13 @@ struct tracker {
 	uint64_t now_ns;        /* latest packet time seen: never goes backwards */
 	uint64_t due_ns;        /* of the timer that goes off: its signals bear this time; 0 = none does */
 	uint64_t packet_number; /* of the packet being handled; 0 in a tick */
-	uint64_t orphan_anomalies[ANOMALY_COUNT];
+	struct {
+		struct flow *flow;         /* open */
+		struct syn_entry *attempt; /* null: the flow is next */
+		struct tracker_timer timer;
+	} next;                  /* what tracker_first_timer or tracker_first_left has found */
+	uint64_t *orphan_counts; /* null: others count */
+	uint64_t own_orphan_counts[ANOMALY_COUNT];
 	struct tracker_stats stats;
 };
 
@@ -55,12 +61,20 @@ bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 /* The attempt as a flow in the table, as if it had been there all the time. Null: no place, its record is written. */
 struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt);
 
+/* Packet time before which no attempt is due. */
+uint64_t tracker_attempt_due_ns(struct tracker *tracker);
+
 /*
- * If an attempt is due, and before flow (null: none is due), it moves on or expires. False if not. And the same for
- * the order of the records at the end of a run.
+ * The attempt that is due, and before flow (null: none is due), with *timer filled, or null: then *timer is as before.
+ * And the same for the order of the records at the end of a run.
  */
-bool tracker_attempt_expires_before(struct tracker *tracker, const struct flow *flow);
-bool tracker_finish_attempt_before(struct tracker *tracker, const struct flow *flow);
+struct syn_entry *tracker_attempt_due_before(struct tracker *tracker, const struct flow *flow,
+					     struct tracker_timer *timer);
+struct syn_entry *tracker_attempt_left_before(struct tracker *tracker, const struct flow *flow);
+
+/* The attempt is due: it moves on or expires. It is left at the end of the run: its record. */
+void tracker_expire_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracker_timer *timer);
+void tracker_finish_attempt(struct tracker *tracker, struct syn_entry *attempt);
 
 /* tracker_events.c */
 

@@ -76,6 +76,7 @@ struct tracked_packet {
 	const struct packet *packet; /* borrowed until it is tracked */
 	struct flow_key key;
 	uint64_t hash;
+	uint64_t now_ns;      /* packet time, if frames that went to others were later; else that of the packet */
 	uint8_t sender_index; /* in key */
 	bool is_icmp_quote;
 };
@@ -108,6 +109,40 @@ void tracker_advance(struct tracker *tracker, uint64_t now_ns, uint64_t packet_n
 
 /* The end of the run: writes a record for every flow that is left, in the order of their ids. */
 void tracker_finish(struct tracker *tracker);
+
+/*
+ * The same for connections that are spread over several trackers, step by step, so that what goes off and what is
+ * recorded can be put in one order for all of them. A timer with an earlier time goes first, then one of a lower class,
+ * then that of a lower flow id; but within a tracker those of one time and class keep the order of their queue.
+ */
+struct tracker_timer {
+	uint64_t due_ns;
+	uint64_t flow_id;
+	uint8_t flow_class; /* enum flow_class */
+};
+
+bool tracker_timer_is_before(const struct tracker_timer *a, const struct tracker_timer *b);
+
+/* Packet time before which no timer goes off. */
+uint64_t tracker_due_ns(struct tracker *tracker);
+
+/* Packet time is now_ns, and nothing goes off by itself: that is up to the next two. */
+void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number);
+
+/* The next timer that is due; false: none is. To be followed by tracker_fire, with nothing between them. */
+bool tracker_first_timer(struct tracker *tracker, struct tracker_timer *timer);
+void tracker_fire(struct tracker *tracker);
+
+/* The connection with the lowest id that is left; false: none is. To be followed by tracker_record_left. */
+bool tracker_first_left(struct tracker *tracker, uint64_t *flow_id);
+void tracker_record_left(struct tracker *tracker);
+
+/*
+ * From now on events go to writer. orphan_counts, ANOMALY_COUNT of them: how often each anomaly was seen without a
+ * connection, by all trackers that write to it. Null: whoever puts the events of several trackers in order has to count
+ * them, for only he knows how many came before. Then each is written, with a count of 0.
+ */
+void tracker_set_writer(struct tracker *tracker, const struct event_writer *writer, uint64_t *orphan_counts);
 
 const struct tracker_stats *tracker_get_stats(const struct tracker *tracker);
 const struct flow_table_stats *tracker_get_table_stats(const struct tracker *tracker);
