@@ -251,6 +251,8 @@ static struct capture *open_captures(struct run *run, struct error *error)
 
 static int open_input(struct run *run, struct error *error)
 {
+	if (run->is_live && run->config->pipeline.n_threads > 1)
+		log_warning("threads: one thread follows an interface; more are for captures (-r)");
 	if (run->is_live)
 		run->capture = capture_open_live(&run->config->live, error);
 	else

@@ -17,7 +17,7 @@
 #include "summary_set.h"
 #include "watch.h"
 
-#define TICK_NS (100 * NS_PER_MS)
+#define TICK_NS DETECT_TICK_NS
 
 /* In a silence so many ticks are judged as in traffic, and after it one more. */
 #define SILENCE_NS (120 * NS_PER_SEC)

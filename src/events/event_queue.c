@@ -131,18 +131,6 @@ static void wake_writer(struct event_queue *queue)
 	pthread_mutex_unlock(&queue->mutex);
 }
 
-/* Bytes of a record that its type uses: a record is as large as the largest type, and most are much smaller. */
-static size_t used_bytes(enum sensor_event_type type)
-{
-	static const size_t bytes[EVENT_TYPE_COUNT] = {
-		[EVENT_ALERT] = sizeof(struct event_alert),     [EVENT_FLOW] = sizeof(struct event_flow),
-		[EVENT_ANOMALY] = sizeof(struct event_anomaly), [EVENT_TCP_STATE] = sizeof(struct event_tcp_state),
-		[EVENT_STATS] = sizeof(struct event_stats),     [EVENT_SUMMARY] = sizeof(struct event_summary),
-	};
-
-	return offsetof(struct sensor_event, alert) + bytes[type];
-}
-
 static struct sensor_event *begin_event(void *context, enum sensor_event_type type)
 {
 	struct event_queue *queue = context;
@@ -161,7 +149,7 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 		atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
 		return NULL;
 	}
-	memset(event, 0, used_bytes(type));
+	memset(event, 0, sensor_event_bytes(type));
 	event->type = type;
 	return event;
 }

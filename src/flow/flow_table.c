@@ -707,6 +707,11 @@ void flow_table_move_on(struct flow_table *table, struct flow *flow, enum flow_c
 	class_enter(table, flow, flow_class, due_ns < table->clock_ns ? due_ns : table->clock_ns);
 }
 
+void flow_table_pass_time(struct flow_table *table, uint64_t now_ns)
+{
+	advance_clock(table, now_ns);
+}
+
 uint64_t flow_table_next_due_ns(const struct flow_table *table)
 {
 	return table->next_due_ns;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The capture thread: a frame is read, decoded, tracked and judged before the next one is read. What it
- * has to say goes into the event queue; the main thread does the rest.
+ * The thread that makes frames into events: batch by batch it lets packet time pass, has the frames' connections
+ * followed, by itself or by a crew, and judges what became of them. What it has to say goes into the event queue; the
+ * main thread does the rest.
  */
 #include "pipeline_internal.h"
 
@@ -14,22 +15,30 @@
 /* How often the figures for the main thread are renewed, in frames. */
 enum { PROGRESS_FRAMES = 1024 };
 
+/* Fewer frames are followed in less time than others take to wake up. */
+enum { WORTH_SHARING_FRAMES = 256 };
+
+/* A stretch seldom tells more; what does takes more rounds (crew.c). */
+enum { LANE_LOG_BYTES = 4 << 20 };
+
 static void share_progress(struct pipeline *pipeline)
 {
 	struct shared_progress *to = &pipeline->progress;
-	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
+	const struct tracker_stats *tracker = &pipeline->stats.tracker;
 	const struct detect_stats *detect = detect_engine_get_stats(pipeline->engine);
-	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
 
 	pipeline->shared_ns = pipeline->now_ns;
+	pipeline->shared_frames = pipeline->counts.frames;
+	shards_get_stats(pipeline->shards, &pipeline->stats);
 	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
-	atomic_store_explicit(&to->packets, pipeline->frames, memory_order_relaxed);
-	atomic_store_explicit(&to->bytes, pipeline->bytes, memory_order_relaxed);
+	atomic_store_explicit(&to->packets, pipeline->counts.frames, memory_order_relaxed);
+	atomic_store_explicit(&to->bytes, pipeline->counts.bytes, memory_order_relaxed);
 	atomic_store_explicit(&to->tcp_segments, tracker->segments, memory_order_relaxed);
 	atomic_store_explicit(&to->connections, tracker->connections, memory_order_relaxed);
 	atomic_store_explicit(&to->alarms_raised, detect->alarms_raised, memory_order_relaxed);
 	atomic_store_explicit(&to->alarms_open, detect->alarms_open, memory_order_relaxed);
-	atomic_store_explicit(&to->decode_refused, decoder_stats_refused(decoder), memory_order_relaxed);
+	atomic_store_explicit(&to->decode_refused, decoder_stats_refused(pipeline->decoder_stats),
+			      memory_order_relaxed);
 	atomic_store_explicit(&to->input_bytes_read, pipeline->capture_stats.input_bytes_read, memory_order_relaxed);
 	atomic_store_explicit(&to->input_bytes_total, pipeline->capture_stats.input_bytes_total, memory_order_relaxed);
 	atomic_store_explicit(&to->kernel_dropped, pipeline->capture_stats.kernel_dropped, memory_order_relaxed);
@@ -37,11 +46,12 @@ static void share_progress(struct pipeline *pipeline)
 	atomic_store_explicit(&to->last_ns, pipeline->now_ns, memory_order_relaxed);
 }
 
-static struct detect_visibility visibility_of(const struct pipeline *pipeline)
+static struct detect_visibility visibility_of(struct pipeline *pipeline)
 {
-	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
+	const struct tracker_stats *tracker = &pipeline->stats.tracker;
+	const struct flow_table_stats *table = &pipeline->stats.table;
 
+	shards_get_stats(pipeline->shards, &pipeline->stats);
 	return (struct detect_visibility){
 		.segments = tracker->segments,
 		.connections = tracker->connections,
@@ -51,15 +61,14 @@ static struct detect_visibility visibility_of(const struct pipeline *pipeline)
 		.payload_segments = tracker->with_payload,
 		.unseen_segments = tracker->unseen,
 		.late_segments = tracker->came_late,
-		.truncated_packets = pipeline->truncated_packets,
-		.backward_steps = pipeline->backward_steps,
+		.truncated_packets = pipeline->counts.truncated_packets,
+		.backward_steps = pipeline->counts.backward_steps,
 		.kernel_dropped = pipeline->capture_stats.kernel_dropped,
 		.interface_dropped = pipeline->capture_stats.interface_dropped,
-		.flows_evicted = tracker_evicted(pipeline->tracker),
+		.flows_evicted = pipeline->stats.evicted,
 		.open_evicted = table->evicted[FLOW_CLASS_ESTABLISHED] + table->evicted[FLOW_CLASS_HALF_CLOSED],
 		.attempts_evicted = table->evicted[FLOW_CLASS_UNANSWERED_NEW] +
-				    table->evicted[FLOW_CLASS_HALF_OPEN_NEW] +
-				    tracker_get_syn_stats(pipeline->tracker)->evicted[false],
+				    table->evicted[FLOW_CLASS_HALF_OPEN_NEW] + pipeline->stats.syn_store.evicted[false],
 		.flows_refused = table->refused,
 	};
 }
@@ -75,101 +84,53 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 		pipeline->first_ns = time_ns;
 	/* A boundary is judged when all that was due by then has been told, and nothing of later. */
 	while ((tick_ns = detect_engine_due(pipeline->engine, pipeline->now_ns)) != 0) {
-		tracker_advance(pipeline->tracker, tick_ns, packet_number);
+		shards_advance(pipeline->shards, tick_ns, packet_number);
 		const struct detect_visibility visibility = visibility_of(pipeline);
 		detect_engine_tick(pipeline->engine, tick_ns, pipeline->now_ns, packet_number, &visibility);
 	}
 	/* Slow traffic is not to leave the figures old for minutes. */
 	if (ns_since(pipeline->now_ns, pipeline->shared_ns) >= NS_PER_SEC)
 		share_progress(pipeline);
-	if (pipeline->config.stats_interval_ns == 0)
-		return;
-	if (pipeline->next_stats_ns == 0)
-		pipeline->next_stats_ns = pipeline->now_ns + pipeline->config.stats_interval_ns;
-	if (pipeline->now_ns >= pipeline->next_stats_ns) {
-		pipeline->next_stats_ns = pipeline->now_ns + pipeline->config.stats_interval_ns;
-		capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+	if (stats_clock_strikes(&pipeline->stats_clock, pipeline->now_ns))
 		pipeline_write_stats(pipeline);
-	}
 }
 
-/* What frames of several queues, or of several files, may come out of order. */
-#define REORDERED_NS (100 * NS_PER_MS)
-
-/* A header that does not fit what was kept of the frame; a payload need not fit. */
-static bool is_cut_short(const struct frame *frame, const struct packet *packet, enum decode_result result)
+/* What a crew's lanes told is counted side by side too, when it is to be judged. */
+static void settle_before(struct pipeline *pipeline, uint64_t time_ns)
 {
-	if (frame->captured_bytes == frame->wire_bytes)
-		return false;
-	return result == DECODE_TCP ? !packet->options_complete : decode_result_is_truncation(result);
-}
-
-static void note_quality(struct pipeline *pipeline, const struct frame *frame, const struct packet *packet,
-			 enum decode_result result)
-{
-	pipeline->truncated_packets += is_cut_short(frame, packet, result);
-	pipeline->backward_steps += frame->time_ns + REORDERED_NS < pipeline->frame_ns;
-	pipeline->frame_ns = frame->time_ns;
-}
-
-static bool is_tracked(enum decode_result result)
-{
-	return result == DECODE_TCP || result == DECODE_ICMP_QUOTE;
-}
-
-static void handle_frame(struct pipeline *pipeline, const struct frame *frame, const struct decoded_frame *decoded)
-{
-	pipeline->frames++;
-	pipeline->bytes += frame->wire_bytes;
-	note_quality(pipeline, frame, &decoded->packet, decoded->result);
-	advance(pipeline, frame->time_ns, frame->number);
-	if (is_tracked(decoded->result)) {
-		tracker_track(pipeline->tracker, &decoded->tracked);
+	if (!pipeline->is_unsettled || time_ns / DETECT_TICK_NS == pipeline->now_ns / DETECT_TICK_NS)
 		return;
-	}
-	tracker_advance(pipeline->tracker, frame->time_ns, frame->number);
-	if (decode_result_is_refusal(decoded->result))
-		tracker_orphan_anomalies(pipeline->tracker, &decoded->packet);
+	crew_settle(pipeline->crew);
+	pipeline->is_unsettled = false;
 }
 
-/* How many of the frames are decoded before the first is tracked. Counters that are written in between would tell. */
-static size_t burst_before_stats(const struct pipeline *pipeline, const struct frame *frames, size_t n_frames)
+/* Nothing but the first frame of a stretch can lead to a judgement. */
+static void handle_stretch(struct pipeline *pipeline, const struct batch *batch, const struct stretch *stretch)
 {
-	if (pipeline->config.stats_interval_ns == 0)
-		return n_frames;
-	if (pipeline->next_stats_ns == 0)
-		return 1;
-	for (size_t i = 0; i < n_frames; i++) {
-		if (frames[i].time_ns >= pipeline->next_stats_ns)
-			return i == 0 ? 1 : i;
+	uint64_t begins_ns = batch->now_ns[stretch->first];
+
+	pipeline->counts = stretch->counts;
+	settle_before(pipeline, begins_ns);
+	advance(pipeline, begins_ns, batch_number(batch, stretch->first));
+	if (pipeline->crew != NULL && stretch->end - stretch->first >= (int)pipeline->config.sharing.from_frames) {
+		crew_follow(pipeline->crew, batch, stretch);
+		pipeline->is_unsettled = true;
+	} else {
+		shards_follow(pipeline->shards, batch, stretch);
 	}
-	return n_frames;
+	pipeline->now_ns = batch->now_ns[stretch->end - 1];
+	/* It has to know when it was last heard of something: none of the frames is behind a boundary. */
+	detect_engine_due(pipeline->engine, pipeline->now_ns);
 }
 
-/* Decodes all, fetches what each will need while others are prepared, and then handles one after the other. */
-static void handle_burst(struct pipeline *pipeline, const struct frame *frames, size_t n)
+static void handle_batch(struct pipeline *pipeline, const struct batch *batch)
 {
-	struct decoded_frame *burst = pipeline->burst;
-
-	for (size_t i = 0; i < n; i++) {
-		burst[i].result = decoder_decode(pipeline->decoder, &frames[i], &burst[i].packet);
-		if (!is_tracked(burst[i].result))
-			continue;
-		tracker_prepare(pipeline->tracker, &burst[i].packet, burst[i].result == DECODE_ICMP_QUOTE,
-				&burst[i].tracked);
-		tracker_fetch(pipeline->tracker, &burst[i].tracked, 0);
-	}
-	for (unsigned step = 1; step < TRACKER_FETCH_STEPS && n > 1; step++) {
-		for (size_t i = 0; i < n; i++) {
-			if (is_tracked(burst[i].result))
-				tracker_fetch(pipeline->tracker, &burst[i].tracked, step);
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		handle_frame(pipeline, &frames[i], &burst[i]);
-		if (pipeline->frames % PROGRESS_FRAMES == 0)
-			share_progress(pipeline);
-	}
+	pipeline->decoder_stats = batch->decoder;
+	for (unsigned i = 0; i < batch->n_stretches; i++)
+		handle_stretch(pipeline, batch, &batch->stretches[i]);
+	pipeline->counts = batch->counts;
+	if (pipeline->counts.frames - pipeline->shared_frames >= PROGRESS_FRAMES)
+		share_progress(pipeline);
 }
 
 /* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */
@@ -178,40 +139,47 @@ static void idle_tick(struct pipeline *pipeline)
 	uint64_t now_ns = clock_realtime_ns();
 
 	advance(pipeline, now_ns, 0);
-	tracker_advance(pipeline->tracker, now_ns, 0);
+	shards_advance(pipeline->shards, now_ns, 0);
 	share_progress(pipeline);
 }
 
-static void *capture_thread(void *argument)
+/* All is read: what is left is told. */
+static void conclude(struct pipeline *pipeline)
 {
-	struct pipeline *pipeline = argument;
-	enum capture_result result;
-	struct frame frames[BURST_FRAMES];
-	size_t n_frames;
-	size_t n;
-
-	while ((result = capture_next_burst(pipeline->capture, frames, BURST_FRAMES, &n_frames, &pipeline->error)) <=
-	       CAPTURE_IDLE) {
-		if (result == CAPTURE_IDLE)
-			idle_tick(pipeline);
-		for (size_t i = 0; i < n_frames; i += n) {
-			n = burst_before_stats(pipeline, &frames[i], n_frames - i);
-			handle_burst(pipeline, &frames[i], n);
-		}
-	}
-	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
 	event_queue_wait_from_now(pipeline->queue);
 	if (capture_is_live(pipeline->capture))
 		detect_engine_end(pipeline->engine, pipeline->now_ns, 0);
-	tracker_finish(pipeline->tracker);
+	shards_finish(pipeline->shards);
 	share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns != 0)
 		pipeline_write_stats(pipeline);
 	if (pipeline->config.summary)
 		pipeline_write_summary(pipeline);
 	event_queue_finish(pipeline->queue);
+}
+
+static void *pipeline_thread(void *argument)
+{
+	struct pipeline *pipeline = argument;
+	enum capture_result result;
+
+	for (;;) {
+		const struct batch *batch = intake_next(pipeline->intake);
+		handle_batch(pipeline, batch);
+		result = batch->result;
+		if (result == CAPTURE_IDLE)
+			idle_tick(pipeline);
+		else if (result != CAPTURE_FRAME)
+			break;
+		intake_release(pipeline->intake);
+	}
+	pipeline->error = *intake_error(pipeline->intake);
+	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
+	conclude(pipeline);
 	return NULL;
 }
+
+/* --- life cycle --- */
 
 static const char **names_of(const struct capture *capture)
 {
@@ -221,6 +189,43 @@ static const char **names_of(const struct capture *capture)
 	for (size_t i = 0; names != NULL && i < n; i++)
 		names[i] = capture_source_name(capture, i);
 	return names;
+}
+
+static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset, struct error *error)
+{
+	const struct pipeline_config *config = &pipeline->config;
+	unsigned n_shards = shards_count(&config->tracker, capture_is_live(pipeline->capture));
+	unsigned n_lanes = config->n_threads < n_shards ? config->n_threads : n_shards;
+	struct detect_config detect = config->detect;
+	const struct shards_config shards = {
+		.tracker = config->tracker,
+		.n_shards = n_shards,
+		.n_lanes = n_lanes,
+		.log_bytes = config->sharing.log_bytes,
+	};
+	const struct intake_config intake = {
+		.decoder = config->decoder,
+		.stats_interval_ns = config->stats_interval_ns,
+		.reads_ahead = n_lanes > 1,
+	};
+
+	detect.n_sources = n_lanes;
+	pipeline->source_names = names_of(pipeline->capture);
+	if (pipeline->source_names == NULL)
+		return error_set(error, "out of memory: no room for the names of the sources");
+	pipeline->engine = detect_engine_create(ruleset, &detect, &pipeline->writer, error);
+	if (pipeline->engine == NULL)
+		return -1;
+	pipeline->shards = shards_create(&shards, pipeline->engine, &pipeline->writer, pipeline->source_names, error);
+	if (pipeline->shards == NULL)
+		return -1;
+	if (n_lanes > 1) {
+		pipeline->crew = crew_create(pipeline->shards, error);
+		if (pipeline->crew == NULL)
+			return -1;
+	}
+	pipeline->intake = intake_create(&intake, pipeline->capture, pipeline->shards, error);
+	return pipeline->intake != NULL ? 0 : -1;
 }
 
 struct pipeline *pipeline_create(const struct pipeline_config *config, struct capture *capture,
@@ -233,46 +238,42 @@ struct pipeline *pipeline_create(const struct pipeline_config *config, struct ca
 		return NULL;
 	}
 	pipeline->config = *config;
+	if (config->sharing.from_frames == 0)
+		pipeline->config.sharing.from_frames = WORTH_SHARING_FRAMES;
+	if (config->sharing.log_bytes == 0)
+		pipeline->config.sharing.log_bytes = LANE_LOG_BYTES;
 	pipeline->capture = capture;
 	pipeline->queue = queue;
-	pipeline_name_refusals(pipeline);
 	pipeline->writer = event_queue_writer(queue);
-	pipeline->source_names = names_of(capture);
-	if (pipeline->source_names == NULL) {
-		error_set(error, "out of memory: no room for the names of the sources");
-		goto fail;
+	pipeline->stats_clock.interval_ns = config->stats_interval_ns;
+	pipeline_name_refusals(pipeline);
+	if (create_parts(pipeline, ruleset, error) != 0) {
+		pipeline_destroy(pipeline);
+		return NULL;
 	}
-	pipeline->decoder = decoder_create(&config->decoder, error);
-	if (pipeline->decoder == NULL)
-		goto fail;
-	pipeline->engine = detect_engine_create(ruleset, &config->detect, &pipeline->writer, error);
-	if (pipeline->engine == NULL)
-		goto fail;
-	pipeline->tracker = tracker_create(&config->tracker, detect_engine_source(pipeline->engine, 0),
-					   &pipeline->writer, pipeline->source_names, error);
-	if (pipeline->tracker == NULL)
-		goto fail;
 	return pipeline;
-fail:
-	pipeline_destroy(pipeline);
-	return NULL;
 }
 
 void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (pipeline == NULL)
 		return;
-	tracker_destroy(pipeline->tracker);
+	pipeline_join(pipeline);
+	crew_destroy(pipeline->crew);
+	intake_destroy(pipeline->intake);
+	shards_destroy(pipeline->shards);
 	detect_engine_destroy(pipeline->engine);
-	decoder_destroy(pipeline->decoder);
 	free(pipeline->source_names);
 	free(pipeline);
 }
 
 int pipeline_start(struct pipeline *pipeline, struct error *error)
 {
-	int result = pthread_create(&pipeline->thread, NULL, capture_thread, pipeline);
-
+	if (pipeline->crew != NULL && crew_start(pipeline->crew, error) != 0)
+		return -1;
+	if (intake_start(pipeline->intake, error) != 0)
+		return -1;
+	int result = pthread_create(&pipeline->thread, NULL, pipeline_thread, pipeline);
 	if (result != 0)
 		return error_set(error, "cannot start the capture thread: %s", strerror(result));
 	pipeline->started = true;

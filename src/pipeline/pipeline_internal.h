@@ -4,9 +4,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "crew.h"
+#include "intake.h"
+#include "shards.h"
 #include "tcpwitness/pipeline/pipeline.h"
 
-/* One writer (the capture thread), any reader, relaxed: figures for people, not for decisions. */
+/* One writer (the pipeline's thread), any reader, relaxed: figures for people, not for decisions. */
 struct shared_progress {
 	_Atomic uint64_t packets;
 	_Atomic uint64_t bytes;
@@ -22,23 +25,15 @@ struct shared_progress {
 	_Atomic uint64_t last_ns;
 };
 
-/* As many as are decoded before the first is tracked: memory has time to answer, and all stay in the nearest cache. */
-enum { BURST_FRAMES = 32 };
-
-struct decoded_frame {
-	struct packet packet;
-	struct tracked_packet tracked; /* if it is tracked */
-	enum decode_result result;
-};
-
 struct pipeline {
 	struct pipeline_config config;
 	struct capture *capture;   /* borrowed */
 	struct event_queue *queue; /* borrowed */
 	struct event_writer writer;
-	struct decoder *decoder;
 	struct detect_engine *engine;
-	struct tracker *tracker;
+	struct shards *shards;
+	struct crew *crew; /* null: one thread follows all */
+	struct intake *intake;
 	const char **source_names;
 	char refused_names[DECODE_RESULT_COUNT][64]; /* names of counters, by enum decode_result */
 	pthread_t thread;
@@ -46,18 +41,17 @@ struct pipeline {
 	enum pipeline_end end;
 	struct error error;
 
-	/* Capture thread only, while it runs. */
-	struct decoded_frame burst[BURST_FRAMES];
-	struct capture_stats capture_stats;
-	uint64_t now_ns; /* latest packet time: never goes backwards */
+	/* The pipeline's own thread, while it runs. */
+	struct frame_counts counts;                /* of the frames so far */
+	const struct decoder_stats *decoder_stats; /* the same; of the batch at hand */
+	struct shards_stats stats;                 /* when they were last asked for */
+	struct capture_stats capture_stats;        /* the same */
+	struct stats_clock stats_clock;
+	bool is_unsettled; /* the crew's lanes told what is not counted yet */
+	uint64_t now_ns;   /* latest packet time: never goes backwards */
 	uint64_t first_ns;
-	uint64_t shared_ns;     /* when the figures for the main thread were renewed */
-	uint64_t next_stats_ns; /* 0 = not begun */
-	uint64_t frames;
-	uint64_t bytes;
-	uint64_t frame_ns;       /* time of the frame before */
-	uint64_t backward_steps; /* see struct detect_visibility */
-	uint64_t truncated_packets;
+	uint64_t shared_ns; /* when the figures for the main thread were renewed */
+	uint64_t shared_frames;
 
 	struct shared_progress progress;
 };

@@ -41,12 +41,12 @@ static void add_capture(struct counters *counters, const struct pipeline *pipeli
 {
 	const struct capture_stats *capture = &pipeline->capture_stats;
 
-	add(counters, "capture.frames", pipeline->frames);
-	add(counters, "capture.bytes", pipeline->bytes);
+	add(counters, "capture.frames", pipeline->counts.frames);
+	add(counters, "capture.bytes", pipeline->counts.bytes);
 	add(counters, "capture.kernel_received", capture->kernel_received);
 	add(counters, "capture.kernel_dropped", capture->kernel_dropped);
 	add(counters, "capture.interface_dropped", capture->interface_dropped);
-	add(counters, "capture.time_backwards", capture->time_backwards);
+	add(counters, "capture.time_backwards", pipeline->counts.time_backwards);
 }
 
 void pipeline_name_refusals(struct pipeline *pipeline)
@@ -59,7 +59,7 @@ void pipeline_name_refusals(struct pipeline *pipeline)
 /* Only reasons that occurred: there are dozens of them. */
 static void add_refused(struct counters *counters, const struct pipeline *pipeline)
 {
-	const struct decoder_stats *decoder = decoder_get_stats(pipeline->decoder);
+	const struct decoder_stats *decoder = pipeline->decoder_stats;
 
 	for (unsigned i = DECODE_FRAGMENT_HELD + 1; i < DECODE_RESULT_COUNT; i++) {
 		if (decoder->results[i] != 0)
@@ -138,13 +138,13 @@ static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 	static const char *const in_use[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.in_use.") };
 	static const char *const expired[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.expired.") };
 	static const char *const evicted[FLOW_CLASS_COUNT] = { FLOW_CLASS_ROWS("flow.evicted.") };
-	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
-	const struct syn_store_stats *store = tracker_get_syn_stats(pipeline->tracker);
+	const struct flow_table_stats *table = &pipeline->stats.table;
+	const struct syn_store_stats *store = &pipeline->stats.syn_store;
 	uint64_t classes[FLOW_CLASS_COUNT];
 
 	add(counters, "flow.created", table->created + store->created - store->promoted);
-	add(counters, "flow.records", tracker_get_stats(pipeline->tracker)->flow_records);
-	add(counters, "flow.records_left_out", tracker_get_stats(pipeline->tracker)->flow_records_left_out);
+	add(counters, "flow.records", pipeline->stats.tracker.flow_records);
+	add(counters, "flow.records_left_out", pipeline->stats.tracker.flow_records_left_out);
 	add(counters, "flow.refused", table->refused);
 	add(counters, "flow.capacity", table->capacity);
 	add(counters, "flow.memory_bytes", table->memory_bytes);
@@ -155,7 +155,7 @@ static void add_flow(struct counters *counters, const struct pipeline *pipeline)
 	add_attempts(classes, table->evicted, store->evicted);
 	add_flow_classes(counters, evicted, classes);
 	add_syn_store(counters, store);
-	add_tombstones(counters, tracker_get_tombstone_stats(pipeline->tracker));
+	add_tombstones(counters, &pipeline->stats.tombstones);
 }
 
 static void add_detect(struct counters *counters, const struct detect_stats *detect)
@@ -185,11 +185,13 @@ void pipeline_write_stats(struct pipeline *pipeline)
 
 	if (event == NULL)
 		return;
+	shards_get_stats(pipeline->shards, &pipeline->stats);
+	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
 	struct counters counters = { .rows = event->stats.counters };
 	add_capture(&counters, pipeline);
-	add_decode(&counters, decoder_get_stats(pipeline->decoder));
+	add_decode(&counters, pipeline->decoder_stats);
 	add_refused(&counters, pipeline);
-	add_tcp(&counters, tracker_get_stats(pipeline->tracker));
+	add_tcp(&counters, &pipeline->stats.tracker);
 	add_flow(&counters, pipeline);
 	add_detect(&counters, detect_engine_get_stats(pipeline->engine));
 	add(&counters, "events.dropped", event_queue_dropped(pipeline->queue));
@@ -205,12 +207,12 @@ void pipeline_write_summary(struct pipeline *pipeline)
 
 	if (event == NULL)
 		return;
-	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	const struct flow_table_stats *table = tracker_get_table_stats(pipeline->tracker);
+	const struct tracker_stats *tracker = &pipeline->stats.tracker;
+	const struct flow_table_stats *table = &pipeline->stats.table;
 	const struct detect_stats *detect = detect_engine_get_stats(pipeline->engine);
 	struct counters counters = { .rows = event->summary.counters };
-	add(&counters, "packets", pipeline->frames);
-	add(&counters, "bytes", pipeline->bytes);
+	add(&counters, "packets", pipeline->counts.frames);
+	add(&counters, "bytes", pipeline->counts.bytes);
 	add(&counters, "tcp_segments", tracker->segments);
 	add(&counters, "connections", tracker->connections);
 	add(&counters, "flow_records", tracker->flow_records);
@@ -226,7 +228,7 @@ void pipeline_write_summary(struct pipeline *pipeline)
 	add(&counters, "alerts.open", detect->alarms_open);
 	add_refused(&counters, pipeline);
 	uint64_t classes[FLOW_CLASS_COUNT];
-	add_attempts(classes, table->evicted, tracker_get_syn_stats(pipeline->tracker)->evicted);
+	add_attempts(classes, table->evicted, pipeline->stats.syn_store.evicted);
 	add_flow_classes(&counters, evicted, classes);
 	event->summary.truncated = pipeline->capture_stats.truncated;
 	event->summary.n_counters = counters.n;
@@ -272,9 +274,9 @@ static void put_outcomes(struct text *text, const struct tracker_stats *tracker)
 
 static void put_losses(struct text *text, const struct pipeline *pipeline)
 {
-	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
-	uint64_t evicted = tracker_evicted(pipeline->tracker);
-	uint64_t refused = decoder_stats_refused(decoder_get_stats(pipeline->decoder));
+	const struct tracker_stats *tracker = &pipeline->stats.tracker;
+	uint64_t evicted = pipeline->stats.evicted;
+	uint64_t refused = decoder_stats_refused(pipeline->decoder_stats);
 
 	if (capture_is_live(pipeline->capture))
 		put(text, "dropped      %" PRIu64 " by the kernel, %" PRIu64 " by the interface, %" PRIu64 " events\n",
@@ -292,13 +294,13 @@ static void put_losses(struct text *text, const struct pipeline *pipeline)
 
 void pipeline_summary_text(const struct pipeline *pipeline, double wall_seconds, char *text, size_t text_bytes)
 {
-	const struct tracker_stats *tracker = tracker_get_stats(pipeline->tracker);
+	const struct tracker_stats *tracker = &pipeline->stats.tracker;
 	const struct detect_stats *detect = detect_engine_get_stats(pipeline->engine);
 	struct text to = { .at = text, .left = text_bytes };
-	double rate = wall_seconds > 0 ? (double)pipeline->frames / wall_seconds : 0;
+	double rate = wall_seconds > 0 ? (double)pipeline->counts.frames / wall_seconds : 0;
 
 	put(&to, "packets      %" PRIu64 " (%" PRIu64 " bytes, %" PRIu64 " TCP segments) over %.3f s of packet time\n",
-	    pipeline->frames, pipeline->bytes, tracker->segments,
+	    pipeline->counts.frames, pipeline->counts.bytes, tracker->segments,
 	    ns_to_seconds(ns_since(pipeline->now_ns, pipeline->first_ns)));
 	put(&to, "connections  %" PRIu64 "\n", tracker->connections);
 	put_outcomes(&to, tracker);

@@ -113,6 +113,7 @@ void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet
 	if (now_ns > tracker->now_ns)
 		tracker->now_ns = now_ns;
 	tracker->packet_number = packet_number;
+	flow_table_pass_time(tracker->table, tracker->now_ns);
 }
 
 bool tracker_first_timer(struct tracker *tracker, struct tracker_timer *timer)
@@ -562,11 +563,17 @@ void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *t
 	fetch_beginning(tracker, tracked, step);
 }
 
+void tracker_follow(struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	tracker_pass_time(tracker, tracked->now_ns, tracked->packet->number);
+	track(tracker, tracked);
+	flow_table_close(tracker->table);
+}
+
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked)
 {
 	tracker_advance(tracker, tracked->now_ns, tracked->packet->number);
-	track(tracker, tracked);
-	flow_table_close(tracker->table);
+	tracker_follow(tracker, tracked);
 }
 
 void tracker_packet(struct tracker *tracker, const struct packet *packet, bool is_icmp_quote)

@@ -141,7 +141,7 @@ static void read_config(const char *text, size_t size)
 	require((mistakes.n == 0) == (error.text[0] == '\0'));
 	require_clean(error.text);
 	require(config.n_rules_paths <= CONFIG_MAX_PATHS && config.n_outputs <= CONFIG_MAX_PATHS);
-	require(config.threads >= 1 && config.threads <= 64);
+	require(config.pipeline.n_threads >= 1 && config.pipeline.n_threads <= 64);
 	require(config.pipeline.decoder.max_depth >= 1 && config.pipeline.decoder.max_depth <= 16);
 	for (int i = FLOW_CLASS_FREE + 1; i < FLOW_CLASS_COUNT; i++)
 		require(config.pipeline.tracker.table.timeout_ns[i] > 0);

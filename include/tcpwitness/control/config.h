@@ -35,7 +35,6 @@ struct config {
 	sensor_event_mask events;
 	bool seed_given; /* hash.seed was set to a number; else the secret is random */
 	uint64_t seed;
-	unsigned threads;              /* 1 .. 64; the output is the same for every number, and one pipeline serves */
 	uint64_t memory_bytes;         /* the whole budget, of which the program's own needs are taken first */
 	uint64_t memory_fixed_bytes;   /* these, after config_load */
 	uint64_t memory_planned_bytes; /* what the division comes to; more than memory_bytes when that is small */

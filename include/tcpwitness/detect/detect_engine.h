@@ -7,6 +7,7 @@
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/base/siphash.h"
+#include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/flow_signal.h"
 #include "tcpwitness/detect/ruleset.h"
 #include "tcpwitness/events/sensor_event.h"
@@ -29,6 +30,9 @@
  */
 struct detect_engine;
 struct detect_source;
+
+/* Time is judged at boundaries that are multiples of this, or at some of them. */
+#define DETECT_TICK_NS (100 * NS_PER_MS)
 
 struct detect_config {
 	size_t memory_bytes;       /* for all detectors together; at least 256 KiB */

@@ -271,6 +271,9 @@ struct sensor_event {
 	};
 };
 
+/* Bytes of a record that its type uses: a record is as large as the largest type, and most are much smaller. */
+size_t sensor_event_bytes(enum sensor_event_type type);
+
 /*
  * Where the capture thread puts events. begin gives a zeroed record of the wanted type to fill in place, or null
  * when it is not wanted (masked) or there is no room (live: counted); end hands it on. One record at a time.

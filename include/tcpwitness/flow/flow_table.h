@@ -146,6 +146,9 @@ void flow_table_remove(struct flow_table *table, struct flow *flow);
  */
 struct flow *flow_table_next_expired(struct flow_table *table, uint64_t now_ns);
 
+/* Packet time is now_ns: no flow is touched before that any more. */
+void flow_table_pass_time(struct flow_table *table, uint64_t now_ns);
+
 /* Packet time before which flow_table_next_expired gives none. */
 uint64_t flow_table_next_due_ns(const struct flow_table *table);
 

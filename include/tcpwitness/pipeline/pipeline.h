@@ -22,8 +22,13 @@ struct pipeline_config {
 	struct decoder_config decoder;
 	struct tracker_config tracker;
 	struct detect_config detect;
-	uint64_t stats_interval_ns; /* 0 = no stats events */
-	bool summary;               /* write the summary event at the end */
+	unsigned n_threads; /* that follow connections, of files only; at least 1. The output does not depend on it */
+	struct {
+		unsigned from_frames; /* threads share the work of a stretch of time with so many */
+		size_t log_bytes;     /* room for what a thread tells of it until it is put in order */
+	} sharing;                    /* 0 = as is best; tests choose what makes rare things happen */
+	uint64_t stats_interval_ns;   /* 0 = no stats events */
+	bool summary;                 /* write the summary event at the end */
 };
 
 /* What the main thread may read while the pipeline runs, and after it. Old by up to a batch. */

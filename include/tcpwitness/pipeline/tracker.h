@@ -129,6 +129,9 @@ uint64_t tracker_due_ns(struct tracker *tracker);
 /* Packet time is now_ns, and nothing goes off by itself: that is up to the next two. */
 void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number);
 
+/* As tracker_track, when nothing is due any more at tracked->now_ns. */
+void tracker_follow(struct tracker *tracker, const struct tracked_packet *tracked);
+
 /* The next timer that is due; false: none is. To be followed by tracker_fire, with nothing between them. */
 bool tracker_first_timer(struct tracker *tracker, struct tracker_timer *timer);
 void tracker_fire(struct tracker *tracker);

@@ -92,7 +92,7 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_int_equal(f.config.n_outputs, 1);
 	assert_string_equal(f.config.outputs[0], "-");
 	assert_int_equal(f.config.memory_bytes, UINT64_C(256) << 20);
-	assert_int_equal(f.config.threads, 1);
+	assert_int_equal(f.config.pipeline.n_threads, 1);
 	assert_int_equal(f.config.verbosity, 0);
 	assert_null(f.config.bpf_filter);
 	assert_null(f.config.user);

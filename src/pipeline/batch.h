@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcpwitness/capture/capture.h"
+#include "tcpwitness/decode/decoder.h"
+#include "tcpwitness/pipeline/tracker.h"
+
+/*
+ * Frames on their way from the thread that reads and decodes them to those that track them. A batch is cut into
+ * stretches of packet time, between whose frames nothing is judged: so the connections of a stretch can be followed
+ * side by side.
+ */
+enum {
+	BURST_FRAMES =
+		32, /* decoded before the first is tracked: memory has time to answer, and all stay in the cache */
+	BATCH_MAX_FRAMES = 4096,
+	BATCH_MAX_STRETCHES = 64,
+	MAX_SHARDS = 4, /* see shards.h */
+	NO_FRAME = UINT16_MAX,
+};
+
+_Static_assert(BATCH_MAX_FRAMES < NO_FRAME, "frames of a batch are linked by 16 bits");
+
+struct decoded_frame {
+	struct packet packet;
+	struct tracked_packet tracked; /* if it is tracked */
+	enum decode_result result;
+	uint8_t shard; /* which follows it, see is_followed; and whose lane is that */
+	uint8_t lane;
+};
+
+/* What is known of the frames so far, whatever becomes of them. */
+struct frame_counts {
+	uint64_t frames;
+	uint64_t bytes;
+	uint64_t time_backwards;    /* frames whose time was before their predecessor's */
+	uint64_t backward_steps;    /* see struct detect_visibility */
+	uint64_t truncated_packets; /* the same */
+};
+
+struct stretch {
+	uint16_t first;                /* frame of the batch */
+	uint16_t end;                  /* one past the last */
+	struct frame_counts counts;    /* with the first frame */
+	uint16_t first_of[MAX_SHARDS]; /* by lane: its frame, or NO_FRAME; the others by struct batch.next */
+	uint16_t last_of[MAX_SHARDS];
+};
+
+struct batch {
+	/* Of each frame. */
+	struct decoded_frame *frames;
+	uint64_t *now_ns; /* packet time when it came: never goes backwards */
+	uint16_t *next;   /* frame of the same stretch and lane, or NO_FRAME */
+	uint16_t capacity;
+	uint16_t n_frames;
+	uint16_t n_stretches;
+	struct stretch stretches[BATCH_MAX_STRETCHES];
+	uint64_t first_number; /* of the first frame; the others follow */
+	/* When all its frames were read. */
+	struct frame_counts counts;
+	const struct decoder_stats *decoder;
+	enum capture_result result;       /* CAPTURE_FRAME: there is more to come */
+	struct decoder_stats own_decoder; /* where decoder points if the reader is ahead */
+};
+
+/* 0, or -1 when memory is short. */
+int batch_init(struct batch *batch, uint16_t capacity);
+void batch_fini(struct batch *batch);
+
+/* Nothing is in it any more. */
+void batch_clear(struct batch *batch);
+
+/* Puts the frame at n_frames, which is filled in, behind the others; begins a stretch if need be. */
+void batch_begin_stretch(struct batch *batch, const struct frame_counts *counts);
+void batch_add(struct batch *batch, uint64_t now_ns);
+
+static inline bool is_tracked(enum decode_result result)
+{
+	return result == DECODE_TCP || result == DECODE_ICMP_QUOTE;
+}
+
+/* A shard has to do with it. Of what is refused only anomalies are told. */
+static inline bool is_followed(enum decode_result result)
+{
+	return is_tracked(result) || decode_result_is_refusal(result);
+}
+
+static inline uint64_t batch_number(const struct batch *batch, uint32_t frame)
+{
+	return batch->first_number + frame;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From frames to batches. Everything that depends on the order of all frames, whatever connection they are of, happens
+ * here, in one thread: fragments are put together, checksums of senders learned, packet time told, oddities counted.
+ */
+#include "intake.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shards.h"
+#include "tcpwitness/base/units.h"
+#include "tcpwitness/detect/detect_engine.h"
+
+/* The reader is so far ahead at most: enough that neither thread waits for the other at each turn. */
+enum { BATCHES_AHEAD = 4 };
+
+/* What frames of several queues, or of several files, may come out of order. */
+#define REORDERED_NS (100 * NS_PER_MS)
+
+struct intake {
+	struct intake_config config;
+	struct capture *capture;     /* borrowed */
+	const struct shards *shards; /* borrowed */
+	struct decoder *decoder;
+	struct error error;
+	struct stats_clock stats;
+
+	/* The thread that reads. */
+	struct frame burst[BURST_FRAMES];
+	size_t n_burst;
+	size_t next_in_burst;
+	bool may_block; /* input comes as it is written */
+	uint64_t now_ns;
+	uint64_t frame_ns; /* time of the frame before */
+	struct frame_counts counts;
+
+	/* Between both. */
+	size_t n_batches;
+	struct batch batches[BATCHES_AHEAD];
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool is_over;      /* nobody takes any more */
+	uint64_t n_filled; /* batches so far; the next is at this number modulo n_batches */
+	uint64_t n_released;
+};
+
+bool stats_clock_strikes(struct stats_clock *clock, uint64_t now_ns)
+{
+	if (clock->interval_ns == 0)
+		return false;
+	if (clock->next_ns == 0)
+		clock->next_ns = now_ns + clock->interval_ns;
+	if (now_ns < clock->next_ns)
+		return false;
+	clock->next_ns = now_ns + clock->interval_ns;
+	return true;
+}
+
+/* --- frames into a batch --- */
+
+/* A header that does not fit what was kept of the frame; a payload need not fit. */
+static bool is_cut_short(const struct frame *frame, const struct packet *packet, enum decode_result result)
+{
+	if (frame->captured_bytes == frame->wire_bytes)
+		return false;
+	return result == DECODE_TCP ? !packet->options_complete : decode_result_is_truncation(result);
+}
+
+static void count(struct intake *intake, const struct frame *frame, const struct decoded_frame *decoded)
+{
+	struct frame_counts *counts = &intake->counts;
+
+	counts->frames++;
+	counts->bytes += frame->wire_bytes;
+	counts->time_backwards += frame->time_ns < intake->frame_ns;
+	counts->backward_steps += frame->time_ns + REORDERED_NS < intake->frame_ns;
+	counts->truncated_packets += is_cut_short(frame, &decoded->packet, decoded->result);
+	intake->frame_ns = frame->time_ns;
+}
+
+/* Something may be judged before the frame counts: a boundary of time lies before it. */
+static bool begins_stretch(const struct intake *intake, const struct batch *batch, uint64_t now_ns)
+{
+	return batch->n_stretches == 0 || now_ns / DETECT_TICK_NS != intake->now_ns / DETECT_TICK_NS;
+}
+
+static void add_frame(struct intake *intake, struct batch *batch, const struct frame *frame, uint64_t now_ns)
+{
+	struct decoded_frame *to = &batch->frames[batch->n_frames];
+
+	to->result = decoder_decode(intake->decoder, frame, &to->packet);
+	to->shard = 0;
+	if (is_tracked(to->result)) {
+		to->shard = (uint8_t)shards_prepare(intake->shards, &to->packet, to->result == DECODE_ICMP_QUOTE,
+						    &to->tracked);
+		to->tracked.now_ns = now_ns;
+	}
+	to->lane = (uint8_t)(to->shard % intake->shards->n_lanes);
+	count(intake, frame, to);
+	if (batch->n_frames == 0)
+		batch->first_number = frame->number;
+	if (begins_stretch(intake, batch, now_ns))
+		batch_begin_stretch(batch, &intake->counts);
+	batch_add(batch, now_ns);
+	intake->now_ns = now_ns;
+}
+
+static bool is_full(const struct batch *batch)
+{
+	return batch->n_frames == batch->capacity || batch->n_stretches == BATCH_MAX_STRETCHES;
+}
+
+/*
+ * Puts frames of the burst into the batch. True: the batch is to be handed on. Decoding goes no further than to the
+ * frame with which stats are written: counters of later frames would tell.
+ */
+static bool add_burst(struct intake *intake, struct batch *batch)
+{
+	while (intake->next_in_burst < intake->n_burst && !is_full(batch)) {
+		const struct frame *frame = &intake->burst[intake->next_in_burst];
+		uint64_t now_ns = frame->time_ns > intake->now_ns ? frame->time_ns : intake->now_ns;
+		struct stats_clock clock = intake->stats;
+		bool strikes = stats_clock_strikes(&clock, now_ns);
+		if (strikes && batch->n_frames > 0)
+			return true;
+		intake->stats = clock;
+		intake->next_in_burst++;
+		add_frame(intake, batch, frame, now_ns);
+		if (strikes)
+			return true;
+	}
+	return is_full(batch);
+}
+
+/* Nobody is to wait for the frames at hand until more come. */
+static bool is_enough(const struct intake *intake, const struct batch *batch)
+{
+	if (batch->n_frames == 0)
+		return false;
+	return !intake->config.reads_ahead || (intake->may_block && intake->n_burst < BURST_FRAMES);
+}
+
+static void fill(struct intake *intake, struct batch *batch)
+{
+	batch_clear(batch);
+	while (!add_burst(intake, batch) && !is_enough(intake, batch)) {
+		batch->result = capture_next_burst(intake->capture, intake->burst, BURST_FRAMES, &intake->n_burst,
+						   &intake->error);
+		intake->next_in_burst = 0;
+		if (batch->result != CAPTURE_FRAME)
+			break;
+	}
+	batch->counts = intake->counts;
+	batch->decoder = decoder_get_stats(intake->decoder);
+	if (intake->config.reads_ahead) {
+		batch->own_decoder = *batch->decoder;
+		batch->decoder = &batch->own_decoder;
+	}
+}
+
+/* --- in a thread of its own --- */
+
+static void *read_ahead(void *argument)
+{
+	struct intake *intake = argument;
+	enum capture_result result;
+
+	do {
+		pthread_mutex_lock(&intake->mutex);
+		while (intake->n_filled - intake->n_released == intake->n_batches && !intake->is_over)
+			pthread_cond_wait(&intake->changed, &intake->mutex);
+		bool is_over = intake->is_over;
+		struct batch *batch = &intake->batches[intake->n_filled % intake->n_batches];
+		pthread_mutex_unlock(&intake->mutex);
+		if (is_over)
+			return NULL;
+		fill(intake, batch);
+		result = batch->result;
+		pthread_mutex_lock(&intake->mutex);
+		intake->n_filled++;
+		pthread_cond_signal(&intake->changed);
+		pthread_mutex_unlock(&intake->mutex);
+	} while (result <= CAPTURE_IDLE);
+	return NULL;
+}
+
+const struct batch *intake_next(struct intake *intake)
+{
+	struct batch *batch = &intake->batches[intake->n_released % intake->n_batches];
+
+	if (!intake->started) {
+		fill(intake, batch);
+		return batch;
+	}
+	pthread_mutex_lock(&intake->mutex);
+	while (intake->n_filled == intake->n_released)
+		pthread_cond_wait(&intake->changed, &intake->mutex);
+	pthread_mutex_unlock(&intake->mutex);
+	return batch;
+}
+
+void intake_release(struct intake *intake)
+{
+	if (!intake->started)
+		return;
+	pthread_mutex_lock(&intake->mutex);
+	intake->n_released++;
+	pthread_cond_signal(&intake->changed);
+	pthread_mutex_unlock(&intake->mutex);
+}
+
+int intake_start(struct intake *intake, struct error *error)
+{
+	if (!intake->config.reads_ahead)
+		return 0;
+	int result = pthread_create(&intake->thread, NULL, read_ahead, intake);
+	if (result != 0)
+		return error_set(error, "cannot start the thread that reads: %s", strerror(result));
+	intake->started = true;
+	return 0;
+}
+
+/* --- life cycle --- */
+
+const struct error *intake_error(const struct intake *intake)
+{
+	return &intake->error;
+}
+
+static bool is_pipe(struct capture *capture)
+{
+	struct capture_stats stats;
+
+	capture_get_stats(capture, &stats);
+	return stats.input_bytes_total == 0;
+}
+
+struct intake *intake_create(const struct intake_config *config, struct capture *capture, const struct shards *shards,
+			     struct error *error)
+{
+	struct intake *intake = calloc(1, sizeof(*intake));
+
+	if (intake == NULL) {
+		error_set(error, "out of memory: no room for the reader");
+		return NULL;
+	}
+	pthread_mutex_init(&intake->mutex, NULL);
+	pthread_cond_init(&intake->changed, NULL);
+	intake->config = *config;
+	intake->capture = capture;
+	intake->shards = shards;
+	intake->stats.interval_ns = config->stats_interval_ns;
+	intake->may_block = is_pipe(capture);
+	intake->decoder = decoder_create(&config->decoder, error);
+	if (intake->decoder == NULL)
+		goto fail;
+	for (size_t n = config->reads_ahead ? BATCHES_AHEAD : 1; intake->n_batches < n; intake->n_batches++) {
+		uint16_t capacity = config->reads_ahead ? BATCH_MAX_FRAMES : BURST_FRAMES;
+		if (batch_init(&intake->batches[intake->n_batches], capacity) != 0) {
+			batch_fini(&intake->batches[intake->n_batches]);
+			error_set(error, "out of memory: no room for %u frames", capacity);
+			goto fail;
+		}
+	}
+	return intake;
+fail:
+	intake_destroy(intake);
+	return NULL;
+}
+
+void intake_destroy(struct intake *intake)
+{
+	if (intake == NULL)
+		return;
+	if (intake->started) {
+		pthread_mutex_lock(&intake->mutex);
+		intake->is_over = true;
+		pthread_cond_signal(&intake->changed);
+		pthread_mutex_unlock(&intake->mutex);
+		pthread_join(intake->thread, NULL);
+	}
+	for (size_t i = 0; i < intake->n_batches; i++)
+		batch_fini(&intake->batches[i]);
+	decoder_destroy(intake->decoder);
+	pthread_cond_destroy(&intake->changed);
+	pthread_mutex_destroy(&intake->mutex);
+	free(intake);
+}

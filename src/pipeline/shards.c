@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Many trackers that behave as one: packets one after the other, timers and last records in the order that one
+ * tracker would have.
+ */
+#include "shards.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "event_log.h"
+
+/* So much for flows of each shard: with less, the odds of who shares a shard with whom would tell. */
+enum { SHARD_MIN_TABLE_BYTES = 4 << 20 };
+
+_Static_assert((MAX_SHARDS & (MAX_SHARDS - 1)) == 0, "shards are chosen by the bits of a hash");
+
+unsigned shards_count(const struct tracker_config *config, bool is_live)
+{
+	unsigned n = 1;
+
+	while (!is_live && n < MAX_SHARDS && config->table.memory_bytes / n / 2 >= SHARD_MIN_TABLE_BYTES)
+		n *= 2;
+	return n;
+}
+
+/* --- where a connection belongs --- */
+
+/*
+ * Not keyed: a capture is to be read alike every time. All that somebody who knows it can do is to have his own
+ * connections share less memory; the tables behind it are keyed. What tells VLANs apart is keyed too, so it is left
+ * out.
+ */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	return hash ^ hash >> 32;
+}
+
+static unsigned shard_of(const struct shards *shards, const struct flow_key *key)
+{
+	size_t addr_bytes = key->ip_version == 4 ? 4 : sizeof(key->addr[0]);
+	uint64_t hash = (uint64_t)key->port[0] << 16 | key->port[1];
+
+	if (shards->n == 1)
+		return 0;
+	for (size_t i = 0; i < addr_bytes; i += 4) {
+		uint32_t words[2];
+		memcpy(&words[0], &key->addr[0][i], sizeof(words[0]));
+		memcpy(&words[1], &key->addr[1][i], sizeof(words[1]));
+		hash = mix(hash, (uint64_t)words[0] << 32 | words[1]);
+	}
+	return (unsigned)(mix(hash, 0) >> 40) & (shards->n - 1);
+}
+
+unsigned shards_prepare(const struct shards *shards, const struct packet *packet, bool is_icmp_quote,
+			struct tracked_packet *tracked)
+{
+	/* What names a connection is the same in all shards. */
+	tracker_prepare(shards->shard[0].tracker, packet, is_icmp_quote, tracked);
+	return shard_of(shards, &tracked->key);
+}
+
+/* --- timers --- */
+
+static void renew_first_due(struct shard_group *group)
+{
+	group->first_due_ns = UINT64_MAX;
+	for (unsigned i = 0; i < group->n; i++) {
+		if (group->members[i]->due_ns < group->first_due_ns)
+			group->first_due_ns = group->members[i]->due_ns;
+	}
+}
+
+/* A shard of which something is due, and what. */
+struct due_shard {
+	struct shard *shard;
+	struct tracker_timer timer;
+};
+
+/*
+ * Timers of one time and class go off in the order of their queue. One that stands behind another there comes behind
+ * it for all shards, whatever its flow id; so what a shard tells is in order, even to those who do not see all of it.
+ */
+static bool find_timer(struct due_shard *due)
+{
+	const struct tracker_timer *latest = &due->shard->latest;
+
+	if (!tracker_first_timer(due->shard->tracker, &due->timer)) {
+		due->shard->due_ns = tracker_due_ns(due->shard->tracker);
+		return false;
+	}
+	if (latest->due_ns == due->timer.due_ns && latest->flow_class == due->timer.flow_class &&
+	    latest->flow_id > due->timer.flow_id)
+		due->timer.flow_id = latest->flow_id;
+	return true;
+}
+
+static unsigned find_due(struct shard_group *group, uint64_t now_ns, uint64_t packet_number, struct due_shard *due)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < group->n; i++) {
+		if (group->members[i]->due_ns > now_ns)
+			continue;
+		tracker_pass_time(group->members[i]->tracker, now_ns, packet_number);
+		due[n].shard = group->members[i];
+		n += find_timer(&due[n]);
+	}
+	return n;
+}
+
+static struct due_shard *first_of(struct due_shard *due, unsigned n)
+{
+	struct due_shard *first = due;
+
+	for (unsigned i = 1; i < n; i++) {
+		if (tracker_timer_is_before(&due[i].timer, &first->timer))
+			first = &due[i];
+	}
+	return first;
+}
+
+bool shard_group_fire(struct shard_group *group, uint64_t now_ns, uint64_t packet_number, uint32_t frame,
+		      struct event_rank *stopped_at)
+{
+	struct due_shard due[MAX_SHARDS];
+	unsigned n = find_due(group, now_ns, packet_number, due);
+
+	while (n > 0) {
+		struct due_shard *first = first_of(due, n);
+		if (group->log != NULL) {
+			*stopped_at = (struct event_rank){ .frame = frame, .timer = first->timer };
+			if (!event_log_begin(group->log, stopped_at))
+				return false;
+		}
+		first->shard->latest = first->timer;
+		tracker_fire(first->shard->tracker);
+		if (!find_timer(first))
+			*first = due[--n];
+	}
+	renew_first_due(group);
+	return true;
+}
+
+void shards_advance(struct shards *shards, uint64_t now_ns, uint64_t packet_number)
+{
+	struct event_rank none;
+
+	if (now_ns > shards->now_ns)
+		shards->now_ns = now_ns;
+	if (shards->all.first_due_ns <= shards->now_ns)
+		shard_group_fire(&shards->all, shards->now_ns, packet_number, 0, &none);
+}
+
+/* --- frames --- */
+
+void shard_group_follow(struct shard_group *group, struct shard *shard, const struct decoded_frame *frame)
+{
+	if (is_tracked(frame->result))
+		tracker_follow(shard->tracker, &frame->tracked);
+	else
+		tracker_orphan_anomalies(shard->tracker, &frame->packet);
+	shard->due_ns = tracker_due_ns(shard->tracker);
+	if (shard->due_ns < group->first_due_ns)
+		group->first_due_ns = shard->due_ns;
+}
+
+static void fetch(const struct shards *shards, const struct batch *batch, uint32_t first, uint32_t end)
+{
+	for (unsigned step = 0; step < TRACKER_FETCH_STEPS && end - first > 1; step++) {
+		for (uint32_t i = first; i < end; i++)
+			shard_fetch(&shards->shard[batch->frames[i].shard], &batch->frames[i], step);
+	}
+}
+
+void shards_follow(struct shards *shards, const struct batch *batch, const struct stretch *stretch)
+{
+	for (uint32_t i = stretch->first; i < stretch->end; i++) {
+		const struct decoded_frame *frame = &batch->frames[i];
+		uint32_t left = stretch->end - i;
+		if ((i - stretch->first) % BURST_FRAMES == 0)
+			fetch(shards, batch, i, i + (left < BURST_FRAMES ? left : BURST_FRAMES));
+		shards_advance(shards, batch->now_ns[i], batch_number(batch, i));
+		if (is_followed(frame->result))
+			shard_group_follow(&shards->all, &shards->shard[frame->shard], frame);
+	}
+}
+
+void shards_resume(struct shards *shards, uint64_t now_ns)
+{
+	shards->now_ns = now_ns;
+	renew_first_due(&shards->all);
+}
+
+void shard_group_begin(struct shard_group *lane)
+{
+	const struct event_writer writer = event_log_writer(lane->log);
+
+	for (unsigned i = 0; i < lane->n; i++)
+		tracker_set_writer(lane->members[i]->tracker, &writer, NULL);
+	renew_first_due(lane);
+}
+
+void shard_group_end(struct shard_group *lane, struct shards *shards)
+{
+	for (unsigned i = 0; i < lane->n; i++)
+		tracker_set_writer(lane->members[i]->tracker, &shards->writer, shards->orphan_counts);
+}
+
+void shards_finish(struct shards *shards)
+{
+	uint64_t ids[MAX_SHARDS];
+	bool is_left[MAX_SHARDS];
+
+	for (unsigned i = 0; i < shards->n; i++) {
+		tracker_pass_time(shards->shard[i].tracker, shards->now_ns, 0);
+		is_left[i] = tracker_first_left(shards->shard[i].tracker, &ids[i]);
+	}
+	for (;;) {
+		unsigned first = MAX_SHARDS;
+		for (unsigned i = 0; i < shards->n; i++) {
+			if (is_left[i] && (first == MAX_SHARDS || ids[i] < ids[first]))
+				first = i;
+		}
+		if (first == MAX_SHARDS)
+			return;
+		tracker_record_left(shards->shard[first].tracker);
+		is_left[first] = tracker_first_left(shards->shard[first].tracker, &ids[first]);
+	}
+}
+
+/* --- counters --- */
+
+/* Structs of counters are summed as arrays, so that none can be forgotten. */
+static void add(void *to, const void *from, size_t bytes)
+{
+	uint64_t *sums = to;
+	const uint64_t *counters = from;
+
+	for (size_t i = 0; i < bytes / sizeof(*sums); i++)
+		sums[i] += counters[i];
+}
+
+_Static_assert(sizeof(struct shards_stats) % sizeof(uint64_t) == 0, "counters and nothing else");
+
+void shards_get_stats(const struct shards *shards, struct shards_stats *stats)
+{
+	*stats = (struct shards_stats){ .evicted = 0 };
+	for (unsigned i = 0; i < shards->n; i++) {
+		const struct tracker *tracker = shards->shard[i].tracker;
+		add(&stats->tracker, tracker_get_stats(tracker), sizeof(stats->tracker));
+		add(&stats->table, tracker_get_table_stats(tracker), sizeof(stats->table));
+		add(&stats->syn_store, tracker_get_syn_stats(tracker), sizeof(stats->syn_store));
+		add(&stats->tombstones, tracker_get_tombstone_stats(tracker), sizeof(stats->tombstones));
+		stats->evicted += tracker_evicted(tracker);
+	}
+}
+
+/* --- life cycle --- */
+
+static struct tracker_config share_of(const struct tracker_config *config, unsigned n)
+{
+	struct tracker_config share = *config;
+
+	share.table.memory_bytes /= n;
+	share.syn_store.memory_bytes /= n;
+	share.tombstones.memory_bytes /= n;
+	share.recent_bytes /= n;
+	return share;
+}
+
+static void join(struct shard_group *group, struct shard *shard)
+{
+	group->members[group->n++] = shard;
+}
+
+static bool create_shard(struct shards *shards, const struct tracker_config *config, struct detect_engine *engine,
+			 const char *const *source_names, struct error *error)
+{
+	unsigned lane = shards->n % shards->n_lanes;
+	struct shard *shard = &shards->shard[shards->n];
+
+	struct detect_source *detection = detect_engine_source(engine, lane);
+
+	shards->lanes[lane].detection = detection;
+	shard->tracker = tracker_create(config, detection, &shards->writer, source_names, error);
+	if (shard->tracker == NULL)
+		return false;
+	tracker_set_writer(shard->tracker, &shards->writer, shards->orphan_counts);
+	shard->due_ns = UINT64_MAX;
+	join(&shards->all, shard);
+	join(&shards->lanes[lane], shard);
+	shards->n++;
+	return true;
+}
+
+static bool create_logs(struct shards *shards, size_t log_bytes, struct error *error)
+{
+	for (unsigned i = 0; i < shards->n_lanes && shards->n_lanes > 1; i++) {
+		shards->lanes[i].log = event_log_create(log_bytes, shards->writer.unwanted, error);
+		if (shards->lanes[i].log == NULL)
+			return false;
+	}
+	return true;
+}
+
+struct shards *shards_create(const struct shards_config *config, struct detect_engine *engine,
+			     const struct event_writer *writer, const char *const *source_names, struct error *error)
+{
+	const struct tracker_config share = share_of(&config->tracker, config->n_shards);
+	struct shards *shards = calloc(1, sizeof(*shards));
+
+	if (shards == NULL) {
+		error_set(error, "out of memory: no room for the trackers");
+		return NULL;
+	}
+	shards->writer = *writer;
+	shards->n_lanes = config->n_lanes;
+	while (shards->n < config->n_shards) {
+		if (!create_shard(shards, &share, engine, source_names, error))
+			goto fail;
+	}
+	if (!create_logs(shards, config->log_bytes, error))
+		goto fail;
+	renew_first_due(&shards->all);
+	return shards;
+fail:
+	shards_destroy(shards);
+	return NULL;
+}
+
+void shards_destroy(struct shards *shards)
+{
+	if (shards == NULL)
+		return;
+	for (unsigned i = 0; i < shards->n; i++)
+		tracker_destroy(shards->shard[i].tracker);
+	for (unsigned i = 0; i < shards->n_lanes; i++)
+		event_log_destroy(shards->lanes[i].log);
+	free(shards);
+}
