@@ -329,10 +329,10 @@ static void apply(const struct plain_segment *seg)
 		prove_opening(seg);
 }
 
-static void remember(const struct plain_segment *seg, uint64_t hash, struct recent_segments *recent)
+static void remember(const struct plain_segment *seg, struct recent_segments *recent)
 {
 	const struct packet *packet = seg->packet;
-	uint32_t owner = tcp_conn_owner(hash, seg->opening->id) | seg->side;
+	uint32_t owner = tcp_conn_owner(seg->opening->id) | seg->side;
 	struct recent_segment *self =
 		recent_segments_add(recent_segments_set(recent, owner, packet->seq), owner, packet);
 
@@ -376,7 +376,7 @@ bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, un
 	    !has_plain_story(&seg) || !has_plain_time(&seg, link, rules->interim_ns))
 		return false;
 	apply(&seg);
-	remember(&seg, link->hash, rules->recent);
+	remember(&seg, rules->recent);
 	if (seg.is_first_speech)
 		tell_speech(&seg, rules);
 	return true;

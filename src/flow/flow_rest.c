@@ -293,7 +293,7 @@ ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
 
 	code_u8(c, way, &conn->origin, CONN_ORIGIN_SYN);
 	code_u16(c, way, &conn->truths, expected_truths(flow));
-	code_u32(c, way, &conn->owner, tcp_conn_owner(flow->hash, flow->id));
+	code_u32(c, way, &conn->owner, tcp_conn_owner(flow->id));
 	code_u64(c, way, &conn->first_syn_ns, conn->origin == CONN_ORIGIN_SYN ? flow->first_ns : 0);
 	code_u64(c, way, &conn->last_syn_ns, conn->first_syn_ns);
 	code_u64(c, way, &conn->later_syn_ns, 0);

@@ -348,7 +348,7 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 		return;
 	}
 	flow->previous_id = previous_id;
-	uint32_t owner = tcp_conn_owner(hash, flow->id);
+	uint32_t owner = tcp_conn_owner(flow->id);
 	enum conn_side side = tcp_conn_init(&flow->conn, &tracker->tcp, owner, packet, &verdict);
 	flow->client_index = (uint8_t)(side == SIDE_CLIENT ? sender_index : 1 - sender_index);
 	if (is_stray)
@@ -379,7 +379,7 @@ static void begin_flow_from_held_syn(struct tracker *tracker, const struct flow 
 	flow->previous_id = old_id;
 	flow->first_ns = syn.time_ns;
 	flow->client_index = (uint8_t)opener_index;
-	tcp_conn_init_from_syn(&flow->conn, &tracker->tcp, tcp_conn_owner(hash, flow->id), &syn, &verdict);
+	tcp_conn_init_from_syn(&flow->conn, &tracker->tcp, tcp_conn_owner(flow->id), &syn, &verdict);
 	conn_history_held_syn(&flow->history, &syn);
 	tracker_write_transitions(tracker, flow, syn.time_ns, syn.number, &verdict);
 	tracker_signal_segment(tracker, flow, SIDE_CLIENT, &verdict);
@@ -530,7 +530,7 @@ static void fetch_recent(const struct tracker *tracker, const struct tracked_pac
 	if (!flow_table_peek(tracker->table, tracked->hash, &id, &client_index))
 		return;
 	uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
-	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(tracked->hash, id) | side, tracked->packet->seq);
+	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
 }
 
 /* What is looked at when there is no flow: so it is with a SYN as a rule, and seldom with anything else. */

@@ -79,7 +79,7 @@ static void make_flow(const struct tracker *tracker, const struct syn_entry *ent
 	flow->alerted = attempt.alerted;
 	flow->signals = tracker_signals_of_attempt(&attempt);
 	recent_segments_clear(tracker->scratch_tcp.recent);
-	uint32_t owner = tcp_conn_owner(flow->hash, flow->id);
+	uint32_t owner = tcp_conn_owner(flow->id);
 	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, owner, &attempt.first, &verdict);
 	replay(flow, SIDE_CLIENT, &attempt.first, &verdict);
 	replay_repeats(tracker, flow, &attempt);
@@ -216,7 +216,7 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 	tracker_init_flow(flow, packet);
 	flow->previous_id = previous_id;
 	recent_segments_clear(tracker->scratch_tcp.recent);
-	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(hash, flow->id), packet, &verdict);
+	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(flow->id), packet, &verdict);
 	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
 	keep_alerted(tracker, attempt);
 	return true;

@@ -399,12 +399,13 @@ struct tcp_context {
 };
 
 /*
- * A name for the connection with that hash of its tuple which began with that packet: another one for each connection,
- * as good as surely.
+ * A name for the connection that began with that packet: another one for each of the last thousand million. No secret
+ * is in it, or which segments are remembered (recent_segments.h), and so what is said of them, would differ from run to
+ * run.
  */
-static inline uint32_t tcp_conn_owner(uint64_t hash, uint64_t first_packet)
+static inline uint32_t tcp_conn_owner(uint64_t first_packet)
 {
-	return (uint32_t)((hash + first_packet * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & ~UINT32_C(1);
+	return (uint32_t)(first_packet * UINT64_C(0x9e3779b97f4a7c15) >> 32) & ~UINT32_C(1);
 }
 
 /*

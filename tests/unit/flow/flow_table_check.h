@@ -18,7 +18,7 @@ static void make_typical(struct flow *flow)
 	const struct tcp_end client = { .heard = true, .active_open = true, .seq_known = true, .syn_seen = true };
 	const struct tcp_end server = { .heard = true, .seq_known = true, .syn_seen = true };
 
-	flow->conn.owner = tcp_conn_owner(flow->hash, flow->id);
+	flow->conn.owner = tcp_conn_owner(flow->id);
 	flow->conn.direction_certain = true;
 	flow->conn.established_once = true;
 	flow->signals = FLOW_SIGNALS_OPENED;

@@ -45,7 +45,7 @@ static struct flow ordinary_flow(void)
 	flow.flow_class = FLOW_CLASS_ESTABLISHED;
 	flow.first_ns = flow.recorded_ns = flow.conn.first_syn_ns = flow.conn.last_syn_ns = begin_ns;
 	flow.touched_ns = flow.last_ns = begin_ns + 5000000;
-	flow.conn.owner = tcp_conn_owner(flow.hash, flow.id);
+	flow.conn.owner = tcp_conn_owner(flow.id);
 	flow.conn.stamps_from_ns = begin_ns - (UINT64_C(1) << 30) * 1000;
 	flow.conn.rtt_server_us = 1000;
 	flow.conn.rtt_client_us = 500;
