@@ -521,14 +521,31 @@ void tracker_prepare(const struct tracker *tracker, const struct packet *packet,
 	tracked->hash = flow_key_hash(&tracker->config.key, &tracked->key);
 }
 
+/* The third segment takes an attempt out of its store, and both SYNs are copied to where all segments are. */
+static void fetch_recent_of_attempt(const struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	const struct packet *packet = tracked->packet;
+	const struct syn_entry *attempt = syn_store_find(tracker->syn_store, &tracked->key, tracked->hash);
+
+	if (attempt == NULL)
+		return;
+	uint32_t owner = tcp_conn_owner(syn_store_id(attempt));
+	recent_segments_fetch(tracker->tcp.recent, owner | SIDE_CLIENT, packet->seq - 1);
+	recent_segments_fetch(tracker->tcp.recent, owner | SIDE_CLIENT, packet->seq);
+	recent_segments_fetch(tracker->tcp.recent, owner | SIDE_SERVER, packet->ack - 1);
+}
+
 /* Behind the flow: the last segments of its sender. */
 static void fetch_recent(const struct tracker *tracker, const struct tracked_packet *tracked)
 {
 	unsigned client_index;
 	uint64_t id;
 
-	if (!flow_table_peek(tracker->table, tracked->hash, &id, &client_index))
+	if (!flow_table_peek(tracker->table, tracked->hash, &id, &client_index)) {
+		if ((tracked->packet->flags & (SEG_SYN | SEG_ACK)) == SEG_ACK)
+			fetch_recent_of_attempt(tracker, tracked);
 		return;
+	}
 	uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
 	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
 }
