@@ -2,6 +2,7 @@
 """What tests/bench/live measures: programs at one end of a pair of virtual interfaces, each end in a namespace of its own,
 while a sender fills the other end. Namespaces and interfaces are gone with the process that made them."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -23,8 +24,11 @@ sys.path.insert(0, str(TESTS))
 from harness import Place, cannot_run  # noqa: E402 pylint: disable=wrong-import-position
 from wire import Wire  # noqa: E402 pylint: disable=wrong-import-position
 
+import live_guard  # noqa: E402 pylint: disable=wrong-import-position
+
 INTERFACE = "wire"
 SETTLE_SECONDS = 0.5  # what is still in a ring is read meanwhile
+SPARE_SECONDS = 15    # beyond what a run is said to take, on a busy machine
 EVENT_DROPS = re.compile(r"dropped +(\d+) by the kernel, (\d+) by the interface, (\d+) events")
 PACKETS = re.compile(r"packets +(\d+) ")
 LINES_DROPPED = re.compile(r"(\d+) events were dropped")
@@ -41,39 +45,44 @@ class Bench:
 
     def __init__(self, options):
         self.options = options
-        if options.realtime:
-            # Readers of events, too, and not on the core that the sender keeps busy.
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(11))
+        if options.realtime:  # readers of events: not on the core that the sender keeps busy
             os.sched_setaffinity(0, {options.sensor_core})
+        self._guard = live_guard.Guard() if options.realtime else None
         self.wire = Wire()
         for host in (self.wire.client, self.wire.server):
             host.ip("link", "set", INTERFACE, "arp", "off")
 
     def close(self):
         """Nothing stays behind."""
+        if self._guard:
+            self._guard.close()
         self.wire.close()
 
-    def _prefix(self, core):
-        prefix = ["taskset", "-c", str(core)]
-        return ["chrt", "--rr", "10", *prefix] if self.options.realtime else prefix
+    def raised(self, pid, seconds):
+        """With --realtime the process goes before everything else within the block, which takes so long."""
+        return self._guard.raised(pid, seconds + SPARE_SECONDS) if self._guard else contextlib.nullcontext()
 
-    def start_sender(self, *words):
+    def start_sender(self, seconds, *words):
         """bench_sender on the sender's core; its result is read by finish_sender."""
-        return self.wire.client.spawn(*self._prefix(self.options.sender_core), self.options.sender, *words, INTERFACE,
-                                      stdout=subprocess.PIPE, text=True)
+        realtime = ["--realtime", str(live_guard.PRIORITY)] if self._guard else []
+        process = self.wire.client.spawn(*on_core(self.options.sender_core), self.options.sender, *realtime,
+                                         "--seconds", str(seconds), *words, INTERFACE, stdout=subprocess.PIPE, text=True)
+        if self._guard:
+            self._guard.watch(process.pid, seconds + SPARE_SECONDS)
+        return process
 
     def start_sensor(self, folder, *words, output="/dev/null", **rest):
         """tcpwitness -i on the sensor's core, ready."""
         place = Place(types.SimpleNamespace(binary=self.options.binary, unit=None, patience=1), folder)
         sensor = place.sensor(self.wire.server, *words, output=output,
-                              prefix=self._prefix(self.options.sensor_core), **rest)
+                              prefix=on_core(self.options.sensor_core), **rest)
         if sensor.process.poll() is not None:
             raise LiveError(f"tcpwitness ended: {sensor.stderr().strip()}")
         return place, sensor
 
     def start_tcpdump(self, stderr):
         """tcpdump with the sensor's snapshot length and ring, once it listens."""
-        process = self.wire.server.spawn(*self._prefix(self.options.sensor_core), "tcpdump", "-Z", "root", "-n", "-i",
+        process = self.wire.server.spawn(*on_core(self.options.sensor_core), "tcpdump", "-Z", "root", "-n", "-i",
                                          INTERFACE, "-s", "262144", "-B", str(64 * 1024), "-w", "/dev/null",
                                          stderr=stderr)
         deadline = time.monotonic() + 10
@@ -82,6 +91,11 @@ class Bench:
                 raise LiveError(f"tcpdump does not listen: {text_of(stderr).strip()}")
             time.sleep(0.01)
         return process
+
+
+def on_core(core):
+    """Words that start a program there."""
+    return ["taskset", "-c", str(core)]
 
 
 def finish_sender(process):
@@ -113,10 +127,11 @@ def switches(pid):
 
 def measure_load(bench, pid, capture, rate, seconds):
     """Sends to whoever listens as pid; what was sent and what it used meanwhile."""
-    before = cpu_ns(pid)
-    sent = finish_sender(bench.start_sender("--capture", capture, "--rate", str(rate), "--seconds", str(seconds)))
-    time.sleep(SETTLE_SECONDS)
-    used = (cpu_ns(pid) - before) / 1e9
+    with bench.raised(pid, seconds + SETTLE_SECONDS):
+        before = cpu_ns(pid)
+        sent = finish_sender(bench.start_sender(seconds, "--capture", capture, "--rate", str(rate)))
+        time.sleep(SETTLE_SECONDS)
+        used = (cpu_ns(pid) - before) / 1e9
     return {"rate_asked": rate, "sent": sent["sent"], "refused": sent["refused"], "rate": sent["sent"] / sent["seconds"],
             "bytes": sent["bytes"], "cpu_seconds": used, "cpu_share": used / sent["seconds"]}
 
@@ -245,6 +260,21 @@ def latencies(arrivals):
     return found
 
 
+def send_floods(bench, pid, capture, rate, alarms):
+    """One after the other, above the background, to whoever listens as pid."""
+    seconds = alarms * 1.5 + 3
+    with bench.raised(pid, seconds + SETTLE_SECONDS):
+        background = bench.start_sender(seconds, "--capture", capture, "--rate", str(rate)) if rate else None
+        time.sleep(2)
+        for number in range(alarms):
+            finish_sender(bench.start_sender(1.2, "--flood", f"100.{64 + number % 64}.{number // 64}.1:443", "--rate",
+                                             "5000", "--seed", str(number)))
+            time.sleep(0.3)
+        if background:
+            finish_sender(background)
+        time.sleep(SETTLE_SECONDS)
+
+
 def measure_latency(bench, capture, rate, alarms):
     """Floods on one target after the other above a background; per kind of output {target: milliseconds}."""
     with tempfile.TemporaryDirectory(prefix="bench-live-") as name:
@@ -256,18 +286,8 @@ def measure_latency(bench, capture, rate, alarms):
                                            output=folder / "events", stdout=subprocess.PIPE, validated=False)
         followers = {"pipe": Arrivals(read_pipe(sensor.process.stdout)), "socket": Arrivals(read_socket(listener)),
                      "file": Arrivals(read_file(folder / "events"))}
-        seconds = alarms * 1.5 + 3
-        background = bench.start_sender("--capture", capture, "--rate", str(rate), "--seconds", str(seconds)) \
-            if rate else None
         try:
-            time.sleep(2)
-            for number in range(alarms):
-                finish_sender(bench.start_sender("--flood", f"100.{64 + number % 64}.{number // 64}.1:443", "--rate",
-                                                 "5000", "--seconds", "1.2", "--seed", str(number)))
-                time.sleep(0.3)
-            if background:
-                finish_sender(background)
-            time.sleep(SETTLE_SECONDS)
+            send_floods(bench, sensor.pid, capture, rate, alarms)
             for follower in followers.values():
                 follower.close()
             sensor.stop(signal.SIGINT)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct job {
 	struct frame_source *source;
 	double rate; /* packets a second; 0 = as fast as it can */
 	double seconds;
+	int priority; /* before everything else (SCHED_RR) while it sends; 0 = like any other */
 	uint64_t n_sent;
 	uint64_t n_bytes;
 	uint64_t began_ns;
@@ -83,16 +85,37 @@ static int send_all(struct job *job, struct tx_ring *ring)
 	return 0;
 }
 
+/*
+ * 0 = like any other. When the kernel makes or takes away a ring it may wait for a thread of its own that does not get
+ * the core meanwhile: then this process is like any other.
+ */
+static int set_priority(int priority)
+{
+	const struct sched_param param = { .sched_priority = priority };
+	int policy = (priority > 0 ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK;
+
+	if (sched_setscheduler(0, policy, &param) == 0)
+		return 0;
+	fprintf(stderr, "bench_sender: priority %d: %s\n", priority, strerror(errno));
+	return -1;
+}
+
 static int run(struct job *job)
 {
 	struct tx_ring *ring = tx_ring_open(job->interface);
 
 	if (ring == NULL)
 		return -1;
+	if (job->priority > 0 && set_priority(job->priority) < 0) {
+		tx_ring_close(ring);
+		return -1;
+	}
 	(void)prctl(PR_SET_TIMERSLACK, 1UL);
 	int status = send_all(job, ring);
 	uint64_t n_refused = tx_ring_finish(ring);
 	double seconds = (double)(now_ns() - job->began_ns) / (double)second_ns;
+	if (job->priority > 0 && set_priority(0) < 0)
+		status = -1;
 	tx_ring_close(ring);
 	printf("{\"sent\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f}\n",
 	       job->n_sent - n_refused, n_refused, job->n_bytes, seconds);
@@ -104,7 +127,7 @@ static int fail(const char *reason)
 	fprintf(stderr,
 		"bench_sender: %s\n"
 		"usage: bench_sender (--capture FILE | --flood ADDRESS:PORT) [--rate PACKETS_A_SECOND] [--seconds S]\n"
-		"                    [--seed N] INTERFACE\n",
+		"                    [--seed N] [--realtime PRIORITY] INTERFACE\n",
 		reason);
 	return 2;
 }
@@ -128,9 +151,13 @@ static struct frame_source *open_flood(const char *text, uint64_t seed)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "capture", required_argument, NULL, 'c' }, { "flood", required_argument, NULL, 'f' },
-		{ "rate", required_argument, NULL, 'r' },    { "seconds", required_argument, NULL, 's' },
-		{ "seed", required_argument, NULL, 'e' },    { 0 },
+		{ "capture", required_argument, NULL, 'c' },
+		{ "flood", required_argument, NULL, 'f' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'e' },
+		{ "realtime", required_argument, NULL, 'p' },
+		{ 0 },
 	};
 	struct job job = { .seconds = 1 };
 	const char *capture = NULL;
@@ -154,6 +181,9 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'p':
+			job.priority = (int)strtol(optarg, NULL, 10);
 			break;
 		default:
 			return fail("unknown option");
