@@ -157,6 +157,17 @@ enum capture_result capture_next(struct capture *capture, struct frame *frame, s
 	return capture_next_burst(capture, frame, 1, &n_frames, error);
 }
 
+void capture_expect(struct capture *capture, uint64_t due_ns)
+{
+	if (capture->live != NULL)
+		capture_live_expect(capture->live, due_ns);
+}
+
+uint64_t capture_silent_until_ns(const struct capture *capture)
+{
+	return capture->live != NULL ? capture_live_silent_until_ns(capture->live) : 0;
+}
+
 void capture_break(struct capture *capture)
 {
 	const uint64_t one = 1;

@@ -60,6 +60,8 @@ struct capture_live {
 	struct wide_count received;
 	struct wide_count dropped;
 	struct wide_count interface_dropped;
+	uint64_t expected_ns; /* capture_live_expect */
+	uint64_t silent_until_ns;
 	uint64_t drain_deadline_ns; /* CLOCK_MONOTONIC, once a break was requested; 0 = none */
 	uint64_t break_time_ns;     /* frames up to then are still handed out */
 };
@@ -171,6 +173,7 @@ struct capture_live *capture_live_open(const struct capture_live_config *config,
 	live->timeout_ms = config->timeout_ms;
 	live->batch_ms = config->batch_ms;
 	live->snaplen_bytes = config->snaplen_bytes;
+	live->expected_ns = UINT64_MAX;
 	live->kept = calloc(BURST_MAX_FRAMES, kept_bytes(config->snaplen_bytes));
 	if (live->kept == NULL) {
 		error_set(error, "interface %s: not enough memory for its frames", config->interface);
@@ -209,6 +212,37 @@ static bool wait_until(const struct capture_live *live, uint64_t deadline_ns)
 	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_SEC), .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
 
 	return ppoll(fds, 2, &wait, NULL) != 0;
+}
+
+/* How old a frame may be that the kernel still holds: its timer is late by a tick of its clock, 10 ms at most. */
+static uint64_t oldest_unseen_ns(const struct capture_live *live)
+{
+	enum { KERNEL_TICK_MS = 10 };
+
+	return (uint64_t)(live->batch_ms + KERNEL_TICK_MS) * NS_PER_MS;
+}
+
+void capture_live_expect(struct capture_live *live, uint64_t due_ns)
+{
+	live->expected_ns = due_ns;
+}
+
+uint64_t capture_live_silent_until_ns(const struct capture_live *live)
+{
+	return live->silent_until_ns;
+}
+
+/* How long to wait for a frame: a sooner end than batch_ms would be that of a silence nobody has heard of. */
+static uint64_t longest_wait_ns(const struct capture_live *live)
+{
+	uint64_t most_ns = live->timeout_ms * NS_PER_MS;
+	uint64_t least_ns = live->batch_ms * NS_PER_MS;
+
+	uint64_t wait_ns = ns_since(live->expected_ns, clock_realtime_ns() - oldest_unseen_ns(live));
+
+	if (wait_ns > most_ns)
+		return most_ns;
+	return wait_ns < least_ns ? least_ns : wait_ns;
 }
 
 /*
@@ -296,9 +330,11 @@ enum capture_result capture_live_next(struct capture_live *live, struct frame *f
 		/* The clock is read only when nothing is there. */
 		uint64_t now_ns = clock_monotonic_ns();
 		if (deadline_ns == 0)
-			deadline_ns = now_ns + live->timeout_ms * NS_PER_MS;
-		if (now_ns >= deadline_ns || !wait_until(live, deadline_ns))
+			deadline_ns = now_ns + longest_wait_ns(live);
+		if (now_ns >= deadline_ns || !wait_until(live, deadline_ns)) {
+			live->silent_until_ns = clock_realtime_ns() - oldest_unseen_ns(live);
 			return CAPTURE_IDLE;
+		}
 	}
 }
 

@@ -19,6 +19,10 @@ void capture_live_close(struct capture_live *live);
 enum capture_result capture_live_next(struct capture_live *live, struct frame *frames, size_t n_max, size_t *n_frames,
 				      struct error *error);
 
+/* As capture_expect and capture_silent_until_ns. */
+void capture_live_expect(struct capture_live *live, uint64_t due_ns);
+uint64_t capture_live_silent_until_ns(const struct capture_live *live);
+
 /* Any thread and signal handlers, after the break was requested: ends libpcap's own loop. */
 void capture_live_break(struct capture_live *live);
 

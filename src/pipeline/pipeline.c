@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tcpwitness/base/clock.h"
 #include "tcpwitness/base/units.h"
 
 /* How often the figures for the main thread are renewed, in frames. */
@@ -133,10 +132,13 @@ static void handle_batch(struct pipeline *pipeline, const struct batch *batch)
 		share_progress(pipeline);
 }
 
-/* A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets. */
+/*
+ * A live capture that hears nothing: time goes on all the same, by the clock that stamps its packets, but not past
+ * those that the kernel may still hold.
+ */
 static void idle_tick(struct pipeline *pipeline)
 {
-	uint64_t now_ns = clock_realtime_ns();
+	uint64_t now_ns = capture_silent_until_ns(pipeline->capture);
 
 	advance(pipeline, now_ns, 0);
 	shards_advance(pipeline->shards, now_ns, 0);
@@ -164,6 +166,8 @@ static void *pipeline_thread(void *argument)
 	enum capture_result result;
 
 	for (;;) {
+		/* All timers of a long silence at once would be a pause in which packets wait. */
+		capture_expect(pipeline->capture, shards_due_ns(pipeline->shards));
 		const struct batch *batch = intake_next(pipeline->intake);
 		handle_batch(pipeline, batch);
 		result = batch->result;

@@ -153,6 +153,11 @@ void shards_advance(struct shards *shards, uint64_t now_ns, uint64_t packet_numb
 		shard_group_fire(&shards->all, shards->now_ns, packet_number, 0, &none);
 }
 
+uint64_t shards_due_ns(const struct shards *shards)
+{
+	return shards->all.first_due_ns;
+}
+
 /* --- frames --- */
 
 void shard_group_follow(struct shard_group *group, struct shard *shard, const struct decoded_frame *frame)

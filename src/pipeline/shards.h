@@ -62,6 +62,9 @@ unsigned shards_prepare(const struct shards *shards, const struct packet *packet
 /* While no lane is at work: packet time is now_ns, what is due in any shard goes off. */
 void shards_advance(struct shards *shards, uint64_t now_ns, uint64_t packet_number);
 
+/* The same: packet time before which nothing is due in any shard; UINT64_MAX = nothing is. */
+uint64_t shards_due_ns(const struct shards *shards);
+
 /* While no lane is at work: all frames of the stretch, one after the other. */
 void shards_follow(struct shards *shards, const struct batch *batch, const struct stretch *stretch);
 

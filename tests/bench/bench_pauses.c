@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tcpwitness/base/units.h"
 #include "tcpwitness/capture/capture.h"
 #include "tcpwitness/decode/decoder.h"
 #include "tcpwitness/detect/detect_engine.h"
@@ -21,8 +22,11 @@
 enum {
 	BURST_FRAMES = 32,
 	LONGEST = 10,
-	IDLE_NS = 100000000, /* live, a silence is cut into these: struct capture_live_config.timeout_ms */
 };
+
+/* Live, a silence is cut into steps: struct capture_live_config.batch_ms and timeout_ms, as in control/config.c. */
+#define LEAST_SILENT_NS (20 * NS_PER_MS)
+#define MOST_SILENT_NS  (250 * NS_PER_MS)
 
 /* As by default, but for stats. */
 static const sensor_event_mask unwanted = 1U << EVENT_TCP_STATE;
@@ -54,6 +58,7 @@ struct pauses {
 	uint64_t longest_ns[N_STEPS];
 	struct longest longest[LONGEST]; /* descending */
 	struct longest packet;           /* all that one packet caused */
+	uint64_t silent_ns;              /* the longest of all that was done at once in a silence */
 	uint64_t over_10ms;
 };
 
@@ -124,12 +129,26 @@ static uint64_t tick_until(struct pauses *pauses, uint64_t time_ns, uint64_t num
 	return ns + step_ends(pauses, STEP_EXPIRE);
 }
 
+/* As capture_expect has it. */
+static uint64_t silent_step_ns(const struct pauses *pauses)
+{
+	uint64_t wait_ns = ns_since(tracker_due_ns(pauses->tracker), pauses->now_ns);
+
+	if (wait_ns > MOST_SILENT_NS)
+		return MOST_SILENT_NS;
+	return wait_ns < LEAST_SILENT_NS ? LEAST_SILENT_NS : wait_ns;
+}
+
 /* As on an interface, where time goes on in a silence: it is not one long step. */
 static void pass_silence(struct pauses *pauses, uint64_t until_ns)
 {
-	while (pauses->now_ns != 0 && pauses->now_ns + IDLE_NS < until_ns) {
-		pauses->now_ns += IDLE_NS;
-		tick_until(pauses, pauses->now_ns, 0);
+	uint64_t step_ns;
+
+	while (pauses->now_ns != 0 && pauses->now_ns + (step_ns = silent_step_ns(pauses)) < until_ns) {
+		pauses->now_ns += step_ns;
+		uint64_t ns = tick_until(pauses, pauses->now_ns, 0);
+		if (ns > pauses->silent_ns)
+			pauses->silent_ns = ns;
 	}
 }
 
@@ -196,8 +215,11 @@ static void print(const struct pauses *pauses)
 	for (int step = 0; step < N_STEPS; step++)
 		printf("%-34s %12.3f %14.3f\n", step_names[step], (double)pauses->total_ns[step] / 1e9,
 		       (double)pauses->longest_ns[step] / 1e6);
-	printf("all that one packet caused: %.3f ms, packet %" PRIu64 "; steps longer than 10 ms: %" PRIu64 "\n",
-	       (double)pauses->packet.ns / 1e6, pauses->packet.frame, pauses->over_10ms);
+	printf("all that one packet caused: %.3f ms, packet %" PRIu64
+	       "; all at once in a silence: %.3f ms; steps longer "
+	       "than 10 ms: %" PRIu64 "\n",
+	       (double)pauses->packet.ns / 1e6, pauses->packet.frame, (double)pauses->silent_ns / 1e6,
+	       pauses->over_10ms);
 	for (int i = 0; i < LONGEST && pauses->longest[i].ns != 0; i++)
 		printf("%10.3f ms  packet %-10" PRIu64 " %s\n", (double)pauses->longest[i].ns / 1e6,
 		       pauses->longest[i].frame, step_names[pauses->longest[i].step]);

@@ -3,6 +3,7 @@
 """tcpwitness -i as a service: its privileges, what it tells the service manager, rotation of its files, quiet times,
 and its systemd unit."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -16,12 +17,16 @@ import time
 
 from conversations import PORT
 from harness import Skipped, check, check_equal, main, read_events, wait_until
+from wire import NOBODY, SynFlood
 
 IDLE_SECONDS = 3
 IDLE_CPU_SECONDS = 0.1
 WATCHDOG_SECONDS = 6
 NO_CAPABILITIES = "0" * 16
 SOON_OVER = ("--set", "flow.timeout.time_wait=300ms", "--set", "flow.timeout.closed=100ms")
+SLEEPS = "voluntary_ctxt_switches"
+SILENT_TICKS = 16  # at least, in a second; when nothing is due it is less than 10
+MAX_SILENT_TICKS = 60
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 
 
@@ -147,6 +152,21 @@ def test_timeouts_pass_while_nothing_is_heard(place):
     check_equal(flow["witness"]["outcome"], "completed_normal", "outcome")
     check_equal({side: flow["witness"][side]["state"] for side in ("client", "server")},
                 {"client": "CLOSED", "server": "CLOSED"}, "states after TIME_WAIT")
+
+
+def test_timers_of_a_silence_go_off_bit_by_bit(place):
+    """All those of a quarter of a second at once would be a pause in which packets wait."""
+    wire = place.wire()
+    sensor = place.sensor(wire.server, events="stats", bpf=("tcp",))
+    thread, = set(os.listdir(f"/proc/{sensor.pid}/task")) - {str(sensor.pid)}
+    with contextlib.closing(SynFlood(wire, NOBODY, PORT, 1000, limit=1500)) as flood:
+        flood.wait()
+    sleeps, began = int(sensor.status(thread)[SLEEPS]), time.monotonic()
+    # Meanwhile one attempt after the other has waited for its answer long enough.
+    wait_until(lambda: time.monotonic() - began >= 1, "a second of silence")
+    woken = int(sensor.status(thread)[SLEEPS]) - sleeps
+    check(woken >= SILENT_TICKS, f"{woken} looks at what is due in a second of silence")
+    check(woken <= MAX_SILENT_TICKS, f"{woken} looks at what is due in a second of silence")
 
 
 class Traffic:

@@ -38,7 +38,7 @@ struct capture_stats {
 
 enum capture_result {
 	CAPTURE_FRAME = 0,  /* *frame is filled */
-	CAPTURE_IDLE = 1,   /* live: the timeout passed without a frame */
+	CAPTURE_IDLE = 1,   /* live: the timeout passed without a frame, or the time that capture_expect was told */
 	CAPTURE_END = 2,    /* all files are read */
 	CAPTURE_BROKEN = 3, /* capture_break was called */
 	CAPTURE_FAILED = 4, /* live: the interface failed or vanished; *error says how */
@@ -79,6 +79,16 @@ enum capture_result capture_next(struct capture *capture, struct frame *frame, s
  */
 enum capture_result capture_next_burst(struct capture *capture, struct frame *frames, size_t n_max, size_t *n_frames,
 				       struct error *error);
+
+/*
+ * Capture thread, live: what the caller has to do in a silence at that packet time; UINT64_MAX = nothing. The next wait
+ * for a frame ends once nothing that passed before it can come any more, and no sooner than after batch_ms: who has
+ * much to do does it bit by bit, and looks for frames between. Files, which nobody waits for: nothing happens.
+ */
+void capture_expect(struct capture *capture, uint64_t due_ns);
+
+/* Capture thread, live: packet time before which all has been handed out, when the last result is CAPTURE_IDLE. */
+uint64_t capture_silent_until_ns(const struct capture *capture);
 
 /*
  * Any thread, and signal handlers: capture_next returns CAPTURE_BROKEN soon. An interface first gives what it captured

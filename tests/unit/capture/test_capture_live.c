@@ -177,6 +177,47 @@ static void test_quiet_interface_is_idle(void **state)
 	in_namespace(check_quiet_interface_is_idle);
 }
 
+/* How long the next wait for a frame takes, when none comes. */
+static uint64_t waited_ns(struct capture *capture)
+{
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+	struct frame frame;
+
+	CHECK(capture_next(capture, &frame, NULL) == CAPTURE_IDLE);
+	return clock_ns(CLOCK_MONOTONIC) - start_ns;
+}
+
+/* The timeout, 1 s, is so far from what is expected that a busy machine does not count. */
+static void check_wait_ends_when_something_is_due(void)
+{
+	struct capture *capture = open_lo(NULL, 1000);
+	uint64_t due_ns = clock_ns(CLOCK_REALTIME) + 100 * NS_PER_MS;
+
+	capture_expect(capture, due_ns);
+	uint64_t wait_ns = waited_ns(capture);
+	CHECK(wait_ns >= 100 * NS_PER_MS && wait_ns < 900 * NS_PER_MS);
+	CHECK(capture_silent_until_ns(capture) >= due_ns);
+	/* A frame that passes now is still in the kernel when the wait has ended. */
+	CHECK(capture_silent_until_ns(capture) <= clock_ns(CLOCK_REALTIME) - 20 * NS_PER_MS);
+
+	/* Overdue for long: not a wait of nothing, which would keep a core busy. */
+	capture_expect(capture, 1);
+	wait_ns = waited_ns(capture);
+	CHECK(wait_ns >= 20 * NS_PER_MS && wait_ns < 900 * NS_PER_MS);
+
+	capture_expect(capture, due_ns + 3600 * NS_PER_SEC);
+	CHECK(waited_ns(capture) >= NS_PER_SEC);
+	capture_expect(capture, UINT64_MAX);
+	CHECK(waited_ns(capture) >= NS_PER_SEC);
+	capture_close(capture);
+}
+
+static void test_wait_ends_when_something_is_due(void **state)
+{
+	(void)state;
+	in_namespace(check_wait_ends_when_something_is_due);
+}
+
 static void *break_later(void *capture)
 {
 	const struct timespec wait = { .tv_nsec = 50000000 };
@@ -464,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_datagrams_arrive),
 		cmocka_unit_test(test_quiet_interface_is_idle),
+		cmocka_unit_test(test_wait_ends_when_something_is_due),
 		cmocka_unit_test(test_break_is_immediate),
 		cmocka_unit_test(test_break_leaves_no_frame),
 		cmocka_unit_test(test_bursts_hold_their_frames),
