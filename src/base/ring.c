@@ -51,16 +51,21 @@ void ring_destroy(struct ring *ring)
 	free(ring);
 }
 
-void *ring_reserve(struct ring *ring)
+void *ring_reserve_keeping(struct ring *ring, size_t n_kept)
 {
 	size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
-	if (head - ring->tail_copy > ring->mask) {
+	if (head - ring->tail_copy + n_kept > ring->mask) {
 		ring->tail_copy = atomic_load_explicit(&ring->tail, memory_order_acquire);
-		if (head - ring->tail_copy > ring->mask)
+		if (head - ring->tail_copy + n_kept > ring->mask)
 			return NULL;
 	}
 	return ring->records + (head & ring->mask) * ring->record_bytes;
+}
+
+void *ring_reserve(struct ring *ring)
+{
+	return ring_reserve_keeping(ring, 0);
 }
 
 void ring_commit(struct ring *ring)

@@ -27,6 +27,14 @@
 
 enum { QUEUE_MAX_EVENTS = 1 << 20, CACHE_LINE_BYTES = 64 };
 
+/*
+ * Live, these find room when there is none for records of connections, of which there may be any number: they are few,
+ * and say what the many are about.
+ */
+static const sensor_event_mask SELDOM = 1U << EVENT_ALERT | 1U << EVENT_STATS | 1U << EVENT_SUMMARY;
+
+enum { PLACES_PER_SELDOM_ONE = 16 };
+
 /* Each flag is exchanged by the other side for every event, so each has a cache line of its own. */
 struct event_queue {
 	alignas(CACHE_LINE_BYTES) atomic_bool reader_waiting; /* the reader sleeps on wake_fd, or is about to */
@@ -131,6 +139,14 @@ static void wake_writer(struct event_queue *queue)
 	pthread_mutex_unlock(&queue->mutex);
 }
 
+/* Places that an event of this type leaves free. */
+static size_t places_kept(const struct event_queue *queue, enum sensor_event_type type)
+{
+	if (queue->lossless || (SELDOM >> type & 1) != 0)
+		return 0;
+	return ring_capacity(queue->ring) / PLACES_PER_SELDOM_ONE;
+}
+
 static struct sensor_event *begin_event(void *context, enum sensor_event_type type)
 {
 	struct event_queue *queue = context;
@@ -138,7 +154,7 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 
 	if ((queue->wanted >> type & 1) == 0 || atomic_load_explicit(&queue->abandoned, memory_order_relaxed))
 		return NULL;
-	event = ring_reserve(queue->ring);
+	event = ring_reserve_keeping(queue->ring, places_kept(queue, type));
 	if (event == NULL && queue->lossless) {
 		wait_for_room(queue);
 		if (atomic_load(&queue->abandoned))

@@ -26,6 +26,9 @@ void ring_destroy(struct ring *ring);
  */
 void *ring_reserve(struct ring *ring);
 
+/* The same, but null as well when no more than n_kept records are free: those are kept for other calls. */
+void *ring_reserve_keeping(struct ring *ring, size_t n_kept);
+
 /* Producer only. Hands the reserved record to the consumer. */
 void ring_commit(struct ring *ring);
 

@@ -10,7 +10,8 @@
 
 /*
  * The way of events from one capture thread to the main thread: a bounded ring and an eventfd that wakes the reader.
- * Lossless (offline): a full ring makes the capture thread wait. Else (live): the event is dropped and counted.
+ * Lossless (offline): a full ring makes the capture thread wait. Else (live): the event is dropped and counted;
+ * the last sixteenth of the ring is for alerts, stats and the summary alone.
  */
 struct event_queue;
 
@@ -56,5 +57,5 @@ bool event_queue_finished(const struct event_queue *queue);
  */
 void event_queue_abandon(struct event_queue *queue);
 
-/* Any thread: events dropped because the ring was full, so far. */
+/* Any thread: events dropped because there was no room for them, so far. */
 uint64_t event_queue_dropped(const struct event_queue *queue);

@@ -44,6 +44,16 @@ static bool put_event(const struct event_writer *writer, uint64_t number)
 	return true;
 }
 
+static bool put_empty(const struct event_writer *writer, enum sensor_event_type type)
+{
+	struct sensor_event *event = writer->begin(writer->context, type);
+
+	if (event == NULL)
+		return false;
+	writer->end(writer->context, event);
+	return true;
+}
+
 static void sleep_ms(long ms)
 {
 	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -126,6 +136,48 @@ static void live_a_full_queue_drops_the_new_event_and_counts_it(void **state)
 	assert_int_equal(event_queue_peek(queue)->packet_number, 1);
 	event_queue_release(queue);
 	assert_true(put_event(&writer, 7));
+	event_queue_destroy(queue);
+}
+
+/* Of 32 places two. */
+static void live_the_last_places_are_for_alarms_and_figures(void **state)
+{
+	static const enum sensor_event_type seldom[] = { EVENT_ALERT, EVENT_STATS, EVENT_SUMMARY };
+	static const enum sensor_event_type often[] = { EVENT_FLOW, EVENT_ANOMALY, EVENT_TCP_STATE };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct event_queue *queue = make_queue(32, false, ALL_TYPES);
+		struct event_writer writer = event_queue_writer(queue);
+
+		for (int n = 0; n < 30; n++)
+			assert_true(put_empty(&writer, often[i]));
+		assert_false(put_empty(&writer, often[i]));
+		assert_true(put_empty(&writer, seldom[i]));
+		assert_true(put_empty(&writer, seldom[i]));
+		assert_false(put_empty(&writer, seldom[i]));
+		assert_int_equal(event_queue_dropped(queue), 2);
+		/* Whoever comes takes a place that becomes free, but not one of the last. */
+		for (int n = 0; n < 2; n++) {
+			assert_non_null(event_queue_peek(queue));
+			event_queue_release(queue);
+		}
+		assert_false(put_empty(&writer, often[i]));
+		assert_non_null(event_queue_peek(queue));
+		event_queue_release(queue);
+		assert_true(put_empty(&writer, often[i]));
+		event_queue_destroy(queue);
+	}
+}
+
+static void lossless_all_places_are_for_all(void **state)
+{
+	struct event_queue *queue = make_queue(32, true, ALL_TYPES);
+	struct event_writer writer = event_queue_writer(queue);
+
+	(void)state;
+	for (int n = 0; n < 32; n++)
+		assert_true(put_empty(&writer, EVENT_FLOW)); /* else it would wait for ever */
 	event_queue_destroy(queue);
 }
 
@@ -346,6 +398,8 @@ int main(void)
 		cmocka_unit_test(types_that_are_not_wanted_are_refused_and_not_counted_as_drops),
 		cmocka_unit_test(a_record_is_zeroed_for_its_type),
 		cmocka_unit_test(live_a_full_queue_drops_the_new_event_and_counts_it),
+		cmocka_unit_test(live_the_last_places_are_for_alarms_and_figures),
+		cmocka_unit_test(lossless_all_places_are_for_all),
 		cmocka_unit_test(the_descriptor_is_readable_only_when_the_reader_said_it_waits),
 		cmocka_unit_test(a_reader_that_breaks_off_is_called_again),
 		cmocka_unit_test(finish_wakes_a_waiting_reader_and_is_seen_after_the_last_event),
