@@ -355,7 +355,7 @@ struct syn_entry *tracker_attempt_due_before(struct tracker *tracker, const stru
 	const struct tracker_timer own = {
 		.due_ns = due_ns,
 		.flow_id = syn_store_id(attempt),
-		.flow_class = flow_class_of[class],
+		.flow_class = (uint8_t)flow_class_of[class],
 	};
 	/* The flow's was filled in by the caller. */
 	if (flow != NULL && !tracker_timer_is_before(&own, timer))
