@@ -28,7 +28,8 @@ struct intake {
 	struct stats_clock stats;
 
 	/* The thread that reads. */
-	struct frame burst[BURST_FRAMES];
+	struct frame *burst;
+	size_t burst_max;
 	size_t n_burst;
 	size_t next_in_burst;
 	bool may_block; /* input comes as it is written */
@@ -141,14 +142,14 @@ static bool is_enough(const struct intake *intake, const struct batch *batch)
 {
 	if (batch->n_frames == 0)
 		return false;
-	return !intake->config.reads_ahead || (intake->may_block && intake->n_burst < BURST_FRAMES);
+	return !intake->config.reads_ahead || intake->may_block;
 }
 
 static void fill(struct intake *intake, struct batch *batch)
 {
 	batch_clear(batch);
 	while (!add_burst(intake, batch) && !is_enough(intake, batch)) {
-		batch->result = capture_next_burst(intake->capture, intake->burst, BURST_FRAMES, &intake->n_burst,
+		batch->result = capture_next_burst(intake->capture, intake->burst, intake->burst_max, &intake->n_burst,
 						   &intake->error);
 		intake->next_in_burst = 0;
 		if (batch->result != CAPTURE_FRAME)
@@ -255,6 +256,13 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 	intake->shards = shards;
 	intake->stats.interval_ns = config->stats_interval_ns;
 	intake->may_block = is_pipe(capture);
+	/* Behind a pipe's burst nobody can tell whether a frame comes or a pause: it is to be all that is there. */
+	intake->burst_max = config->reads_ahead && intake->may_block ? BATCH_MAX_FRAMES : BURST_FRAMES;
+	intake->burst = calloc(intake->burst_max, sizeof(*intake->burst));
+	if (intake->burst == NULL) {
+		error_set(error, "out of memory: no room for %zu frames", intake->burst_max);
+		goto fail;
+	}
 	intake->decoder = decoder_create(&config->decoder, error);
 	if (intake->decoder == NULL)
 		goto fail;
@@ -286,6 +294,7 @@ void intake_destroy(struct intake *intake)
 	for (size_t i = 0; i < intake->n_batches; i++)
 		batch_fini(&intake->batches[i]);
 	decoder_destroy(intake->decoder);
+	free(intake->burst);
 	pthread_cond_destroy(&intake->changed);
 	pthread_mutex_destroy(&intake->mutex);
 	free(intake);

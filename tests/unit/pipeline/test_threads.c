@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "event_padding.h"
 #include "event_log.h"
@@ -75,7 +76,13 @@ static void read_events(struct event_queue *queue, struct recording *recording)
 	}
 }
 
-static void play(const char *path, unsigned n_threads, size_t table_bytes, struct recording *recording)
+struct run {
+	struct capture *capture;
+	struct event_queue *queue;
+	struct pipeline *pipeline;
+};
+
+static void start(struct run *run, const char *path, unsigned n_threads, size_t table_bytes)
 {
 	struct pipeline_config config = {
 		.sharing = { .from_frames = 1, .log_bytes = (size_t)2 * EVENT_LOG_RANK_BYTES },
@@ -91,19 +98,31 @@ static void play(const char *path, unsigned n_threads, size_t table_bytes, struc
 	config.tracker.key.secret = siphash_key_from_seed(n_threads); /* nothing depends on it either */
 	config.tracker.table.memory_bytes = table_bytes;
 	config.tracker.syn_store.memory_bytes = table_bytes / 64;
-	struct capture *capture = capture_open_files(&path, 1, NULL, &error);
-	if (capture == NULL)
+	run->capture = capture_open_files(&path, 1, NULL, &error);
+	if (run->capture == NULL)
 		fail_msg("%s", error.text);
-	struct event_queue *queue = event_queue_create(64, true, ~0u, &error);
-	struct pipeline *pipeline = pipeline_create(&config, capture, ruleset, queue, &error);
-	if (pipeline == NULL || pipeline_start(pipeline, &error) != 0)
+	run->queue = event_queue_create(64, true, ~0u, &error);
+	run->pipeline = pipeline_create(&config, run->capture, ruleset, run->queue, &error);
+	if (run->pipeline == NULL || pipeline_start(run->pipeline, &error) != 0)
 		fail_msg("%s", error.text);
-	read_events(queue, recording);
-	assert_int_equal(pipeline_join(pipeline), PIPELINE_DONE);
-	pipeline_summary_text(pipeline, 1, recording->summary, sizeof(recording->summary));
-	pipeline_destroy(pipeline);
-	event_queue_destroy(queue);
-	capture_close(capture);
+}
+
+static void finish(struct run *run, struct recording *recording)
+{
+	read_events(run->queue, recording);
+	assert_int_equal(pipeline_join(run->pipeline), PIPELINE_DONE);
+	pipeline_summary_text(run->pipeline, 1, recording->summary, sizeof(recording->summary));
+	pipeline_destroy(run->pipeline);
+	event_queue_destroy(run->queue);
+	capture_close(run->capture);
+}
+
+static void play(const char *path, unsigned n_threads, size_t table_bytes, struct recording *recording)
+{
+	struct run run;
+
+	start(&run, path, n_threads, table_bytes);
+	finish(&run, recording);
 }
 
 static void compare(const char *path, size_t table_bytes)
@@ -156,6 +175,53 @@ static void test_same_events_when_memory_is_short(void **state)
 	compare(PROJECT_DIR "/pcaps/syn_flood.pcap.zst", 16 << 20);
 }
 
+enum { PCAP_HEADER_BYTES = 24, PCAP_RECORD_BYTES = 16, PCAP_CAPTURED_AT = 8 };
+
+/* The first frames of a capture; how many bytes that is. */
+static size_t first_frames(const char *path, unsigned n_frames, uint8_t *bytes, size_t room)
+{
+	FILE *file = fopen(path, "rb");
+	size_t end = PCAP_HEADER_BYTES;
+
+	assert_non_null(file);
+	size_t n = fread(bytes, 1, room, file);
+	fclose(file);
+	for (unsigned i = 0; i < n_frames; i++) {
+		uint32_t captured_bytes;
+		assert_true(end + PCAP_RECORD_BYTES <= n);
+		memcpy(&captured_bytes, bytes + end + PCAP_CAPTURED_AT, sizeof(captured_bytes));
+		end += PCAP_RECORD_BYTES + captured_bytes;
+	}
+	assert_true(end <= n);
+	return end;
+}
+
+/* What came through a pipe is told before more comes, though it is as much as is ever decoded in one go. */
+static void test_pause_of_a_pipe(void **state)
+{
+	uint8_t bytes[16384];
+	int pipe_fds[2];
+	char path[64];
+	struct run run;
+	struct recording recording = { .n_events = 0 };
+
+	(void)state;
+	size_t n = first_frames(PROJECT_DIR "/pcaps/close_wait_pile.pcap", 64, bytes, sizeof(bytes));
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(write(pipe_fds[1], bytes, n), n);
+	snprintf(path, sizeof(path), "/dev/fd/%d", pipe_fds[0]);
+	start(&run, path, 2, 64 << 20);
+	for (unsigned left = 100; event_queue_peek(run.queue) == NULL; left--) {
+		if (left == 0)
+			fail_msg("nothing is told while the pipe is silent");
+		poll(NULL, 0, 100);
+	}
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	finish(&run, &recording);
+	free(recording.bytes);
+}
+
 static int load_rules(void **state)
 {
 	struct error error;
@@ -177,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_events),
 		cmocka_unit_test(test_same_events_when_memory_is_short),
+		cmocka_unit_test(test_pause_of_a_pipe),
 	};
 	return cmocka_run_group_tests(tests, load_rules, free_rules);
 }
