@@ -59,7 +59,8 @@ struct detect_engine {
 	struct signal_logs logs; /* where there are several sources */
 	struct source_filter *filters[SUMMARY_PARTS];
 	struct source_filter *failing_filters[SUMMARY_PARTS];
-	unsigned n_alarmed; /* services and hosts that an alarm is open about */
+	unsigned n_alarmed;       /* services and hosts that an alarm is open about */
+	uint64_t alarmed_version; /* of which these are: counts their changes, from 1 */
 	struct watch_set watches;
 	struct attention attention;
 	struct incident_book book;
@@ -184,6 +185,7 @@ struct detect_engine *detect_engine_create(const struct ruleset *ruleset, const 
 		return NULL;
 	}
 	engine->writer = *writer;
+	engine->alarmed_version = 1;
 	engine->stats.memory_bytes = config->memory_bytes;
 	engine->set.secret = config->secret;
 	engine->set.n_parts = at_most(config->n_sources == 0 ? 1 : config->n_sources, SUMMARY_PARTS);
@@ -221,8 +223,6 @@ struct detect_source *detect_engine_source(struct detect_engine *engine, unsigne
 /* Tables change while sources tell; watches do not. */
 static bool is_alarmed(struct detect_engine *engine, const struct flow_signal *signal)
 {
-	if (engine->n_alarmed == 0)
-		return false;
 	const struct summary_key service_key = summary_key_service(&signal->server, signal->server_port);
 	const struct watch *service = watch_find(&engine->watches, &service_key);
 	if (service != NULL && service->is_alarmed)
@@ -235,8 +235,14 @@ static bool is_alarmed(struct detect_engine *engine, const struct flow_signal *s
 /* Apart, so that a source alone does without. */
 __attribute__((noinline)) static bool log_signal(struct detect_source *source, const struct flow_signal *signal)
 {
-	signal_logs_add(&source->engine->logs, source->number, signal);
-	return is_alarmed(source->engine, signal);
+	struct detect_engine *engine = source->engine;
+	struct alarm_note *note = signal_logs_add(&engine->logs, source->number, signal);
+
+	if (engine->n_alarmed == 0)
+		return false;
+	if (note->version != engine->alarmed_version)
+		*note = (struct alarm_note){ engine->alarmed_version, is_alarmed(engine, signal) };
+	return note->is_open;
 }
 
 bool detect_source_signal(struct detect_source *source, const struct flow_signal *signal)
@@ -314,6 +320,7 @@ static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
 	watch->is_alarmed = is_alarmed;
 	if (watch->key.kind == SUMMARY_SERVICE || watch->key.kind == SUMMARY_HOST)
 		engine->n_alarmed += is_alarmed ? 1u : -1u;
+	engine->alarmed_version++;
 	for (size_t i = 0; i < summary_set_layers(&engine->set); i++)
 		summary_table_set_alarmed(summary_set_table(&engine->set, i, &watch->key), &watch->key, is_alarmed);
 }

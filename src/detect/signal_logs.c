@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct logged_signal {
 	struct flow_signal signal;
@@ -14,12 +15,21 @@ struct logged_signal {
 	struct summary_shares shares;
 };
 
+/* Hashes cost more than all else that is done with a signal here, and most signals are about few services. */
+struct known_service {
+	struct ip_addr server; /* version 0: none */
+	uint16_t port;
+	struct summary_service_shares shares;
+	uint64_t server_hash;
+	struct alarm_note alarm;
+};
+
+enum { KNOWN_SERVICES = 128 };
+
 struct signal_log {
-	/* Signals come in runs about the same addresses. */
-	struct ip_addr client;
-	struct ip_addr server;
-	struct summary_ends ends; /* of these */
-	uint64_t prefix;          /* of the server */
+	struct known_service known[KNOWN_SERVICES];
+	struct ip_addr client; /* of the signal before */
+	uint64_t client_hash;
 	size_t room;
 	size_t n;
 	struct logged_signal entries[];
@@ -58,32 +68,56 @@ void signal_logs_fini(struct signal_logs *logs)
 
 /* --- what a source does --- */
 
-static void note_ends(struct signal_log *log, const struct flow_signal *signal)
+/* Where it may be kept: not keyed, as somebody who makes others collide gains nothing but that they are hashed. */
+static struct known_service *place_of(struct signal_log *log, const struct ip_addr *server, uint16_t port)
 {
-	if (!ip_addr_equal(&log->client, &signal->client)) {
-		log->client = signal->client;
-		log->ends.client = summary_address_hash(&signal->client);
-	}
-	if (!ip_addr_equal(&log->server, &signal->server)) {
-		const struct summary_key prefix = summary_key_prefix(&signal->server);
-		log->server = signal->server;
-		log->ends.server = summary_address_hash(&signal->server);
-		log->prefix = summary_address_hash(&prefix.ip);
-	}
+	uint64_t words[2];
+
+	memcpy(words, server->bytes, sizeof(words));
+	uint64_t sum = words[0] ^ words[1] ^ (uint64_t)port << 48;
+	return &log->known[sum * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KNOWN_SERVICES - 1)];
 }
 
-static void log_signal(struct signal_log *log, const struct summary_set *set, const struct flow_signal *signal)
+static struct known_service *service_of(struct signal_log *log, const struct summary_set *set,
+					const struct flow_signal *signal)
+{
+	struct known_service *known = place_of(log, &signal->server, signal->server_port);
+
+	if (known->port == signal->server_port && ip_addr_equal(&known->server, &signal->server))
+		return known;
+	uint64_t hash = summary_address_hash(&signal->server);
+	*known = (struct known_service){
+		.server = signal->server,
+		.port = signal->server_port,
+		.shares = summary_set_service_shares(set, &signal->server, hash, signal->server_port),
+		.server_hash = hash,
+	};
+	return known;
+}
+
+static uint64_t client_hash(struct signal_log *log, const struct ip_addr *client)
+{
+	if (!ip_addr_equal(&log->client, client)) {
+		log->client = *client;
+		log->client_hash = summary_address_hash(client);
+	}
+	return log->client_hash;
+}
+
+static struct alarm_note *log_signal(struct signal_log *log, const struct summary_set *set,
+				     const struct flow_signal *signal)
 {
 	struct logged_signal *entry = &log->entries[log->n++];
+	struct known_service *service = service_of(log, set, signal);
 
-	note_ends(log, signal);
 	entry->signal = *signal;
-	entry->ends = log->ends;
-	entry->shares = summary_set_shares(set, signal, &log->ends, log->prefix);
+	entry->ends = (struct summary_ends){ client_hash(log, &signal->client), service->server_hash };
+	entry->shares = summary_set_shares(set, signal, &entry->ends, &service->shares);
 	entry->parts = 0;
 	for (int kind = 0; kind < SUMMARY_KINDS; kind++)
 		if (entry->shares.part[kind] < SUMMARY_PARTS)
 			entry->parts |= UINT64_C(1) << entry->shares.part[kind];
+	return &service->alarm;
 }
 
 /* --- what a part does --- */
@@ -186,7 +220,7 @@ static void empty_log(struct signal_logs *logs, struct signal_log *log)
 	log->n = 0;
 }
 
-void signal_logs_add(struct signal_logs *logs, unsigned source, const struct flow_signal *signal)
+struct alarm_note *signal_logs_add(struct signal_logs *logs, unsigned source, const struct flow_signal *signal)
 {
 	struct signal_log *log = logs->logs[source];
 
@@ -194,5 +228,5 @@ void signal_logs_add(struct signal_logs *logs, unsigned source, const struct flo
 	assert(!logs->is_settled[source]);
 	if (log->n == log->room)
 		empty_log(logs, log);
-	log_signal(log, logs->set, signal);
+	return log_signal(log, logs->set, signal);
 }

@@ -23,8 +23,14 @@ struct signal_logs {
 int signal_logs_init(struct signal_logs *logs, const struct summary_set *set, size_t memory_bytes);
 void signal_logs_fini(struct signal_logs *logs);
 
-/* What does not fit into the log of the source is counted at once. */
-void signal_logs_add(struct signal_logs *logs, unsigned source, const struct flow_signal *signal);
+/* Whether an alarm is open about a service or its host, as the engine found out when its alarms had that version. */
+struct alarm_note {
+	uint64_t version; /* 0 = not yet */
+	bool is_open;
+};
+
+/* What does not fit into the log of the source is counted at once. Returns the source's note about the service. */
+struct alarm_note *signal_logs_add(struct signal_logs *logs, unsigned source, const struct flow_signal *signal);
 
 /* The part counts what the logs hold for it, in the order of time, and where that is the same, of packets. */
 void signal_logs_settle(struct signal_logs *logs, unsigned part);

@@ -50,8 +50,20 @@ struct summary_table *summary_set_table(const struct summary_set *set, size_t la
 	return set->tables[set->n_parts == 1 ? 0 : part_of_key(set, key)];
 }
 
+struct summary_service_shares summary_set_service_shares(const struct summary_set *set, const struct ip_addr *server,
+							 uint64_t hash, uint16_t port)
+{
+	const struct summary_key prefix = summary_key_prefix(server);
+
+	return (struct summary_service_shares){
+		.service = (uint8_t)part_by(set, SUMMARY_SERVICE, hash, port),
+		.host = (uint8_t)part_by(set, SUMMARY_HOST, hash, 0),
+		.prefix = (uint8_t)part_by(set, SUMMARY_PREFIX, summary_address_hash(&prefix.ip), 0),
+	};
+}
+
 struct summary_shares summary_set_shares(const struct summary_set *set, const struct flow_signal *signal,
-					 const struct summary_ends *ends, uint64_t prefix)
+					 const struct summary_ends *ends, const struct summary_service_shares *service)
 {
 	unsigned kinds = summary_table_kinds(signal);
 	struct summary_shares shares;
@@ -59,12 +71,11 @@ struct summary_shares summary_set_shares(const struct summary_set *set, const st
 	for (int kind = 0; kind < SUMMARY_KINDS; kind++)
 		shares.part[kind] = SUMMARY_PARTS;
 	if (kinds >> SUMMARY_SERVICE & 1)
-		shares.part[SUMMARY_SERVICE] =
-			(uint8_t)part_by(set, SUMMARY_SERVICE, ends->server, signal->server_port);
+		shares.part[SUMMARY_SERVICE] = service->service;
 	if (kinds >> SUMMARY_HOST & 1)
-		shares.part[SUMMARY_HOST] = (uint8_t)part_by(set, SUMMARY_HOST, ends->server, 0);
+		shares.part[SUMMARY_HOST] = service->host;
 	if (kinds >> SUMMARY_PREFIX & 1)
-		shares.part[SUMMARY_PREFIX] = (uint8_t)part_by(set, SUMMARY_PREFIX, prefix, 0);
+		shares.part[SUMMARY_PREFIX] = service->prefix;
 	if (kinds >> SUMMARY_SOURCE & 1)
 		shares.part[SUMMARY_SOURCE] = (uint8_t)source_part(set, ends->client);
 	if (kinds >> SUMMARY_PAIR & 1)

@@ -40,6 +40,17 @@ struct summary_shares {
 	uint8_t part[SUMMARY_KINDS];
 };
 
-/* prefix: summary_address_hash of the server's prefix. */
+/* The same of a service: what all signals about it have in common. */
+struct summary_service_shares {
+	uint8_t service;
+	uint8_t host;
+	uint8_t prefix;
+};
+
+/* hash: summary_address_hash of the server. */
+struct summary_service_shares summary_set_service_shares(const struct summary_set *set, const struct ip_addr *server,
+							 uint64_t hash, uint16_t port);
+
+/* service: of the signal's. */
 struct summary_shares summary_set_shares(const struct summary_set *set, const struct flow_signal *signal,
-					 const struct summary_ends *ends, uint64_t prefix);
+					 const struct summary_ends *ends, const struct summary_service_shares *service);

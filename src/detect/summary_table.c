@@ -39,6 +39,18 @@ struct kind_table {
 
 enum { MAX_CANDIDATES = 4096, MIN_CANDIDATES = 64 };
 
+/*
+ * Where only some kinds are counted, a service knows nothing of its host and prefix: they may be in other tables. This
+ * does: by the server's hash, perhaps the records of its host and prefix. The key has the last word, as places are
+ * used again.
+ */
+enum { NEAR_RECORDS = 256 };
+
+struct near_records {
+	struct summary_record *host[NEAR_RECORDS];
+	struct summary_record *prefix[NEAR_RECORDS];
+};
+
 struct summary_table {
 	struct siphash_key secret;
 	unsigned n_tables;
@@ -50,6 +62,7 @@ struct summary_table {
 	struct source_filter filter;  /* by what they try and send */
 	struct source_filter failing; /* by what they try in vain: slow scans, which the others hide */
 	struct summary_record *last_service;
+	struct near_records *near; /* of one table of several */
 	struct summary_record **candidates;
 	size_t n_candidates;
 	struct summary_record **urgent;
@@ -156,23 +169,30 @@ static size_t candidates_within(size_t memory_bytes)
 }
 
 /* One of SHARES that are given out beside what the table itself takes. */
-static size_t share_of(size_t memory_bytes)
+static size_t share_of(size_t memory_bytes, unsigned n_parts)
 {
-	size_t own_bytes =
-		sizeof(struct summary_table) + 2 * candidates_within(memory_bytes) * sizeof(struct summary_record *);
+	size_t own_bytes = sizeof(struct summary_table) +
+			   2 * candidates_within(memory_bytes) * sizeof(struct summary_record *) +
+			   (n_parts > 1 ? sizeof(struct near_records) : 0);
 
 	return memory_bytes > own_bytes ? (memory_bytes - own_bytes) / SHARES : 0;
 }
 
 uint32_t summary_table_filter_cells(size_t memory_bytes)
 {
-	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes) / 2);
+	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes, 1) / 2);
 }
 
 static int create_parts(struct summary_table *table, const struct summary_table_config *config)
 {
-	size_t share_bytes = share_of(config->memory_bytes);
+	unsigned n_parts = config->n_parts == 0 ? 1 : config->n_parts;
+	size_t share_bytes = share_of(config->memory_bytes, n_parts);
 
+	if (n_parts > 1) {
+		table->near = calloc(1, sizeof(*table->near));
+		if (table->near == NULL)
+			return -1;
+	}
 	table->candidates_room = candidates_within(config->memory_bytes);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
@@ -187,7 +207,6 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
 		return -1;
-	unsigned n_parts = config->n_parts == 0 ? 1 : config->n_parts;
 	uint32_t n_cells =
 		config->n_filter_cells != 0 ? config->n_filter_cells : summary_table_filter_cells(config->memory_bytes);
 	if (source_filter_init(&table->filter, n_cells, n_parts, FILTER_NS) != 0)
@@ -226,6 +245,7 @@ void summary_table_destroy(struct summary_table *table)
 	source_filter_fini(&table->failing);
 	free(table->candidates);
 	free(table->urgent);
+	free(table->near);
 	free(table);
 }
 
@@ -652,16 +672,16 @@ BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const s
 	return service;
 }
 
-/* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
-BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
+/* *near: perhaps it, or null; near may be null. Places are used again, so the key has the last word. */
+BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record **near,
 					 const struct flow_signal *signal)
 {
-	if (service != NULL && service->host != NULL && ip_addr_equal(&service->host->key.ip, &signal->server))
-		return service->host;
+	if (near != NULL && *near != NULL && ip_addr_equal(&(*near)->key.ip, &signal->server))
+		return *near;
 	const struct summary_key key = summary_key_host(&signal->server);
 	struct summary_record *host = find_or_create(table, &key, creates_targets(signal));
-	if (service != NULL)
-		service->host = host;
+	if (near != NULL)
+		*near = host;
 	return host;
 }
 
@@ -671,15 +691,15 @@ static bool is_within(const struct ip_addr *address, const struct summary_key *p
 	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
 }
 
-BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
+BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record **near,
 					   const struct flow_signal *signal)
 {
-	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
-		return service->prefix;
+	if (near != NULL && *near != NULL && is_within(&signal->server, &(*near)->key))
+		return *near;
 	const struct summary_key key = summary_key_prefix(&signal->server);
 	struct summary_record *prefix = find_or_create(table, &key, creates_targets(signal));
-	if (service != NULL)
-		service->prefix = prefix;
+	if (near != NULL)
+		*near = prefix;
 	return prefix;
 }
 
@@ -885,7 +905,23 @@ static void expect_cohort(const struct summary_record *record, const struct flow
 
 #define ALL_KINDS (~0u)
 
-/* Only where all kinds are counted does the service know its host and prefix: else they may be in other tables. */
+/* Where all kinds are counted, the service remembers where its host and prefix are: they are in the same table. */
+BOTH_WAYS struct summary_record **near_host(const struct summary_table *table, struct summary_record *service,
+					    unsigned kinds)
+{
+	if (kinds == ALL_KINDS)
+		return service != NULL ? &service->host : NULL;
+	return &table->near->host[table->server.hash % NEAR_RECORDS];
+}
+
+BOTH_WAYS struct summary_record **near_prefix(const struct summary_table *table, struct summary_record *service,
+					      unsigned kinds)
+{
+	if (kinds == ALL_KINDS)
+		return service != NULL ? &service->prefix : NULL;
+	return &table->near->prefix[table->server.hash % NEAR_RECORDS];
+}
+
 BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
 {
 	struct searches searches;
@@ -899,10 +935,10 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 		service = service_of(table, &searches.service, signal);
 	expect_record(service);
 	if (has_kind(kinds, SUMMARY_HOST))
-		host = host_of(table, kinds == ALL_KINDS ? service : NULL, signal);
+		host = host_of(table, near_host(table, service, kinds), signal);
 	expect_record(host);
 	if (has_kind(kinds, SUMMARY_PREFIX))
-		prefix = prefix_of(table, kinds == ALL_KINDS ? service : NULL, signal);
+		prefix = prefix_of(table, near_prefix(table, service, kinds), signal);
 	expect_cohort(service, signal);
 	expect_cohort(host, signal);
 	expect_found(table, &searches.source);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "simulation.h"
 
@@ -22,6 +23,7 @@ static struct ruleset *ruleset;
 struct crew {
 	struct sim *sim;
 	pthread_barrier_t barrier;
+	bool *answers; /* of the engine, by event */
 	size_t first;
 	size_t end;
 	bool is_over;
@@ -44,7 +46,7 @@ static void *work(void *context)
 			return NULL;
 		for (size_t i = crew->first; i < crew->end; i++)
 			if (sim_source(crew->sim, &crew->sim->events[i].signal) == worker->source)
-				detect_source_signal(worker->source, &crew->sim->events[i].signal);
+				crew->answers[i] = detect_source_signal(worker->source, &crew->sim->events[i].signal);
 		pthread_barrier_wait(&crew->barrier);
 		detect_source_settle(worker->source);
 		pthread_barrier_wait(&crew->barrier);
@@ -86,22 +88,25 @@ static void end(struct sim *sim)
 	sim_fini(sim);
 }
 
-static void run_alone(struct sim *sim)
+static bool *run_alone(struct sim *sim)
 {
 	plan(sim, 1);
+	bool *answers = calloc(sim->n_events, sizeof(*answers));
 	for (size_t i = 0; i < sim->n_events; i++) {
 		const struct flow_signal *signal = &sim->events[i].signal;
 		detect_engine_advance(sim->engine, signal->now_ns, i + 1, &sim->visibility);
-		detect_source_signal(detect_engine_source(sim->engine, 0), signal);
+		answers[i] = detect_source_signal(detect_engine_source(sim->engine, 0), signal);
 	}
+	return answers;
 }
 
-static void run_by_crew(struct sim *sim)
+static bool *run_by_crew(struct sim *sim)
 {
 	struct crew crew = { .sim = sim };
 	struct worker workers[CREW];
 
 	plan(sim, CREW);
+	crew.answers = calloc(sim->n_events, sizeof(*crew.answers));
 	assert_int_equal(pthread_barrier_init(&crew.barrier, NULL, CREW + 1), 0);
 	for (unsigned i = 0; i < CREW; i++) {
 		workers[i] = (struct worker){ .crew = &crew, .source = detect_engine_source(sim->engine, i) };
@@ -119,6 +124,19 @@ static void run_by_crew(struct sim *sim)
 	for (unsigned i = 0; i < CREW; i++)
 		pthread_join(workers[i].thread, NULL);
 	pthread_barrier_destroy(&crew.barrier);
+	return crew.answers;
+}
+
+/* To each signal: whether an alarm is open about its service or host. */
+static void compare_answers(const struct sim *sim, const bool *alone, const bool *together)
+{
+	size_t n_open = 0;
+
+	for (size_t i = 0; i < sim->n_events; i++) {
+		n_open += alone[i];
+		assert_int_equal(alone[i], together[i]);
+	}
+	assert_in_range(n_open, 1, sim->n_events - 1);
 }
 
 static void test_threads_find_what_one_finds(void **state)
@@ -127,13 +145,16 @@ static void test_threads_find_what_one_finds(void **state)
 	static struct sim together;
 
 	(void)state;
-	run_alone(&alone);
-	run_by_crew(&together);
+	bool *alone_answers = run_alone(&alone);
+	bool *together_answers = run_by_crew(&together);
+	compare_answers(&alone, alone_answers, together_answers);
 	sim_print(&alone);
 	assert_true(alone.n_alerts >= 2);
 	assert_int_equal(alone.n_alerts, together.n_alerts);
 	for (size_t i = 0; i < alone.n_alerts; i++)
 		assert_true(is_same_alarm(&alone.alerts[i], &together.alerts[i]));
+	free(alone_answers);
+	free(together_answers);
 	end(&alone);
 	end(&together);
 }
