@@ -24,7 +24,11 @@ struct known_service {
 	struct alarm_note alarm;
 };
 
-enum { KNOWN_SERVICES = 128 };
+enum {
+	KNOWN_SERVICES = 128,
+	ENTRIES_AHEAD = 8, /* fetched: other threads read or wrote them last */
+	CACHE_LINE_BYTES = 64,
+};
 
 struct signal_log {
 	struct known_service known[KNOWN_SERVICES];
@@ -64,6 +68,18 @@ void signal_logs_fini(struct signal_logs *logs)
 {
 	for (size_t i = 0; i < SUMMARY_PARTS; i++)
 		free(logs->logs[i]);
+}
+
+static inline void expect_entry(const struct signal_log *log, size_t number, bool is_written)
+{
+	if (number >= log->room)
+		return;
+	for (size_t at = 0; at < sizeof(log->entries[number]); at += CACHE_LINE_BYTES) {
+		if (is_written)
+			__builtin_prefetch((const char *)&log->entries[number] + at, 1);
+		else
+			__builtin_prefetch((const char *)&log->entries[number] + at);
+	}
 }
 
 /* --- what a source does --- */
@@ -110,6 +126,7 @@ static struct alarm_note *log_signal(struct signal_log *log, const struct summar
 	struct logged_signal *entry = &log->entries[log->n++];
 	struct known_service *service = service_of(log, set, signal);
 
+	expect_entry(log, log->n + ENTRIES_AHEAD, true);
 	entry->signal = *signal;
 	entry->ends = (struct summary_ends){ client_hash(log, &signal->client), service->server_hash };
 	entry->shares = summary_set_shares(set, signal, &entry->ends, &service->shares);
@@ -176,6 +193,7 @@ static void count_all(struct signal_log *const *logs, size_t n_logs, const struc
 	for (size_t i = find_first(logs, n_logs, at, &other); i < n_logs; i = find_first(logs, n_logs, at, &other)) {
 		const struct logged_signal *head = head_of(logs[i], at[i]);
 		do {
+			expect_entry(logs[i], at[i] + ENTRIES_AHEAD, false);
 			for (uint64_t left = head->parts & parts; left != 0; left &= left - 1)
 				count(set, head, (unsigned)__builtin_ctzll(left));
 			head = head_of(logs[i], ++at[i]);
