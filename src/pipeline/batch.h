@@ -16,7 +16,8 @@
 enum {
 	BURST_FRAMES =
 		32, /* decoded before the first is tracked: memory has time to answer, and all stay in the cache */
-	BATCH_MAX_FRAMES = 4096,
+	BATCH_MAX_FRAMES = 8192,
+	BATCH_ENOUGH_FRAMES = 4096, /* it ends where a stretch does: each stretch has threads wait for each other */
 	BATCH_MAX_STRETCHES = 64,
 	MAX_SHARDS = 4, /* see shards.h */
 	NO_FRAME = UINT16_MAX,

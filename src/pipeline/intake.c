@@ -13,8 +13,8 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detect_engine.h"
 
-/* The reader is so far ahead at most: enough that neither thread waits for the other at each turn. */
-enum { BATCHES_AHEAD = 4 };
+/* One is followed while the other is read, which takes a fraction of the time. */
+enum { BATCHES_AHEAD = 2 };
 
 /* What frames of several queues, or of several files, may come out of order. */
 #define REORDERED_NS (100 * NS_PER_MS)
@@ -127,6 +127,8 @@ static bool add_burst(struct intake *intake, struct batch *batch)
 		struct stats_clock clock = intake->stats;
 		bool strikes = stats_clock_strikes(&clock, now_ns);
 		if (strikes && batch->n_frames > 0)
+			return true;
+		if (batch->n_frames >= BATCH_ENOUGH_FRAMES && begins_stretch(intake, batch, now_ns))
 			return true;
 		intake->stats = clock;
 		intake->next_in_burst++;
