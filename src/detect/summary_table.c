@@ -672,16 +672,16 @@ BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const s
 	return service;
 }
 
-/* *near: perhaps it, or null; near may be null. Places are used again, so the key has the last word. */
-BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record **near,
+/* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
+BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
 					 const struct flow_signal *signal)
 {
-	if (near != NULL && *near != NULL && ip_addr_equal(&(*near)->key.ip, &signal->server))
-		return *near;
+	if (service != NULL && service->host != NULL && ip_addr_equal(&service->host->key.ip, &signal->server))
+		return service->host;
 	const struct summary_key key = summary_key_host(&signal->server);
 	struct summary_record *host = find_or_create(table, &key, creates_targets(signal));
-	if (near != NULL)
-		*near = host;
+	if (service != NULL)
+		service->host = host;
 	return host;
 }
 
@@ -691,16 +691,35 @@ static bool is_within(const struct ip_addr *address, const struct summary_key *p
 	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
 }
 
-BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record **near,
+BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
 					   const struct flow_signal *signal)
 {
-	if (near != NULL && *near != NULL && is_within(&signal->server, &(*near)->key))
-		return *near;
+	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
+		return service->prefix;
 	const struct summary_key key = summary_key_prefix(&signal->server);
 	struct summary_record *prefix = find_or_create(table, &key, creates_targets(signal));
-	if (near != NULL)
-		*near = prefix;
+	if (service != NULL)
+		service->prefix = prefix;
 	return prefix;
+}
+
+/* The same where the service does not know, see struct near_records. */
+static struct summary_record *near_host(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record **near = &table->near->host[table->server.hash % NEAR_RECORDS];
+
+	if (*near == NULL || !ip_addr_equal(&(*near)->key.ip, &signal->server))
+		*near = host_of(table, NULL, signal);
+	return *near;
+}
+
+static struct summary_record *near_prefix(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record **near = &table->near->prefix[table->server.hash % NEAR_RECORDS];
+
+	if (*near == NULL || !is_within(&signal->server, &(*near)->key))
+		*near = prefix_of(table, NULL, signal);
+	return *near;
 }
 
 /* Of whose sources the filters are asked. */
@@ -906,22 +925,6 @@ static void expect_cohort(const struct summary_record *record, const struct flow
 #define ALL_KINDS (~0u)
 
 /* Where all kinds are counted, the service remembers where its host and prefix are: they are in the same table. */
-BOTH_WAYS struct summary_record **near_host(const struct summary_table *table, struct summary_record *service,
-					    unsigned kinds)
-{
-	if (kinds == ALL_KINDS)
-		return service != NULL ? &service->host : NULL;
-	return &table->near->host[table->server.hash % NEAR_RECORDS];
-}
-
-BOTH_WAYS struct summary_record **near_prefix(const struct summary_table *table, struct summary_record *service,
-					      unsigned kinds)
-{
-	if (kinds == ALL_KINDS)
-		return service != NULL ? &service->prefix : NULL;
-	return &table->near->prefix[table->server.hash % NEAR_RECORDS];
-}
-
 BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
 {
 	struct searches searches;
@@ -935,10 +938,10 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 		service = service_of(table, &searches.service, signal);
 	expect_record(service);
 	if (has_kind(kinds, SUMMARY_HOST))
-		host = host_of(table, near_host(table, service, kinds), signal);
+		host = kinds == ALL_KINDS ? host_of(table, service, signal) : near_host(table, signal);
 	expect_record(host);
 	if (has_kind(kinds, SUMMARY_PREFIX))
-		prefix = prefix_of(table, near_prefix(table, service, kinds), signal);
+		prefix = kinds == ALL_KINDS ? prefix_of(table, service, signal) : near_prefix(table, signal);
 	expect_cohort(service, signal);
 	expect_cohort(host, signal);
 	expect_found(table, &searches.source);
