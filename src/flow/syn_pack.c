@@ -377,29 +377,28 @@ void syn_unpack_answer(const struct syn_entry *entry, const struct syn_parts *pa
 {
 	const struct syn_answer *answer = parts->answer;
 
-	*packet = (struct packet){
-		.time_ns = syn_answer_time_ns(entry, answer),
-		.number = answer->number,
-		.ip_bytes = answer->ip_bytes,
-		.src = addr_of(entry, parts, 1),
-		.dst = addr_of(entry, parts, 0),
-		.src_port = entry->port[1],
-		.dst_port = entry->port[0],
-		.ttl = answer->ttl,
-		.ip_id = answer->ip_id,
-		.seq = answer->iss,
-		.ack = entry->iss + 1,
-		.flags = answer->flags,
-		.window = answer->window,
-		.payload_hash = answer->hash,
-		.options = { .present = unpack_options(answer->options),
-			     .mss = answer->mss,
-			     .wscale = answer->wscale,
-			     .ts_val = answer->ts_val,
-			     .ts_ecr = answer->ts_ecr,
-			     .layout = answer->layout },
-		.options_complete = answer->options_complete,
-	};
+	memset(packet, 0, sizeof(*packet));
+	packet->time_ns = syn_answer_time_ns(entry, answer);
+	packet->number = answer->number;
+	packet->ip_bytes = answer->ip_bytes;
+	packet->src = addr_of(entry, parts, 1);
+	packet->dst = addr_of(entry, parts, 0);
+	packet->src_port = entry->port[1];
+	packet->dst_port = entry->port[0];
+	packet->ttl = answer->ttl;
+	packet->ip_id = answer->ip_id;
+	packet->seq = answer->iss;
+	packet->ack = entry->iss + 1;
+	packet->flags = answer->flags;
+	packet->window = answer->window;
+	packet->payload_hash = answer->hash;
+	packet->options.present = unpack_options(answer->options);
+	packet->options.mss = answer->mss;
+	packet->options.wscale = answer->wscale;
+	packet->options.ts_val = answer->ts_val;
+	packet->options.ts_ecr = answer->ts_ecr;
+	packet->options.layout = answer->layout;
+	packet->options_complete = answer->options_complete;
 }
 
 static bool same_options(const struct tcp_options *a, const struct tcp_options *b)
