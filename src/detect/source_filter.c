@@ -17,7 +17,7 @@ uint32_t source_filter_cells(size_t memory_bytes)
 {
 	uint32_t n_cells = 64;
 
-	while (2 * n_cells * (sizeof(struct source_cell) + 1) <= memory_bytes && n_cells < MAX_CELLS)
+	while (2 * (size_t)n_cells * (sizeof(struct source_cell) + 1) <= memory_bytes && n_cells < MAX_CELLS)
 		n_cells *= 2;
 	return n_cells;
 }
