@@ -161,22 +161,21 @@ static bool begins_quietly(const struct tracker *tracker, const struct packet *p
 }
 
 /* One more signal may come at its end that says that an alarm is open; then tracker_write_flow leaves it out. */
-static bool has_no_record(const struct tracker *tracker, const struct syn_entry *attempt)
+static bool is_left_out(const struct tracker *tracker, const struct syn_entry *attempt)
 {
-	return !event_writer_may_want(&tracker->writer, EVENT_FLOW) ||
-	       (syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt)));
+	return syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt));
 }
 
 static bool ends_quietly(const struct tracker *tracker, const struct syn_entry *attempt)
 {
-	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) && has_no_record(tracker, attempt);
+	return !event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) &&
+	       (!event_writer_may_want(&tracker->writer, EVENT_FLOW) || is_left_out(tracker, attempt));
 }
 
 static void count_quiet_end(struct tracker *tracker, const struct syn_entry *attempt, enum conn_outcome outcome)
 {
 	tracker_count_record(tracker, outcome);
-	tracker->stats.flow_records_left_out +=
-		syn_store_is_alerted(attempt) && tracker_is_left_out(tracker, syn_store_id(attempt));
+	tracker->stats.flow_records_left_out += is_left_out(tracker, attempt);
 }
 
 static void end_quietly(struct tracker *tracker, struct syn_entry *attempt, enum conn_outcome outcome)

@@ -215,7 +215,6 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 {
 	bool idle_timeout = reason == FLOW_END_TIMEOUT || reason == FLOW_END_CLOSED;
 	enum conn_outcome outcome = tcp_conn_outcome(&flow->conn, idle_timeout);
-
 	bool is_sample = is_of_sample(tracker, flow);
 
 	if (reason != FLOW_END_INTERIM)
