@@ -16,6 +16,7 @@
 #include "tcpwitness/pipeline/tracker.h"
 #include "tcpwitness/sinks/event_json.h"
 #include "tcpwitness/tcp/tcp_conn.h"
+#include "unheard_events.h"
 
 enum { ROUNDS = 9, MOST_FRAMES = 200000 };
 
@@ -144,21 +145,6 @@ static size_t run_machine(struct micro *micro)
 	return input->n_frames;
 }
 
-static struct sensor_event *begin_no_event(void *context, enum sensor_event_type type)
-{
-	(void)context;
-	(void)type;
-	return NULL;
-}
-
-static void end_no_event(void *context, struct sensor_event *event)
-{
-	(void)context;
-	(void)event;
-}
-
-static const struct event_writer no_events = { .begin = begin_no_event, .end = end_no_event };
-
 /* Table, both ends' states and signals together; nobody listens to these. */
 static size_t run_tracker(struct micro *micro)
 {
@@ -167,6 +153,7 @@ static size_t run_tracker(struct micro *micro)
 	struct tracker_config config;
 
 	tracker_config_defaults(&config);
+	const struct event_writer no_events = unheard_events(0);
 	struct tracker *tracker = tracker_create(&config, NULL, &no_events, names, NULL);
 	if (tracker == NULL)
 		return 0;
@@ -184,6 +171,7 @@ static size_t run_detectors(struct micro *micro)
 	const struct micro_input *input = &micro->input;
 	const struct detect_config config = { .memory_bytes = 64 << 20, .secret = siphash_key_from_seed(1) };
 	const struct detect_visibility visibility = { .segments = input->n_frames };
+	const struct event_writer no_events = unheard_events(0);
 	struct detect_engine *engine = detect_engine_create(micro->ruleset, &config, &no_events, NULL);
 
 	if (engine == NULL)

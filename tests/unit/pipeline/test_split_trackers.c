@@ -20,6 +20,7 @@
 #include "tcpwitness/capture/capture.h"
 #include "tcpwitness/decode/decoder.h"
 #include "tcpwitness/pipeline/tracker.h"
+#include "unheard_events.h"
 
 enum { MAX_TRACKERS = 16, MAX_ALARMS = 2000 };
 
@@ -47,19 +48,6 @@ static void end_alarm(void *context, struct sensor_event *event)
 	assert_true(alarms->n < MAX_ALARMS);
 	clear_event_padding(event);
 	memcpy(&alarms->events[alarms->n++], event, sizeof(*event));
-}
-
-static struct sensor_event *no_event(void *context, enum sensor_event_type type)
-{
-	(void)context;
-	(void)type;
-	return NULL;
-}
-
-static void no_end(void *context, struct sensor_event *event)
-{
-	(void)context;
-	(void)event;
 }
 
 /* n trackers, the engine that judges them; and perhaps another, to which their summaries are sent. */
@@ -91,7 +79,7 @@ static struct detect_engine *make_engine(unsigned n, unsigned n_remotes, struct 
 static void sensors_init(struct sensors *sensors, unsigned n, struct alarms *alarms, struct alarms *remote_alarms)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { .context = NULL, .begin = no_event, .end = no_end };
+	const struct event_writer writer = unheard_events(0);
 	struct tracker_config config;
 
 	memset(sensors, 0, sizeof(*sensors));

@@ -14,6 +14,7 @@
 
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/pipeline/tracker.h"
+#include "unheard_events.h"
 
 enum { MAX_SIGNALS = 4096, CLIENT_ISN = 1000, SERVER_ISN = 9000, PORT = 40000 };
 
@@ -34,19 +35,6 @@ bool detect_source_signal(struct detect_source *engine, const struct flow_signal
 	return false;
 }
 
-static struct sensor_event *no_event(void *context, enum sensor_event_type type)
-{
-	(void)context;
-	(void)type;
-	return NULL;
-}
-
-static void no_end(void *context, struct sensor_event *event)
-{
-	(void)context;
-	(void)event;
-}
-
 struct fixture {
 	struct tracker *tracker;
 	uint64_t number;
@@ -58,7 +46,7 @@ static struct detect_source engine;
 static struct fixture begin_with(size_t memory_bytes)
 {
 	static const char *const source_names[] = { "test" };
-	const struct event_writer writer = { .context = NULL, .begin = no_event, .end = no_end };
+	const struct event_writer writer = unheard_events(0);
 	struct tracker_config config;
 	struct fixture f = { 0 };
 	struct error error;
