@@ -14,6 +14,7 @@
 #include "flow_table.c"
 
 #include "flow_table_check.h"
+#include "random.h"
 
 enum { N_KEYS = 700, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 64 * 1024, CLOCK_STEP_NS = 24 };
 
@@ -41,28 +42,19 @@ struct model {
 struct run {
 	struct model model;
 	struct flow_table *table;
-	uint64_t random;
+	struct random random;
 	uint64_t now_ns; /* as given: steps back now and then */
 	uint64_t next_id;
 	uint64_t table_evicted_id;
 	uint32_t hash_mask; /* few bits: long chains */
 };
 
-/* xorshift64: the same steps on every machine. */
-static uint32_t random_below(struct run *run, uint32_t limit)
-{
-	run->random ^= run->random << 13;
-	run->random ^= run->random >> 7;
-	run->random ^= run->random << 17;
-	return (uint32_t)((run->random >> 32) % limit);
-}
-
 static enum flow_class random_class(struct run *run)
 {
 	/* Established ones are frequent, so that their share fills. */
-	if (random_below(run, 3) == 0)
+	if (random_below(&run->random, 3) == 0)
 		return FLOW_CLASS_ESTABLISHED;
-	return (enum flow_class)(1 + random_below(run, FLOW_CLASS_COUNT - 1));
+	return (enum flow_class)(1 + random_below(&run->random, FLOW_CLASS_COUNT - 1));
 }
 
 static struct flow_key key_number(uint32_t n)
@@ -203,7 +195,8 @@ static void step_insert(struct run *run, uint32_t n)
 
 static void step_touch(struct run *run, uint32_t n, struct flow *flow)
 {
-	enum flow_class flow_class = random_below(run, 2) == 0 ? (enum flow_class)flow->flow_class : random_class(run);
+	enum flow_class flow_class =
+		random_below(&run->random, 2) == 0 ? (enum flow_class)flow->flow_class : random_class(run);
 
 	if (flow->flow_class != FLOW_CLASS_ESTABLISHED)
 		model_make_established_place(&run->model, flow_class);
@@ -230,7 +223,7 @@ static void step_expire(struct run *run)
 			return;
 		assert_int_equal(flow->id, expected->id);
 		assert_true(flow_table_due_ns(run->table, flow) <= run->model.clock_ns);
-		if (random_below(run, 4) == 0) {
+		if (random_below(&run->random, 4) == 0) {
 			step_touch(run, (uint32_t)(expected - run->model.flows), flow);
 		} else {
 			run->model.expired[expected->flow_class]++;
@@ -241,13 +234,13 @@ static void step_expire(struct run *run)
 
 static void one_step(struct run *run)
 {
-	uint32_t n = random_below(run, N_KEYS);
+	uint32_t n = random_below(&run->random, N_KEYS);
 	struct flow *flow = table_find(run, n);
 
-	run->now_ns += random_below(run, CLOCK_STEP_NS);
-	if (random_below(run, 20) == 0)
-		run->now_ns -= random_below(run, 10 * CLOCK_STEP_NS);
-	switch (random_below(run, 8)) {
+	run->now_ns += random_below(&run->random, CLOCK_STEP_NS);
+	if (random_below(&run->random, 20) == 0)
+		run->now_ns -= random_below(&run->random, 10 * CLOCK_STEP_NS);
+	switch (random_below(&run->random, 8)) {
 	case 0:
 		step_expire(run);
 		break;
@@ -297,7 +290,7 @@ static void drain(struct run *run)
 static void run_with(uint64_t seed, uint32_t hash_mask)
 {
 	struct flow_table_config config;
-	struct run run = { .random = seed, .now_ns = 1000000, .hash_mask = hash_mask };
+	struct run run = { .random = { seed }, .now_ns = 1000000, .hash_mask = hash_mask };
 	uint64_t total_evicted = 0;
 	uint64_t total_expired = 0;
 

@@ -12,6 +12,8 @@
 
 #include "syn_store.c"
 
+#include "random.h"
+
 enum { N_KEYS = 1500, N_STEPS = 30000, CHECK_EVERY = 61, MEMORY_BYTES = 64 * 1024 };
 
 /* One attempt; its number is its place in the array and the port of its client. */
@@ -53,18 +55,10 @@ struct run {
 	uint64_t store_evicted_id;
 	struct syn_store *store;
 	struct flow_key_config key;
-	uint64_t random;
+	struct random random;
 	uint64_t now_ns;
 	uint64_t next_id;
 };
-
-static uint32_t random_below(struct run *run, uint32_t limit)
-{
-	run->random ^= run->random << 13;
-	run->random ^= run->random >> 7;
-	run->random ^= run->random << 17;
-	return (uint32_t)((run->random >> 32) % limit);
-}
 
 static void note_evicted(void *context, struct syn_entry *entry)
 {
@@ -93,34 +87,34 @@ static void fill_syn(struct run *run, struct packet *packet, uint32_t n)
 	*packet = (struct packet){
 		.time_ns = run->now_ns,
 		.number = ++run->next_id,
-		.source = (uint16_t)random_below(run, 4096),
-		.seq = random_below(run, UINT32_MAX),
+		.source = (uint16_t)random_below(&run->random, 4096),
+		.seq = random_below(&run->random, UINT32_MAX),
 		.flags = SEG_SYN,
-		.window = (uint16_t)(1 + random_below(run, 65535)),
-		.ttl = (uint8_t)random_below(run, 256),
-		.ip_id = (uint16_t)random_below(run, 65536),
-		.ip_bytes = (uint16_t)(40 + random_below(run, 20)),
-		.payload_hash = random_below(run, UINT32_MAX),
-		.options_complete = random_below(run, 10) != 0,
+		.window = (uint16_t)(1 + random_below(&run->random, 65535)),
+		.ttl = (uint8_t)random_below(&run->random, 256),
+		.ip_id = (uint16_t)random_below(&run->random, 65536),
+		.ip_bytes = (uint16_t)(40 + random_below(&run->random, 20)),
+		.payload_hash = random_below(&run->random, UINT32_MAX),
+		.options_complete = random_below(&run->random, 10) != 0,
 		.options = { .present = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_TIMESTAMP,
-			     .mss = (uint16_t)random_below(run, 65536),
-			     .wscale = (uint8_t)random_below(run, 16),
-			     .ts_val = random_below(run, UINT32_MAX),
-			     .layout = random_below(run, UINT32_MAX) },
+			     .mss = (uint16_t)random_below(&run->random, 65536),
+			     .wscale = (uint8_t)random_below(&run->random, 16),
+			     .ts_val = random_below(&run->random, UINT32_MAX),
+			     .layout = random_below(&run->random, UINT32_MAX) },
 	};
 	set_ends(packet, n);
-	if (random_below(run, 8) == 0) {
+	if (random_below(&run->random, 8) == 0) {
 		packet->flags |= SEG_ECE | SEG_CWR;
-		packet->payload_bytes = random_below(run, 1400);
+		packet->payload_bytes = random_below(&run->random, 1400);
 		packet->ip_bytes = (uint16_t)(packet->ip_bytes + packet->payload_bytes);
 	}
-	if (random_below(run, 8) == 0) {
+	if (random_below(&run->random, 8) == 0) {
 		packet->options.present |= TCPOPT_FASTOPEN | TCPOPT_MPTCP;
 		packet->options.fastopen_cookie_bytes = 8;
 		packet->options.mptcp_subtype = 1;
-		packet->options.wscale = (uint8_t)random_below(run, 256);
-		packet->options.ts_ecr = random_below(run, UINT32_MAX);
-		anomaly_set_add(&packet->anomalies, (enum anomaly)random_below(run, ANOMALY_COUNT));
+		packet->options.wscale = (uint8_t)random_below(&run->random, 256);
+		packet->options.ts_ecr = random_below(&run->random, UINT32_MAX);
+		anomaly_set_add(&packet->anomalies, (enum anomaly)random_below(&run->random, ANOMALY_COUNT));
 	}
 }
 
@@ -287,7 +281,7 @@ static struct syn_entry *find(struct run *run, uint32_t n)
 
 static void step_insert(struct run *run, uint32_t n)
 {
-	uint64_t previous_id = random_below(run, 4) == 0 ? run->next_id : 0;
+	uint64_t previous_id = random_below(&run->random, 4) == 0 ? run->next_id : 0;
 	struct model_attempt *attempt = &run->attempts[n];
 	struct packet packet;
 	struct flow_key key;
@@ -315,9 +309,9 @@ static void step_repeat(struct run *run, uint32_t n, struct syn_entry *entry)
 	struct packet packet = attempt->first;
 
 	packet.time_ns = run->now_ns;
-	packet.options.ts_val += 1000 * attempt->n_repeats + random_below(run, 1000);
-	packet.ip_id = (uint16_t)random_below(run, 65536);
-	packet.payload_hash = random_below(run, UINT32_MAX);
+	packet.options.ts_val += 1000 * attempt->n_repeats + random_below(&run->random, 1000);
+	packet.ip_id = (uint16_t)random_below(&run->random, 65536);
+	packet.payload_hash = random_below(&run->random, UINT32_MAX);
 	bool holds = attempt->n_repeats < SYN_MAX_REPEATS && attempt->class < SYN_HALF_OPEN_NEW;
 	assert_int_equal(syn_store_holds(run->store, entry, &packet), holds);
 	if (!holds)
@@ -332,7 +326,7 @@ static void step_repeat(struct run *run, uint32_t n, struct syn_entry *entry)
 		attempt->n_parts++;
 		model_place_of(run, n)->n_entries++;
 	}
-	if (random_below(run, 4) == 0) {
+	if (random_below(&run->random, 4) == 0) {
 		attempt->n_duplicates++;
 		syn_store_duplicate(run->store, entry);
 		return;
@@ -354,25 +348,25 @@ static struct packet random_answer(struct run *run, const struct model_attempt *
 		.dst = syn->src,
 		.src_port = syn->dst_port,
 		.dst_port = syn->src_port,
-		.seq = random_below(run, UINT32_MAX),
+		.seq = random_below(&run->random, UINT32_MAX),
 		.ack = syn->seq + 1,
 		.flags = SEG_SYN | SEG_ACK,
-		.window = (uint16_t)random_below(run, 65536),
-		.ttl = (uint8_t)random_below(run, 256),
-		.ip_id = (uint16_t)random_below(run, 65536),
-		.ip_bytes = (uint16_t)random_below(run, 65536),
-		.payload_hash = random_below(run, UINT32_MAX),
-		.options_complete = random_below(run, 10) != 0,
+		.window = (uint16_t)random_below(&run->random, 65536),
+		.ttl = (uint8_t)random_below(&run->random, 256),
+		.ip_id = (uint16_t)random_below(&run->random, 65536),
+		.ip_bytes = (uint16_t)random_below(&run->random, 65536),
+		.payload_hash = random_below(&run->random, UINT32_MAX),
+		.options_complete = random_below(&run->random, 10) != 0,
 		.options = { .present = TCPOPT_MSS | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP,
-			     .mss = (uint16_t)random_below(run, 65536),
-			     .wscale = (uint8_t)random_below(run, 16),
-			     .ts_val = random_below(run, UINT32_MAX),
-			     .ts_ecr = random_below(run, UINT32_MAX),
-			     .layout = random_below(run, UINT32_MAX) },
+			     .mss = (uint16_t)random_below(&run->random, 65536),
+			     .wscale = (uint8_t)random_below(&run->random, 16),
+			     .ts_val = random_below(&run->random, UINT32_MAX),
+			     .ts_ecr = random_below(&run->random, UINT32_MAX),
+			     .layout = random_below(&run->random, UINT32_MAX) },
 	};
-	unsigned odd = random_below(run, 16);
+	unsigned odd = random_below(&run->random, 16);
 
-	if (random_below(run, 4) == 0)
+	if (random_below(&run->random, 4) == 0)
 		packet.flags |= SEG_ECE;
 	packet.flags |= odd == 0 ? SEG_PSH : 0;
 	packet.ack += odd == 1;
@@ -414,7 +408,7 @@ static void step_answer(struct run *run, uint32_t n, struct syn_entry *entry)
 static void step_leave(struct run *run, uint32_t n, struct syn_entry *entry)
 {
 	model_remove(run, n);
-	if (random_below(run, 3) == 0) {
+	if (random_below(&run->random, 3) == 0) {
 		syn_store_remove(run->store, entry);
 		return;
 	}
@@ -509,12 +503,12 @@ static void compare(struct run *run)
 
 static void one_step(struct run *run)
 {
-	uint32_t n = random_below(run, N_KEYS);
+	uint32_t n = random_below(&run->random, N_KEYS);
 	struct syn_entry *entry = find(run, n);
 
 	/* By turns so slow that the store fills, and so fast that attempts expire. */
-	run->now_ns += random_below(run, run->next_id / 1000 % 2 == 0 ? 50 : 250);
-	switch (random_below(run, 8)) {
+	run->now_ns += random_below(&run->random, run->next_id / 1000 % 2 == 0 ? 50 : 250);
+	switch (random_below(&run->random, 8)) {
 	case 0:
 		step_time(run);
 		break;
@@ -556,7 +550,7 @@ static void run_with(uint64_t seed, bool one_chain)
 	struct run *run = test_calloc(1, sizeof(*run));
 
 	memcpy(config.timeout_ns, timeout_ns, sizeof(config.timeout_ns));
-	run->random = seed;
+	run->random.state = seed;
 	run->now_ns = 1000000;
 	run->key = (struct flow_key_config){ .secret = { seed, 7 }, .use_vlan = true };
 	run->store = syn_store_create(&config, &run->key, note_evicted, run, NULL);

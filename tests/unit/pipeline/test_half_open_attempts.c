@@ -18,6 +18,9 @@
 
 #include "tcpwitness/base/siphash.h"
 
+#include "random.h"
+#include "unheard_events.h"
+
 enum { N_TUPLES = 40, N_STEPS = 30000 };
 
 struct detect_source {
@@ -53,19 +56,6 @@ bool detect_source_signal(struct detect_source *source, const struct flow_signal
 	return signal->now_ns / NS_PER_SEC % 8 == 0;
 }
 
-static struct sensor_event *no_event(void *context, enum sensor_event_type type)
-{
-	(void)context;
-	(void)type;
-	return NULL;
-}
-
-static void no_end(void *context, struct sensor_event *event)
-{
-	(void)context;
-	(void)event;
-}
-
 /* What becomes of a tuple's connection: the segments so far. */
 struct handshake {
 	struct packet syn; /* number 0: none */
@@ -78,7 +68,7 @@ struct run {
 	struct detect_source told_with;
 	struct detect_source told_without;
 	struct handshake handshakes[N_TUPLES];
-	uint64_t random;
+	struct random random;
 	uint64_t now_ns;
 	uint64_t number;
 	uint64_t n_half_open; /* comparisons of one that was in the store */
@@ -86,23 +76,15 @@ struct run {
 	uint64_t n_alerted;
 };
 
-static uint32_t random_below(struct run *run, uint32_t limit)
-{
-	run->random ^= run->random << 13;
-	run->random ^= run->random >> 7;
-	run->random ^= run->random << 17;
-	return (uint32_t)((run->random >> 32) % limit);
-}
-
 static bool one_in(struct run *run, uint32_t n)
 {
-	return random_below(run, n) == 0;
+	return random_below(&run->random, n) == 0;
 }
 
 static struct tracker *create(struct detect_source *told, size_t store_bytes)
 {
 	static const char *const names[] = { "test" };
-	const struct event_writer writer = { .begin = no_event, .end = no_end, .unwanted = UINT32_MAX };
+	const struct event_writer writer = unheard_events(UINT32_MAX);
 	struct tracker_config config;
 	struct error error;
 
@@ -135,30 +117,30 @@ static void fill_options(struct run *run, struct tcp_options *options)
 {
 	const uint16_t all = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP;
 
-	options->present = (uint16_t)(one_in(run, 2) ? all : all & random_below(run, UINT16_MAX));
+	options->present = (uint16_t)(one_in(run, 2) ? all : all & random_below(&run->random, UINT16_MAX));
 	if (options->present & TCPOPT_MSS)
-		options->mss = (uint16_t)(one_in(run, 20) ? 0 : 1460 - random_below(run, 10));
+		options->mss = (uint16_t)(one_in(run, 20) ? 0 : 1460 - random_below(&run->random, 10));
 	if (options->present & TCPOPT_WSCALE)
-		options->wscale = (uint8_t)random_below(run, 15);
+		options->wscale = (uint8_t)random_below(&run->random, 15);
 	if (options->present & TCPOPT_TIMESTAMP) {
-		options->ts_val = random_below(run, UINT32_MAX);
-		options->ts_ecr = random_below(run, UINT32_MAX);
+		options->ts_val = random_below(&run->random, UINT32_MAX);
+		options->ts_ecr = random_below(&run->random, UINT32_MAX);
 	}
-	options->layout = random_below(run, UINT32_MAX);
+	options->layout = random_below(&run->random, UINT32_MAX);
 }
 
 static struct packet blank(struct run *run, unsigned tuple, bool from_client)
 {
 	struct packet packet = {
-		.window = (uint16_t)random_below(run, 65536),
-		.ttl = (uint8_t)(50 + random_below(run, 10)),
+		.window = (uint16_t)random_below(&run->random, 65536),
+		.ttl = (uint8_t)(50 + random_below(&run->random, 10)),
 		.ip_bytes = 40,
-		.payload_hash = random_below(run, UINT32_MAX),
+		.payload_hash = random_below(&run->random, UINT32_MAX),
 		.options_complete = !one_in(run, 30),
 	};
 
 	set_ends(&packet, tuple, from_client);
-	packet.ip_id = packet.src.version == 4 ? (uint16_t)random_below(run, 65536) : 0;
+	packet.ip_id = packet.src.version == 4 ? (uint16_t)random_below(&run->random, 65536) : 0;
 	return packet;
 }
 
@@ -167,7 +149,7 @@ static struct packet new_syn(struct run *run, unsigned tuple)
 	struct packet packet = blank(run, tuple, true);
 
 	packet.flags = one_in(run, 8) ? SEG_SYN | SEG_ECE | SEG_CWR : SEG_SYN;
-	packet.seq = random_below(run, UINT32_MAX);
+	packet.seq = random_below(&run->random, UINT32_MAX);
 	fill_options(run, &packet.options);
 	packet.options.ts_ecr = 0;
 	if (one_in(run, 20))
@@ -181,10 +163,10 @@ static struct packet new_synack(struct run *run, unsigned tuple, const struct pa
 	struct packet packet = blank(run, tuple, false);
 
 	packet.flags = one_in(run, 4) ? SEG_SYN | SEG_ACK | SEG_ECE : SEG_SYN | SEG_ACK;
-	packet.seq = random_below(run, UINT32_MAX);
+	packet.seq = random_below(&run->random, UINT32_MAX);
 	packet.ack = syn->seq + 1;
 	fill_options(run, &packet.options);
-	switch (random_below(run, 40)) {
+	switch (random_below(&run->random, 40)) {
 	case 0:
 		packet.ack++;
 		break;
@@ -220,7 +202,7 @@ static struct packet behind(struct run *run, unsigned tuple, const struct handsh
 	bool from_client = !one_in(run, 4);
 	struct packet packet = blank(run, tuple, from_client);
 
-	packet.flags = flags[random_below(run, sizeof(flags) / sizeof(flags[0]))];
+	packet.flags = flags[random_below(&run->random, sizeof(flags) / sizeof(flags[0]))];
 	packet.seq = from_client ? handshake->syn.seq + 1 : handshake->synack.seq + 1;
 	packet.ack = from_client ? handshake->synack.seq + 1 : handshake->syn.seq + 1;
 	packet.payload_bytes = (packet.flags & SEG_PSH) ? 5 : 0;
@@ -250,9 +232,9 @@ static bool next_packet(struct run *run, unsigned tuple, struct packet *packet)
 	struct handshake *handshake = &run->handshakes[tuple];
 	bool is_quote = false;
 
-	run->now_ns += 1 + random_below(run, one_in(run, 40) ? 2000000000 : 20000000);
+	run->now_ns += 1 + random_below(&run->random, one_in(run, 40) ? 2000000000 : 20000000);
 	if (one_in(run, 500))
-		run->now_ns += random_below(run, 100) * NS_PER_SEC;
+		run->now_ns += random_below(&run->random, 100) * NS_PER_SEC;
 	if (handshake->syn.number == 0 || one_in(run, 12)) {
 		*packet = new_syn(run, tuple);
 	} else if (handshake->synack.number == 0) {
@@ -263,7 +245,7 @@ static bool next_packet(struct run *run, unsigned tuple, struct packet *packet)
 		*packet = behind(run, tuple, handshake);
 		is_quote = one_in(run, 10);
 	}
-	packet->time_ns = run->now_ns - (one_in(run, 100) ? random_below(run, 1000000) : 0);
+	packet->time_ns = run->now_ns - (one_in(run, 100) ? random_below(&run->random, 1000000) : 0);
 	packet->number = ++run->number;
 	packet->icmp_error = is_quote ? ICMP_ERROR_SOFT_UNREACHABLE : ICMP_ERROR_NONE;
 	if (is_quote)
@@ -325,17 +307,17 @@ static void run_with(uint64_t seed)
 {
 	struct run *run = test_calloc(1, sizeof(*run));
 
-	run->random = seed;
+	run->random.state = seed;
 	run->now_ns = 1000 * NS_PER_SEC;
 	run->with = create(&run->told_with, 1 << 20);
 	run->without = create(&run->told_without, 0);
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		struct packet packet;
-		bool is_quote = next_packet(run, random_below(run, N_TUPLES), &packet);
+		bool is_quote = next_packet(run, random_below(&run->random, N_TUPLES), &packet);
 		tracker_packet(run->with, &packet, is_quote);
 		tracker_packet(run->without, &packet, is_quote);
 		compare(run, &packet);
-		compare(run, &run->handshakes[random_below(run, N_TUPLES)].syn); /* timers may have moved it */
+		compare(run, &run->handshakes[random_below(&run->random, N_TUPLES)].syn); /* timers may have moved it */
 		compare_counts(run);
 	}
 	tracker_finish(run->with);

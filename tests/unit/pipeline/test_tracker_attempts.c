@@ -19,6 +19,7 @@
 #include "tcpwitness/base/siphash.h"
 
 #include "event_padding.h"
+#include "random.h"
 
 enum { N_TUPLES = 60, N_STEPS = 30000 };
 
@@ -36,7 +37,7 @@ struct run {
 	struct ruleset *ruleset;
 	struct sensor with;
 	struct sensor without;
-	uint64_t random;
+	struct random random;
 	uint64_t now_ns;
 	uint64_t number;
 	unsigned pace;       /* how fast packets come just now */
@@ -100,17 +101,9 @@ static void sensor_destroy(struct sensor *sensor)
 
 /* ---- Packets ---- */
 
-static uint32_t random_below(struct run *run, uint32_t limit)
-{
-	run->random ^= run->random << 13;
-	run->random ^= run->random >> 7;
-	run->random ^= run->random << 17;
-	return (uint32_t)((run->random >> 32) % limit);
-}
-
 static bool one_in(struct run *run, uint32_t n)
 {
-	return random_below(run, n) == 0;
+	return random_below(&run->random, n) == 0;
 }
 
 /* Tuples of all kinds: both address families, VLANs, a tunnel, one whose ends are the same. */
@@ -155,11 +148,11 @@ static uint16_t random_options(struct run *run)
 {
 	static const uint16_t common = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP;
 
-	switch (random_below(run, 4)) {
+	switch (random_below(&run->random, 4)) {
 	case 0:
 		return TCPOPT_MSS;
 	case 1:
-		return (uint16_t)random_below(run, TCPOPT_OTHER * 2);
+		return (uint16_t)random_below(&run->random, TCPOPT_OTHER * 2);
 	default:
 		return common;
 	}
@@ -169,23 +162,23 @@ static void fill_options(struct run *run, struct tcp_options *options)
 {
 	options->present = random_options(run);
 	if (options->present & TCPOPT_MSS)
-		options->mss = (uint16_t)random_below(run, 65536);
+		options->mss = (uint16_t)random_below(&run->random, 65536);
 	if (options->present & TCPOPT_WSCALE)
-		options->wscale = (uint8_t)random_below(run, one_in(run, 5) ? 256 : 15);
+		options->wscale = (uint8_t)random_below(&run->random, one_in(run, 5) ? 256 : 15);
 	if (options->present & TCPOPT_TIMESTAMP) {
-		options->ts_val = random_below(run, UINT32_MAX);
-		options->ts_ecr = one_in(run, 8) ? random_below(run, UINT32_MAX) : 0;
+		options->ts_val = random_below(&run->random, UINT32_MAX);
+		options->ts_ecr = one_in(run, 8) ? random_below(&run->random, UINT32_MAX) : 0;
 	}
 	if (options->present & TCPOPT_FASTOPEN)
-		options->fastopen_cookie_bytes = (uint8_t)(8 * random_below(run, 2));
+		options->fastopen_cookie_bytes = (uint8_t)(8 * random_below(&run->random, 2));
 	if (options->present & TCPOPT_MPTCP)
-		options->mptcp_subtype = (uint8_t)random_below(run, 4);
+		options->mptcp_subtype = (uint8_t)random_below(&run->random, 4);
 	if (options->present & TCPOPT_SACK) {
 		options->n_sack_blocks = 1;
-		options->sack[0].left = random_below(run, UINT32_MAX);
+		options->sack[0].left = random_below(&run->random, UINT32_MAX);
 		options->sack[0].right = options->sack[0].left + 100;
 	}
-	options->layout = random_below(run, UINT32_MAX);
+	options->layout = random_below(&run->random, UINT32_MAX);
 }
 
 static void fill_syn(struct run *run, struct packet *packet)
@@ -193,15 +186,15 @@ static void fill_syn(struct run *run, struct packet *packet)
 	packet->flags = SEG_SYN;
 	if (one_in(run, 4))
 		packet->flags |= one_in(run, 2) ? SEG_ECE | SEG_CWR : SEG_PSH | SEG_URG | SEG_AE;
-	packet->seq = random_below(run, UINT32_MAX);
-	packet->ack = one_in(run, 4) ? random_below(run, UINT32_MAX) : 0;
-	packet->window = one_in(run, 8) ? 0 : (uint16_t)random_below(run, 65536);
-	packet->ttl = (uint8_t)random_below(run, 256);
-	packet->payload_bytes = one_in(run, 6) ? 1 + random_below(run, 1000) : 0;
+	packet->seq = random_below(&run->random, UINT32_MAX);
+	packet->ack = one_in(run, 4) ? random_below(&run->random, UINT32_MAX) : 0;
+	packet->window = one_in(run, 8) ? 0 : (uint16_t)random_below(&run->random, 65536);
+	packet->ttl = (uint8_t)random_below(&run->random, 256);
+	packet->payload_bytes = one_in(run, 6) ? 1 + random_below(&run->random, 1000) : 0;
 	packet->ip_bytes = (uint16_t)(40 + packet->payload_bytes);
 	fill_options(run, &packet->options);
 	if (one_in(run, 6))
-		anomaly_set_add(&packet->anomalies, (enum anomaly)random_below(run, ANOMALY_SYN_RETRANSMIT));
+		anomaly_set_add(&packet->anomalies, (enum anomaly)random_below(&run->random, ANOMALY_SYN_RETRANSMIT));
 	if (one_in(run, 50))
 		packet->source = 0;
 }
@@ -213,7 +206,7 @@ static void repeat_syn(struct run *run, struct packet *packet)
 		packet->options.ts_val += 1000;
 	packet->ip_id++;
 	packet->payload_hash += 3;
-	switch (random_below(run, 40)) {
+	switch (random_below(&run->random, 40)) {
 	case 0:
 		packet->seq++;
 		break;
@@ -260,11 +253,11 @@ static void fill_answer(struct run *run, struct packet *packet)
 	bool from_server = !one_in(run, 3);
 	uint32_t iss = packet->seq;
 
-	packet->flags = flags[random_below(run, sizeof(flags) / sizeof(flags[0]))];
+	packet->flags = flags[random_below(&run->random, sizeof(flags) / sizeof(flags[0]))];
 	packet->seq = from_server ? 5000 : iss + 1;
 	packet->ack = from_server ? iss + (one_in(run, 5) ? 77 : 1) : 5001;
-	packet->ip_id = (uint16_t)random_below(run, 65536);
-	packet->payload_hash = random_below(run, UINT32_MAX);
+	packet->ip_id = (uint16_t)random_below(&run->random, 65536);
+	packet->payload_hash = random_below(&run->random, UINT32_MAX);
 	packet->payload_bytes = one_in(run, 3) ? 10 : 0;
 	if (from_server)
 		swap_ends(packet);
@@ -278,10 +271,10 @@ static void move_time(struct run *run)
 	static const uint64_t steps_ns[] = { 100, 3 * NS_PER_US, NS_PER_MS, 30 * NS_PER_MS, NS_PER_SEC };
 
 	if (one_in(run, 500))
-		run->pace = random_below(run, 5);
-	run->now_ns += 1 + steps_ns[run->pace] / 2 + random_below(run, 1000) * steps_ns[run->pace] / 1000;
+		run->pace = random_below(&run->random, 5);
+	run->now_ns += 1 + steps_ns[run->pace] / 2 + random_below(&run->random, 1000) * steps_ns[run->pace] / 1000;
 	if (one_in(run, 1000))
-		run->now_ns += random_below(run, 200) * NS_PER_SEC;
+		run->now_ns += random_below(&run->random, 200) * NS_PER_SEC;
 }
 
 /* Returns true for an ICMP error. */
@@ -295,8 +288,8 @@ static bool next_packet(struct run *run, unsigned tuple, struct packet *packet)
 	if (last->number == 0 || one_in(run, 12)) {
 		memset(packet, 0, sizeof(*packet));
 		set_ends(packet, tuple);
-		packet->ip_id = packet->src.version == 4 ? (uint16_t)random_below(run, 65536) : 0;
-		packet->payload_hash = one_in(run, 10) ? 0 : 1 + random_below(run, 1000000);
+		packet->ip_id = packet->src.version == 4 ? (uint16_t)random_below(&run->random, 65536) : 0;
+		packet->payload_hash = one_in(run, 10) ? 0 : 1 + random_below(&run->random, 1000000);
 		packet->options_complete = !one_in(run, 20);
 		fill_syn(run, packet);
 	} else if (one_in(run, 5)) {
@@ -307,10 +300,10 @@ static bool next_packet(struct run *run, unsigned tuple, struct packet *packet)
 	}
 	packet->time_ns = run->now_ns;
 	if (one_in(run, 200) && run->now_ns > 2 * NS_PER_SEC)
-		packet->time_ns -= random_below(run, 2000) * NS_PER_MS;
+		packet->time_ns -= random_below(&run->random, 2000) * NS_PER_MS;
 	packet->number = ++run->number;
 	if (quote)
-		packet->icmp_error = (enum icmp_error_kind)(1 + random_below(run, 5));
+		packet->icmp_error = (enum icmp_error_kind)(1 + random_below(&run->random, 5));
 	else if (packet->flags == SEG_SYN || last->number == 0)
 		*last = *packet;
 	return quote;
@@ -400,7 +393,7 @@ static void run_with(uint64_t seed, bool only_alerts)
 	struct run *run = test_calloc(1, sizeof(*run));
 	struct error error;
 
-	run->random = seed;
+	run->random.state = seed;
 	run->now_ns = 1000 * NS_PER_SEC;
 	run->ruleset = ruleset_create_default(&error);
 	run->with.only_alerts = run->without.only_alerts = only_alerts;
@@ -408,7 +401,7 @@ static void run_with(uint64_t seed, bool only_alerts)
 	sensor_create(&run->without, run->ruleset, 0, 0);
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		struct packet packet;
-		bool quote = next_packet(run, random_below(run, N_TUPLES), &packet);
+		bool quote = next_packet(run, random_below(&run->random, N_TUPLES), &packet);
 		hand_to_both(run, &packet, quote);
 		if (step == N_STEPS / 2)
 			flood(run);
