@@ -15,6 +15,8 @@
 
 static void add_anomalies(struct flow *flow, const struct anomaly_set *anomalies, uint32_t times)
 {
+	if (anomaly_set_empty(anomalies) || times == 0)
+		return;
 	for (unsigned i = 0; i < ANOMALY_COUNT; i++) {
 		if (anomaly_set_has(anomalies, (enum anomaly)i))
 			anomaly_counts_add_times(&flow->anomalies, (enum anomaly)i, times);
