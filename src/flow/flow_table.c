@@ -67,7 +67,8 @@ struct flow_table {
 	struct queue drain; /* by id */
 	uint64_t timeout_ns[FLOW_CLASS_COUNT];
 	uint64_t body_bytes[FLOW_CLASS_COUNT]; /* of the flows of a class */
-	struct flow open[MAX_OPEN];            /* slot 0: the place is free */
+	unsigned n_open;
+	struct flow open[MAX_OPEN]; /* slot 0: the place is free */
 	uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
 	const struct flow_key_config *key; /* null: bodies stay where they are */
 	flow_evict_fn *evict;
@@ -228,13 +229,28 @@ static struct flow *open_place(struct flow_table *table)
 	abort();
 }
 
+/* Mostly none is open, and places are large: so many lines of the cache are not looked at for that. */
 static struct flow *find_open(struct flow_table *table, uint32_t slot)
 {
+	if (table->n_open == 0)
+		return NULL;
 	for (unsigned i = 0; i < MAX_OPEN; i++) {
 		if (table->open[i].slot == slot)
 			return &table->open[i];
 	}
 	return NULL;
+}
+
+static void fill_place(struct flow_table *table, struct flow *place, uint32_t slot)
+{
+	place->slot = slot;
+	table->n_open++;
+}
+
+static void leave_place(struct flow_table *table, struct flow *place)
+{
+	place->slot = NO_SLOT;
+	table->n_open--;
 }
 
 static struct flow *open_flow(struct flow_table *table, uint32_t slot)
@@ -247,7 +263,7 @@ static struct flow *open_flow(struct flow_table *table, uint32_t slot)
 	flow = open_place(table);
 	const struct rest_link rest = { link->hash, link->touched_ns };
 	flow_rest_unpack(slot_arena_at(table->bodies, link->body), &rest, flow);
-	flow->slot = slot;
+	fill_place(table, flow, slot);
 	return flow;
 }
 
@@ -540,7 +556,7 @@ static struct flow *begin_flow(struct flow_table *table, uint64_t hash)
 	*chain = slot;
 	table->stats.created++;
 	struct flow *flow = open_place(table);
-	flow->slot = slot;
+	fill_place(table, flow, slot);
 	return flow;
 }
 
@@ -672,12 +688,12 @@ static void close_flow(struct flow_table *table, struct flow *flow)
 		return;
 	}
 	memcpy(slot_arena_at(table->bodies, link->body), table->packed, bytes);
-	flow->slot = NO_SLOT;
+	leave_place(table, flow);
 }
 
 void flow_table_close(struct flow_table *table)
 {
-	for (unsigned i = 0; i < MAX_OPEN; i++) {
+	for (unsigned i = 0; i < MAX_OPEN && table->n_open > 0; i++) {
 		if (table->open[i].slot != NO_SLOT)
 			close_flow(table, &table->open[i]);
 	}
@@ -750,7 +766,7 @@ void flow_table_remove(struct flow_table *table, struct flow *flow)
 	link->body = 0;
 	link->hash_next = table->first_freed;
 	table->first_freed = slot;
-	flow->slot = NO_SLOT;
+	leave_place(table, flow);
 	flow->flow_class = FLOW_CLASS_FREE;
 	if (table->draining && is_empty(table))
 		end_drain(table);

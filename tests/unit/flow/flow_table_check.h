@@ -64,6 +64,15 @@ static const struct flow *find_open_const(const struct flow_table *table, uint32
 	return NULL;
 }
 
+static unsigned count_open(const struct flow_table *table)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MAX_OPEN; i++)
+		n += table->open[i].slot != NO_SLOT;
+	return n;
+}
+
 static unsigned class_of_slot(const struct flow_table *table, uint32_t slot)
 {
 	const struct flow *flow = find_open_const(table, slot);
@@ -120,6 +129,7 @@ static void check_flow_table(const struct flow_table *table)
 	for (unsigned i = FLOW_CLASS_FREE + 1; i < FLOW_CLASS_COUNT; i++)
 		check_queue(table, i, &census);
 	check_free_list(table, &census);
+	assert_int_equal(table->n_open, count_open(table));
 	assert_true(table->first_fresh <= table->capacity + 1);
 	assert_true(table->stats.in_use[FLOW_CLASS_ESTABLISHED] <= table->established_max);
 	for (uint32_t slot = 1; slot < table->first_fresh; slot++) {
