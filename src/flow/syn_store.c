@@ -398,6 +398,15 @@ struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns,
 	return head_of(store, *class);
 }
 
+uint64_t syn_store_due_ns(const struct syn_store *store)
+{
+	uint64_t due_ns = store->due_ns[0];
+
+	for (unsigned i = 1; i < SYN_CLASS_COUNT; i++)
+		due_ns = store->due_ns[i] < due_ns ? store->due_ns[i] : due_ns;
+	return due_ns;
+}
+
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry)
 {
 	syn_queue_move_on(store, entry);

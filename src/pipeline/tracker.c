@@ -100,7 +100,7 @@ bool tracker_timer_is_before(const struct tracker_timer *a, const struct tracker
 	return a->flow_id < b->flow_id;
 }
 
-uint64_t tracker_due_ns(struct tracker *tracker)
+uint64_t tracker_due_ns(const struct tracker *tracker)
 {
 	uint64_t flow_ns = flow_table_next_due_ns(tracker->table);
 	uint64_t attempt_ns = tracker_attempt_due_ns(tracker);

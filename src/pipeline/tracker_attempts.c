@@ -335,13 +335,9 @@ static void become_overdue(struct tracker *tracker, struct syn_entry *attempt, c
 	syn_store_move_on(tracker->syn_store, attempt);
 }
 
-uint64_t tracker_attempt_due_ns(struct tracker *tracker)
+uint64_t tracker_attempt_due_ns(const struct tracker *tracker)
 {
-	uint64_t due_ns;
-	enum syn_class class;
-
-	syn_store_first_due(tracker->syn_store, &due_ns, &class);
-	return due_ns;
+	return syn_store_due_ns(tracker->syn_store);
 }
 
 struct syn_entry *tracker_attempt_due_before(struct tracker *tracker, const struct flow *flow,

@@ -62,7 +62,7 @@ bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt);
 
 /* Packet time before which no attempt is due. */
-uint64_t tracker_attempt_due_ns(struct tracker *tracker);
+uint64_t tracker_attempt_due_ns(const struct tracker *tracker);
 
 /*
  * The attempt that is due, and before flow (null: none is due), with *timer filled, or null: then *timer is as before.

@@ -185,6 +185,9 @@ void syn_store_expire(struct syn_store *store, struct syn_entry *entry);
  */
 struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, enum syn_class *class);
 
+/* When that is; UINT64_MAX when the store is empty. */
+uint64_t syn_store_due_ns(const struct syn_store *store);
+
 /* Its first timer ended: it goes to the next class. It must be the one that syn_store_first_due gave. */
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
 

@@ -124,7 +124,7 @@ struct tracker_timer {
 bool tracker_timer_is_before(const struct tracker_timer *a, const struct tracker_timer *b);
 
 /* Packet time before which no timer goes off. */
-uint64_t tracker_due_ns(struct tracker *tracker);
+uint64_t tracker_due_ns(const struct tracker *tracker);
 
 /* Packet time is now_ns, and nothing goes off by itself: that is up to the next two. */
 void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet_number);
