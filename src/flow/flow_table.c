@@ -379,27 +379,32 @@ static uint32_t find_slot(struct flow_table *table, const struct flow_key *key, 
 	return found;
 }
 
-void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step)
+enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step)
 {
 	const uint32_t *chain = &table->chains[hash & table->chain_mask];
 
 	if (step == FLOW_FETCH_CHAIN) {
 		__builtin_prefetch(chain);
-		return;
+		return FLOW_FIRST_UNKNOWN;
 	}
+	if (*chain == NO_SLOT)
+		return FLOW_FIRST_NONE;
 	const struct flow_link *link = &table->links[*chain];
 	if (step == FLOW_FETCH_LINK) {
 		__builtin_prefetch(link, 1);
-		return;
+		return FLOW_FIRST_UNKNOWN;
 	}
-	if (*chain == NO_SLOT || link->hash != hash || link->body == 0)
-		return;
+	if (link->hash != hash || link->body == 0) {
+		__builtin_prefetch(&table->links[link->hash_next], 1);
+		return FLOW_FIRST_OTHER;
+	}
 	const uint8_t *body = slot_arena_at(table->bodies, link->body);
 	for (size_t i = 0; i < TYPICAL_BODY_BYTES; i += CACHE_LINE_BYTES)
 		__builtin_prefetch(body + i, 1);
 	/* Its neighbours in the queue, which it leaves when it is touched. */
 	__builtin_prefetch(&table->links[link->class_next], 1);
 	__builtin_prefetch(&table->links[link->class_prev], 1);
+	return FLOW_FIRST_IT;
 }
 
 bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index)

@@ -73,6 +73,8 @@ static bool follow(struct lane_run *run, uint16_t frame)
 static unsigned fetch_burst(const struct lane_run *run, uint16_t *burst)
 {
 	const struct decoded_frame *frames = run->batch->frames;
+	struct tracker_errand errands[BURST_FRAMES];
+	unsigned n_errands = 0;
 	unsigned n = 0;
 
 	for (uint16_t frame = run->next; frame != NO_FRAME && n < BURST_FRAMES; frame = run->batch->next[frame]) {
@@ -81,10 +83,10 @@ static unsigned fetch_burst(const struct lane_run *run, uint16_t *burst)
 			__builtin_prefetch((const char *)&frames[frame] + at);
 		burst[n++] = frame;
 	}
-	for (unsigned step = 0; step < TRACKER_FETCH_STEPS; step++) {
-		for (unsigned i = 0; i < n; i++)
-			shard_fetch(&run->shards->shard[frames[burst[i]].shard], &frames[burst[i]], step);
-	}
+	for (unsigned i = 0; i < n; i++)
+		n_errands = shard_errand(&run->shards->shard[frames[burst[i]].shard], &frames[burst[i]], errands,
+					 n_errands);
+	tracker_fetch(errands, n_errands);
 	return n;
 }
 

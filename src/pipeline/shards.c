@@ -173,10 +173,13 @@ void shard_group_follow(struct shard_group *group, struct shard *shard, const st
 
 static void fetch(const struct shards *shards, const struct batch *batch, uint32_t first, uint32_t end)
 {
-	for (unsigned step = 0; step < TRACKER_FETCH_STEPS && end - first > 1; step++) {
-		for (uint32_t i = first; i < end; i++)
-			shard_fetch(&shards->shard[batch->frames[i].shard], &batch->frames[i], step);
-	}
+	struct tracker_errand errands[BURST_FRAMES];
+	unsigned n = 0;
+
+	for (uint32_t i = first; i < end; i++)
+		n = shard_errand(&shards->shard[batch->frames[i].shard], &batch->frames[i], errands, n);
+	if (n > 1)
+		tracker_fetch(errands, n);
 }
 
 void shards_follow(struct shards *shards, const struct batch *batch, const struct stretch *stretch)

@@ -89,11 +89,12 @@ bool shard_group_fire(struct shard_group *group, uint64_t now_ns, uint64_t packe
 /* The shard follows a frame of its own, when nothing is due any more. */
 void shard_group_follow(struct shard_group *group, struct shard *shard, const struct decoded_frame *frame);
 
-/* Fetches, in steps, what the shard will look at. */
-static inline void shard_fetch(const struct shard *shard, const struct decoded_frame *frame, unsigned step)
+/* What the shard is to do with the frame, if it is tracked: puts it behind the n errands, and returns how many. */
+static inline unsigned shard_errand(const struct shard *shard, const struct decoded_frame *frame,
+				    struct tracker_errand *errands, unsigned n)
 {
-	if (is_tracked(frame->result))
-		tracker_fetch(shard->tracker, &frame->tracked, step);
+	errands[n] = (struct tracker_errand){ shard->tracker, &frame->tracked };
+	return n + is_tracked(frame->result);
 }
 
 /* Sums over all of them. */

@@ -535,49 +535,77 @@ static void fetch_recent_of_attempt(const struct tracker *tracker, const struct 
 	recent_segments_fetch(tracker->tcp.recent, owner | SIDE_SERVER, packet->ack - 1);
 }
 
+/*
+ * What is looked at is a flow as a rule. With a SYN it is an attempt instead, or nothing at all; and so it may be with
+ * whatever has no flow. Each of these functions is one step: it looks at what the one before has fetched.
+ */
+static inline bool is_of_handshake(const struct packet *packet)
+{
+	return (packet->flags & SEG_SYN) != 0;
+}
+
+static inline bool is_opening(const struct packet *packet)
+{
+	return (packet->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN;
+}
+
+static inline void fetch_chains(const struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_CHAIN);
+	if (is_of_handshake(tracked->packet))
+		syn_store_fetch(tracker->syn_store, tracked->hash, 0);
+	if (is_opening(tracked->packet))
+		tombstones_fetch(tracker->tombstones, tracked->hash, 0);
+}
+
+static inline void fetch_firsts(const struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	enum flow_first first = flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_LINK);
+
+	if (is_of_handshake(tracked->packet))
+		syn_store_fetch(tracker->syn_store, tracked->hash, 1);
+	else if (first == FLOW_FIRST_NONE)
+		syn_store_fetch(tracker->syn_store, tracked->hash, 0);
+	if (is_opening(tracked->packet))
+		tombstones_fetch(tracker->tombstones, tracked->hash, 1);
+}
+
+static inline void fetch_flow(const struct tracker *tracker, const struct tracked_packet *tracked)
+{
+	enum flow_first first = flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_FLOW);
+
+	if (is_of_handshake(tracked->packet))
+		syn_store_fetch(tracker->syn_store, tracked->hash, 2);
+	else if (first != FLOW_FIRST_IT)
+		syn_store_fetch(tracker->syn_store, tracked->hash, first == FLOW_FIRST_NONE ? 1 : 0);
+}
+
 /* Behind the flow: the last segments of its sender. */
-static void fetch_recent(const struct tracker *tracker, const struct tracked_packet *tracked)
+static inline void fetch_recent(const struct tracker *tracker, const struct tracked_packet *tracked)
 {
 	unsigned client_index;
 	uint64_t id;
 
-	if (!flow_table_peek(tracker->table, tracked->hash, &id, &client_index)) {
-		if ((tracked->packet->flags & (SEG_SYN | SEG_ACK)) == SEG_ACK)
-			fetch_recent_of_attempt(tracker, tracked);
-		return;
+	if (flow_table_peek(tracker->table, tracked->hash, &id, &client_index)) {
+		uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
+		recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
+	} else if (is_of_handshake(tracked->packet)) {
+		syn_store_fetch(tracker->syn_store, tracked->hash, 3);
+	} else if ((tracked->packet->flags & SEG_ACK) != 0) {
+		fetch_recent_of_attempt(tracker, tracked);
 	}
-	uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
-	recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
 }
 
-/* What is looked at when there is no flow: so it is with a SYN as a rule, and seldom with anything else. */
-static void fetch_beginning(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
+void tracker_fetch(const struct tracker_errand *errands, unsigned n)
 {
-	bool opens = (tracked->packet->flags & SEG_SYN) != 0;
-
-	if (opens || step < 2)
-		syn_store_fetch(tracker->syn_store, tracked->hash, step);
-	if (opens)
-		tombstones_fetch(tracker->tombstones, tracked->hash, step);
-}
-
-void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step)
-{
-	switch (step) {
-	case 0:
-		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_CHAIN);
-		break;
-	case 1:
-		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_LINK);
-		break;
-	case 2:
-		flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_FLOW);
-		break;
-	default:
-		fetch_recent(tracker, tracked);
-		break;
-	}
-	fetch_beginning(tracker, tracked, step);
+	for (unsigned i = 0; i < n; i++)
+		fetch_chains(errands[i].tracker, errands[i].tracked);
+	for (unsigned i = 0; i < n; i++)
+		fetch_firsts(errands[i].tracker, errands[i].tracked);
+	for (unsigned i = 0; i < n; i++)
+		fetch_flow(errands[i].tracker, errands[i].tracked);
+	for (unsigned i = 0; i < n; i++)
+		fetch_recent(errands[i].tracker, errands[i].tracked);
 }
 
 void tracker_follow(struct tracker *tracker, const struct tracked_packet *tracked)

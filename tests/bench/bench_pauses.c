@@ -169,19 +169,18 @@ static void handle(struct pauses *pauses, const struct frame *frame, const struc
 static void handle_burst(struct pauses *pauses, const struct frame *frames, size_t n)
 {
 	struct tracked_packet tracked[BURST_FRAMES] = { 0 };
+	struct tracker_errand errands[BURST_FRAMES];
 	struct packet packets[BURST_FRAMES];
+	unsigned n_errands = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		enum decode_result result = decoder_decode(pauses->decoder, &frames[i], &packets[i]);
-		if (result == DECODE_TCP || result == DECODE_ICMP_QUOTE)
-			tracker_prepare(pauses->tracker, &packets[i], result == DECODE_ICMP_QUOTE, &tracked[i]);
+		if (result != DECODE_TCP && result != DECODE_ICMP_QUOTE)
+			continue;
+		tracker_prepare(pauses->tracker, &packets[i], result == DECODE_ICMP_QUOTE, &tracked[i]);
+		errands[n_errands++] = (struct tracker_errand){ pauses->tracker, &tracked[i] };
 	}
-	for (unsigned step = 0; step < TRACKER_FETCH_STEPS; step++) {
-		for (size_t i = 0; i < n; i++) {
-			if (tracked[i].packet != NULL)
-				tracker_fetch(pauses->tracker, &tracked[i], step);
-		}
-	}
+	tracker_fetch(errands, n_errands);
 	step_ends(pauses, STEP_DECODE);
 	for (size_t i = 0; i < n; i++)
 		handle(pauses, &frames[i], &tracked[i]);

@@ -68,10 +68,12 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 
 /*
  * Fetches what flow_table_find with this hash will look at, so that it is there by then: the chain, then the first link
- * of it, then that flow. Each step looks at what the one before has fetched, so other work comes between them.
+ * of it, then that flow. Each step looks at what the one before has fetched, so other work comes between them. Returns
+ * what stands first in the chain as far as the step can tell: nothing, or another flow than that with this hash, or it.
  */
 enum flow_fetch { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK, FLOW_FETCH_FLOW };
-void flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step);
+enum flow_first { FLOW_FIRST_UNKNOWN, FLOW_FIRST_NONE, FLOW_FIRST_OTHER, FLOW_FIRST_IT };
+enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step);
 
 /* Who the flow is that was fetched. False: there is none, or it is not the first of its chain, or it is open. */
 bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index);

@@ -81,15 +81,20 @@ struct tracked_packet {
 	bool is_icmp_quote;
 };
 
+/* A packet of a burst, and who will track it. */
+struct tracker_errand {
+	const struct tracker *tracker;
+	const struct tracked_packet *tracked;
+};
+
 /*
  * Tracking looks at memory all over the place, and waits for it. So packets are tracked in bursts: tracker_prepare
- * names the connection of each, tracker_fetch fetches what it will look at, step by step for all packets of the burst,
- * and then tracker_track tracks them one by one, in order. Fetching changes nothing; a burst of one needs none.
+ * names the connection of each, tracker_fetch fetches what they will look at, step by step for all packets of the
+ * burst, and then tracker_track tracks them one by one, in order. Fetching changes nothing; a burst of one needs none.
  */
-enum { TRACKER_FETCH_STEPS = 4 };
 void tracker_prepare(const struct tracker *tracker, const struct packet *packet, bool is_icmp_quote,
 		     struct tracked_packet *tracked);
-void tracker_fetch(const struct tracker *tracker, const struct tracked_packet *tracked, unsigned step);
+void tracker_fetch(const struct tracker_errand *errands, unsigned n);
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked);
 
 /* A burst of one. */
