@@ -4,15 +4,15 @@
 
 #include <stdlib.h>
 
-int batch_init(struct batch *batch, uint16_t capacity)
+int batch_init(struct batch *batch, uint16_t capacity, bool is_dealt)
 {
 	*batch = (struct batch){
 		.frames = calloc(capacity, sizeof(*batch->frames)),
 		.now_ns = calloc(capacity, sizeof(*batch->now_ns)),
-		.next = calloc(capacity, sizeof(*batch->next)),
+		.next = is_dealt ? calloc(capacity, sizeof(*batch->next)) : NULL,
 		.capacity = capacity,
 	};
-	return batch->frames != NULL && batch->now_ns != NULL && batch->next != NULL ? 0 : -1;
+	return batch->frames != NULL && batch->now_ns != NULL && (batch->next != NULL || !is_dealt) ? 0 : -1;
 }
 
 void batch_fini(struct batch *batch)
@@ -40,14 +40,11 @@ void batch_begin_stretch(struct batch *batch, const struct frame_counts *counts)
 		stretch->first_of[i] = NO_FRAME;
 }
 
-void batch_add(struct batch *batch, uint64_t now_ns)
+/* The frame is the next of its lane. */
+static void deal_out(struct batch *batch, struct stretch *stretch, uint16_t frame)
 {
-	struct stretch *stretch = &batch->stretches[batch->n_stretches - 1];
-	uint16_t frame = batch->n_frames++;
 	unsigned lane = batch->frames[frame].lane;
 
-	stretch->end = batch->n_frames;
-	batch->now_ns[frame] = now_ns;
 	batch->next[frame] = NO_FRAME;
 	if (!is_followed(batch->frames[frame].result))
 		return;
@@ -56,4 +53,15 @@ void batch_add(struct batch *batch, uint64_t now_ns)
 	else
 		batch->next[stretch->last_of[lane]] = frame;
 	stretch->last_of[lane] = frame;
+}
+
+void batch_add(struct batch *batch, uint64_t now_ns)
+{
+	struct stretch *stretch = &batch->stretches[batch->n_stretches - 1];
+	uint16_t frame = batch->n_frames++;
+
+	stretch->end = batch->n_frames;
+	batch->now_ns[frame] = now_ns;
+	if (batch->next != NULL)
+		deal_out(batch, stretch, frame);
 }

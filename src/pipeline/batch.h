@@ -46,7 +46,7 @@ struct stretch {
 	uint16_t first;                /* frame of the batch */
 	uint16_t end;                  /* one past the last */
 	struct frame_counts counts;    /* with the first frame */
-	uint16_t first_of[MAX_SHARDS]; /* by lane: its frame, or NO_FRAME; the others by struct batch.next */
+	uint16_t first_of[MAX_SHARDS]; /* by lane: its frame, or NO_FRAME; the others by struct batch.next, if any */
 	uint16_t last_of[MAX_SHARDS];
 };
 
@@ -54,7 +54,7 @@ struct batch {
 	/* Of each frame. */
 	struct decoded_frame *frames;
 	uint64_t *now_ns; /* packet time when it came: never goes backwards */
-	uint16_t *next;   /* frame of the same stretch and lane, or NO_FRAME */
+	uint16_t *next;   /* frame of the same stretch and lane, or NO_FRAME; null: all are for one thread */
 	uint16_t capacity;
 	uint16_t n_frames;
 	uint16_t n_stretches;
@@ -67,8 +67,8 @@ struct batch {
 	struct decoder_stats own_decoder; /* where decoder points if the reader is ahead */
 };
 
-/* 0, or -1 when memory is short. */
-int batch_init(struct batch *batch, uint16_t capacity);
+/* is_dealt: frames are dealt out to lanes. 0, or -1 when memory is short. */
+int batch_init(struct batch *batch, uint16_t capacity, bool is_dealt);
 void batch_fini(struct batch *batch);
 
 /* Nothing is in it any more. */

@@ -34,7 +34,9 @@ struct intake {
 	size_t next_in_burst;
 	bool may_block; /* input comes as it is written */
 	uint64_t now_ns;
-	uint64_t frame_ns; /* time of the frame before */
+	uint64_t boundary_ns; /* the next at which something is judged */
+	uint64_t frame_ns;    /* time of the frame before */
+	uint8_t lane_of[MAX_SHARDS];
 	struct frame_counts counts;
 
 	/* Between both. */
@@ -86,7 +88,7 @@ static void count(struct intake *intake, const struct frame *frame, const struct
 /* Something may be judged before the frame counts: a boundary of time lies before it. */
 static bool begins_stretch(const struct intake *intake, const struct batch *batch, uint64_t now_ns)
 {
-	return batch->n_stretches == 0 || now_ns / DETECT_TICK_NS != intake->now_ns / DETECT_TICK_NS;
+	return batch->n_stretches == 0 || now_ns >= intake->boundary_ns;
 }
 
 static void add_frame(struct intake *intake, struct batch *batch, const struct frame *frame, uint64_t now_ns)
@@ -100,7 +102,7 @@ static void add_frame(struct intake *intake, struct batch *batch, const struct f
 						    &to->tracked);
 		to->tracked.now_ns = now_ns;
 	}
-	to->lane = (uint8_t)(to->shard % intake->shards->n_lanes);
+	to->lane = intake->lane_of[to->shard];
 	count(intake, frame, to);
 	if (batch->n_frames == 0)
 		batch->first_number = frame->number;
@@ -108,6 +110,8 @@ static void add_frame(struct intake *intake, struct batch *batch, const struct f
 		batch_begin_stretch(batch, &intake->counts);
 	batch_add(batch, now_ns);
 	intake->now_ns = now_ns;
+	if (now_ns >= intake->boundary_ns)
+		intake->boundary_ns = (now_ns / DETECT_TICK_NS + 1) * DETECT_TICK_NS;
 }
 
 static bool is_full(const struct batch *batch)
@@ -257,6 +261,8 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 	intake->capture = capture;
 	intake->shards = shards;
 	intake->stats.interval_ns = config->stats_interval_ns;
+	for (unsigned i = 0; i < MAX_SHARDS; i++)
+		intake->lane_of[i] = (uint8_t)(i % shards->n_lanes);
 	intake->may_block = is_pipe(capture);
 	/* Behind a pipe's burst nobody can tell whether a frame comes or a pause: it is to be all that is there. */
 	intake->burst_max = config->reads_ahead && intake->may_block ? BATCH_MAX_FRAMES : BURST_FRAMES;
@@ -270,7 +276,7 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 		goto fail;
 	for (size_t n = config->reads_ahead ? BATCHES_AHEAD : 1; intake->n_batches < n; intake->n_batches++) {
 		uint16_t capacity = config->reads_ahead ? BATCH_MAX_FRAMES : BURST_FRAMES;
-		if (batch_init(&intake->batches[intake->n_batches], capacity) != 0) {
+		if (batch_init(&intake->batches[intake->n_batches], capacity, config->reads_ahead) != 0) {
 			batch_fini(&intake->batches[intake->n_batches]);
 			error_set(error, "out of memory: no room for %u frames", capacity);
 			goto fail;
