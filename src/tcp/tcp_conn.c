@@ -226,6 +226,8 @@ void tcp_conn_advance(struct tcp_conn *conn, const struct tcp_context *context, 
 	case SEGMENT_ORIGINAL:
 		break;
 	}
+	if (opening_segment(&seg))
+		return;
 	enum conn_verdict_kind kind = incarnation_judge(&seg);
 	if (kind == CONN_NEW_INCARNATION || kind == CONN_NEW_INCARNATION_HELD_SYN) {
 		verdict->kind = (uint8_t)kind;
@@ -268,6 +270,8 @@ enum conn_side tcp_conn_init(struct tcp_conn *conn, const struct tcp_context *co
 	ends_begin(conn, owner, packet->time_ns);
 	verdict_init(verdict, packet);
 	struct segment seg = segment_of(conn, context, side, packet, verdict);
+	if (opening_syn(&seg))
+		return SIDE_CLIENT;
 	note_heard(&seg);
 	conn->direction_certain = syn && !ack;
 	if (syn) {

@@ -265,6 +265,10 @@ void loss_note_segment(struct segment *seg);      /* class is known, numbers and
 bool loss_of_first_shown(const struct segment *seg, uint32_t seq);
 void loss_note_acknowledgement(struct segment *seg); /* D-SACK: the receiver sent what the sender had */
 
+/* tcp_opening.c: plain segments of an opening, done without the rules. False: not plain, nothing was done. */
+bool opening_syn(struct segment *seg);     /* the first segment of all; the connection is as it begins */
+bool opening_segment(struct segment *seg); /* a later one, and no copy */
+
 /* tcp_handshake.c */
 void handshake_note_syn_options(struct segment *seg); /* of its sender */
 void handshake_choose_synack(struct segment *seg);    /* of several, the one that this segment acknowledges */
