@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+#include "list_sort.h"
+
 /* ---- Time ---- */
 
 static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
@@ -145,4 +147,43 @@ void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry)
 		clear_head(store, class);
 	}
 	syn_queue_append(store, (enum syn_class)(class + 1), entry);
+}
+
+/* ---- The end of a run ---- */
+
+static uint64_t id_at(const void *store, uint32_t slot)
+{
+	return syn_entry_at(store, slot)->id;
+}
+
+static uint32_t *next_left_at(void *store, uint32_t slot)
+{
+	return &syn_entry_at(store, slot)->hash_next;
+}
+
+/* Links the ascending run that begins at *slot, and leaves *slot behind it. */
+static uint32_t take_run(struct syn_store *store, uint32_t *slot)
+{
+	uint32_t run = *slot;
+	struct syn_entry *last;
+
+	do {
+		last = syn_entry_at(store, *slot);
+		*slot = last->queue_next;
+		last->hash_next = *slot;
+	} while (*slot != NO_SLOT && syn_entry_at(store, *slot)->id > last->id);
+	last->hash_next = NO_SLOT;
+	return run;
+}
+
+uint32_t syn_queue_sort_answered(struct syn_store *store)
+{
+	struct list_sort sort = { { NO_SLOT } };
+
+	for (unsigned class = SYN_HALF_OPEN_NEW; class < SYN_CLASS_COUNT; class ++) {
+		uint32_t slot = store->queues[class].head;
+		while (slot != NO_SLOT)
+			list_sort_add(&sort, store, id_at, next_left_at, take_run(store, &slot));
+	}
+	return list_sort_end(&sort, store, id_at, next_left_at);
 }

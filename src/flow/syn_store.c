@@ -180,6 +180,8 @@ void syn_store_remove(struct syn_store *store, struct syn_entry *entry)
 {
 	if (!store->draining)
 		syn_chain_unlink(store, entry);
+	else if (entry->is_answered)
+		store->half_open_left = entry->hash_next;
 	syn_queue_leave(store, entry);
 	if (store->draining && is_empty(store))
 		end_drain(store);
@@ -412,19 +414,21 @@ void syn_store_move_on(struct syn_store *store, struct syn_entry *entry)
 	syn_queue_move_on(store, entry);
 }
 
+static struct syn_entry *older_of(struct syn_entry *a, struct syn_entry *b)
+{
+	if (a == NULL || b == NULL)
+		return a != NULL ? a : b;
+	return a->id < b->id ? a : b;
+}
+
 struct syn_entry *syn_store_oldest(struct syn_store *store)
 {
-	struct syn_entry *fresh = head_of(store, SYN_UNANSWERED_NEW);
-	struct syn_entry *late = head_of(store, SYN_UNANSWERED);
+	struct syn_entry *unanswered = older_of(head_of(store, SYN_UNANSWERED_NEW), head_of(store, SYN_UNANSWERED));
 
-	store->draining = true;
-	if (fresh != NULL && late != NULL)
-		return late->id < fresh->id ? late : fresh;
-	if (fresh != NULL || late != NULL)
-		return fresh != NULL ? fresh : late;
-	for (unsigned i = SYN_HALF_OPEN_NEW; i < SYN_CLASS_COUNT; i++)
-		if (head_of(store, (enum syn_class)i) != NULL)
-			return head_of(store, (enum syn_class)i);
-	store->draining = false;
-	return NULL;
+	if (!store->draining)
+		store->half_open_left = syn_queue_sort_answered(store);
+	uint32_t answered = store->half_open_left;
+	struct syn_entry *oldest = older_of(unanswered, answered != NO_SLOT ? syn_entry_at(store, answered) : NULL);
+	store->draining = oldest != NULL;
+	return oldest;
 }

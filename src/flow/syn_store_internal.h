@@ -29,6 +29,7 @@ struct syn_store {
 	uint64_t due_ns[SYN_CLASS_COUNT]; /* UINT64_MAX = no head */
 	uint32_t *chain_of_next;          /* of the head of SYN_UNANSWERED */
 	bool draining;                    /* syn_store_oldest was called: chains are void */
+	uint32_t half_open_left;          /* while draining: those that were answered, by id, linked by hash_next */
 	struct flow_key_config key;
 	uint64_t timeout_ns[SYN_CLASS_COUNT];
 	syn_evict_fn *evict;
@@ -90,6 +91,9 @@ void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_
 
 /* The head of its class goes to the next one. */
 void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry);
+
+/* Links all that were answered in the order of their ids; chains are void from then on. Returns the first. */
+uint32_t syn_queue_sort_answered(struct syn_store *store);
 
 /* It goes, or goes elsewhere: it has neither parts nor a place any more. */
 void syn_queue_leave(struct syn_store *store, struct syn_entry *entry);

@@ -255,8 +255,8 @@ static bool repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 }
 
 /*
- * The server's first SYN-ACK, and nothing odd about it: all that comes of it is that the detectors are told, so that it
- * needs no flow either.
+ * The server's first SYN-ACK, and nothing odd about it: unless states are told, all that comes of it is that the
+ * detectors are told, so that it needs no flow either.
  */
 static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked)
 {
@@ -264,8 +264,9 @@ static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 	uint64_t max_window_bytes = tracker->config.conn.max_window_bytes;
 	struct syn_gist syn;
 
-	if (!ends_quietly(tracker, attempt) || tracked->sender_index == syn_store_client_index(attempt) ||
-	    packet->time_ns != tracker->now_ns || (max_window_bytes != 0 && packet->window > max_window_bytes))
+	if (event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) ||
+	    tracked->sender_index == syn_store_client_index(attempt) || packet->time_ns != tracker->now_ns ||
+	    (max_window_bytes != 0 && packet->window > max_window_bytes))
 		return false;
 	syn_store_get_gist(tracker->syn_store, attempt, &syn);
 	if (is_interim_due(tracker, syn.time_ns, packet))

@@ -192,8 +192,8 @@ uint64_t syn_store_due_ns(const struct syn_store *store);
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
 
 /*
- * For the end of a run: the unanswered attempt with the lowest id; then the others in any order; null when the store is
- * empty. From the first call on until then, no other function but syn_store_unpack and syn_store_remove may be called.
+ * For the end of a run: the attempt with the lowest id, null when the store is empty. From the first call on until then,
+ * no other function but syn_store_unpack and syn_store_remove may be called, and the latter for that attempt only.
  */
 struct syn_entry *syn_store_oldest(struct syn_store *store);
 

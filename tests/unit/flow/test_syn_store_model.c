@@ -530,14 +530,14 @@ static void one_step(struct run *run)
 	}
 }
 
-/* What is left comes out by id, unless it was answered: then it comes last. */
+/* What is left comes out by id. */
 static void drain(struct run *run)
 {
 	uint64_t last_id = 0;
 
 	for (struct syn_entry *entry; (entry = syn_store_oldest(run->store)) != NULL;) {
-		assert_true(entry->is_answered || syn_store_id(entry) > last_id);
-		last_id = entry->is_answered ? UINT64_MAX : syn_store_id(entry);
+		assert_true(syn_store_id(entry) > last_id);
+		last_id = syn_store_id(entry);
 		syn_store_remove(run->store, entry);
 	}
 	assert_int_equal(run->store->stats.entries_in_use, 0);
@@ -725,6 +725,45 @@ static void a_store_that_was_drained_takes_attempts_again(void **state)
 	syn_store_destroy(store);
 }
 
+static void what_is_left_comes_by_id_whenever_it_was_answered(void **state)
+{
+	enum { N = 300, PRIME = 101 };
+	struct syn_store *store = create(256 << 10, NULL, NULL);
+	const struct flow_key_config keys = { .use_vlan = true };
+	struct syn_entry *entry;
+	struct flow_key key;
+	unsigned n_answered = 0;
+	uint64_t last_id = 0;
+
+	(void)state;
+	for (uint32_t n = 0; n < N; n++) {
+		struct packet packet = syn_number(n);
+		assert_non_null(insert(store, &packet));
+	}
+	for (uint32_t i = 0; i < N; i++) {
+		const struct packet syn = syn_number(i * PRIME % N);
+		struct packet answer = syn;
+		if (i % 3 == 0)
+			continue;
+		answer.flags = SEG_SYN | SEG_ACK;
+		answer.ack = syn.seq + 1;
+		answer.time_ns = 5000 + i;
+		flow_key_from_packet(&keys, &syn, &key);
+		entry = syn_store_answer(store, look_up(store, &syn), flow_key_hash(&keys, &key), &answer);
+		assert_non_null(entry);
+		if (store->queues[SYN_HALF_OPEN_NEW].head == syn_slot_of(store, entry))
+			syn_store_move_on(store, entry);
+	}
+	for (; (entry = syn_store_oldest(store)) != NULL; syn_store_remove(store, entry)) {
+		assert_int_equal(syn_store_id(entry), last_id + 1);
+		last_id = syn_store_id(entry);
+		n_answered += entry->is_answered;
+	}
+	assert_int_equal(n_answered, N * 2 / 3);
+	assert_int_equal(last_id, N);
+	syn_store_destroy(store);
+}
+
 static void without_memory_there_is_no_store(void **state)
 {
 	struct syn_store *store = create(0, NULL, NULL);
@@ -749,6 +788,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_packed_is_refused),
 		cmocka_unit_test(the_last_one_is_not_evicted_for_its_own_repeat),
 		cmocka_unit_test(a_store_that_was_drained_takes_attempts_again),
+		cmocka_unit_test(what_is_left_comes_by_id_whenever_it_was_answered),
 		cmocka_unit_test(without_memory_there_is_no_store),
 	};
 

@@ -24,7 +24,7 @@
 enum { N_TUPLES = 60, N_STEPS = 30000 };
 
 struct sensor {
-	bool only_alerts;
+	sensor_event_mask wanted;
 	struct tracker *tracker;
 	struct detect_engine *engine;
 	struct sensor_event event;
@@ -51,7 +51,7 @@ static struct sensor_event *begin_event(void *context, enum sensor_event_type ty
 {
 	struct sensor *sensor = context;
 
-	if (sensor->only_alerts && type != EVENT_ALERT)
+	if ((sensor->wanted >> type & 1) == 0)
 		return NULL;
 	memset(&sensor->event, 0, sizeof(sensor->event));
 	sensor->event.type = type;
@@ -388,7 +388,7 @@ static void flood(struct run *run)
 	run->pace = 1;
 }
 
-static void run_with(uint64_t seed, bool only_alerts)
+static void run_with(uint64_t seed, sensor_event_mask wanted)
 {
 	struct run *run = test_calloc(1, sizeof(*run));
 	struct error error;
@@ -396,8 +396,8 @@ static void run_with(uint64_t seed, bool only_alerts)
 	run->random.state = seed;
 	run->now_ns = 1000 * NS_PER_SEC;
 	run->ruleset = ruleset_create_default(&error);
-	run->with.only_alerts = run->without.only_alerts = only_alerts;
-	sensor_create(&run->with, run->ruleset, 8 << 20, only_alerts ? ~(UINT32_C(1) << EVENT_ALERT) : 0);
+	run->with.wanted = run->without.wanted = wanted;
+	sensor_create(&run->with, run->ruleset, 8 << 20, ~wanted);
 	sensor_create(&run->without, run->ruleset, 0, 0);
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		struct packet packet;
@@ -430,7 +430,7 @@ static void an_attempt_in_the_store_is_the_flow_it_stands_for(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 3; seed++)
-		run_with(seed * UINT64_C(0x2545f4914f6cdd1d), false);
+		run_with(seed * UINT64_C(0x2545f4914f6cdd1d), UINT32_MAX);
 }
 
 /* Then most of what happens to an attempt happens without a flow. */
@@ -438,13 +438,22 @@ static void so_it_is_when_only_alarms_are_wanted(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 4; seed <= 6; seed++)
-		run_with(seed * UINT64_C(0x2545f4914f6cdd1d), true);
+		run_with(seed * UINT64_C(0x2545f4914f6cdd1d), UINT32_C(1) << EVENT_ALERT);
+}
+
+/* Then SYN-ACKs stay in the store, too, and records come from there. */
+static void so_it_is_when_records_are_wanted_and_states_are_not(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 7; seed <= 9; seed++)
+		run_with(seed * UINT64_C(0x2545f4914f6cdd1d), ~(UINT32_C(1) << EVENT_TCP_STATE));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(an_attempt_in_the_store_is_the_flow_it_stands_for),
-					    cmocka_unit_test(so_it_is_when_only_alarms_are_wanted) };
+					    cmocka_unit_test(so_it_is_when_only_alarms_are_wanted),
+					    cmocka_unit_test(so_it_is_when_records_are_wanted_and_states_are_not) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
