@@ -81,31 +81,34 @@ static uint16_t unpack_options(unsigned bits)
 	return (uint16_t)present;
 }
 
-static void pack_entry(struct syn_entry *entry, const struct packet *packet)
+/* The rest of it is zero. */
+static struct syn_entry pack_entry(const struct packet *packet)
 {
 	const struct tcp_options *options = &packet->options;
+	struct syn_entry entry = {
+		.first_ns = packet->time_ns,
+		.id = packet->number & MAX_ID,
+		.source = packet->source & MAX_SOURCE,
+		.iss = packet->seq,
+		.ts_val = options->ts_val,
+		.layout = options->layout,
+		.port = { packet->src_port, packet->dst_port },
+		.window = packet->window,
+		.mss = options->mss,
+		.ip_id = packet->ip_id,
+		.ttl = packet->ttl,
+		.ip_bytes = (uint8_t)packet->ip_bytes,
+		.is_ipv6 = packet->src.version == 6,
+		.wscale = options->wscale & MAX_WSCALE,
+		.options = pack_options(options->present) & 0xf,
+		.has_vlan = packet->n_vlans == 1,
+		.options_complete = packet->options_complete,
+		.vlan = packet->vlans[0] & MAX_VLAN,
+	};
 
-	entry->first_ns = packet->time_ns;
-	entry->id = packet->number & MAX_ID;
-	entry->source = packet->source & MAX_SOURCE;
-	entry->iss = packet->seq;
-	entry->ts_val = options->ts_val;
-	entry->layout = options->layout;
-	memcpy(entry->addr[0], packet->src.bytes, sizeof(entry->addr[0]));
-	memcpy(entry->addr[1], packet->dst.bytes, sizeof(entry->addr[1]));
-	entry->port[0] = packet->src_port;
-	entry->port[1] = packet->dst_port;
-	entry->window = packet->window;
-	entry->mss = options->mss;
-	entry->ip_id = packet->ip_id;
-	entry->ttl = packet->ttl;
-	entry->ip_bytes = (uint8_t)packet->ip_bytes;
-	entry->is_ipv6 = packet->src.version == 6;
-	entry->wscale = options->wscale & MAX_WSCALE;
-	entry->options = pack_options(options->present) & 0xf;
-	entry->has_vlan = packet->n_vlans == 1;
-	entry->options_complete = packet->options_complete;
-	entry->vlan = packet->vlans[0] & MAX_VLAN;
+	memcpy(entry.addr[0], packet->src.bytes, sizeof(entry.addr[0]));
+	memcpy(entry.addr[1], packet->dst.bytes, sizeof(entry.addr[1]));
+	return entry;
 }
 
 static void pack_more(struct syn_more *more, const struct packet *packet, uint64_t previous_id)
@@ -139,16 +142,18 @@ static void pack_rare(struct syn_rare *rare, const struct packet *packet, uint64
 	rare->mptcp_subtype = options->mptcp_subtype;
 }
 
-void syn_pack(struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id,
-	      uint64_t now_ns)
+struct syn_entry syn_pack(const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id,
+			  uint64_t now_ns)
 {
-	pack_entry(entry, packet);
+	struct syn_entry entry = pack_entry(packet);
+
 	if (parts->more == NULL)
-		entry->hash_or_part = packet->payload_hash;
+		entry.hash_or_part = packet->payload_hash;
 	else
 		pack_more(parts->more, packet, previous_id);
 	if (parts->rare != NULL)
 		pack_rare(parts->rare, packet, now_ns);
+	return entry;
 }
 
 void syn_extend(const struct syn_entry *entry, struct syn_more *more)

@@ -40,6 +40,28 @@ uint64_t syn_due_ns(const struct syn_store *store, const struct syn_entry *entry
 
 /* ---- Queues ---- */
 
+void syn_queues_clear(struct syn_store *store)
+{
+	for (unsigned i = 0; i < SYN_CLASS_COUNT; i++) {
+		store->queues[i] = (struct syn_queue){ NO_SLOT, NO_SLOT };
+		store->noted[i] = NO_SLOT;
+		store->due_ns[i] = UINT64_MAX;
+		store->stats.in_use[i] = 0;
+	}
+	store->first_due = SYN_UNANSWERED_NEW;
+}
+
+static void note_due(struct syn_store *store, enum syn_class class, uint64_t due_ns)
+{
+	enum syn_class first = SYN_UNANSWERED_NEW;
+
+	store->due_ns[class] = due_ns;
+	for (unsigned i = SYN_UNANSWERED; i < SYN_CLASS_COUNT; i++)
+		if (store->due_ns[i] < store->due_ns[first])
+			first = (enum syn_class)i;
+	store->first_due = first;
+}
+
 /*
  * The head may be another one than before. Fetches what will be touched when it leaves, which is seldom before the next
  * packet; the head itself was fetched when it was second.
@@ -52,7 +74,7 @@ static void note_head(struct syn_store *store, enum syn_class class)
 	if (slot == store->noted[class])
 		return;
 	store->noted[class] = slot;
-	store->due_ns[class] = slot != NO_SLOT ? syn_due_ns(store, head) : UINT64_MAX;
+	note_due(store, class, slot != NO_SLOT ? syn_due_ns(store, head) : UINT64_MAX);
 	__builtin_prefetch(syn_entry_at(store, head->queue_next), 1);
 	if (class != SYN_UNANSWERED || slot == NO_SLOT || store->draining)
 		return;

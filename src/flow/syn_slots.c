@@ -7,16 +7,24 @@
 
 /* ---- Slots ---- */
 
-/* There must be a free one. */
-uint32_t syn_take_slot(struct syn_store *store)
+uint32_t syn_take_slot_as_it_is(struct syn_store *store)
 {
+	enum { AHEAD = 4 };
 	uint32_t slot = store->first_freed;
 
-	if (slot != NO_SLOT)
-		store->first_freed = store->slots[slot].next_freed;
-	else
-		slot = store->first_fresh++;
 	store->stats.entries_in_use++;
+	if (slot != NO_SLOT) {
+		store->first_freed = store->slots[slot].next_freed;
+		return slot;
+	}
+	__builtin_prefetch(&store->slots[store->first_fresh + AHEAD], 1);
+	return store->first_fresh++;
+}
+
+uint32_t syn_take_slot(struct syn_store *store)
+{
+	uint32_t slot = syn_take_slot_as_it_is(store);
+
 	memset(&store->slots[slot], 0, sizeof(store->slots[slot]));
 	return slot;
 }

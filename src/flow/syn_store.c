@@ -95,10 +95,8 @@ struct syn_store *syn_store_create(const struct syn_store_config *config, const 
 	}
 	store->first_fresh = NO_SLOT + 1;
 	store->key = *key;
-	for (unsigned i = 0; i < SYN_CLASS_COUNT; i++) {
-		store->timeout_ns[i] = config->timeout_ns[i];
-		store->due_ns[i] = UINT64_MAX;
-	}
+	memcpy(store->timeout_ns, config->timeout_ns, sizeof(store->timeout_ns));
+	syn_queues_clear(store);
 	store->evict = evict;
 	store->evict_context = context;
 	return store;
@@ -241,20 +239,24 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 		store->stats.refused++;
 		return NULL;
 	}
-	uint32_t slot = syn_take_slot(store);
+	uint32_t slot = syn_take_slot_as_it_is(store);
+	uint32_t more = n_parts > 0 ? syn_take_slot(store) : NO_SLOT;
+	uint32_t rare = n_parts > 1 ? syn_take_slot(store) : NO_SLOT;
+	if (n_parts > 0)
+		parts.more = &store->slots[more].more;
+	if (n_parts > 1)
+		parts.rare = &store->slots[rare].rare;
+	/* Put together elsewhere and written at once: who read it here would wait until memory that was never used comes. */
+	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
+	packed.client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
+	packed.has_parts = n_parts > 0;
+	packed.has_rare = n_parts > 1;
+	if (n_parts > 0)
+		packed.hash_or_part = more;
+	if (n_parts > 1)
+		parts.more->rest = rare;
 	struct syn_entry *entry = syn_entry_at(store, slot);
-	if (n_parts > 0) {
-		entry->has_parts = true;
-		entry->hash_or_part = syn_take_slot(store);
-		parts.more = &store->slots[entry->hash_or_part].more;
-	}
-	if (n_parts > 1) {
-		entry->has_rare = true;
-		parts.more->rest = syn_take_slot(store);
-		parts.rare = &store->slots[parts.more->rest].rare;
-	}
-	entry->client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
-	syn_pack(entry, &parts, packet, previous_id, now_ns);
+	*entry = packed;
 	syn_chain_append(store, hash, slot);
 	syn_queue_append(store, SYN_UNANSWERED_NEW, entry);
 	store->stats.created++;
@@ -300,7 +302,7 @@ void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const st
 /* The attempt goes to another entry, for the old one is in the middle of a queue. */
 static struct syn_entry *move_entry(struct syn_store *store, struct syn_entry *entry, uint64_t hash)
 {
-	uint32_t slot = syn_take_slot(store);
+	uint32_t slot = syn_take_slot_as_it_is(store);
 	struct syn_entry *moved = syn_entry_at(store, slot);
 
 	*moved = *entry;
@@ -388,14 +390,35 @@ void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *e
 	syn_get_gist(entry, &parts, gist);
 }
 
+void syn_store_each(const struct syn_store *store, syn_visit_fn *visit, void *context)
+{
+	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++) {
+		for (uint32_t slot = store->queues[class].head; slot != NO_SLOT;) {
+			const struct syn_entry *entry = syn_entry_at(store, slot);
+			slot = entry->queue_next;
+			__builtin_prefetch(syn_entry_at(store, slot));
+			if (entry->state != ENTRY_GONE)
+				visit(context, entry);
+		}
+	}
+}
+
+void syn_store_clear(struct syn_store *store)
+{
+	if (is_empty(store))
+		return;
+	syn_queues_clear(store);
+	store->first_fresh = NO_SLOT + 1;
+	store->first_freed = NO_SLOT;
+	store->stats.entries_in_use = 0;
+	memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+}
+
 /* ---- Order ---- */
 
 struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, enum syn_class *class)
 {
-	*class = SYN_UNANSWERED_NEW;
-	for (unsigned i = SYN_UNANSWERED; i < SYN_CLASS_COUNT; i++)
-		if (store->due_ns[i] < store->due_ns[*class])
-			*class = (enum syn_class)i;
+	*class = store->first_due;
 	*due_ns = store->due_ns[*class];
 	return head_of(store, *class);
 }

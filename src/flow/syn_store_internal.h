@@ -27,6 +27,7 @@ struct syn_store {
 	struct syn_queue queues[SYN_CLASS_COUNT];
 	uint32_t noted[SYN_CLASS_COUNT];  /* the heads for which the following is so */
 	uint64_t due_ns[SYN_CLASS_COUNT]; /* UINT64_MAX = no head */
+	enum syn_class first_due;         /* which of these is first; of equals the lower */
 	uint32_t *chain_of_next;          /* of the head of SYN_UNANSWERED */
 	bool draining;                    /* syn_store_oldest was called: chains are void */
 	uint32_t half_open_left;          /* while draining: those that were answered, by id, linked by hash_next */
@@ -66,7 +67,8 @@ static inline bool syn_is_overdue(enum syn_class class)
 
 /* --- syn_slots.c --- */
 
-/* There must be a free one. It is zeroed. */
+/* There must be a free one. The first leaves in it what was there, the second zeroes it. */
+uint32_t syn_take_slot_as_it_is(struct syn_store *store);
 uint32_t syn_take_slot(struct syn_store *store);
 void syn_free_slot(struct syn_store *store, uint32_t slot);
 
@@ -82,6 +84,9 @@ void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry);
 uint32_t *syn_link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot);
 
 /* --- syn_queue.c --- */
+
+/* There is nothing in them. */
+void syn_queues_clear(struct syn_store *store);
 
 /* When the attempt's timer began, and when it ends. */
 uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry);

@@ -176,7 +176,7 @@ static bool ends_quietly(const struct tracker *tracker, const struct syn_entry *
 
 static void count_quiet_end(struct tracker *tracker, const struct syn_entry *attempt, enum conn_outcome outcome)
 {
-	tracker_count_record(tracker, outcome);
+	tracker_count_records(tracker, outcome, 1);
 	tracker->stats.flow_records_left_out += is_left_out(tracker, attempt);
 }
 
@@ -372,8 +372,33 @@ void tracker_expire_attempt(struct tracker *tracker, struct syn_entry *attempt, 
 	tracker->due_ns = 0;
 }
 
+static void count_left_out(void *context, const struct syn_entry *attempt)
+{
+	struct tracker *tracker = context;
+
+	tracker->stats.flow_records_left_out += is_left_out(tracker, attempt);
+}
+
+/* Of attempts that are left, only their number is told: one after the other, in order, that would take much longer. */
+static void finish_quietly(struct tracker *tracker)
+{
+	const uint64_t *in_use = syn_store_get_stats(tracker->syn_store)->in_use;
+
+	for (unsigned i = 0; i < SYN_CLASS_COUNT; i++)
+		tracker_count_records(tracker, CONN_OUTCOME_IN_PROGRESS, in_use[i]);
+	/* Only a detector marks attempts. */
+	if (tracker->detection != NULL)
+		syn_store_each(tracker->syn_store, count_left_out, tracker);
+	syn_store_clear(tracker->syn_store);
+}
+
 struct syn_entry *tracker_attempt_left_before(struct tracker *tracker, const struct flow *flow)
 {
+	if (!event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) &&
+	    !event_writer_may_want(&tracker->writer, EVENT_FLOW)) {
+		finish_quietly(tracker);
+		return NULL;
+	}
 	struct syn_entry *attempt = syn_store_oldest(tracker->syn_store);
 
 	return attempt != NULL && flow != NULL && flow->id < syn_store_id(attempt) ? NULL : attempt;

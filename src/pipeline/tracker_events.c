@@ -189,10 +189,10 @@ static void fill_end(struct event_flow_end *to, const struct flow *flow, enum co
 	};
 }
 
-void tracker_count_record(struct tracker *tracker, enum conn_outcome outcome)
+void tracker_count_records(struct tracker *tracker, enum conn_outcome outcome, uint64_t n)
 {
-	tracker->stats.outcomes[outcome]++;
-	tracker->stats.flow_records++;
+	tracker->stats.outcomes[outcome] += n;
+	tracker->stats.flow_records += n;
 }
 
 /* By a hash of the number of the first packet: the same on every run, and no period in the traffic meets it. */
@@ -218,7 +218,7 @@ void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64
 	bool is_sample = is_of_sample(tracker, flow);
 
 	if (reason != FLOW_END_INTERIM)
-		tracker_count_record(tracker, outcome);
+		tracker_count_records(tracker, outcome, 1);
 	if (is_sample && tracker_is_left_out(tracker, flow->id)) {
 		tracker->stats.flow_records_left_out++;
 		return;

@@ -87,8 +87,8 @@ void tracker_fold_anomalies(struct tracker *tracker, struct flow *flow, const st
 /* A segment of no connection: its own anomalies, and this one, as tracker_orphan_anomalies. */
 void tracker_orphan_segment(struct tracker *tracker, const struct packet *packet, enum anomaly anomaly);
 
-/* A connection's record is due, whether or not anybody wants it written. */
-void tracker_count_record(struct tracker *tracker, enum conn_outcome outcome);
+/* So many connections' records are due, whether or not anybody wants them written. */
+void tracker_count_records(struct tracker *tracker, enum conn_outcome outcome, uint64_t n);
 
 void tracker_write_flow(struct tracker *tracker, const struct flow *flow, uint64_t time_ns,
 			enum flow_end_reason reason);

@@ -191,6 +191,13 @@ uint64_t syn_store_due_ns(const struct syn_store *store);
 /* Its first timer ended: it goes to the next class. It must be the one that syn_store_first_due gave. */
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry);
 
+/* All attempts, in no order; visit changes nothing. */
+typedef void syn_visit_fn(void *context, const struct syn_entry *entry);
+void syn_store_each(const struct syn_store *store, syn_visit_fn *visit, void *context);
+
+/* All attempts leave at once, and nothing is counted. Not between syn_store_oldest and the end. */
+void syn_store_clear(struct syn_store *store);
+
 /*
  * For the end of a run: the attempt with the lowest id, null when the store is empty. From the first call on until then,
  * no other function but syn_store_unpack and syn_store_remove may be called, and the latter for that attempt only.
