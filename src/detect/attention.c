@@ -29,19 +29,22 @@ enum { DISPLACING_WEIGHT = 4, MAX_REFUSED = 16 };
 int attention_init(struct attention *attention, struct watch_set *watches, const struct summary_set *set,
 		   struct merged_summary *merged, size_t memory_bytes)
 {
+	size_t leavers = leavers_bytes(watches);
+
 	*attention = (struct attention){
 		.watches = watches,
 		.set = set,
 		.merged = merged,
-		.newcomers_room = memory_bytes / sizeof(struct newcomer),
+		.newcomers_room = (memory_bytes - (leavers < memory_bytes / 2 ? leavers : 0)) / sizeof(struct newcomer),
 	};
 	attention->newcomers = calloc(attention->newcomers_room, sizeof(*attention->newcomers));
-	return attention->newcomers == NULL ? -1 : 0;
+	return attention->newcomers == NULL ? -1 : leavers_init(&attention->leavers, watches);
 }
 
 void attention_fini(struct attention *attention)
 {
 	free(attention->newcomers);
+	leavers_fini(&attention->leavers);
 }
 
 /* --- in order, without allocation --- */
@@ -105,9 +108,11 @@ static void gather(struct attention *attention)
 	}
 }
 
-static uint64_t weight_of(const struct summary *summary)
+static uint32_t weight_of(const struct summary *summary)
 {
-	return summary->recent.attempts + 4 * (uint64_t)summary->recent.signs + summary_half_open(summary);
+	uint64_t n = summary->recent.attempts + 4 * (uint64_t)summary->recent.signs + summary_half_open(summary);
+
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
 /* Each once, and only those that deserve it. */
@@ -151,18 +156,19 @@ void attention_end(struct attention *attention, struct watch *watch, uint64_t ti
 	watch_end(attention->watches, watch);
 }
 
-/* The hot key of that kind to which least happens, if that is much less than what happens to a newcomer. */
-static struct watch *least_of(struct attention *attention, const struct newcomer *newcomer)
+/*
+ * The hot key of that kind to which least happens makes room, if that is much less than what happens to the newcomer.
+ * Those who were adopted at this tick need not be asked: heaviest newcomers come first.
+ */
+static bool make_room(struct attention *attention, const struct newcomer *newcomer, uint64_t tick_ns)
 {
-	struct watch *least = NULL;
+	const struct leaver *least = leavers_first(&attention->leavers, &attention->watches->kinds[newcomer->key.kind]);
 
-	for (struct watch *watch = watch_first(attention->watches, (enum summary_kind)newcomer->key.kind);
-	     watch != NULL; watch = watch_next(attention->watches, watch)) {
-		bool may_go = watch->incidents == NULL && watch->trouble == NULL;
-		if (may_go && (least == NULL || watch->weight < least->weight))
-			least = watch;
-	}
-	return least != NULL && least->weight * DISPLACING_WEIGHT < newcomer->weight ? least : NULL;
+	if (least == NULL || (uint64_t)least->weight * DISPLACING_WEIGHT >= newcomer->weight)
+		return false;
+	attention_end(attention, least->watch, tick_ns);
+	leavers_drop_first(&attention->leavers);
+	return true;
 }
 
 /* False: there is no room for it. */
@@ -173,16 +179,13 @@ static bool adopt(struct attention *attention, const struct newcomer *newcomer, 
 	if (watch != NULL && watch->is_hot)
 		return true;
 	watch = watch_begin(attention->watches, &newcomer->key, tick_ns);
-	struct watch *least = watch == NULL && may_displace ? least_of(attention, newcomer) : NULL;
-	if (least != NULL) {
-		attention_end(attention, least, tick_ns);
+	if (watch == NULL && may_displace && make_room(attention, newcomer, tick_ns))
 		watch = watch_begin(attention->watches, &newcomer->key, tick_ns);
-	}
 	if (watch == NULL)
 		return false;
 	watch->crowded_ns = 0;
 	watch->given_up_at = 0;
-	watch->weight = newcomer->weight;
+	watch_weigh(attention->watches, watch, newcomer->weight);
 	attend(attention, watch, ATTENTION_KEPT, tick_ns);
 	return true;
 }
@@ -211,6 +214,7 @@ void attention_adopt(struct attention *attention, uint64_t tick_ns)
 	if (attention->n_newcomers == 0)
 		return;
 	sift(attention, tick_ns);
+	leavers_forget(&attention->leavers);
 	unsigned n_refused = 0;
 	for (size_t i = 0; i < attention->n_newcomers; i++)
 		n_refused += !adopt(attention, &attention->newcomers[i], n_refused < MAX_REFUSED, tick_ns);
@@ -246,7 +250,7 @@ void attention_renew(struct attention *attention, struct watch *watch, const str
 	enum summary_attention deserved = summary_deserves(summary, (enum summary_kind)watch->key.kind, tick_ns - 1);
 	bool is_troubled = watch->incidents != NULL || watch->trouble != NULL;
 
-	watch->weight = weight_of(summary);
+	watch_weigh(attention->watches, watch, weight_of(summary));
 	if (deserved != ATTENTION_NONE || is_troubled)
 		watch->deserved_ns = tick_ns;
 	if (is_troubled || (deserved == ATTENTION_CROWDS && !gives_up(attention, watch, summary, tick_ns)))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "leavers.h"
 #include "merged_summary.h"
 #include "watch.h"
 
@@ -10,7 +11,7 @@
  */
 struct newcomer {
 	struct summary_key key;
-	uint64_t weight;
+	uint32_t weight;
 };
 
 struct attention {
@@ -20,6 +21,7 @@ struct attention {
 	struct newcomer *newcomers;
 	size_t newcomers_room;
 	size_t n_newcomers;
+	struct leavers leavers;
 	bool is_short;      /* of crowds, all tables together or that of another sensor */
 	uint64_t n_refused; /* that deserved attention, and there was no room */
 };

@@ -466,7 +466,8 @@ static void judge_due(struct detect_engine *engine, struct watch_kind *kind, con
 			hot->due_ns = tick_ns + CALM_NS;
 		judge(engine, watch, sensor, tick_ns, time);
 		begin_anew(engine, watch);
-		hot->is_hurried = watch->suspicious != 0 || watch->trouble != NULL || watch->incidents != NULL;
+		hot->is_troubled = watch->trouble != NULL || watch->incidents != NULL;
+		hot->is_hurried = watch->suspicious != 0 || hot->is_troubled;
 	}
 }
 

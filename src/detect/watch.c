@@ -202,6 +202,11 @@ struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, 
 	return watch;
 }
 
+void watch_weigh(struct watch_set *set, const struct watch *watch, uint32_t weight)
+{
+	set->kinds[watch->key.kind].hot[watch->hot_place].weight = weight;
+}
+
 void watch_end(struct watch_set *set, struct watch *watch)
 {
 	struct watch_kind *kind = &set->kinds[watch->key.kind];

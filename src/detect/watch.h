@@ -57,18 +57,22 @@ struct watch {
 	uint64_t deserved_ns;          /* last time at which it deserved attention */
 	uint64_t crowded_ns;           /* last time at which it deserved to know who takes part */
 	uint64_t crowds_ns;            /* since when that is known */
-	uint64_t weight;               /* how much happened to it, at the last tick */
 	uint32_t given_up_at;          /* attempts in a span at which it gave that up for others; 0 = it has not */
 	struct incident *incidents;    /* open ones about it */
 	struct trouble *trouble;       /* null = none */
 	struct summary_record *record; /* that all is in; null where other sensors may know of it too */
 };
 
-/* Side by side: at each tick all are asked whether they are due, and most are not. */
+/*
+ * Side by side: at each tick all are asked whether they are due, and when there is no room for more, which of them may
+ * go. That reads none of their watches.
+ */
 struct hot_key {
 	struct watch *watch; /* null = it is hot no longer */
 	uint64_t due_ns;     /* when it is to be judged next, or at the next tick if it is hurried */
+	uint32_t weight;     /* how much happened to it, when it was judged last */
 	bool is_hurried;
+	bool is_troubled; /* an incident about it is open, or trouble lasts: it may not go */
 };
 
 struct watch_kind {
@@ -99,6 +103,7 @@ struct watch *watch_find(struct watch_set *set, const struct summary_key *key);
 
 /* The key is hot from now on. Null when there is no room. It must not be hot. */
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns);
+void watch_weigh(struct watch_set *set, const struct watch *watch, uint32_t weight);
 void watch_end(struct watch_set *set, struct watch *watch);
 
 /* The first hot one of the kind, and the one behind a hot one; null = none. */

@@ -204,6 +204,42 @@ static void test_a_flood_takes_the_place_of_the_least(void **state)
 	world_destroy(world);
 }
 
+/* Several that come at once displace as many, in the order of what happens to these; and nobody who is in trouble. */
+static void test_those_who_go_go_in_order(void **state)
+{
+	struct world *world = world_create(1, 8 << 20);
+	struct watch_kind *services = &world->watches.kinds[SUMMARY_SERVICE];
+
+	(void)state;
+	services->max_hot = 8;
+	for (unsigned number = 1; number <= 8; number++)
+		try(world, number, number == 7 ? 30 : 20 - number);
+	tick(world);
+	services->hot[service(world, 8)->hot_place].is_troubled = true;
+	for (unsigned number = 101; number <= 104; number++)
+		try(world, number, 60);
+	tick(world);
+	/* Sixty are more than four times fourteen, not fifteen; and who has only twelve is in trouble. */
+	assert_false(service(world, 6)->is_hot);
+	assert_true(service(world, 8)->is_hot);
+	assert_true(service(world, 7)->is_hot);
+	assert_true(service(world, 5)->is_hot);
+	assert_true(service(world, 101)->is_hot);
+	assert_null(service(world, 102));
+	assert_int_equal(services->n_hot, 8);
+	for (unsigned number = 102; number <= 104; number++)
+		try(world, number, 10);
+	tick(world);
+	assert_true(service(world, 102)->is_hot);
+	assert_true(service(world, 103)->is_hot);
+	assert_true(service(world, 104)->is_hot);
+	for (unsigned number = 3; number <= 6; number++)
+		assert_false(service(world, number)->is_hot);
+	assert_true(service(world, 1)->is_hot);
+	assert_true(service(world, 2)->is_hot);
+	world_destroy(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_calm_cools_down),
 		cmocka_unit_test(test_usual_traffic_gives_up_its_crowds),
 		cmocka_unit_test(test_a_flood_takes_the_place_of_the_least),
+		cmocka_unit_test(test_those_who_go_go_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
