@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From a signal to the summaries of all that it is about: its service, host, prefix, source, pair, and the sensor.
+ */
+#include <string.h>
+
+#include "port_use.h"
+#include "summary_count.h"
+#include "summary_table_internal.h"
+
+/* --- urgency --- */
+
+enum { URGE_OF_ATTEMPT = 1, URGE_OF_TROUBLE = 2 };
+
+/* What only goes on, or is over, can wait. */
+static unsigned urge_of(enum summary_kind kind, const struct flow_signal *signal)
+{
+	switch ((int)signal->kind) {
+	case SIGNAL_ATTEMPT:
+		return URGE_OF_ATTEMPT;
+	case SIGNAL_COMPLETED:
+		return kind == SUMMARY_PAIR ? URGE_OF_ATTEMPT : 0;
+	case SIGNAL_SYN_REPEATED:
+	case SIGNAL_SYNACK_REPEATED:
+	case SIGNAL_REFUSED:
+	case SIGNAL_UNREACHABLE:
+	case SIGNAL_UNANSWERED:
+	case SIGNAL_STILL_HALF_OPEN:
+	case SIGNAL_CLIENT_RESET:
+	case SIGNAL_SYNACK_AFTER_ACK:
+	case SIGNAL_DATA_IGNORED:
+	case SIGNAL_STALLED:
+	case SIGNAL_HELD:
+	case SIGNAL_RST_SUSPECT:
+	case SIGNAL_STRAY:
+		return URGE_OF_TROUBLE;
+	default:
+		return 0;
+	}
+}
+
+/* A newcomer may deserve attention; who has it may be judged sooner. */
+static void note_change(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	enum summary_kind kind = (enum summary_kind)record->key.kind;
+
+	if (record->attention == ATTENTION_NONE)
+		summary_table_offer(table, record, signal->now_ns);
+	else if (urge_of(kind, signal) != 0)
+		summary_table_add_urge(table, record, urge_of(kind, signal));
+}
+
+/* --- signals --- */
+
+/*
+ * What a signal does is compiled twice: for a table that has all keys, where nothing asks which kinds it is about, and
+ * for one that has a part of them.
+ */
+#define BOTH_WAYS static inline __attribute__((always_inline))
+
+static bool has_crowd(enum summary_kind key_kind, enum summary_crowd_kind crowd)
+{
+	return key_kind != SUMMARY_PAIR && (key_kind != SUMMARY_SENSOR || crowd == CROWD_STRAY);
+}
+
+static uint64_t address_hash(struct hashed_address *last, const struct ip_addr *address)
+{
+	if (!ip_addr_equal(&last->address, address))
+		*last = (struct hashed_address){ *address, summary_address_hash(address) };
+	return last->hash;
+}
+
+static void count_crowd(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	enum summary_kind kind = (enum summary_kind)record->key.kind;
+	enum summary_crowd_kind which = summary_crowd_of(kind, signal);
+
+	if (which == SUMMARY_CROWDS || !has_crowd(kind, which))
+		return;
+	struct summary_crowds **crowds = &record->summary.crowds[which];
+	if (*crowds == NULL)
+		*crowds = block_pool_take(&table->crowds);
+	struct summary_crowd *crowd = *crowds == NULL ? NULL : summary_crowd_at(*crowds, signal->now_ns);
+	if (crowd == NULL)
+		return;
+	if (!table->has_hashes)
+		table->hashes = summary_hashes_of(signal, address_hash(&table->client, &signal->client),
+						  address_hash(&table->server, &signal->server));
+	table->has_hashes = true;
+	summary_crowd_add(crowd, kind, signal, &table->hashes);
+}
+
+static bool creates_targets(const struct flow_signal *signal)
+{
+	return signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_STRAY || signal->kind == SIGNAL_JOINED;
+}
+
+/*
+ * A connection that began before the record may have been counted in one that is forgotten: all or nothing of it
+ * counts. Where none is, it is only told later than another. Of a source it was before its filter opened.
+ */
+BOTH_WAYS bool may_count(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	struct summary *summary = &record->summary;
+
+	if (summary->since_ns != 0)
+		return signal->since_ns >= summary->since_ns ||
+		       (record->key.kind != SUMMARY_SOURCE &&
+			signal->since_ns > table->kinds[record->key.kind].forgotten_ns);
+	bool is_first = record->key.kind == SUMMARY_PAIR ? signal->kind == SIGNAL_COMPLETED : creates_targets(signal);
+	if (!is_first)
+		return false;
+	summary->since_ns = signal->since_ns;
+	return true;
+}
+
+static void note_since(struct summary *summary, const struct flow_signal *signal)
+{
+	if (signal->since_ns < summary->since_ns)
+		summary->since_ns = signal->since_ns;
+}
+
+static void count_target(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[record->key.kind];
+	struct summary *summary = &record->summary;
+
+	if (!may_count(table, record, signal))
+		return;
+	if (summary->slots == NULL && signal->since_ns / SUMMARY_SLOT_NS != summary->since_ns / SUMMARY_SLOT_NS &&
+	    !summary_table_begin_parts(kind, record))
+		return;
+	note_since(summary, signal);
+	if (signal->kind == SIGNAL_SYNACK_REPEATED && signal->held_until_ns != 0 && summary->held == NULL &&
+	    record->key.kind == SUMMARY_SERVICE)
+		summary->held = block_pool_take(&table->helds);
+	summary_count_signal(summary, (enum summary_kind)record->key.kind, signal);
+	if (record->attention == ATTENTION_CROWDS)
+		count_crowd(table, record, signal);
+	note_change(table, record, signal);
+	bounded_table_touch(kind->entries, record, summary_table_worth(record));
+}
+
+BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct summary_search *search,
+					    const struct flow_signal *signal)
+{
+	if (!search->is_begun)
+		return table->last_service;
+	/* A stray segment to any port is no sign of a service. */
+	struct summary_record *service = summary_table_end_search(
+		table, search, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
+	if (service != NULL)
+		table->last_service = service;
+	return service;
+}
+
+/* The service remembers where its host and prefix are; places are used again, so the key has the last word. */
+BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct summary_record *service,
+					 const struct flow_signal *signal)
+{
+	if (service != NULL && service->host != NULL && ip_addr_equal(&service->host->key.ip, &signal->server))
+		return service->host;
+	const struct summary_key key = summary_key_host(&signal->server);
+	struct summary_record *host = summary_table_find_or_create(table, &key, creates_targets(signal));
+	if (service != NULL)
+		service->host = host;
+	return host;
+}
+
+static bool is_within(const struct ip_addr *address, const struct summary_key *prefix)
+{
+	return address->version == prefix->ip.version &&
+	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
+}
+
+BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
+					   const struct flow_signal *signal)
+{
+	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
+		return service->prefix;
+	const struct summary_key key = summary_key_prefix(&signal->server);
+	struct summary_record *prefix = summary_table_find_or_create(table, &key, creates_targets(signal));
+	if (service != NULL)
+		service->prefix = prefix;
+	return prefix;
+}
+
+/* The same where the service does not know, see struct near_records. */
+static struct summary_record *near_host(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record **near = &table->near->host[table->server.hash % NEAR_RECORDS];
+
+	if (*near == NULL || !ip_addr_equal(&(*near)->key.ip, &signal->server))
+		*near = host_of(table, NULL, signal);
+	return *near;
+}
+
+static struct summary_record *near_prefix(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary_record **near = &table->near->prefix[table->server.hash % NEAR_RECORDS];
+
+	if (*near == NULL || !is_within(&signal->server, &(*near)->key))
+		*near = prefix_of(table, NULL, signal);
+	return *near;
+}
+
+/* Of whose sources the filters are asked. */
+enum {
+	FILTERED = 1 << SIGNAL_ATTEMPT | 1 << SIGNAL_STRAY | 1 << SIGNAL_UNANSWERED | 1 << SIGNAL_STILL_HALF_OPEN |
+		   1 << SIGNAL_REFUSED | 1 << SIGNAL_UNREACHABLE | 1 << SIGNAL_CLIENT_RESET | 1 << SIGNAL_SYN_REPEATED |
+		   1 << SIGNAL_SYNACK_REPEATED,
+};
+
+static bool is_filtered(const struct flow_signal *signal)
+{
+	return (FILTERED >> signal->kind) & 1;
+}
+
+/* Cells are far apart, and what they say is needed last. */
+BOTH_WAYS void prefetch_filters(struct summary_table *table, const struct flow_signal *signal)
+{
+	uint64_t hash = address_hash(&table->client, &signal->client);
+
+	source_filter_prefetch(&table->filter, hash);
+	source_filter_prefetch(&table->failing, hash);
+}
+
+/*
+ * Signals that say nothing but that an attempt failed, of a source that hardly stands out: not worth looking for its
+ * record. A record begins with an attempt or a stray segment, so that all or nothing of an attempt is counted.
+ */
+BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_signal *signal, bool *create)
+{
+	uint64_t now_ns = signal->now_ns;
+
+	*create = false;
+	if (!is_filtered(signal))
+		return true;
+	uint64_t hash = address_hash(&table->client, &signal->client);
+	switch ((int)signal->kind) {
+	case SIGNAL_ATTEMPT:
+		*create = source_filter_count(&table->filter, hash, now_ns);
+		*create |= source_filter_is_open(&table->failing, hash, now_ns);
+		return *create;
+	case SIGNAL_STRAY:
+		*create = source_filter_count(&table->filter, hash, now_ns);
+		*create |= source_filter_count(&table->failing, hash, now_ns);
+		return *create;
+	case SIGNAL_SYN_REPEATED:
+	case SIGNAL_SYNACK_REPEATED:
+		return source_filter_is_open(&table->filter, hash, now_ns) ||
+		       source_filter_is_open(&table->failing, hash, now_ns);
+	default:
+		return source_filter_count(&table->failing, hash, now_ns) ||
+		       source_filter_is_open(&table->filter, hash, now_ns);
+	}
+}
+
+BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *search,
+			    const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[SUMMARY_SOURCE];
+	bool create;
+
+	if (!concerns_source(table, signal, &create))
+		return;
+	/* Often nobody stands out. */
+	if (!create && bounded_table_count(kind->entries) == 0)
+		return;
+	if (!search->is_begun) {
+		const struct summary_key key = summary_key_source(&signal->client);
+		summary_table_begin_search(table, search, &key);
+	}
+	struct summary_record *record = summary_table_end_search(table, search, create);
+	if (record == NULL || !may_count(table, record, signal))
+		return;
+	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
+	if (record->attention == ATTENTION_CROWDS)
+		count_crowd(table, record, signal);
+	note_change(table, record, signal);
+	bounded_table_touch(kind->entries, record, summary_table_worth(record));
+}
+
+static bool concerns_pair(const struct flow_signal *signal)
+{
+	switch ((int)signal->kind) {
+	case SIGNAL_COMPLETED:
+	case SIGNAL_JOINED:
+	case SIGNAL_TIME_WAIT:
+	case SIGNAL_TIME_WAIT_OVER:
+	case SIGNAL_SERVER_TIME_WAIT:
+	case SIGNAL_SERVER_TIME_WAIT_OVER:
+		return true;
+	case SIGNAL_CLOSED:
+		return signal->completed;
+	default:
+		return false;
+	}
+}
+
+BOTH_WAYS void count_pair(struct summary_table *table, const struct summary_search *search,
+			  const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
+
+	if (!search->is_begun)
+		return;
+	struct summary_record *record = summary_table_end_search(table, search, signal->kind == SIGNAL_COMPLETED);
+	if (record == NULL || !may_count(table, record, signal))
+		return;
+	note_since(&record->summary, signal);
+	summary_count_signal(&record->summary, SUMMARY_PAIR, signal);
+	if (signal->kind == SIGNAL_COMPLETED)
+		summary_count_recent(&record->summary, 1, 0, signal->now_ns);
+	if (record->summary.ports != NULL)
+		port_use_signal(record->summary.ports, signal);
+	note_change(table, record, signal);
+	bounded_table_touch(kind->entries, record, summary_table_worth(record));
+}
+
+static void count_sensor(struct summary_table *table, const struct flow_signal *signal)
+{
+	struct summary *summary = &table->sensor.summary;
+
+	if (summary->since_ns == 0)
+		summary->since_ns = signal->since_ns;
+	summary_count_signal(summary, SUMMARY_SENSOR, signal);
+	if (table->sensor.attention == ATTENTION_CROWDS)
+		count_crowd(table, &table->sensor, signal);
+}
+
+unsigned summary_table_kinds(const struct flow_signal *signal)
+{
+	unsigned kinds = 0;
+
+	if (summary_is_counted(SUMMARY_SERVICE, signal))
+		kinds |= 1 << SUMMARY_SERVICE | 1 << SUMMARY_HOST | 1 << SUMMARY_PREFIX | 1 << SUMMARY_SENSOR;
+	if (summary_is_counted(SUMMARY_SOURCE, signal))
+		kinds |= 1 << SUMMARY_SOURCE;
+	if (concerns_pair(signal))
+		kinds |= 1 << SUMMARY_PAIR;
+	return kinds;
+}
+
+static bool has_kind(unsigned kinds, enum summary_kind kind)
+{
+	return (kinds >> kind & 1) != 0;
+}
+
+/*
+ * What a signal needs is far apart, and hardly any of it in a cache. So all that has to be looked for is begun at once,
+ * and each record and its cohorts are asked for before the first is counted.
+ */
+struct searches {
+	struct summary_search service;
+	struct summary_search source;
+	struct summary_search pair;
+};
+
+BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
+			      unsigned kinds)
+{
+	const struct summary_record *last = table->last_service;
+
+	searches->service.is_begun = false;
+	searches->source.is_begun = false;
+	searches->pair.is_begun = false;
+	if (has_kind(kinds, SUMMARY_SERVICE) &&
+	    (last == NULL || last->key.port != signal->server_port || !ip_addr_equal(&last->key.ip, &signal->server))) {
+		const struct summary_key key = summary_key_service(&signal->server, signal->server_port);
+		summary_table_begin_search(table, &searches->service, &key);
+	}
+	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
+		prefetch_filters(table, signal);
+	} else if (has_kind(kinds, SUMMARY_SOURCE) && bounded_table_count(table->kinds[SUMMARY_SOURCE].entries) > 0) {
+		const struct summary_key key = summary_key_source(&signal->client);
+		summary_table_begin_search(table, &searches->source, &key);
+	}
+	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
+		const struct summary_key key = summary_key_pair(signal);
+		summary_table_begin_search(table, &searches->pair, &key);
+		if (signal->kind == SIGNAL_COMPLETED)
+			bounded_table_expect_insert(table->kinds[SUMMARY_PAIR].entries);
+	}
+}
+
+/* The parts of a record that nearly every signal reads, and those that tell whether it deserves attention. */
+static void expect_record(const struct summary_record *record)
+{
+	if (record == NULL)
+		return;
+	const uint64_t *totals = record->summary.totals;
+	__builtin_prefetch(&record->summary);
+	__builtin_prefetch(&record->summary.ports);
+	__builtin_prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
+	__builtin_prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
+	if (record->attention != ATTENTION_NONE)
+		return;
+	__builtin_prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
+	__builtin_prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
+}
+
+static void expect_cohort(const struct summary_record *record, const struct flow_signal *signal)
+{
+	if (record != NULL && record->summary.slots != NULL)
+		__builtin_prefetch(&record->summary.slots[signal->since_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
+}
+
+#define ALL_KINDS (~0u)
+
+/* Where all kinds are counted, the service remembers where its host and prefix are: they are in the same table. */
+BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
+{
+	struct searches searches;
+	struct summary_record *service = NULL;
+	struct summary_record *host = NULL;
+	struct summary_record *prefix = NULL;
+
+	table->has_hashes = false;
+	begin_searches(table, &searches, signal, kinds);
+	if (has_kind(kinds, SUMMARY_SERVICE))
+		service = service_of(table, &searches.service, signal);
+	expect_record(service);
+	if (has_kind(kinds, SUMMARY_HOST))
+		host = kinds == ALL_KINDS ? host_of(table, service, signal) : near_host(table, signal);
+	expect_record(host);
+	if (has_kind(kinds, SUMMARY_PREFIX))
+		prefix = kinds == ALL_KINDS ? prefix_of(table, service, signal) : near_prefix(table, signal);
+	expect_cohort(service, signal);
+	expect_cohort(host, signal);
+	summary_table_expect_found(table, &searches.source);
+	summary_table_expect_found(table, &searches.pair);
+	if (summary_is_counted(SUMMARY_SERVICE, signal)) {
+		if (service != NULL)
+			count_target(table, service, signal);
+		if (host != NULL)
+			count_target(table, host, signal);
+		if (prefix != NULL)
+			count_target(table, prefix, signal);
+		if (has_kind(kinds, SUMMARY_SENSOR))
+			count_sensor(table, signal);
+	}
+	if (has_kind(kinds, SUMMARY_SOURCE) && summary_is_counted(SUMMARY_SOURCE, signal))
+		count_source(table, &searches.source, signal);
+	count_pair(table, &searches.pair, signal);
+	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
+}
+
+bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal)
+{
+	return count_kinds(table, signal, ALL_KINDS);
+}
+
+void summary_table_count(struct summary_table *table, const struct flow_signal *signal, const struct summary_ends *ends,
+			 unsigned kinds)
+{
+	table->client = (struct hashed_address){ signal->client, ends->client };
+	table->server = (struct hashed_address){ signal->server, ends->server };
+	count_kinds(table, signal, kinds);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "block_pool.h"
+#include "summary_table.h"
+
+/*
+ * What the files of a table share: summary_table.c decides what is remembered, summary_attend.c what more is kept of
+ * keys that deserve it, and summary_signal.c counts.
+ */
+
+/* Parts of targets that were asked in more than one slot of time. */
+struct target_parts {
+	struct summary_slot slots[SUMMARY_SLOTS];
+	struct summary_ages ages; /* SERVICE only: the last member, which others leave out */
+};
+
+struct source_record {
+	struct summary_record record;
+	struct summary_ages ages;
+};
+
+/* Signals come in runs about the same addresses. */
+struct hashed_address {
+	struct ip_addr address;
+	uint64_t hash; /* summary_address_hash */
+};
+
+/* The records of one kind. */
+struct kind_table {
+	struct summary_table *table;
+	struct bounded_table *entries;
+	struct block_pool parts; /* SERVICE, HOST, PREFIX: struct target_parts */
+	uint64_t forgotten_ns;   /* what began later was counted in no record that is gone */
+};
+
+/*
+ * Where only some kinds are counted, a service knows nothing of its host and prefix: they may be in other tables. This
+ * does: by the server's hash, perhaps the records of its host and prefix. The key has the last word, as places are
+ * used again.
+ */
+enum { NEAR_RECORDS = 256 };
+
+struct near_records {
+	struct summary_record *host[NEAR_RECORDS];
+	struct summary_record *prefix[NEAR_RECORDS];
+};
+
+struct summary_table {
+	struct siphash_key secret;
+	unsigned n_tables;
+	uint64_t evicted;
+	struct kind_table kinds[SUMMARY_SENSOR];
+	struct block_pool crowds;     /* struct summary_crowds */
+	struct block_pool helds;      /* struct summary_held */
+	struct block_pool ports;      /* struct port_use */
+	struct source_filter filter;  /* by what they try and send */
+	struct source_filter failing; /* by what they try in vain: slow scans, which the others hide */
+	struct summary_record *last_service;
+	struct near_records *near; /* of one table of several */
+	struct summary_record **candidates;
+	size_t n_candidates;
+	struct summary_record **urgent;
+	size_t n_urgent;
+	bool is_urgent_full;
+	size_t candidates_room;       /* and as many urgent ones */
+	struct hashed_address client; /* of the signal before, or of the one that is counted */
+	struct hashed_address server;
+	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */
+	bool has_hashes;
+	struct summary_record sensor;
+	struct summary_slot sensor_slots[SUMMARY_SLOTS];
+};
+
+/* A key that is looked for a while after its hash is known: until then the memory comes that has to be read. */
+struct summary_search {
+	struct summary_key key;
+	uint64_t hash;
+	bool is_begun;
+};
+
+void summary_table_begin_search(struct summary_table *table, struct summary_search *search,
+				const struct summary_key *key);
+
+/* Fetches what is probably the record, and reads what summary_table_begin_search has fetched. */
+void summary_table_expect_found(const struct summary_table *table, const struct summary_search *search);
+
+/* Null: there is none, or no room for a new one. */
+struct summary_record *summary_table_end_search(struct summary_table *table, const struct summary_search *search,
+						bool create);
+struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,
+						    bool create);
+
+enum bounded_keep summary_table_worth(const struct summary_record *record);
+
+/* Its connections begin in more than one slot of time. False: there is no room, it counts nothing. */
+bool summary_table_begin_parts(struct kind_table *kind, struct summary_record *record);
+
+void summary_table_give_back_crowds(struct summary_table *table, struct summary *summary);
+
+/* Among the candidates, if it may deserve attention that it does not have. */
+void summary_table_offer(struct summary_table *table, struct summary_record *record, uint64_t now_ns);
+
+/* So much more has happened to a key that has attention. */
+void summary_table_add_urge(struct summary_table *table, struct summary_record *record, unsigned urge);
