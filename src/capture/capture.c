@@ -21,6 +21,10 @@ struct capture {
 	struct capture_live *live;
 	char **names; /* of the sources; n_sources of them */
 	size_t n_sources;
+	struct capture *rings[CAPTURE_MAX_RINGS]; /* of an interface; the first is this one itself */
+	size_t n_rings;
+	uint64_t number_step;
+	uint64_t first_number;
 	uint64_t last_ns;
 	/* Written by the capture thread alone. */
 	_Atomic uint64_t frames;
@@ -46,6 +50,9 @@ static struct capture *create(const char *const *names, size_t n_names, struct e
 
 	if (capture == NULL)
 		goto no_memory;
+	capture->rings[capture->n_rings++] = capture;
+	capture->number_step = 1;
+	capture->first_number = 1;
 	capture->request.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (capture->request.event_fd < 0) {
 		error_set(error, "no descriptor for stopping: %s; raise the limit (ulimit -n)", strerror(errno));
@@ -85,7 +92,7 @@ struct capture *capture_open_files(const char *const *paths, size_t n_paths, con
 	return capture;
 }
 
-struct capture *capture_open_live(const struct capture_live_config *config, struct error *error)
+static struct capture *open_ring(const struct capture_live_config *config, struct error *error)
 {
 	const char *name = config->interface != NULL ? config->interface : "";
 	struct capture *capture = create(&name, 1, error);
@@ -100,10 +107,55 @@ struct capture *capture_open_live(const struct capture_live_config *config, stru
 	return capture;
 }
 
+/* The first is open. */
+static int open_other_rings(struct capture *capture, const struct capture_live_config *config, struct error *error)
+{
+	struct capture_live *lives[CAPTURE_MAX_RINGS] = { capture->live };
+
+	if (config->n_rings > CAPTURE_MAX_RINGS)
+		return error_set(error, "interface %s: %u rings are more than %d", config->interface, config->n_rings,
+				 CAPTURE_MAX_RINGS);
+	while (capture->n_rings < config->n_rings) {
+		struct capture *ring = open_ring(config, error);
+		if (ring == NULL)
+			return -1;
+		lives[capture->n_rings] = ring->live;
+		capture->rings[capture->n_rings++] = ring;
+	}
+	for (size_t i = 0; i < capture->n_rings; i++) {
+		capture->rings[i]->number_step = capture->n_rings;
+		capture->rings[i]->first_number = i + 1;
+	}
+	return capture_live_share(lives, capture->n_rings, error);
+}
+
+struct capture *capture_open_live(const struct capture_live_config *config, struct error *error)
+{
+	struct capture *capture = open_ring(config, error);
+
+	if (capture != NULL && config->n_rings > 1 && open_other_rings(capture, config, error) != 0) {
+		capture_close(capture);
+		return NULL;
+	}
+	return capture;
+}
+
+size_t capture_n_rings(const struct capture *capture)
+{
+	return capture->n_rings;
+}
+
+struct capture *capture_ring(struct capture *capture, size_t ring)
+{
+	return capture->rings[ring];
+}
+
 void capture_close(struct capture *capture)
 {
 	if (capture == NULL)
 		return;
+	for (size_t i = 1; i < capture->n_rings; i++)
+		capture_close(capture->rings[i]);
 	capture_merge_close(capture->files);
 	capture_live_close(capture->live);
 	if (capture->request.event_fd >= 0)
@@ -121,7 +173,7 @@ static void count_frames(struct capture *capture, struct frame *frames, size_t n
 	uint64_t time_backwards = 0;
 
 	for (size_t i = 0; i < n_frames; i++) {
-		frames[i].number = so_far + i + 1;
+		frames[i].number = capture->first_number + (so_far + i) * capture->number_step;
 		bytes += frames[i].wire_bytes;
 		time_backwards += frames[i].time_ns < capture->last_ns;
 		capture->last_ns = frames[i].time_ns;
@@ -168,10 +220,9 @@ uint64_t capture_silent_until_ns(const struct capture *capture)
 	return capture->live != NULL ? capture_live_silent_until_ns(capture->live) : 0;
 }
 
-void capture_break(struct capture *capture)
+static void break_ring(struct capture *capture)
 {
 	const uint64_t one = 1;
-	int saved_errno = errno;
 
 	atomic_store_explicit(&capture->request.requested, true, memory_order_relaxed);
 	/* It fails only when the counter is full, and then the descriptor is readable already. */
@@ -179,6 +230,14 @@ void capture_break(struct capture *capture)
 	(void)written;
 	if (capture->live != NULL)
 		capture_live_break(capture->live);
+}
+
+void capture_break(struct capture *capture)
+{
+	int saved_errno = errno;
+
+	for (size_t i = 0; i < capture->n_rings; i++)
+		break_ring(capture->rings[i]);
 	errno = saved_errno;
 }
 

@@ -19,6 +19,7 @@
 #include "tcpwitness/base/log.h"
 #include "tcpwitness/base/units.h"
 
+#include "fanout.h"
 #include "pcap_source.h"
 
 enum {
@@ -60,6 +61,8 @@ struct capture_live {
 	struct wide_count received;
 	struct wide_count dropped;
 	struct wide_count interface_dropped;
+	bool is_ring_behind;  /* not the first of several: what the interface dropped is told by that one */
+	uint64_t begins_ns;   /* frames of before may have come to other rings as well */
 	uint64_t expected_ns; /* capture_live_expect */
 	uint64_t silent_until_ns;
 	uint64_t drain_deadline_ns; /* CLOCK_MONOTONIC, once a break was requested; 0 = none */
@@ -198,6 +201,23 @@ void capture_live_close(struct capture_live *live)
 	free(live);
 }
 
+int capture_live_share(struct capture_live *const *lives, size_t n, struct error *error)
+{
+	int fds[CAPTURE_MAX_RINGS];
+
+	for (size_t i = 0; i < n; i++)
+		fds[i] = lives[i]->fd;
+	if (fanout_join(fds, n, lives[0]->name, error) != 0)
+		return -1;
+	/* A frame that is on its way at this moment may still meet the rings as they were. */
+	uint64_t begins_ns = clock_realtime_ns() + NS_PER_MS;
+	for (size_t i = 0; i < n; i++) {
+		lives[i]->begins_ns = begins_ns;
+		lives[i]->is_ring_behind = i > 0;
+	}
+	return 0;
+}
+
 /*
  * Waits for frames, the break (unless that has come) or the deadline; false if that came first. Errors of the interface
  * are left to libpcap, which clears them and knows which are fatal.
@@ -269,10 +289,13 @@ static void keep_frame(u_char *context, const struct pcap_pkthdr *header, const 
 {
 	struct burst *burst = (struct burst *)(void *)context;
 	const struct capture_live *live = burst->live;
-	struct frame *frame = &burst->frames[burst->n_frames++];
+	struct frame *frame = &burst->frames[burst->n_frames];
 	uint8_t *kept = live->kept + burst->n_bytes;
 
 	pcap_source_fill_frame(header, kept, live->tick_ns, frame);
+	if (frame->time_ns < live->begins_ns)
+		return;
+	burst->n_frames++;
 	if (frame->captured_bytes > live->snaplen_bytes)
 		frame->captured_bytes = live->snaplen_bytes;
 	memcpy(kept, data, frame->captured_bytes);
@@ -372,5 +395,5 @@ void capture_live_get_drops(struct capture_live *live, struct capture_stats *sta
 	}
 	stats->kernel_received = live->received.total;
 	stats->kernel_dropped = live->dropped.total;
-	stats->interface_dropped = live->interface_dropped.total;
+	stats->interface_dropped = live->is_ring_behind ? 0 : live->interface_dropped.total;
 }

@@ -15,6 +15,12 @@ struct capture_live *capture_live_open(const struct capture_live_config *config,
 				       struct error *error);
 void capture_live_close(struct capture_live *live);
 
+/*
+ * All that were opened for the rings of one interface, at least two: from now on each frame comes to one of them. 0, or
+ * -1 with *error filled.
+ */
+int capture_live_share(struct capture_live *const *lives, size_t n, struct error *error);
+
 /* As capture_next_burst, without CAPTURE_END. Numbers of frames are left alone. */
 enum capture_result capture_live_next(struct capture_live *live, struct frame *frames, size_t n_max, size_t *n_frames,
 				      struct error *error);

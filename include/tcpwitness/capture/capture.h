@@ -14,14 +14,17 @@
  */
 struct capture;
 
+enum { CAPTURE_MAX_RINGS = 16 };
+
 struct capture_live_config {
 	const char *interface;  /* borrowed */
 	const char *bpf_filter; /* borrowed; null or empty = everything */
 	uint32_t snaplen_bytes; /* 1 .. 262144 */
-	uint32_t buffer_bytes;  /* kernel ring; 0 = libpcap's default */
+	uint32_t buffer_bytes;  /* of each kernel ring; 0 = libpcap's default */
 	uint32_t timeout_ms;    /* longest wait of capture_next for a frame, 1 .. 1000 */
 	uint32_t batch_ms;      /* longest wait of a frame in the kernel for others, 1 .. timeout_ms */
 	bool promiscuous;
+	unsigned n_rings; /* 0 = 1; at most CAPTURE_MAX_RINGS; see capture_ring */
 };
 
 struct capture_stats {
@@ -29,7 +32,7 @@ struct capture_stats {
 	uint64_t bytes;             /* on the wire, of those */
 	uint64_t kernel_received;   /* live only: seen by the kernel's filter */
 	uint64_t kernel_dropped;    /* live only: no room in the kernel's ring */
-	uint64_t interface_dropped; /* live only: dropped by the interface or its driver */
+	uint64_t interface_dropped; /* live only: dropped by the interface or its driver; told by the first ring */
 	uint64_t time_backwards;    /* frames whose time was before their predecessor's */
 	uint64_t input_bytes_read;  /* files: bytes consumed of the files as stored */
 	uint64_t input_bytes_total; /* files: their size as stored; 0 when one is a pipe */
@@ -62,8 +65,18 @@ struct capture *capture_open_files(const char *const *paths, size_t n_paths, con
  */
 struct capture *capture_open_live(const struct capture_live_config *config, struct error *error);
 
-/* Closes everything; null is legal. Not while another thread is in capture_next. */
+/* Closes everything, all rings; null is legal. Not while another thread is in capture_next. */
 void capture_close(struct capture *capture);
+
+/*
+ * An interface may be read through several rings of the kernel, among which the kernel deals out the frames: all of a
+ * connection, and the ICMP errors about it, come to the same one (what may not is said in ring_choice.h). Each is a
+ * capture to all functions here but capture_close, and may have a capture thread of its own; all belong to the one that
+ * was opened, which is the first of them. A break of that one is for all. Frames are numbered from 1, in each ring in
+ * steps of the number of rings: so a number is that of one frame. Fragments of IPv4 were put together by the kernel.
+ */
+size_t capture_n_rings(const struct capture *capture);
+struct capture *capture_ring(struct capture *capture, size_t ring);
 
 /*
  * Capture thread. The next frame; *frame and its data are valid until the next call.

@@ -70,7 +70,7 @@ static void in_namespace(void (*body)(void))
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
+static struct capture *open_lo_rings(const char *filter, uint32_t timeout_ms, unsigned n_rings)
 {
 	const struct capture_live_config config = {
 		.interface = "lo",
@@ -79,6 +79,7 @@ static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
 		.timeout_ms = timeout_ms,
 		.batch_ms = timeout_ms < 20 ? timeout_ms : 20,
 		.promiscuous = true,
+		.n_rings = n_rings,
 	};
 	struct error error = { 0 };
 	struct capture *capture = capture_open_live(&config, &error);
@@ -87,6 +88,11 @@ static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
 		fprintf(stderr, "%s\n", error.text);
 	CHECK(capture != NULL);
 	return capture;
+}
+
+static struct capture *open_lo(const char *filter, uint32_t timeout_ms)
+{
+	return open_lo_rings(filter, timeout_ms, 1);
 }
 
 /* n datagrams to the port, each with its number, from 0 on, as payload; all filled up to n_bytes. */
@@ -155,6 +161,61 @@ static void test_datagrams_arrive(void **state)
 {
 	(void)state;
 	in_namespace(check_datagrams_arrive);
+}
+
+/* To 127.0.0.i: a pair of addresses goes to one ring. */
+static void send_to_many(uint32_t n)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	CHECK(fd >= 0);
+	for (uint32_t i = 0; i < n; i++) {
+		to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i);
+		CHECK(sendto(fd, &i, sizeof(i), 0, (const struct sockaddr *)&to, sizeof(to)) == sizeof(i));
+	}
+	close(fd);
+}
+
+/* Each frame in one ring, and under a number of its own. */
+static void check_rings_share_frames(void)
+{
+	enum { N = 200, N_RINGS = 3 };
+	struct capture *capture = open_lo_rings("udp dst port 4711", 20, N_RINGS);
+	unsigned seen[N] = { 0 };
+	bool is_number_used[N_RINGS * (N + 1)] = { false };
+	struct capture_stats stats;
+	struct frame frame;
+	unsigned n_seen = 0;
+
+	CHECK(capture_n_rings(capture) == N_RINGS && capture_ring(capture, 0) == capture);
+	usleep(5000); /* what passed while the rings were joined is left out */
+	send_to_many(N);
+	for (size_t ring = 0; n_seen < N; ring = (ring + 1) % N_RINGS) {
+		uint32_t i;
+		while (capture_next(capture_ring(capture, ring), &frame, NULL) == CAPTURE_FRAME) {
+			memcpy(&i, frame.data + ETHERNET_IPV4_UDP_BYTES, sizeof(i));
+			CHECK(i < N && frame.number % N_RINGS == (ring + 1) % N_RINGS);
+			CHECK(frame.number < sizeof(is_number_used) && !is_number_used[frame.number]);
+			is_number_used[frame.number] = true;
+			CHECK(seen[i]++ == 0);
+			n_seen++;
+		}
+	}
+	for (size_t ring = 0; ring < N_RINGS; ring++) {
+		capture_get_stats(capture_ring(capture, ring), &stats);
+		CHECK(stats.frames > N / N_RINGS / 2 && stats.frames < N && stats.kernel_dropped == 0);
+	}
+	capture_break(capture);
+	for (size_t ring = 0; ring < N_RINGS; ring++)
+		CHECK(capture_next(capture_ring(capture, ring), &frame, NULL) == CAPTURE_BROKEN);
+	capture_close(capture);
+}
+
+static void test_rings_share_frames(void **state)
+{
+	(void)state;
+	in_namespace(check_rings_share_frames);
 }
 
 static void check_quiet_interface_is_idle(void)
@@ -504,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_bad_settings),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_datagrams_arrive),
+		cmocka_unit_test(test_rings_share_frames),
 		cmocka_unit_test(test_quiet_interface_is_idle),
 		cmocka_unit_test(test_wait_ends_when_something_is_due),
 		cmocka_unit_test(test_break_is_immediate),
