@@ -260,6 +260,11 @@ void detect_source_settle(struct detect_source *source)
 		signal_logs_settle(&source->engine->logs, source->number);
 }
 
+void detect_engine_count_until(struct detect_engine *engine, uint64_t until_ns)
+{
+	engine->logs.until_ns = until_ns;
+}
+
 static void settle_all(struct detect_engine *engine)
 {
 	if (engine->set.n_parts > 1)

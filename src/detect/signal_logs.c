@@ -55,6 +55,7 @@ static struct signal_log *create_log(size_t memory_bytes)
 int signal_logs_init(struct signal_logs *logs, const struct summary_set *set, size_t memory_bytes)
 {
 	logs->set = set;
+	logs->until_ns = UINT64_MAX;
 	for (size_t i = 0; i < set->n_parts; i++) {
 		logs->logs[i] = create_log(memory_bytes / set->n_parts);
 		if (logs->logs[i] == NULL)
@@ -156,13 +157,13 @@ static bool comes_before(const struct logged_signal *a, const struct logged_sign
 	return a->signal.packet_number < b->signal.packet_number;
 }
 
-static const struct logged_signal *head_of(const struct signal_log *log, size_t at)
+static const struct logged_signal *head_of(const struct signal_log *log, size_t at, uint64_t until_ns)
 {
-	return at < log->n ? &log->entries[at] : NULL;
+	return at < log->n && log->entries[at].signal.now_ns <= until_ns ? &log->entries[at] : NULL;
 }
 
 /* The log whose next entry comes first, or n_logs; in *other the first entry of the other logs, or null. */
-static size_t find_first(struct signal_log *const *logs, size_t n_logs, const size_t *at,
+static size_t find_first(struct signal_log *const *logs, size_t n_logs, const size_t *at, uint64_t until_ns,
 			 const struct logged_signal **other)
 {
 	const struct logged_signal *first = NULL;
@@ -170,7 +171,7 @@ static size_t find_first(struct signal_log *const *logs, size_t n_logs, const si
 
 	*other = NULL;
 	for (size_t i = 0; i < n_logs; i++) {
-		const struct logged_signal *head = head_of(logs[i], at[i]);
+		const struct logged_signal *head = head_of(logs[i], at[i], until_ns);
 		if (head == NULL)
 			continue;
 		if (first == NULL || comes_before(head, first)) {
@@ -185,18 +186,22 @@ static size_t find_first(struct signal_log *const *logs, size_t n_logs, const si
 }
 
 /* parts: bits. The logs stay as they are. */
-static void count_all(struct signal_log *const *logs, size_t n_logs, const struct summary_set *set, uint64_t parts)
+static void count_all(struct signal_log *const *logs, size_t n_logs, const struct summary_set *set, uint64_t parts,
+		      uint64_t until_ns)
 {
 	size_t at[SUMMARY_PARTS] = { 0 };
 	const struct logged_signal *other;
 
-	for (size_t i = find_first(logs, n_logs, at, &other); i < n_logs; i = find_first(logs, n_logs, at, &other)) {
-		const struct logged_signal *head = head_of(logs[i], at[i]);
+	for (;;) {
+		size_t i = find_first(logs, n_logs, at, until_ns, &other);
+		if (i == n_logs)
+			return;
+		const struct logged_signal *head = head_of(logs[i], at[i], until_ns);
 		do {
 			expect_entry(logs[i], at[i] + ENTRIES_AHEAD, false);
 			for (uint64_t left = head->parts & parts; left != 0; left &= left - 1)
 				count(set, head, (unsigned)__builtin_ctzll(left));
-			head = head_of(logs[i], ++at[i]);
+			head = head_of(logs[i], ++at[i], until_ns);
 		} while (head != NULL && (other == NULL || comes_before(head, other)));
 	}
 }
@@ -205,8 +210,18 @@ void signal_logs_settle(struct signal_logs *logs, unsigned part)
 {
 	if (logs->is_settled[part])
 		return;
-	count_all(logs->logs, logs->set->n_parts, logs->set, UINT64_C(1) << part);
+	count_all(logs->logs, logs->set->n_parts, logs->set, UINT64_C(1) << part, logs->until_ns);
 	logs->is_settled[part] = true;
+}
+
+static void keep_later(struct signal_log *log, uint64_t until_ns)
+{
+	size_t n = 0;
+
+	while (n < log->n && log->entries[log->n - n - 1].signal.now_ns > until_ns)
+		n++;
+	memmove(log->entries, &log->entries[log->n - n], n * sizeof(log->entries[0]));
+	log->n = n;
 }
 
 void signal_logs_settle_rest(struct signal_logs *logs)
@@ -217,9 +232,9 @@ void signal_logs_settle_rest(struct signal_logs *logs)
 		if (!logs->is_settled[i])
 			parts |= UINT64_C(1) << i;
 	if (parts != 0)
-		count_all(logs->logs, logs->set->n_parts, logs->set, parts);
+		count_all(logs->logs, logs->set->n_parts, logs->set, parts, logs->until_ns);
 	for (size_t i = 0; i < logs->set->n_parts; i++) {
-		logs->logs[i]->n = 0;
+		keep_later(logs->logs[i], logs->until_ns);
 		logs->is_settled[i] = false;
 	}
 }
@@ -232,7 +247,7 @@ static void empty_log(struct signal_logs *logs, struct signal_log *log)
 	for (size_t i = 0; i < logs->set->n_parts; i++) {
 		while (atomic_flag_test_and_set_explicit(&logs->is_busy[i], memory_order_acquire))
 			;
-		count_all(&log, 1, logs->set, UINT64_C(1) << i);
+		count_all(&log, 1, logs->set, UINT64_C(1) << i, UINT64_MAX);
 		atomic_flag_clear_explicit(&logs->is_busy[i], memory_order_release);
 	}
 	log->n = 0;

@@ -14,6 +14,7 @@ struct signal_log;
 
 struct signal_logs {
 	const struct summary_set *set;          /* borrowed */
+	uint64_t until_ns;                      /* what was told of later is not counted yet */
 	struct signal_log *logs[SUMMARY_PARTS]; /* by source; as many as there are parts, none where that is one */
 	bool is_settled[SUMMARY_PARTS];         /* the part has counted what the logs hold */
 	atomic_flag is_busy[SUMMARY_PARTS];     /* a full log is being counted into the part */
@@ -35,5 +36,5 @@ struct alarm_note *signal_logs_add(struct signal_logs *logs, unsigned source, co
 /* The part counts what the logs hold for it, in the order of time, and where that is the same, of packets. */
 void signal_logs_settle(struct signal_logs *logs, unsigned part);
 
-/* All parts that have not counted it do so, in one go; then the logs begin anew. */
+/* All parts that have not counted it do so, in one go; then the logs begin anew, with what was told of later. */
 void signal_logs_settle_rest(struct signal_logs *logs);

@@ -103,6 +103,13 @@ bool detect_source_signal(struct detect_source *source, const struct flow_signal
 void detect_source_settle(struct detect_source *source);
 
 /*
+ * With several sources, all at rest: what they told of later than until_ns is not counted before this is called again.
+ * So sources may go on beyond a boundary of time before all have come to it and it is judged, as long as their logs
+ * hold what they tell. UINT64_MAX, as at the beginning: all is counted.
+ */
+void detect_engine_count_until(struct detect_engine *engine, uint64_t until_ns);
+
+/*
  * The next boundary of time that is to be judged before a packet at now_ns counts (never less than before), or 0. It
  * is asked for each packet, when all sources have told what passed before, or for the first behind a boundary. All
  * sources are to be advanced to it, so that they have told all that was due by then; then it is judged by

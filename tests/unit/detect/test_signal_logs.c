@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Each source has a thread, which tells its signals and then counts what concerns its own keys: the alarms are those
- * of one source alone.
+ * of one source alone. And so they are when sources are ahead of what is judged.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -159,10 +159,60 @@ static void test_threads_find_what_one_finds(void **state)
 	end(&together);
 }
 
+/* Tells what each source has up to the tick and as much later as that source is ahead; then the tick is judged. */
+static void run_ahead(struct sim *sim, unsigned n_sources, uint64_t ahead_ns)
+{
+	const uint64_t tick_ns = 100 * NS_PER_MS;
+	size_t told[CREW] = { 0 };
+
+	sim_init(sim);
+	ruleset_destroy(sim->ruleset);
+	sim->ruleset = ruleset;
+	sim->n_sources = n_sources;
+	sim->memory_bytes = (size_t)64 << 20;
+	sim_background(sim, 0, 30, 50, web);
+	sim_spoofed_flood(sim, 10, 12, 300, web, SIM_ANSWERS);
+	qsort(sim->events, sim->n_events, sizeof(*sim->events), sim_compare);
+	sim_start(sim);
+	for (uint64_t now_ns = sim->events[0].signal.now_ns / tick_ns * tick_ns;
+	     now_ns <= sim->events[sim->n_events - 1].signal.now_ns; now_ns += tick_ns) {
+		for (unsigned k = 0; k < n_sources; k++) {
+			struct detect_source *source = detect_engine_source(sim->engine, k);
+			for (; told[k] < sim->n_events; told[k]++) {
+				const struct flow_signal *signal = &sim->events[told[k]].signal;
+				if (signal->now_ns > now_ns + k * ahead_ns)
+					break;
+				if (sim_source(sim, signal) == source)
+					detect_source_signal(source, signal);
+			}
+		}
+		if (n_sources > 1)
+			detect_engine_count_until(sim->engine, now_ns);
+		detect_engine_advance(sim->engine, now_ns, 0, &sim->visibility);
+	}
+}
+
+static void test_sources_may_be_ahead(void **state)
+{
+	static struct sim alone;
+	static struct sim ahead;
+
+	(void)state;
+	run_ahead(&alone, 1, 0);
+	run_ahead(&ahead, CREW, 70 * NS_PER_MS);
+	assert_true(alone.n_alerts >= 2);
+	assert_int_equal(alone.n_alerts, ahead.n_alerts);
+	for (size_t i = 0; i < alone.n_alerts; i++)
+		assert_true(is_same_alarm(&alone.alerts[i], &ahead.alerts[i]));
+	end(&alone);
+	end(&ahead);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_find_what_one_finds),
+		cmocka_unit_test(test_sources_may_be_ahead),
 	};
 
 	ruleset = ruleset_create_default(NULL);
