@@ -135,7 +135,8 @@ struct plain_segment {
 	struct rest_end *sender;
 	struct rest_end *receiver;
 	unsigned side;
-	uint64_t lag_ns; /* as it is behind this segment */
+	uint64_t first_ns; /* as in struct flow */
+	uint64_t lag_ns;   /* as it is behind this segment */
 	uint32_t window_bytes;
 	uint8_t wscale;
 	uint8_t history;      /* as in the head, behind this segment */
@@ -228,8 +229,8 @@ static bool is_plain_proof(struct plain_segment *seg, const struct plain_rules *
 	if (seg->side == SIDE_CLIENT)
 		return true;
 	seg->proves_opening = packet->payload_bytes > 0 || packet->ack != seg->receiver->snd_una;
-	return seg->proves_opening && !rules->states_are_told && opening->server_state_packet != REST_FAR_FROM_ID &&
-	       packet->number - opening->id < REST_FAR_FROM_ID;
+	return seg->proves_opening && !rules->states_are_told && (opening->groups & REST_GROUP_OPENING) == 0 &&
+	       (packet->number - rest_client_state_packet(opening)) >> REST_STATE_PACKET_BITS == 0;
 }
 
 /* tracker_signals.c, is_served: the server goes on with what its client does not ask for. */
@@ -238,7 +239,7 @@ static bool is_served(const struct plain_segment *seg)
 	const struct rest_opening *opening = seg->opening;
 
 	return seg->side == SIDE_SERVER && seq_gt(seg->sender->snd_una, opening->iss[SIDE_SERVER] + 1) &&
-	       ns_since(seg->packet->time_ns, opening->first_ns) >= FLOW_GREETED_S * NS_PER_SEC;
+	       ns_since(seg->packet->time_ns, seg->first_ns) >= FLOW_GREETED_S * NS_PER_SEC;
 }
 
 /* conn_history.c, tracker_signals.c, tcp_volume.c: what it adds to the story has a number, and is no anomaly. */
@@ -262,10 +263,12 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 {
 	const struct rest_head *rest = seg->rest;
 	const struct packet *packet = seg->packet;
-	uint64_t recorded_ns = seg->opening->first_ns + rest->recorded_ms * NS_PER_MS;
+	uint64_t recorded_ns = seg->first_ns + rest->recorded_ms * NS_PER_MS;
 	uint64_t other_ns = rest->last_side == seg->side ? link->touched_ns - rest->lag_ns : link->touched_ns;
 
 	if (packet->time_ns < link->touched_ns || packet->time_ns < recorded_ns)
+		return false;
+	if ((packet->time_ns - seg->first_ns) >> REST_FIRST_NS_BITS != 0 && !seg->opening->is_far)
 		return false;
 	/* No longer than that has a server been waiting either, so what waits can be stamped as before. */
 	seg->lag_ns = packet->time_ns - other_ns;
@@ -278,23 +281,22 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 /* It was RCV_ACK_OF_SYN that waited: see server_is_to_answer for what it was before, and goes_on for what it is now. */
 static void prove_opening(const struct plain_segment *seg)
 {
-	const struct tcp_end shown = { .edge_known = true, .fin_ack_boundary_known = true };
+	struct rest_opening *opening = seg->opening;
+	uint64_t distance = seg->packet->number - rest_client_state_packet(opening);
 
 	seg->rest->server_waits = 0;
-	seg->opening->truths[SIDE_SERVER] |= shown.truths;
-	seg->opening->server_state_packet = (uint32_t)(seg->packet->number - seg->opening->id);
+	opening->server_state_packet = distance & ((1u << REST_STATE_PACKET_BITS) - 1);
 }
 
 /* tcp_loss.c, note_ip_id: the next number after the last is a counter's. */
 static void note_ip_id(const struct plain_segment *seg)
 {
-	const struct tcp_end counting = { .ip_ids_count_up = true };
 	unsigned bit = 1u << seg->side;
 
 	if ((seg->rest->ids_are_followed & ~(unsigned)seg->rest->ids_count_up & bit) != 0 &&
 	    (uint16_t)(seg->packet->ip_id - seg->sender->front_ip_id) == 1) {
 		seg->rest->ids_count_up = (seg->rest->ids_count_up | bit) & 3u;
-		seg->opening->truths[seg->side] |= counting.truths;
+		seg->opening->offers[seg->side] |= REST_OFFERS_COUNTING_IDS;
 	}
 	seg->sender->front_ip_id = seg->packet->ip_id;
 }
@@ -332,7 +334,7 @@ static void apply(const struct plain_segment *seg)
 static void remember(const struct plain_segment *seg, struct recent_segments *recent)
 {
 	const struct packet *packet = seg->packet;
-	uint32_t owner = tcp_conn_owner(seg->opening->id) | seg->side;
+	uint32_t owner = tcp_conn_owner(rest_id(seg->opening)) | seg->side;
 	struct recent_segment *self =
 		recent_segments_add(recent_segments_set(recent, owner, packet->seq), owner, packet);
 
@@ -344,9 +346,9 @@ static void remember(const struct plain_segment *seg, struct recent_segments *re
 		packet->payload_bytes < PACKET_HEAD_BYTES ? (uint8_t)packet->payload_bytes : PACKET_HEAD_BYTES;
 }
 
-static void tell_speech(const struct plain_segment *seg, const struct plain_rules *rules)
+static void tell_speech(const struct plain_segment *seg, const struct rest_link *link, const struct plain_rules *rules)
 {
-	flow_rest_sketch(seg->rest, rules->sketch);
+	flow_rest_sketch(seg->rest, link, rules->sketch);
 	seg->opening->signals |= FLOW_SIGNAL_SPOKE;
 	seg->rest->client_has_spoken = 1;
 	if (rules->client_speaks(rules->context, rules->sketch))
@@ -369,6 +371,7 @@ bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, un
 	if (!rest->is_plain)
 		return false;
 	seg.opening = rest_opening_of(rest);
+	seg.first_ns = rest_first_ns(seg.opening, link->touched_ns);
 	seg.window_bytes = (uint32_t)packet->window << seg.wscale;
 	seg.history = history_behind(&seg);
 	if (!has_plain_header(&seg) || !has_plain_numbers(&seg) || !is_plain_proof(&seg, rules) ||
@@ -378,6 +381,6 @@ bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, un
 	apply(&seg);
 	remember(&seg, rules->recent);
 	if (seg.is_first_speech)
-		tell_speech(&seg, rules);
+		tell_speech(&seg, link, rules);
 	return true;
 }

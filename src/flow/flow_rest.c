@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_stamp.h"
 
 /*
@@ -97,23 +98,173 @@ ALL_WAYS void code_places(struct coder *c, const enum way way, uint8_t *n, void 
 	code_raw(c, way, places, *n * place_bytes);
 }
 
-/* The mask of a group stands before its members. */
-ALL_WAYS struct coder group_begin(uint8_t *at, const enum way way)
+/* Where the low bytes of a number stand in it. */
+#define LOW_BYTES(value, n) ((uint8_t *)(value) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(uint64_t) - (n) : 0))
+
+/* Whole numbers of fewer bytes than their type. */
+ALL_WAYS void write_low(uint8_t *at, uint64_t value, const unsigned n_bytes)
 {
-	struct coder c = { .at = at + sizeof(c.mask) };
+	memcpy(at, LOW_BYTES(&value, n_bytes), n_bytes);
+}
+
+ALL_WAYS uint64_t read_low(const uint8_t *at, const unsigned n_bytes)
+{
+	uint64_t value = 0;
+
+	memcpy(LOW_BYTES(&value, n_bytes), at, n_bytes);
+	return value;
+}
+
+/* A number that, when it is not as expected, is above from by what n_bytes can hold, as a rule. */
+ALL_WAYS void code_near(struct coder *c, const enum way way, uint64_t *value, uint64_t expected, uint64_t from,
+			const unsigned n_bytes)
+{
+	bool differs = code_flag(c, way, *value != expected);
+	bool is_far = code_flag(c, way, differs && (*value - from) >> 8 * n_bytes != 0);
+
+	if (way == WAY_TEST)
+		c->mask |= *value ^ expected;
+	if (way == WAY_TEST || (way == WAY_PACK && !differs))
+		return;
+	if (!differs) {
+		*value = expected;
+	} else if (is_far) {
+		code_raw(c, way, value, sizeof(*value));
+	} else {
+		if (way == WAY_PACK)
+			write_low(c->at, *value - from, n_bytes);
+		else
+			*value = from + read_low(c->at, n_bytes);
+		c->at += n_bytes;
+	}
+}
+
+/* The mask of a group stands before its members. */
+ALL_WAYS struct coder group_begin(uint8_t *at, const enum way way, const unsigned mask_bytes)
+{
+	struct coder c = { .at = at + mask_bytes };
 
 	if (way == WAY_UNPACK)
-		memcpy(&c.mask, at, sizeof(c.mask));
+		c.mask = read_low(at, mask_bytes);
 	return c;
 }
 
-ALL_WAYS void group_end(const struct coder *c, const enum way way, uint8_t **at)
+ALL_WAYS void group_end(const struct coder *c, const enum way way, uint8_t **at, const unsigned mask_bytes)
 {
-	assert(c->n <= 64);
+	assert(c->n <= 8 * mask_bytes);
 	if (way == WAY_PACK)
-		memcpy(*at, &c->mask, sizeof(c->mask));
+		write_low(*at, c->mask, mask_bytes);
 	if (way == WAY_PACK || way == WAY_UNPACK)
 		*at = c->at;
+}
+
+/* --- what the opening says --- */
+
+/* What is known of members from head and opening; the first group has those of which it is not so. */
+struct said {
+	uint64_t first_ns;
+	uint64_t id;
+	uint64_t first_synack_ns;
+	uint64_t client_caused_by;
+	uint64_t client_state_packet;
+	uint64_t server_state_packet;
+	uint64_t truths[2];
+	uint32_t rtt_client_us;
+	uint8_t wscale[2];
+	uint8_t state[2];
+};
+
+/* All bits of a member. */
+#define ALL_BITS(n) ((UINT64_C(1) << (n)) - 1)
+
+enum { SYNACK_AFTER_BITS = 36, RTT_BITS = 28, CAUSED_BITS = 20 };
+
+/* They are side by side, as a test shows. */
+static unsigned offers_shift(void)
+{
+	const struct tcp_end first = { .fast_open = true };
+
+	return (unsigned)__builtin_ctzll(first.truths);
+}
+
+/* RFC 9293 figure 12: an end in these states has closed first. */
+static bool is_closer(uint8_t state)
+{
+	return state == TCPS_FIN_WAIT_1 || state == TCPS_FIN_WAIT_2 || state == TCPS_TIME_WAIT;
+}
+
+/* An end in these states has closed behind the other one. */
+static bool has_closed_second(uint8_t state)
+{
+	return state == TCPS_LAST_ACK || state == TCPS_CLOSED;
+}
+
+/* Of an end in good order: its FIN, if it closed second, acknowledged the other one as well. */
+static uint64_t expected_truths_of_end(unsigned side, bool waits, uint8_t state, uint8_t offers)
+{
+	const struct tcp_end usual = { .heard = true,
+				       .seq_known = true,
+				       .una_known = true,
+				       .acked_any = true,
+				       .window_known = true,
+				       .syn_seen = true };
+	const struct tcp_end opener = { .active_open = true };
+	const struct tcp_end has_opened = { .edge_known = true, .fin_ack_boundary_known = true };
+	const struct tcp_end closed = { .fin_seen = true };
+	const struct tcp_end closed_both = { .fin_seen = true, .fin_ack_sent = true };
+	const struct tcp_end closed_second = { .fin_seen = true, .fin_ack_sent = true, .close_order_unsure = true };
+	uint64_t truths = usual.truths | (uint64_t)offers << offers_shift();
+
+	truths |= side == SIDE_CLIENT ? opener.truths : 0;
+	truths |= waits ? 0 : has_opened.truths;
+	if (state == TCPS_TIME_WAIT)
+		truths |= closed_both.truths;
+	else if (is_closer(state))
+		truths |= closed.truths;
+	else if (has_closed_second(state))
+		truths |= closed_second.truths;
+	return truths;
+}
+
+static void read_opening(const struct rest_head *head, const struct rest_opening *opening, uint64_t touched_ns,
+			 struct said *said)
+{
+	said->first_ns = rest_first_ns(opening, touched_ns);
+	said->id = rest_id(opening);
+	said->first_synack_ns =
+		opening->synack_after_ns != ALL_BITS(SYNACK_AFTER_BITS) ? said->first_ns + opening->synack_after_ns : 0;
+	said->rtt_client_us =
+		opening->rtt_client_us != ALL_BITS(RTT_BITS) ? (uint32_t)opening->rtt_client_us : UINT32_MAX;
+	said->client_caused_by = said->id + opening->client_caused_by;
+	said->client_state_packet = said->client_caused_by + opening->client_state_packet;
+	said->server_state_packet = said->client_state_packet + opening->server_state_packet;
+	said->wscale[SIDE_CLIENT] = opening->wscale_client;
+	said->wscale[SIDE_SERVER] = opening->wscale_server;
+	said->state[SIDE_CLIENT] = opening->state_client;
+	said->state[SIDE_SERVER] = opening->state_server;
+	for (unsigned side = 0; side < 2; side++)
+		said->truths[side] = expected_truths_of_end(side, side == SIDE_SERVER && head->server_waits,
+							    said->state[side], opening->offers[side]);
+}
+
+/* What has no room in the opening. All other groups follow from it. */
+ALL_WAYS void code_opening(struct coder *c, const enum way way, struct flow *flow, const struct said *said)
+{
+	struct tcp_conn *conn = &flow->conn;
+	struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	struct tcp_end *server = &conn->end[SIDE_SERVER];
+
+	code_u64(c, way, &conn->first_synack_ns, said->first_synack_ns);
+	code_u32(c, way, &conn->rtt_client_us, said->rtt_client_us);
+	code_near(c, way, &client->caused_by, said->client_caused_by, flow->id, 3);
+	code_near(c, way, &client->state_packet, said->client_state_packet, flow->id, 3);
+	code_near(c, way, &server->caused_by, client->state_packet, flow->id, 3);
+	code_near(c, way, &server->state_packet, said->server_state_packet, flow->id, 3);
+	for (unsigned side = 0; side < 2; side++) {
+		code_u64(c, way, &conn->end[side].truths, said->truths[side]);
+		code_u8(c, way, &conn->end[side].wscale, said->wscale[side]);
+		code_u8(c, way, &conn->end[side].state, said->state[side]);
+	}
 }
 
 /* --- an end --- */
@@ -136,25 +287,43 @@ ALL_WAYS void code_losses(struct coder *c, const enum way way, struct tcp_end *e
 	code_u8(c, way, &e->holes_acknowledged, 0);
 }
 
-/* waits: it is what a server waits for, see struct rest_head. */
-ALL_WAYS void code_pending(struct coder *c, const enum way way, struct flow *flow, struct tcp_end *e, bool waits)
+/* What the end waits for in good order: that what the other one sent last arrives. */
+static uint8_t usual_pending(uint8_t state)
 {
-	const struct tcp_conn *conn = &flow->conn;
+	return state == TCPS_CLOSED ? TCPE_RCV_ACK_OF_FIN : TCPE_RCV_ACK_OF_SYN;
+}
 
-	if (waits && (way == WAY_UNPACK || way == WAY_EXPECT)) {
+static bool waits_as_usual(const struct tcp_conn *conn, unsigned side)
+{
+	const struct tcp_end *e = &conn->end[side];
+	const struct tcp_end *other = &conn->end[1 - side];
+
+	return e->n_pending == 1 && e->pending[0] == usual_pending(e->state) && e->pending_packet[0] == e->caused_by &&
+	       e->pending_stamp[0] == stamp_of(conn, other->last_ns);
+}
+
+/* Returns whether it waits as usual. known: that is known, see struct rest_head. */
+ALL_WAYS bool code_pending(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool known)
+{
+	struct tcp_conn *conn = &flow->conn;
+	struct tcp_end *e = &conn->end[side];
+	bool as_usual = known || code_flag(c, way, way == WAY_PACK && waits_as_usual(conn, side));
+
+	if (as_usual && (way == WAY_UNPACK || way == WAY_EXPECT)) {
 		e->n_pending = 1;
-		e->pending[0] = TCPE_RCV_ACK_OF_SYN;
+		e->pending[0] = usual_pending(e->state);
 		e->pending_packet[0] = e->caused_by;
-		e->pending_stamp[0] = stamp_of(conn, conn->end[SIDE_CLIENT].last_ns);
+		e->pending_stamp[0] = stamp_of(conn, conn->end[1 - side].last_ns);
 	}
-	if (!code_flag(c, way, !waits && e->n_pending != 0))
-		return;
+	if (as_usual || !code_flag(c, way, e->n_pending != 0))
+		return as_usual;
 	code_raw(c, way, &e->n_pending, sizeof(e->n_pending));
 	for (unsigned i = 0; i < e->n_pending; i++) {
 		code_raw(c, way, &e->pending[i], sizeof(e->pending[i]));
 		code_raw(c, way, &e->pending_packet[i], sizeof(e->pending_packet[i]));
 		code_raw(c, way, &e->pending_stamp[i], sizeof(e->pending_stamp[i]));
 	}
+	return false;
 }
 
 ALL_WAYS void code_high(struct coder *c, const enum way way, struct flow_direction *d, struct tcp_end *e)
@@ -185,26 +354,38 @@ ALL_WAYS void code_candidates(struct coder *c, const enum way way, struct tcp_en
 		code_raw(c, way, &e->candidates[1], (e->n_candidates - 1) * sizeof(e->candidates[0]));
 }
 
-/* The state, and what moves it: what waits, and the FINs. Behind the numbers, of which it follows. */
+/* Its next number when it acknowledged the other FIN without one of its own. */
+static uint32_t expected_acked_fin_at(const struct tcp_end *e)
+{
+	if (!e->fin_ack_sent || e->close_order_unsure)
+		return 0;
+	return is_closer(e->state) ? e->snd_nxt : e->snd_nxt - e->fin_seen;
+}
+
+/* What moves the state: what waits, and the FINs. Behind the numbers, of which it follows. */
 ALL_WAYS void code_state(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
 	const struct tcp_end *other = &flow->conn.end[1 - side];
 	struct tcp_end *e = &flow->conn.end[side];
-	uint32_t before_fin = e->snd_nxt - e->fin_seen;
+	uint32_t before_fin_ack = is_closer(e->state) ? e->snd_nxt : e->snd_nxt - e->fin_seen;
+	bool as_usual = code_pending(c, way, flow, side, waits);
+	uint8_t sure = !as_usual ? e->state : e->state == TCPS_CLOSED ? TCPS_LAST_ACK : TCPS_SYN_RCVD;
+	bool is_presumed = as_usual || (e->state == TCPS_LAST_ACK && e->close_order_unsure);
 
-	code_u8(c, way, &e->state, TCPS_ESTABLISHED);
-	code_u8(c, way, &e->sure, waits ? TCPS_SYN_RCVD : e->state);
-	code_u8(c, way, &e->certainty, waits ? TCP_PRESUMED : TCP_PROVED);
-	code_u64(c, way, &e->sure_caused_by, waits ? other->caused_by : e->caused_by);
-	code_u32(c, way, &e->fin_stamp, 0);
-	code_u64(c, way, &e->fin_packet, e->fin_seen ? e->state_packet : 0);
+	code_u8(c, way, &e->sure, sure);
+	code_u8(c, way, &e->certainty, is_presumed ? TCP_PRESUMED : TCP_PROVED);
+	code_near(c, way, &e->fin_packet, e->fin_seen ? e->state_packet : 0, flow->id, 3);
+	code_near(c, way, &e->sure_caused_by,
+		  !as_usual ? e->caused_by
+		  : waits   ? other->caused_by
+			    : e->fin_packet,
+		  flow->id, 3);
+	code_u32(c, way, &e->fin_stamp, e->fin_seen ? stamp_of(&flow->conn, e->last_ns) : 0);
 	code_u32(c, way, &e->fins, e->fin_seen);
-	code_u32(c, way, &e->acked_fin_at, e->fin_ack_sent ? before_fin : 0);
-	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? before_fin : 0);
+	code_u32(c, way, &e->acked_fin_at, expected_acked_fin_at(e));
+	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? before_fin_ack : 0);
 	/* Behind the other end's FIN it stays (tcp_sequence.c). */
-	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack + e->window_bytes : 0);
-	code_u32(c, way, &flow->direction[side].held_ms, 0);
-	code_pending(c, way, flow, e, waits);
+	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack - e->fin_ack_sent + e->window_bytes : 0);
 }
 
 /* What is of interest only when something went wrong. */
@@ -261,8 +442,8 @@ ALL_WAYS void code_times(struct coder *c, const enum way way, struct flow *flow,
 	uint64_t last_ns;
 
 	code_u64(c, way, &flow->conn.stamps_from_ns, flow->first_ns - STAMP_EXACT_NS);
-	code_u64(c, way, &ends[0].last_ns, expected_ns[0]);
-	code_u64(c, way, &ends[1].last_ns, expected_ns[1]);
+	code_near(c, way, &ends[0].last_ns, expected_ns[0], expected_ns[0], 4);
+	code_near(c, way, &ends[1].last_ns, expected_ns[1], expected_ns[1], 4);
 	last_ns = ends[0].last_ns > ends[1].last_ns ? ends[0].last_ns : ends[1].last_ns;
 	code_u64(c, way, &flow->last_ns, last_ns);
 	code_u64(c, way, &flow->recorded_ns, flow->first_ns);
@@ -281,10 +462,30 @@ static uint16_t expected_truths(const struct flow *flow)
 	return (uint16_t)(usual.truths | (is_opened ? opened.truths : 0) | (closes ? closed.truths : 0));
 }
 
-/* RFC 9293 figure 12: an end in these states has closed first. */
-static bool is_closer(const struct tcp_end *end)
+/* While an end knew that the other one has closed, and had not closed itself, it was held: see struct flow. */
+static uint32_t expected_held_ms(const struct flow *flow, unsigned side)
 {
-	return end->state == TCPS_FIN_WAIT_1 || end->state == TCPS_FIN_WAIT_2 || end->state == TCPS_TIME_WAIT;
+	const struct tcp_end *other = &flow->conn.end[1 - side];
+	const struct tcp_end *e = &flow->conn.end[side];
+
+	if (e->state != TCPS_CLOSE_WAIT && !(has_closed_second(e->state) && other->fin_seen))
+		return 0;
+	return (uint32_t)((stamp_ns(&flow->conn, other->fin_stamp) - flow->first_ns) / NS_PER_MS);
+}
+
+/* The first SYN-ACK answered the last SYN. */
+static uint32_t expected_rtt_server_us(const struct tcp_conn *conn)
+{
+	return conn->first_synack_ns != 0 ? (uint32_t)((conn->first_synack_ns - conn->last_syn_ns) / NS_PER_US)
+					  : UINT32_MAX;
+}
+
+/* The handshake was complete before the server repeated anything. */
+static uint16_t expected_synack_after(const struct flow *flow)
+{
+	uint64_t units = (flow->conn.first_synack_ns - flow->first_ns) / FLOW_SYNACK_UNIT_NS;
+
+	return flow->conn.first_synack_ns != 0 && units < UINT16_MAX ? (uint16_t)units : 0;
 }
 
 ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
@@ -297,14 +498,18 @@ ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
 	code_u64(c, way, &conn->first_syn_ns, conn->origin == CONN_ORIGIN_SYN ? flow->first_ns : 0);
 	code_u64(c, way, &conn->last_syn_ns, conn->first_syn_ns);
 	code_u64(c, way, &conn->later_syn_ns, 0);
-	code_u64(c, way, &conn->first_synack_ns, conn->first_syn_ns + conn->rtt_server_us * UINT64_C(1000));
+	code_u32(c, way, &conn->rtt_server_us, expected_rtt_server_us(conn));
 	code_u8(c, way, &conn->rst_cause, 0);
-	code_u8(c, way, &conn->closed_by, is_closer(&conn->end[SIDE_SERVER]) ? SIDE_SERVER : SIDE_CLIENT);
+	code_u8(c, way, &conn->closed_by, is_closer(conn->end[SIDE_SERVER].state) ? SIDE_SERVER : SIDE_CLIENT);
 	if (code_flag(c, way, (conn->next_syn.time_ns | conn->next_syn.number) != 0)) {
 		code_raw(c, way, &conn->next_syn, sizeof(conn->next_syn));
 		code_raw(c, way, &conn->next_syn_side, sizeof(conn->next_syn_side));
 	}
 	code_u64(c, way, &flow->previous_id, 0);
+	code_u16(c, way, &flow->synack_after, expected_synack_after(flow));
+	code_u16(c, way, &flow->synack_held, 0);
+	code_u32(c, way, &flow->direction[SIDE_CLIENT].held_ms, expected_held_ms(flow, SIDE_CLIENT));
+	code_u32(c, way, &flow->direction[SIDE_SERVER].held_ms, expected_held_ms(flow, SIDE_SERVER));
 }
 
 /* --- the history --- */
@@ -382,130 +587,108 @@ ALL_WAYS void code_rest(struct coder *c, const enum way way, struct flow *flow)
 
 /* --- the opening --- */
 
-static uint16_t distance(uint64_t number, uint64_t from, uint8_t **at)
+/* As much of it as fits. */
+static uint64_t fitting(uint64_t value, unsigned bits)
 {
-	if (number - from < REST_FAR)
-		return (uint16_t)(number - from);
-	memcpy(*at, &number, sizeof(number));
-	*at += sizeof(number);
-	return REST_FAR;
+	return value < ALL_BITS(bits) ? value : ALL_BITS(bits);
 }
 
-static uint32_t distance_from_id(uint64_t number, uint64_t id, uint8_t **at)
-{
-	if (number - id < REST_FAR_FROM_ID)
-		return (uint32_t)(number - id);
-	memcpy(*at, &number, sizeof(number));
-	*at += sizeof(number);
-	return REST_FAR_FROM_ID;
-}
-
-static uint64_t number_at(uint32_t distance, uint32_t far, uint64_t from, const uint8_t **at)
-{
-	uint64_t number = from + distance;
-
-	if (distance != far)
-		return number;
-	memcpy(&number, *at, sizeof(number));
-	*at += sizeof(number);
-	return number;
-}
+#define FITTING(value, bits) (fitting(value, bits) & ALL_BITS(bits))
 
 static void pack_opening(struct rest_opening *opening, const struct flow *flow, uint8_t **at)
 {
-	const struct tcp_end *client = &flow->conn.end[SIDE_CLIENT];
-	const struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
+	const struct tcp_conn *conn = &flow->conn;
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+	uint64_t synack_after_ns = conn->first_synack_ns != 0 ? conn->first_synack_ns - flow->first_ns : UINT64_MAX;
 
 	*opening = (struct rest_opening){
-		.first_ns = flow->first_ns,
-		.id = flow->id,
-		.truths = { client->truths, server->truths },
+		.first_ns = flow->first_ns & ALL_BITS(REST_FIRST_NS_BITS),
+		.is_far = (flow->touched_ns - flow->first_ns) >> REST_FIRST_NS_BITS != 0 || flow->id >> 48 != 0,
+		.id = flow->id & ALL_BITS(48),
+		.syn_window = conn->syn_window,
+		.synack_after_ns = FITTING(synack_after_ns, SYNACK_AFTER_BITS),
+		.rtt_client_us = FITTING(conn->rtt_client_us, RTT_BITS),
+		.client_caused_by = FITTING(client->caused_by - flow->id, CAUSED_BITS),
+		.client_state_packet = FITTING(client->state_packet - client->caused_by, CAUSED_BITS),
+		.server_state_packet = FITTING(server->state_packet - client->state_packet, REST_STATE_PACKET_BITS),
 		.iss = { client->iss, server->iss },
 		.first_syn_ts_val = { client->first_syn_ts_val, server->first_syn_ts_val },
-		.rtt_client_us = flow->conn.rtt_client_us,
-		.rtt_server_us = flow->conn.rtt_server_us,
-		.syn_layout = flow->conn.syn_layout,
+		.syn_layout = conn->syn_layout,
 		.signals = flow->signals,
 		.mss = { client->mss, server->mss },
-		.syn_window = flow->conn.syn_window,
-		.synack_after = flow->synack_after,
-		.synack_held = flow->synack_held,
-		.wscale = { client->wscale, server->wscale },
+		.offers = { (uint8_t)(client->truths >> offers_shift()), (uint8_t)(server->truths >> offers_shift()) },
+		.wscale_client = client->wscale & 15u,
+		.wscale_server = server->wscale & 15u,
+		.state_client = client->state & 15u,
+		.state_server = server->state & 15u,
 	};
-	opening->client_caused_by = distance(client->caused_by, flow->id, at);
-	opening->client_state_packet = distance(client->state_packet, client->caused_by, at);
-	opening->server_caused_by = distance(server->caused_by, client->state_packet, at);
-	opening->server_state_packet = distance_from_id(server->state_packet, flow->id, at);
+	if (!opening->is_far)
+		return;
+	const struct rest_far far = { flow->first_ns, flow->id };
+	memcpy(*at, &far, sizeof(far));
+	*at += sizeof(far);
 }
 
-static void unpack_opening(const struct rest_opening *opening, struct flow *flow, const uint8_t **at)
+static void unpack_opening(const struct rest_opening *opening, const struct said *said, struct flow *flow)
 {
-	struct tcp_end *client = &flow->conn.end[SIDE_CLIENT];
-	struct tcp_end *server = &flow->conn.end[SIDE_SERVER];
-
-	flow->first_ns = opening->first_ns;
-	flow->id = opening->id;
-	flow->conn.rtt_client_us = opening->rtt_client_us;
-	flow->conn.rtt_server_us = opening->rtt_server_us;
+	flow->first_ns = said->first_ns;
+	flow->id = said->id;
 	flow->conn.syn_layout = opening->syn_layout;
 	flow->conn.syn_window = opening->syn_window;
 	flow->signals = opening->signals;
-	flow->synack_after = opening->synack_after;
-	flow->synack_held = opening->synack_held;
 	for (unsigned side = 0; side < 2; side++) {
 		struct tcp_end *end = &flow->conn.end[side];
-		end->truths = opening->truths[side];
 		end->iss = opening->iss[side];
 		end->first_syn_ts_val = opening->first_syn_ts_val[side];
 		end->mss = opening->mss[side];
-		end->wscale = opening->wscale[side];
 	}
-	client->caused_by = number_at(opening->client_caused_by, REST_FAR, flow->id, at);
-	client->state_packet = number_at(opening->client_state_packet, REST_FAR, client->caused_by, at);
-	server->caused_by = number_at(opening->server_caused_by, REST_FAR, client->state_packet, at);
-	server->state_packet = number_at(opening->server_state_packet, REST_FAR_FROM_ID, flow->id, at);
 }
 
 /* --- groups --- */
 
 /* function is one of those above, called with a coder, the way, and the rest. */
-#define PACK_GROUP(number, function, ...)                            \
-	do {                                                         \
-		struct coder test = { .mask = 0 };                   \
-		function(&test, WAY_TEST, __VA_ARGS__);              \
-		if (test.mask != 0) {                                \
-			struct coder c = group_begin(*at, WAY_PACK); \
-			function(&c, WAY_PACK, __VA_ARGS__);         \
-			group_end(&c, WAY_PACK, at);                 \
-			groups |= 1u << (number);                    \
-		}                                                    \
+#define PACK_GROUP(number, mask_bytes, function, ...)                            \
+	do {                                                                     \
+		struct coder test = { .mask = 0 };                               \
+		function(&test, WAY_TEST, __VA_ARGS__);                          \
+		if (test.mask != 0) {                                            \
+			struct coder c = group_begin(*at, WAY_PACK, mask_bytes); \
+			function(&c, WAY_PACK, __VA_ARGS__);                     \
+			group_end(&c, WAY_PACK, at, mask_bytes);                 \
+			groups |= 1u << (number);                                \
+		}                                                                \
 	} while (0)
 
-#define UNPACK_GROUP(number, function, ...)                            \
-	do {                                                           \
-		if ((groups >> (number)&1) != 0) {                     \
-			struct coder c = group_begin(*at, WAY_UNPACK); \
-			function(&c, WAY_UNPACK, __VA_ARGS__);         \
-			group_end(&c, WAY_UNPACK, at);                 \
-		} else {                                               \
-			struct coder c = { .mask = 0 };                \
-			function(&c, WAY_EXPECT, __VA_ARGS__);         \
-		}                                                      \
+#define UNPACK_GROUP(number, mask_bytes, function, ...)                            \
+	do {                                                                       \
+		if ((groups >> (number)&1) != 0) {                                 \
+			struct coder c = group_begin(*at, WAY_UNPACK, mask_bytes); \
+			function(&c, WAY_UNPACK, __VA_ARGS__);                     \
+			group_end(&c, WAY_UNPACK, at, mask_bytes);                 \
+		} else {                                                           \
+			struct coder c = { .mask = 0 };                            \
+			function(&c, WAY_EXPECT, __VA_ARGS__);                     \
+		}                                                                  \
 	} while (0)
 
-#define EACH_GROUP(DO)                                 \
-	DO(0, code_numbers, flow, SIDE_CLIENT, false); \
-	DO(1, code_numbers, flow, SIDE_SERVER, waits); \
-	DO(2, code_times, flow, expected_ns);          \
-	DO(3, code_state, flow, SIDE_CLIENT, false);   \
-	DO(4, code_state, flow, SIDE_SERVER, waits);   \
-	DO(5, code_conn, flow);                        \
-	DO(6, code_rare, flow, SIDE_CLIENT);           \
-	DO(7, code_rare, flow, SIDE_SERVER);           \
-	DO(8, code_history, flow, common);             \
-	DO(9, code_rest, flow)
+/* Number, bytes of its mask, and what is in it. */
+#define EACH_GROUP(DO)                                    \
+	DO(0, 2, code_opening, flow, said);               \
+	DO(1, 2, code_numbers, flow, SIDE_CLIENT, false); \
+	DO(2, 2, code_numbers, flow, SIDE_SERVER, waits); \
+	DO(3, 1, code_times, flow, expected_ns);          \
+	DO(4, 2, code_state, flow, SIDE_CLIENT, false);   \
+	DO(5, 2, code_state, flow, SIDE_SERVER, waits);   \
+	DO(6, 2, code_conn, flow);                        \
+	DO(7, 5, code_rare, flow, SIDE_CLIENT);           \
+	DO(8, 5, code_rare, flow, SIDE_SERVER);           \
+	DO(9, 2, code_history, flow, common);             \
+	DO(10, 1, code_rest, flow)
 
-static unsigned pack_groups(const struct rest_head *head, uint8_t **at, struct flow *flow,
+_Static_assert(REST_GROUP_OPENING == 1 << 0, "the number of code_opening");
+
+static unsigned pack_groups(const struct rest_head *head, const struct said *said, uint8_t **at, struct flow *flow,
 			    const uint64_t expected_ns[2])
 {
 	const struct common_history *common = common_history_at(head->history);
@@ -516,8 +699,8 @@ static unsigned pack_groups(const struct rest_head *head, uint8_t **at, struct f
 	return groups;
 }
 
-static void unpack_groups(const struct rest_head *head, unsigned groups, uint8_t **at, struct flow *flow,
-			  const uint64_t expected_ns[2])
+static void unpack_groups(const struct rest_head *head, const struct said *said, unsigned groups, uint8_t **at,
+			  struct flow *flow, const uint64_t expected_ns[2])
 {
 	const struct common_history *common = common_history_at(head->history);
 	const bool waits = head->server_waits;
@@ -643,6 +826,7 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	struct rest_head *head = to;
 	uint8_t *behind = (uint8_t *)(head + 1);
 	uint64_t expected_ns[2];
+	struct said said;
 
 	pack_head(head, flow);
 	expect_times(head, flow->touched_ns, expected_ns);
@@ -653,7 +837,8 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	struct rest_opening *opening = rest_opening_of(head);
 	uint8_t *at = (uint8_t *)(opening + 1);
 	pack_opening(opening, flow, &at);
-	opening->groups = (uint16_t)pack_groups(head, &at, flow, expected_ns);
+	read_opening(head, opening, flow->touched_ns, &said);
+	opening->groups = pack_groups(head, &said, &at, flow, expected_ns) & 0x7ffu;
 	return (size_t)(at - (uint8_t *)to);
 }
 
@@ -661,8 +846,9 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 {
 	const struct rest_head *head = from;
 	const struct rest_opening *opening = opening_of(from);
-	const uint8_t *behind = (const uint8_t *)(opening + 1);
+	const uint8_t *behind = (const uint8_t *)(opening + 1) + (opening->is_far ? sizeof(struct rest_far) : 0);
 	uint64_t expected_ns[2];
+	struct said said;
 
 	memset(flow, 0, sizeof(*flow));
 	flow->hash = link->hash;
@@ -670,24 +856,28 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 	unpack_head(head, flow);
 	expect_times(head, link->touched_ns, expected_ns);
 	unpack_ipv6(head, flow);
-	unpack_opening(opening, flow, &behind);
+	read_opening(head, opening, link->touched_ns, &said);
+	unpack_opening(opening, &said, flow);
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
-	unpack_groups(head, opening->groups, &at, flow, expected_ns);
+	unpack_groups(head, &said, opening->groups, &at, flow, expected_ns);
 }
 
-void flow_rest_sketch(const struct rest_head *head, struct flow *flow)
+void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
 {
 	const struct rest_opening *opening = opening_of(head);
-	const uint8_t *behind = (const uint8_t *)(opening + 1);
+	struct said said;
 
 	flow->key = (struct flow_key){ .ip_version = 0 };
 	unpack_head(head, flow);
 	unpack_ipv6(head, flow);
-	unpack_opening(opening, flow, &behind);
+	read_opening(head, opening, link->touched_ns, &said);
+	unpack_opening(opening, &said, flow);
 	/* As it is expected of each flow that is asked so. */
-	flow->conn.first_syn_ns = flow->first_ns;
-	flow->conn.first_synack_ns = flow->first_ns + flow->conn.rtt_server_us * UINT64_C(1000);
+	flow->conn.first_syn_ns = said.first_ns;
+	flow->conn.first_synack_ns = said.first_ns + opening->synack_after_ns;
+	flow->conn.end[SIDE_CLIENT].truths = said.truths[SIDE_CLIENT];
+	flow->conn.end[SIDE_SERVER].truths = said.truths[SIDE_SERVER];
 	flow->direction[SIDE_CLIENT].ttl_max = flow->conn.end[SIDE_CLIENT].ttl;
 }
 
@@ -709,10 +899,5 @@ bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 
 uint64_t flow_rest_id(const void *rest)
 {
-	return opening_of(rest)->id;
-}
-
-uint64_t flow_rest_first_ns(const void *rest)
-{
-	return opening_of(rest)->first_ns;
+	return rest_id(opening_of(rest));
 }

@@ -10,7 +10,7 @@
 /*
  * A flow at rest. Between two of its segments a flow needs no more room than what is not known otherwise of it: most
  * members of struct flow are what they are in nearly every connection, or follow from others. Those are left out, so
- * a connection in good order takes some 200 bytes instead of sizeof(struct flow), and one with troubles as many
+ * a connection in good order takes 160 bytes instead of sizeof(struct flow), and one with troubles as many
  * more as it has troubles.
  *
  * Nothing is lost: unpacked, a flow is equal to what was packed, byte for byte, but for places of arrays that are not
@@ -20,6 +20,8 @@
  * settled, and then groups of members, each of which is left out when all in it is as expected.
  */
 enum { FLOW_REST_MAX_BYTES = sizeof(struct flow) + 256 };
+
+enum { REST_FIRST_NS_BITS = 48, REST_STATE_PACKET_BITS = 24 };
 
 /* Of one end, in the head. */
 struct rest_end {
@@ -70,35 +72,45 @@ struct rest_head {
 
 _Static_assert(sizeof(struct rest_head) == 96, "the head has no padding");
 
-/* What is settled with the handshake, and other in each connection. It stands behind the head. */
+/*
+ * What is settled with the handshake, and other in each connection. It stands behind the head. Members are as wide as
+ * nearly all connections need: what does not fit is in the first of the groups, see flow_rest.c.
+ */
 struct rest_opening {
-	uint64_t first_ns;
-	uint64_t id;
-	uint64_t truths[2]; /* as in struct tcp_end */
-	uint32_t iss[2];
+	uint64_t first_ns : 48; /* the low bits; the others follow from when the flow was touched */
+	uint64_t groups : 11;   /* which groups follow, a bit each */
+	uint64_t is_far : 1;    /* first_ns or id does not fit: struct rest_far follows */
+	uint64_t : 4;
+	uint64_t id : 48;
+	uint64_t syn_window : 16;
+	uint64_t synack_after_ns : 36; /* first_synack_ns, after first_ns; all bits: it is 0 */
+	uint64_t rtt_client_us : 28;   /* all bits: UINT32_MAX */
+	/* As in struct tcp_end, each as its distance from the one before, the first from id. */
+	uint64_t client_caused_by : 20;
+	uint64_t client_state_packet : 20;
+	uint64_t server_state_packet : REST_STATE_PACKET_BITS;
+	uint32_t iss[2]; /* by enum conn_side, as those below */
 	uint32_t first_syn_ts_val[2];
-	uint32_t rtt_client_us;
-	uint32_t rtt_server_us;
 	uint32_t syn_layout;
 	uint32_t signals;
-	uint32_t server_state_packet; /* as in struct tcp_end, as its distance from id; see REST_FAR_FROM_ID */
-	/* As in struct tcp_end, each as its distance from the one before, the first from id; see REST_FAR. */
-	uint16_t client_caused_by;
-	uint16_t client_state_packet;
-	uint16_t server_caused_by;
 	uint16_t mss[2];
-	uint16_t syn_window;
-	uint16_t synack_after;
-	uint16_t synack_held;
-	uint16_t groups; /* which groups follow, a bit each */
-	uint8_t wscale[2];
+	uint8_t offers[2]; /* those of truths (struct tcp_end) that do not follow from the state: REST_OFFERS_* */
+	uint8_t wscale_client : 4;
+	uint8_t wscale_server : 4;
+	uint8_t state_client : 4;
+	uint8_t state_server : 4;
 };
 
-_Static_assert(sizeof(struct rest_opening) == 88, "the opening has no padding");
+_Static_assert(sizeof(struct rest_opening) == 64, "the opening has no padding");
 
-/* A distance that does not fit: the number follows the opening in full. */
-#define REST_FAR         UINT16_MAX
-#define REST_FAR_FROM_ID UINT32_MAX
+enum { REST_GROUP_OPENING = 1 << 0 }; /* of groups: what has no room in the opening */
+
+enum { REST_OFFERS_COUNTING_IDS = 1 << 6 }; /* ip_ids_count_up */
+
+struct rest_far {
+	uint64_t first_ns;
+	uint64_t id;
+};
 
 enum { REST_ADDR_BYTES = 12 }; /* of each IPv6 address, behind the head */
 
@@ -110,6 +122,28 @@ static inline size_t rest_opening_offset(const struct rest_head *head)
 static inline struct rest_opening *rest_opening_of(struct rest_head *head)
 {
 	return (void *)((uint8_t *)head + rest_opening_offset(head));
+}
+
+/* touched_ns is as in struct rest_link. */
+static inline uint64_t rest_first_ns(const struct rest_opening *opening, uint64_t touched_ns)
+{
+	const struct rest_far *far = (const void *)(opening + 1);
+	const uint64_t low_bits = (UINT64_C(1) << REST_FIRST_NS_BITS) - 1;
+
+	return opening->is_far ? far->first_ns : touched_ns - ((touched_ns - opening->first_ns) & low_bits);
+}
+
+static inline uint64_t rest_id(const struct rest_opening *opening)
+{
+	const struct rest_far *far = (const void *)(opening + 1);
+
+	return opening->is_far ? far->id : opening->id;
+}
+
+/* If it fits. */
+static inline uint64_t rest_client_state_packet(const struct rest_opening *opening)
+{
+	return rest_id(opening) + opening->client_caused_by + opening->client_state_packet;
 }
 
 /* See tcp_loss.c: those of others are of no use, and are not followed. */
@@ -137,11 +171,10 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
  * As much of the flow as its signals tell (tracker_signal_of): what is in the head and in the opening. The rest of
  * *flow is not written.
  */
-void flow_rest_sketch(const struct rest_head *head, struct flow *flow);
+void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow);
 
 /* Is it the flow with this key? The domain, itself a hash, is in the hash of the key, which the caller compares. */
 bool flow_rest_has_key(const void *rest, const struct flow_key *key);
 
-/* Number and time of its first packet. */
+/* Number of its first packet. */
 uint64_t flow_rest_id(const void *rest);
-uint64_t flow_rest_first_ns(const void *rest);

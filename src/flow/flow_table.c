@@ -35,7 +35,7 @@
 enum {
 	MIN_MEMORY_BYTES = 64 * 1024,
 	DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024,
-	TYPICAL_BODY_BYTES = 192, /* the table holds as many flows as bodies of this size */
+	TYPICAL_BODY_BYTES = 160, /* the table holds as many flows as bodies of this size */
 	PAGE_BYTES = 4096,
 	CACHE_LINE_BYTES = 64,
 	MAX_OPEN = 4,     /* the caller's, the one that goes for it, and those that these look at */

@@ -9,9 +9,6 @@
 
 #include "tcpwitness/base/units.h"
 
-/* Both times are kept in this unit, in 16 bits: good for four minutes. */
-#define UNIT_NS (4 * NS_PER_MS)
-
 /* A SYN-ACK so soon after a repeated SYN answers it. */
 #define PROMPTED_NS (400 * NS_PER_MS)
 
@@ -20,7 +17,7 @@ enum { BACKOFF = 2 };
 
 static uint16_t in_units(uint64_t duration_ns)
 {
-	uint64_t units = duration_ns / UNIT_NS;
+	uint64_t units = duration_ns / FLOW_SYNACK_UNIT_NS;
 
 	return units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
 }
@@ -29,7 +26,7 @@ static uint64_t held_until(const struct flow *flow)
 {
 	if (flow->synack_held == 0)
 		return 0;
-	return flow->first_ns + ((uint64_t)flow->synack_after + flow->synack_held) * UNIT_NS;
+	return flow->first_ns + ((uint64_t)flow->synack_after + flow->synack_held) * FLOW_SYNACK_UNIT_NS;
 }
 
 void tracker_half_open_begins(struct flow *flow, uint64_t now_ns)
@@ -40,9 +37,10 @@ void tracker_half_open_begins(struct flow *flow, uint64_t now_ns)
 
 void tracker_half_open_repeats(struct flow *flow, uint64_t now_ns, struct flow_signal *signal)
 {
-	uint64_t last_ns = flow->first_ns + (uint64_t)flow->synack_after * UNIT_NS;
+	uint64_t last_ns = flow->first_ns + (uint64_t)flow->synack_after * FLOW_SYNACK_UNIT_NS;
 	uint64_t later_syn_ns = flow->conn.later_syn_ns;
-	bool is_prompted = later_syn_ns + UNIT_NS >= last_ns && ns_since(now_ns, later_syn_ns) < PROMPTED_NS;
+	bool is_prompted =
+		later_syn_ns + FLOW_SYNACK_UNIT_NS >= last_ns && ns_since(now_ns, later_syn_ns) < PROMPTED_NS;
 
 	signal->held_before_ns = held_until(flow);
 	if (!is_prompted)

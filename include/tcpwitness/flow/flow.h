@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tcpwitness/base/units.h"
 #include "tcpwitness/flow/anomaly_counts.h"
 #include "tcpwitness/flow/flow_key.h"
 #include "tcpwitness/tcp/conn_history.h"
@@ -56,6 +57,9 @@ enum {
 	FLOW_SIGNAL_CLOSED = 1 << 12,
 	FLOW_SIGNAL_SPOKE = 1 << 16,
 };
+
+/* synack_after and synack_held are kept in this unit: good for four minutes. */
+#define FLOW_SYNACK_UNIT_NS (4 * NS_PER_MS)
 
 /* A server that goes on for longer than its greeting may last serves a client that has nothing to say. */
 enum { FLOW_GREETED_S = 2 };

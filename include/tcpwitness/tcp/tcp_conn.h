@@ -245,20 +245,24 @@ struct tcp_end {
 			bool stray_is_fin : 1; /* that segment was a FIN */
 			bool edge_known : 1;   /* right_edge is valid */
 			bool window_known : 1; /* window_bytes is scaled rightly */
-			bool ts_known : 1;
 			/* it sent signatures (RFC 2385, RFC 5925): who knows whether a RST is believed */
 			bool signs : 1;
 			bool probe_byte : 1; /* its probe carried the byte snd_nxt, which the other end may take */
 
 			/* Of its SYN. */
-			bool syn_seen : 1; /* its SYN or SYN-ACK was seen, iss is sure */
+			bool syn_seen : 1;       /* its SYN or SYN-ACK was seen, iss is sure */
+			bool wscale_cut_off : 1; /* its options were cut off: whether it offered a scale is not known */
+
+			/* What it offered and shows of its stack, side by side: src/flow/flow_rest.c keeps them together. */
 			/* with a cookie (RFC 7413): the other end may speak before the third segment */
 			bool fast_open : 1;
 			bool wscale_ok : 1;
-			bool wscale_cut_off : 1; /* its options were cut off: whether it offered a scale is not known */
 			bool sack_ok : 1;
 			bool timestamps : 1;
 			bool timestamps_declined : 1; /* it was read to its end and offered none */
+			bool ts_known : 1;            /* ts_val is valid */
+			bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
+			bool ip_ids_of_host : 1;  /* they number those of others too: see tcp_loss.c */
 
 			/* Of its FIN. */
 			bool fin_seen : 1;  /* it was seen (or must have been sent), fin_seq is valid */
@@ -281,10 +285,6 @@ struct tcp_end {
 			/* a RST of it was not taken: rst_seq is that of the last, if not rst_sent */
 			bool rst_refused : 1;
 			bool rst_waits : 1; /* that one was in the window, and it has brought nothing new since */
-
-			/* See tcp_loss.c. */
-			bool ip_ids_count_up : 1; /* its IPv4 identifications number the packets of this connection */
-			bool ip_ids_of_host : 1;  /* they number those of others too */
 		};
 		uint64_t truths;
 	};

@@ -15,9 +15,16 @@ struct slot_census {
 /* A flow as most are: so many of them fit as the table says. */
 static void make_typical(struct flow *flow)
 {
-	const struct tcp_end client = { .heard = true, .active_open = true, .seq_known = true, .syn_seen = true };
-	const struct tcp_end server = { .heard = true, .seq_known = true, .syn_seen = true };
+	const struct tcp_end usual = { .heard = true,
+				       .seq_known = true,
+				       .una_known = true,
+				       .acked_any = true,
+				       .edge_known = true,
+				       .window_known = true,
+				       .syn_seen = true,
+				       .fin_ack_boundary_known = true };
 
+	flow->conn.rtt_client_us = flow->conn.rtt_server_us = UINT32_MAX;
 	flow->conn.owner = tcp_conn_owner(flow->id);
 	flow->conn.direction_certain = true;
 	flow->conn.established_once = true;
@@ -25,7 +32,8 @@ static void make_typical(struct flow *flow)
 	flow->conn.stamps_from_ns = flow->first_ns - (UINT64_C(1) << 30) * 1000;
 	for (unsigned side = 0; side < 2; side++) {
 		struct tcp_end *end = &flow->conn.end[side];
-		*end = side == SIDE_CLIENT ? client : server;
+		*end = usual;
+		end->active_open = side == SIDE_CLIENT;
 		end->state = TCPS_ESTABLISHED;
 		end->sure = TCPS_ESTABLISHED;
 		end->syns = 1;
@@ -35,8 +43,10 @@ static void make_typical(struct flow *flow)
 		end->snd_nxt = 1;
 		end->snd_una = 1;
 		end->last_ack = 1;
+		end->nxt_before_fin_ack = 1;
+		end->right_edge = 1;
 		end->last_ns = flow->touched_ns;
-		end->caused_by = end->sure_caused_by = end->state_packet = flow->id + 1 + side;
+		end->caused_by = end->sure_caused_by = end->state_packet = flow->id + 1;
 	}
 	flow->last_ns = flow->touched_ns;
 	flow->history = (struct conn_history){ .text = "ShA", .length = 3, .started = true, .endpoint = { 3, 3 } };

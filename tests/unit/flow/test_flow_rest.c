@@ -26,7 +26,6 @@ static size_t pack_and_compare(struct flow *flow)
 	assert_memory_equal(&unpacked, flow, sizeof(*flow));
 	assert_true(flow_rest_has_key(packed, &flow->key));
 	assert_int_equal(flow_rest_id(packed), flow->id);
-	assert_int_equal(flow_rest_first_ns(packed), flow->first_ns);
 	return bytes;
 }
 
@@ -99,13 +98,13 @@ static void test_an_ordinary_flow_is_small(void **state)
 	struct flow flow = ordinary_flow();
 
 	(void)state;
-	assert_in_range(pack_and_compare(&flow), 1, 192);
+	assert_in_range(pack_and_compare(&flow), 1, 160);
 	const struct rest_head *head = (const void *)packed;
 	assert_true(head->is_plain);
 	flow.key.ip_version = 6;
 	flow.key.addr[0][15] = 1;
 	flow.key.addr[1][4] = 2;
-	assert_in_range(pack_and_compare(&flow), 1, 216);
+	assert_in_range(pack_and_compare(&flow), 1, 184);
 }
 
 static void test_another_key_is_another_flow(void **state)
@@ -205,6 +204,28 @@ static void test_every_byte_is_kept(void **state)
 	assert_in_range(n_holes, 24, 28);
 }
 
+/* What is as it is in few connections needs more room, and is kept. */
+static void test_members_that_are_wider_than_usual_are_kept(void **state)
+{
+	const struct flow flow = ordinary_flow();
+	const uint64_t day_ns = UINT64_C(86400) * 1000000000;
+	struct flow wide[8];
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		wide[i] = flow;
+	wide[0].touched_ns = wide[0].first_ns + 3 * day_ns;
+	wide[1].touched_ns = wide[1].first_ns + 4 * day_ns;
+	wide[2].touched_ns = wide[2].first_ns - 1;
+	wide[3].id = (UINT64_C(1) << 48) - 1;
+	wide[4].id = UINT64_C(1) << 48;
+	wide[5].conn.rtt_client_us = wide[5].conn.rtt_server_us = (UINT32_C(1) << 28) - 1;
+	wide[6].conn.first_synack_ns = 0;
+	wide[7].conn.end[SIDE_CLIENT].caused_by = flow.id + (1 << 20);
+	for (unsigned i = 0; i < 8; i++)
+		pack_and_compare(&wide[i]);
+}
+
 static void fill(struct random *random, void *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -283,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_an_ordinary_flow_is_small),
 		cmocka_unit_test(test_another_key_is_another_flow),
 		cmocka_unit_test(test_every_byte_is_kept),
+		cmocka_unit_test(test_members_that_are_wider_than_usual_are_kept),
 		cmocka_unit_test(test_odd_flows_are_kept_whole),
 	};
 

@@ -245,27 +245,28 @@ static void test_eviction_follows_the_stated_order(void **state)
 		FLOW_CLASS_HALF_OPEN_NEW, FLOW_CLASS_CLOSING,    FLOW_CLASS_HALF_CLOSED,
 	};
 	const uint32_t n_classes = sizeof(order) / sizeof(order[0]);
+	enum { N_EACH = 4 }; /* more than the share of those that are not established */
 	struct evicted evicted = { .n = 0 };
 	struct flow_table *table = create_table(SMALL_BYTES, &evicted);
 	uint32_t n = 1000;
 
 	(void)state;
-	/* Two of each class, the one that goes first inserted last; then established ones for the rest. */
+	/* Some of each class, the one that goes first inserted last; then established ones for the rest. */
 	for (uint32_t i = n_classes; i-- > 0;) {
-		insert(table, 100 + 2 * i, order[i], SECONDS(n_classes - i));
-		insert(table, 101 + 2 * i, order[i], SECONDS(n_classes - i));
+		for (uint32_t j = 0; j < N_EACH; j++)
+			insert(table, 100 + N_EACH * i + j, order[i], SECONDS(n_classes - i));
 	}
-	while (n < 1000 + table->capacity - 2 * n_classes)
+	while (n < 1000 + table->capacity - N_EACH * n_classes)
 		insert(table, n++, FLOW_CLASS_ESTABLISHED, 0);
 	assert_int_equal(evicted.n, 0);
 
 	/* Newcomers that nothing displaces: half_closed is last in the order, and they are the youngest of it. */
-	for (uint32_t i = 0; i < 2 * n_classes; i++) {
+	for (uint32_t i = 0; i < N_EACH * n_classes; i++) {
 		assert_non_null(insert(table, n++, FLOW_CLASS_HALF_CLOSED, SECONDS(20)));
 		assert_int_equal(evicted.n, i + 1);
 		assert_int_equal(evicted.ids[i], 100 + i);
 		assert_null(find(table, 100 + i));
-		assert_int_equal(table->stats.evicted[order[i / 2]], i % 2 + 1);
+		assert_int_equal(table->stats.evicted[order[i / N_EACH]], i % N_EACH + 1);
 		check_flow_table(table);
 	}
 	assert_int_equal(table->stats.evicted[FLOW_CLASS_ESTABLISHED], 0);

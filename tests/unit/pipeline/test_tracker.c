@@ -429,7 +429,7 @@ static void a_flood_evicts_attempts_and_no_connection(void **context)
 static void a_table_full_of_time_wait_does_not_split_handshakes(void **context)
 {
 	struct fixture *f = begin_with(1 << 18);
-	const unsigned n = 2000;
+	const unsigned n = 4000;
 
 	(void)context;
 	for (unsigned i = 0; i < n; i++) {
