@@ -229,7 +229,7 @@ static bool is_plain_proof(struct plain_segment *seg, const struct plain_rules *
 	if (seg->side == SIDE_CLIENT)
 		return true;
 	seg->proves_opening = packet->payload_bytes > 0 || packet->ack != seg->receiver->snd_una;
-	return seg->proves_opening && !rules->states_are_told && (opening->groups & REST_GROUP_OPENING) == 0 &&
+	return seg->proves_opening && !rules->states_are_told && !rest_has_group(opening, REST_OPENING) &&
 	       (packet->number - rest_client_state_packet(opening)) >> REST_STATE_PACKET_BITS == 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "common_history.h"
 #include "flow_plain.h"
+#include "flow_rest_close.h"
 
 #include <assert.h>
 #include <string.h>
@@ -187,20 +188,8 @@ static unsigned offers_shift(void)
 	return (unsigned)__builtin_ctzll(first.truths);
 }
 
-/* RFC 9293 figure 12: an end in these states has closed first. */
-static bool is_closer(uint8_t state)
-{
-	return state == TCPS_FIN_WAIT_1 || state == TCPS_FIN_WAIT_2 || state == TCPS_TIME_WAIT;
-}
-
-/* An end in these states has closed behind the other one. */
-static bool has_closed_second(uint8_t state)
-{
-	return state == TCPS_LAST_ACK || state == TCPS_CLOSED;
-}
-
-/* Of an end in good order: its FIN, if it closed second, acknowledged the other one as well. */
-static uint64_t expected_truths_of_end(unsigned side, bool waits, uint8_t state, uint8_t offers)
+/* Of an end in good order that does not close. */
+static uint64_t expected_truths_of_end(unsigned side, bool waits, uint8_t offers)
 {
 	const struct tcp_end usual = { .heard = true,
 				       .seq_known = true,
@@ -210,20 +199,24 @@ static uint64_t expected_truths_of_end(unsigned side, bool waits, uint8_t state,
 				       .syn_seen = true };
 	const struct tcp_end opener = { .active_open = true };
 	const struct tcp_end has_opened = { .edge_known = true, .fin_ack_boundary_known = true };
-	const struct tcp_end closed = { .fin_seen = true };
-	const struct tcp_end closed_both = { .fin_seen = true, .fin_ack_sent = true };
-	const struct tcp_end closed_second = { .fin_seen = true, .fin_ack_sent = true, .close_order_unsure = true };
 	uint64_t truths = usual.truths | (uint64_t)offers << offers_shift();
 
 	truths |= side == SIDE_CLIENT ? opener.truths : 0;
 	truths |= waits ? 0 : has_opened.truths;
-	if (state == TCPS_TIME_WAIT)
-		truths |= closed_both.truths;
-	else if (is_closer(state))
-		truths |= closed.truths;
-	else if (has_closed_second(state))
-		truths |= closed_second.truths;
 	return truths;
+}
+
+/* What the steps of a close add to that. */
+static void add_close(const struct rest_head *head, struct said *said)
+{
+	const struct tcp_end unsure = { .close_order_unsure = true };
+
+	for (unsigned side = 0; side < 2; side++) {
+		bool is_closer = side == head->closer;
+		said->truths[side] |= flow_rest_closing_truths((enum rest_close)head->close, is_closer);
+		said->state[side] = (uint8_t)flow_rest_closing_state((enum rest_close)head->close, is_closer);
+	}
+	said->truths[1 - head->closer] |= head->is_close_order_unsure ? unsure.truths : 0;
 }
 
 static void read_opening(const struct rest_head *head, const struct rest_opening *opening, uint64_t touched_ns,
@@ -243,12 +236,14 @@ static void read_opening(const struct rest_head *head, const struct rest_opening
 	said->state[SIDE_CLIENT] = opening->state_client;
 	said->state[SIDE_SERVER] = opening->state_server;
 	for (unsigned side = 0; side < 2; side++)
-		said->truths[side] = expected_truths_of_end(side, side == SIDE_SERVER && head->server_waits,
-							    said->state[side], opening->offers[side]);
+		said->truths[side] =
+			expected_truths_of_end(side, side == SIDE_SERVER && head->server_waits, opening->offers[side]);
+	if (head->close != REST_OPEN)
+		add_close(head, said);
 }
 
-/* What has no room in the opening. All other groups follow from it. */
-ALL_WAYS void code_opening(struct coder *c, const enum way way, struct flow *flow, const struct said *said)
+/* What has no room in the opening. All other groups follow from it. closes: struct rest_closing tells of packets. */
+ALL_WAYS void code_opening(struct coder *c, const enum way way, struct flow *flow, const struct said *said, bool closes)
 {
 	struct tcp_conn *conn = &flow->conn;
 	struct tcp_end *client = &conn->end[SIDE_CLIENT];
@@ -256,10 +251,12 @@ ALL_WAYS void code_opening(struct coder *c, const enum way way, struct flow *flo
 
 	code_u64(c, way, &conn->first_synack_ns, said->first_synack_ns);
 	code_u32(c, way, &conn->rtt_client_us, said->rtt_client_us);
-	code_near(c, way, &client->caused_by, said->client_caused_by, flow->id, 3);
-	code_near(c, way, &client->state_packet, said->client_state_packet, flow->id, 3);
-	code_near(c, way, &server->caused_by, client->state_packet, flow->id, 3);
-	code_near(c, way, &server->state_packet, said->server_state_packet, flow->id, 3);
+	if (!closes) {
+		code_near(c, way, &client->caused_by, said->client_caused_by, flow->id, 3);
+		code_near(c, way, &client->state_packet, said->client_state_packet, flow->id, 3);
+		code_near(c, way, &server->caused_by, client->state_packet, flow->id, 3);
+		code_near(c, way, &server->state_packet, said->server_state_packet, flow->id, 3);
+	}
 	for (unsigned side = 0; side < 2; side++) {
 		code_u64(c, way, &conn->end[side].truths, said->truths[side]);
 		code_u8(c, way, &conn->end[side].wscale, said->wscale[side]);
@@ -287,43 +284,25 @@ ALL_WAYS void code_losses(struct coder *c, const enum way way, struct tcp_end *e
 	code_u8(c, way, &e->holes_acknowledged, 0);
 }
 
-/* What the end waits for in good order: that what the other one sent last arrives. */
-static uint8_t usual_pending(uint8_t state)
+/* waits: it is what a server waits for, see struct rest_head. */
+ALL_WAYS void code_pending(struct coder *c, const enum way way, struct flow *flow, struct tcp_end *e, bool waits)
 {
-	return state == TCPS_CLOSED ? TCPE_RCV_ACK_OF_FIN : TCPE_RCV_ACK_OF_SYN;
-}
+	const struct tcp_conn *conn = &flow->conn;
 
-static bool waits_as_usual(const struct tcp_conn *conn, unsigned side)
-{
-	const struct tcp_end *e = &conn->end[side];
-	const struct tcp_end *other = &conn->end[1 - side];
-
-	return e->n_pending == 1 && e->pending[0] == usual_pending(e->state) && e->pending_packet[0] == e->caused_by &&
-	       e->pending_stamp[0] == stamp_of(conn, other->last_ns);
-}
-
-/* Returns whether it waits as usual. known: that is known, see struct rest_head. */
-ALL_WAYS bool code_pending(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool known)
-{
-	struct tcp_conn *conn = &flow->conn;
-	struct tcp_end *e = &conn->end[side];
-	bool as_usual = known || code_flag(c, way, way == WAY_PACK && waits_as_usual(conn, side));
-
-	if (as_usual && (way == WAY_UNPACK || way == WAY_EXPECT)) {
+	if (waits && (way == WAY_UNPACK || way == WAY_EXPECT)) {
 		e->n_pending = 1;
-		e->pending[0] = usual_pending(e->state);
+		e->pending[0] = TCPE_RCV_ACK_OF_SYN;
 		e->pending_packet[0] = e->caused_by;
-		e->pending_stamp[0] = stamp_of(conn, conn->end[1 - side].last_ns);
+		e->pending_stamp[0] = stamp_of(conn, conn->end[SIDE_CLIENT].last_ns);
 	}
-	if (as_usual || !code_flag(c, way, e->n_pending != 0))
-		return as_usual;
+	if (!code_flag(c, way, !waits && e->n_pending != 0))
+		return;
 	code_raw(c, way, &e->n_pending, sizeof(e->n_pending));
 	for (unsigned i = 0; i < e->n_pending; i++) {
 		code_raw(c, way, &e->pending[i], sizeof(e->pending[i]));
 		code_raw(c, way, &e->pending_packet[i], sizeof(e->pending_packet[i]));
 		code_raw(c, way, &e->pending_stamp[i], sizeof(e->pending_stamp[i]));
 	}
-	return false;
 }
 
 ALL_WAYS void code_high(struct coder *c, const enum way way, struct flow_direction *d, struct tcp_end *e)
@@ -354,38 +333,25 @@ ALL_WAYS void code_candidates(struct coder *c, const enum way way, struct tcp_en
 		code_raw(c, way, &e->candidates[1], (e->n_candidates - 1) * sizeof(e->candidates[0]));
 }
 
-/* Its next number when it acknowledged the other FIN without one of its own. */
-static uint32_t expected_acked_fin_at(const struct tcp_end *e)
-{
-	if (!e->fin_ack_sent || e->close_order_unsure)
-		return 0;
-	return is_closer(e->state) ? e->snd_nxt : e->snd_nxt - e->fin_seen;
-}
-
-/* What moves the state: what waits, and the FINs. Behind the numbers, of which it follows. */
+/* What moves the state, if it does not close in good order: what waits, and the FINs. Behind the numbers. */
 ALL_WAYS void code_state(struct coder *c, const enum way way, struct flow *flow, unsigned side, bool waits)
 {
 	const struct tcp_end *other = &flow->conn.end[1 - side];
 	struct tcp_end *e = &flow->conn.end[side];
-	uint32_t before_fin_ack = is_closer(e->state) ? e->snd_nxt : e->snd_nxt - e->fin_seen;
-	bool as_usual = code_pending(c, way, flow, side, waits);
-	uint8_t sure = !as_usual ? e->state : e->state == TCPS_CLOSED ? TCPS_LAST_ACK : TCPS_SYN_RCVD;
-	bool is_presumed = as_usual || (e->state == TCPS_LAST_ACK && e->close_order_unsure);
+	uint32_t before_fin = e->snd_nxt - e->fin_seen;
 
-	code_u8(c, way, &e->sure, sure);
-	code_u8(c, way, &e->certainty, is_presumed ? TCP_PRESUMED : TCP_PROVED);
+	code_u8(c, way, &e->sure, waits ? TCPS_SYN_RCVD : e->state);
+	code_u8(c, way, &e->certainty, waits ? TCP_PRESUMED : TCP_PROVED);
+	code_near(c, way, &e->sure_caused_by, waits ? other->caused_by : e->caused_by, flow->id, 3);
+	code_u32(c, way, &e->fin_stamp, 0);
 	code_near(c, way, &e->fin_packet, e->fin_seen ? e->state_packet : 0, flow->id, 3);
-	code_near(c, way, &e->sure_caused_by,
-		  !as_usual ? e->caused_by
-		  : waits   ? other->caused_by
-			    : e->fin_packet,
-		  flow->id, 3);
-	code_u32(c, way, &e->fin_stamp, e->fin_seen ? stamp_of(&flow->conn, e->last_ns) : 0);
 	code_u32(c, way, &e->fins, e->fin_seen);
-	code_u32(c, way, &e->acked_fin_at, expected_acked_fin_at(e));
-	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? before_fin_ack : 0);
+	code_u32(c, way, &e->acked_fin_at, e->fin_ack_sent ? before_fin : 0);
+	code_u32(c, way, &e->nxt_before_fin_ack, e->fin_ack_boundary_known ? before_fin : 0);
 	/* Behind the other end's FIN it stays (tcp_sequence.c). */
-	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack - e->fin_ack_sent + e->window_bytes : 0);
+	code_u32(c, way, &e->right_edge, e->edge_known ? e->last_ack + e->window_bytes : 0);
+	code_u32(c, way, &flow->direction[side].held_ms, 0);
+	code_pending(c, way, flow, e, waits);
 }
 
 /* What is of interest only when something went wrong. */
@@ -462,15 +428,10 @@ static uint16_t expected_truths(const struct flow *flow)
 	return (uint16_t)(usual.truths | (is_opened ? opened.truths : 0) | (closes ? closed.truths : 0));
 }
 
-/* While an end knew that the other one has closed, and had not closed itself, it was held: see struct flow. */
-static uint32_t expected_held_ms(const struct flow *flow, unsigned side)
+/* RFC 9293 figure 12: an end in these states has closed first. */
+static bool is_closer(const struct tcp_end *end)
 {
-	const struct tcp_end *other = &flow->conn.end[1 - side];
-	const struct tcp_end *e = &flow->conn.end[side];
-
-	if (e->state != TCPS_CLOSE_WAIT && !(has_closed_second(e->state) && other->fin_seen))
-		return 0;
-	return (uint32_t)((stamp_ns(&flow->conn, other->fin_stamp) - flow->first_ns) / NS_PER_MS);
+	return end->state == TCPS_FIN_WAIT_1 || end->state == TCPS_FIN_WAIT_2 || end->state == TCPS_TIME_WAIT;
 }
 
 /* The first SYN-ACK answered the last SYN. */
@@ -500,7 +461,7 @@ ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
 	code_u64(c, way, &conn->later_syn_ns, 0);
 	code_u32(c, way, &conn->rtt_server_us, expected_rtt_server_us(conn));
 	code_u8(c, way, &conn->rst_cause, 0);
-	code_u8(c, way, &conn->closed_by, is_closer(conn->end[SIDE_SERVER].state) ? SIDE_SERVER : SIDE_CLIENT);
+	code_u8(c, way, &conn->closed_by, is_closer(&conn->end[SIDE_SERVER]) ? SIDE_SERVER : SIDE_CLIENT);
 	if (code_flag(c, way, (conn->next_syn.time_ns | conn->next_syn.number) != 0)) {
 		code_raw(c, way, &conn->next_syn, sizeof(conn->next_syn));
 		code_raw(c, way, &conn->next_syn_side, sizeof(conn->next_syn_side));
@@ -508,8 +469,6 @@ ALL_WAYS void code_conn(struct coder *c, const enum way way, struct flow *flow)
 	code_u64(c, way, &flow->previous_id, 0);
 	code_u16(c, way, &flow->synack_after, expected_synack_after(flow));
 	code_u16(c, way, &flow->synack_held, 0);
-	code_u32(c, way, &flow->direction[SIDE_CLIENT].held_ms, expected_held_ms(flow, SIDE_CLIENT));
-	code_u32(c, way, &flow->direction[SIDE_SERVER].held_ms, expected_held_ms(flow, SIDE_SERVER));
 }
 
 /* --- the history --- */
@@ -570,14 +529,25 @@ ALL_WAYS void code_anomalies(struct coder *c, const enum way way, struct anomaly
 	}
 }
 
-ALL_WAYS void code_rest(struct coder *c, const enum way way, struct flow *flow)
+/* What lasts at an end, as a byte. */
+static uint8_t expected_gauges(const struct rest_head *head, unsigned side)
+{
+	enum flow_held held = flow_rest_closing_held((enum rest_close)head->close, side == head->closer);
+	const struct flow_gauges gauges = { .held = (unsigned)held & 3u };
+	uint8_t byte;
+
+	memcpy(&byte, &gauges, sizeof(byte));
+	return byte;
+}
+
+ALL_WAYS void code_rest(struct coder *c, const enum way way, struct flow *flow, const struct rest_head *head)
 {
 	uint8_t gauges[2];
 
 	_Static_assert(sizeof(flow->gauges) == sizeof(gauges), "the gauges of an end are one byte");
 	memcpy(gauges, flow->gauges, sizeof(gauges));
-	code_u8(c, way, &gauges[0], 0);
-	code_u8(c, way, &gauges[1], 0);
+	code_u8(c, way, &gauges[0], head->close == REST_OPEN ? 0 : expected_gauges(head, 0));
+	code_u8(c, way, &gauges[1], head->close == REST_OPEN ? 0 : expected_gauges(head, 1));
 	memcpy(flow->gauges, gauges, sizeof(gauges));
 	code_u64(c, way, &flow->key.domain, 0);
 	code_places(c, way, &flow->n_vlans, flow->vlans, sizeof(flow->vlans[0]));
@@ -595,6 +565,11 @@ static uint64_t fitting(uint64_t value, unsigned bits)
 
 #define FITTING(value, bits) (fitting(value, bits) & ALL_BITS(bits))
 
+static bool is_far(const struct flow *flow)
+{
+	return (flow->touched_ns - flow->first_ns) >> REST_FIRST_NS_BITS != 0 || flow->id >> 48 != 0;
+}
+
 static void pack_opening(struct rest_opening *opening, const struct flow *flow, uint8_t **at)
 {
 	const struct tcp_conn *conn = &flow->conn;
@@ -604,7 +579,7 @@ static void pack_opening(struct rest_opening *opening, const struct flow *flow, 
 
 	*opening = (struct rest_opening){
 		.first_ns = flow->first_ns & ALL_BITS(REST_FIRST_NS_BITS),
-		.is_far = (flow->touched_ns - flow->first_ns) >> REST_FIRST_NS_BITS != 0 || flow->id >> 48 != 0,
+		.is_far = is_far(flow),
 		.id = flow->id & ALL_BITS(48),
 		.syn_window = conn->syn_window,
 		.synack_after_ns = FITTING(synack_after_ns, SYNACK_AFTER_BITS),
@@ -672,22 +647,25 @@ static void unpack_opening(const struct rest_opening *opening, const struct said
 		}                                                                  \
 	} while (0)
 
-/* Number, bytes of its mask, and what is in it. */
-#define EACH_GROUP(DO)                                    \
-	DO(0, 2, code_opening, flow, said);               \
-	DO(1, 2, code_numbers, flow, SIDE_CLIENT, false); \
-	DO(2, 2, code_numbers, flow, SIDE_SERVER, waits); \
-	DO(3, 1, code_times, flow, expected_ns);          \
-	DO(4, 2, code_state, flow, SIDE_CLIENT, false);   \
-	DO(5, 2, code_state, flow, SIDE_SERVER, waits);   \
-	DO(6, 2, code_conn, flow);                        \
-	DO(7, 5, code_rare, flow, SIDE_CLIENT);           \
-	DO(8, 5, code_rare, flow, SIDE_SERVER);           \
-	DO(9, 2, code_history, flow, common);             \
-	DO(10, 1, code_rest, flow)
+/* Group, bytes of its mask, and what is in it. CLOSE stands for states when it closes in good order. */
+#define EACH_GROUP(DO, CLOSE)                                                      \
+	DO(REST_OPENING, 2, code_opening, flow, said, head->close != REST_OPEN);   \
+	DO(REST_NUMBERS_OF_CLIENT, 2, code_numbers, flow, SIDE_CLIENT, false);     \
+	DO(REST_NUMBERS_OF_SERVER, 2, code_numbers, flow, SIDE_SERVER, waits);     \
+	DO(REST_TIMES, 1, code_times, flow, expected_ns);                          \
+	if (head->close != REST_OPEN) {                                            \
+		CLOSE;                                                             \
+	} else {                                                                   \
+		DO(REST_STATE_OF_CLIENT, 2, code_state, flow, SIDE_CLIENT, false); \
+		DO(REST_STATE_OF_SERVER, 2, code_state, flow, SIDE_SERVER, waits); \
+	}                                                                          \
+	DO(REST_CONN, 2, code_conn, flow);                                         \
+	DO(REST_RARE_OF_CLIENT, 5, code_rare, flow, SIDE_CLIENT);                  \
+	DO(REST_RARE_OF_SERVER, 5, code_rare, flow, SIDE_SERVER);                  \
+	DO(REST_HISTORY, 2, code_history, flow, common);                           \
+	DO(REST_REST, 1, code_rest, flow, head)
 
-_Static_assert(REST_GROUP_OPENING == 1 << 0, "the number of code_opening");
-
+/* What a close in good order says of states was packed before. */
 static unsigned pack_groups(const struct rest_head *head, const struct said *said, uint8_t **at, struct flow *flow,
 			    const uint64_t expected_ns[2])
 {
@@ -695,23 +673,32 @@ static unsigned pack_groups(const struct rest_head *head, const struct said *sai
 	const bool waits = head->server_waits;
 	unsigned groups = 0;
 
-	EACH_GROUP(PACK_GROUP);
+	EACH_GROUP(PACK_GROUP, (void)0);
 	return groups;
 }
 
-static void unpack_groups(const struct rest_head *head, const struct said *said, unsigned groups, uint8_t **at,
-			  struct flow *flow, const uint64_t expected_ns[2])
+static void unpack_groups(const struct rest_head *head, const struct said *said, const struct rest_closing *closing,
+			  unsigned groups, uint8_t **at, struct flow *flow, const uint64_t expected_ns[2])
 {
 	const struct common_history *common = common_history_at(head->history);
 	const bool waits = head->server_waits;
 
-	EACH_GROUP(UNPACK_GROUP);
+	EACH_GROUP(UNPACK_GROUP, flow_rest_take_close(head, closing, flow));
 }
 
 /* --- the head --- */
 
+/*
+ * A flow is touched by each of its segments, but for the acknowledgement of the second FIN: that does not restart
+ * TIME_WAIT (RFC 9293 3.10.7.8), so it came lag_ns after the flow was touched.
+ */
 static void expect_times(const struct rest_head *head, uint64_t touched_ns, uint64_t expected_ns[2])
 {
+	if (head->close == REST_FINS_ACKED) {
+		expected_ns[head->closer] = touched_ns + head->lag_ns;
+		expected_ns[1 - head->closer] = touched_ns;
+		return;
+	}
 	expected_ns[head->last_side] = touched_ns;
 	expected_ns[1 - head->last_side] = touched_ns - head->lag_ns;
 }
@@ -731,11 +718,13 @@ static bool server_waits(const struct flow *flow)
 	       server->pending_stamp[0] == stamp_of(conn, client->last_ns) && server->front_ip_id == 0;
 }
 
-static void pack_head(struct rest_head *head, const struct flow *flow)
+static void pack_head(struct rest_head *head, const struct flow *flow, enum rest_close close)
 {
 	const struct tcp_end *ends = flow->conn.end;
 	unsigned last_side = ends[SIDE_SERVER].last_ns > ends[SIDE_CLIENT].last_ns;
-	uint64_t lag_ns = flow->touched_ns - ends[1 - last_side].last_ns;
+	unsigned closer = close != REST_OPEN && flow->conn.closed_by == SIDE_SERVER;
+	uint64_t lag_ns = close == REST_FINS_ACKED ? ends[closer].last_ns - flow->touched_ns
+						   : flow->touched_ns - ends[1 - last_side].last_ns;
 
 	*head = (struct rest_head){
 		.lag_ns = (lag_ns >> 40) == 0 ? lag_ns & ((UINT64_C(1) << 40) - 1) : 0,
@@ -748,6 +737,9 @@ static void pack_head(struct rest_head *head, const struct flow *flow)
 		.source = flow->source,
 		.history = common_history_number(&flow->history),
 		.server_waits = server_waits(flow),
+		.close = close & 7u,
+		.closer = closer & 1u,
+		.is_close_order_unsure = close != REST_OPEN && ends[1 - closer].close_order_unsure,
 		.ttl = { ends[0].ttl, ends[1].ttl },
 	};
 	for (unsigned side = 0; side < 2; side++) {
@@ -810,6 +802,21 @@ static const struct rest_opening *opening_of(const void *rest)
 	return (const void *)((const uint8_t *)rest + rest_opening_offset(rest));
 }
 
+static const struct rest_closing *closing_of(const struct rest_head *head)
+{
+	return (const void *)(opening_of(head) + 1);
+}
+
+/* Where the groups begin. */
+static const uint8_t *behind_opening(const struct rest_head *head)
+{
+	const struct rest_opening *opening = opening_of(head);
+
+	if (head->close != REST_OPEN)
+		return (const uint8_t *)(closing_of(head) + 1);
+	return (const uint8_t *)(opening + 1) + (opening->is_far ? sizeof(struct rest_far) : 0);
+}
+
 /* What the head has no room for. */
 static void unpack_ipv6(const struct rest_head *head, struct flow *flow)
 {
@@ -827,8 +834,10 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	uint8_t *behind = (uint8_t *)(head + 1);
 	uint64_t expected_ns[2];
 	struct said said;
+	struct rest_closing closing;
+	enum rest_close close = is_far(flow) ? REST_OPEN : flow_rest_find_close(flow, &closing);
 
-	pack_head(head, flow);
+	pack_head(head, flow, close);
 	expect_times(head, flow->touched_ns, expected_ns);
 	if (head->is_ipv6) {
 		memcpy(behind, flow->key.addr[0] + 4, REST_ADDR_BYTES);
@@ -837,6 +846,10 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	struct rest_opening *opening = rest_opening_of(head);
 	uint8_t *at = (uint8_t *)(opening + 1);
 	pack_opening(opening, flow, &at);
+	if (close != REST_OPEN) {
+		memcpy(at, &closing, sizeof(closing));
+		at += sizeof(closing);
+	}
 	read_opening(head, opening, flow->touched_ns, &said);
 	opening->groups = pack_groups(head, &said, &at, flow, expected_ns) & 0x7ffu;
 	return (size_t)(at - (uint8_t *)to);
@@ -846,7 +859,7 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 {
 	const struct rest_head *head = from;
 	const struct rest_opening *opening = opening_of(from);
-	const uint8_t *behind = (const uint8_t *)(opening + 1) + (opening->is_far ? sizeof(struct rest_far) : 0);
+	const uint8_t *behind = behind_opening(head);
 	uint64_t expected_ns[2];
 	struct said said;
 
@@ -860,7 +873,7 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 	unpack_opening(opening, &said, flow);
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
-	unpack_groups(head, &said, opening->groups, &at, flow, expected_ns);
+	unpack_groups(head, &said, closing_of(head), opening->groups, &at, flow, expected_ns);
 }
 
 void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
@@ -879,6 +892,14 @@ void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link
 	flow->conn.end[SIDE_CLIENT].truths = said.truths[SIDE_CLIENT];
 	flow->conn.end[SIDE_SERVER].truths = said.truths[SIDE_SERVER];
 	flow->direction[SIDE_CLIENT].ttl_max = flow->conn.end[SIDE_CLIENT].ttl;
+}
+
+void flow_rest_make_room(const void *from, size_t n, void *to)
+{
+	size_t before = rest_opening_offset(from) + sizeof(struct rest_opening);
+
+	memcpy(to, from, before);
+	memcpy((uint8_t *)to + before + sizeof(struct rest_closing), (const uint8_t *)from + before, n - before);
 }
 
 bool flow_rest_has_key(const void *rest, const struct flow_key *key)

@@ -17,7 +17,8 @@
  * in use (pending events, holes, ...), which are zero then.
  *
  * The form begins with struct rest_head, in which stands what every segment changes. Behind it are what the handshake
- * settled, and then groups of members, each of which is left out when all in it is as expected.
+ * settled, what a close in good order has brought so far, if there is one, and then groups of members, each of which
+ * is left out when all in it is as expected.
  */
 enum { FLOW_REST_MAX_BYTES = sizeof(struct flow) + 256 };
 
@@ -37,8 +38,18 @@ struct rest_end {
 	uint16_t flags;                 /* as in struct flow_direction */
 };
 
+/* How far a close in good order has come (flow_rest_close.h). */
+enum rest_close {
+	REST_OPEN = 0, /* no FIN passed, or something about the close is odd */
+	REST_FIN,
+	REST_FIN_ACKED, /* by a segment that is no FIN */
+	REST_FINS,      /* the other one acknowledges the first */
+	REST_FINS_ACKED,
+};
+
 struct rest_head {
-	uint64_t lag_ns : 40; /* how much earlier the other end than last_side sent its last segment */
+	/* How much earlier the other end than last_side sent its last segment; behind REST_FINS_ACKED see there. */
+	uint64_t lag_ns : 40;
 	uint64_t last_side : 1;
 	uint64_t is_ipv6 : 1; /* the rest of the addresses follows the head */
 	uint64_t client_index : 1;
@@ -62,7 +73,10 @@ struct rest_head {
 	 * its SYN-ACK. Most of what is known of it follows from that. front_ip_id is that of the SYN-ACK meanwhile.
 	 */
 	uint8_t server_waits : 1;
-	uint8_t : 6;
+	uint8_t close : 3;  /* enum rest_close; unless REST_OPEN, struct rest_closing follows the opening */
+	uint8_t closer : 1; /* enum conn_side that sent the first FIN */
+	uint8_t is_close_order_unsure : 1; /* as in struct tcp_end of the other one */
+	uint8_t : 1;
 	struct rest_end end[2]; /* by enum conn_side */
 	uint8_t addr[2][4];     /* as in struct flow_key; of IPv6 the first four bytes */
 	uint16_t port[2];
@@ -103,7 +117,23 @@ struct rest_opening {
 
 _Static_assert(sizeof(struct rest_opening) == 64, "the opening has no padding");
 
-enum { REST_GROUP_OPENING = 1 << 0 }; /* of groups: what has no room in the opening */
+/* Which groups follow: bits of struct rest_opening. */
+enum rest_group {
+	REST_OPENING, /* what has no room in the opening */
+	REST_NUMBERS_OF_CLIENT,
+	REST_NUMBERS_OF_SERVER,
+	REST_TIMES,
+	REST_STATE_OF_CLIENT,
+	REST_STATE_OF_SERVER,
+	REST_CONN,
+	REST_RARE_OF_CLIENT,
+	REST_RARE_OF_SERVER,
+	REST_HISTORY,
+	REST_REST,
+	REST_GROUPS, /* not a group */
+};
+
+_Static_assert(REST_GROUPS == 11, "struct rest_opening has a bit for each");
 
 enum { REST_OFFERS_COUNTING_IDS = 1 << 6 }; /* ip_ids_count_up */
 
@@ -111,6 +141,22 @@ struct rest_far {
 	uint64_t first_ns;
 	uint64_t id;
 };
+
+/*
+ * Behind the opening of a flow that closes in good order; none of that is far. Packets are told by their distance from
+ * id. What follows from the step of the close, is not used.
+ */
+struct rest_closing {
+	uint32_t fin_stamp;        /* of the first FIN, as in struct tcp_end */
+	uint32_t fin_packet;       /* of the first FIN */
+	uint32_t ack_packet;       /* that acknowledged the last FIN; with REST_FIN what opened its receiver */
+	uint32_t other_fin_packet; /* with REST_FINS ack_packet is that of the first FIN still */
+	uint32_t fin_wait_2_ms;    /* held_ms of the closer, as in struct flow_direction */
+	uint32_t boundary;         /* nxt_before_fin_ack of its peer, as in struct tcp_end */
+	uint32_t right_edge[2];    /* as in struct tcp_end, from the other end's FIN on */
+};
+
+_Static_assert(sizeof(struct rest_closing) == 32, "it takes two granules of memory");
 
 enum { REST_ADDR_BYTES = 12 }; /* of each IPv6 address, behind the head */
 
@@ -122,6 +168,11 @@ static inline size_t rest_opening_offset(const struct rest_head *head)
 static inline struct rest_opening *rest_opening_of(struct rest_head *head)
 {
 	return (void *)((uint8_t *)head + rest_opening_offset(head));
+}
+
+static inline struct rest_closing *rest_closing_of(struct rest_head *head)
+{
+	return (void *)(rest_opening_of(head) + 1);
 }
 
 /* touched_ns is as in struct rest_link. */
@@ -140,10 +191,20 @@ static inline uint64_t rest_id(const struct rest_opening *opening)
 	return opening->is_far ? far->id : opening->id;
 }
 
-/* If it fits. */
+/* If they fit, and of a flow that does not close: as in struct tcp_end. */
 static inline uint64_t rest_client_state_packet(const struct rest_opening *opening)
 {
 	return rest_id(opening) + opening->client_caused_by + opening->client_state_packet;
+}
+
+static inline uint64_t rest_caused_by(const struct rest_opening *opening, enum conn_side side)
+{
+	return side == SIDE_CLIENT ? rest_id(opening) + opening->client_caused_by : rest_client_state_packet(opening);
+}
+
+static inline bool rest_has_group(const struct rest_opening *opening, enum rest_group group)
+{
+	return (opening->groups >> group & 1) != 0;
 }
 
 /* See tcp_loss.c: those of others are of no use, and are not followed. */
@@ -172,6 +233,12 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
  * *flow is not written.
  */
 void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow);
+
+/*
+ * The flow, which takes up to n bytes at from and does not close, gets room for struct rest_closing at to: there it
+ * takes as many more bytes, and is not marked as closing yet.
+ */
+void flow_rest_make_room(const void *from, size_t n, void *to);
 
 /* Is it the flow with this key? The domain, itself a hash, is in the hash of the key, which the caller compares. */
 bool flow_rest_has_key(const void *rest, const struct flow_key *key);

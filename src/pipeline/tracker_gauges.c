@@ -36,16 +36,14 @@ static void give(struct tracker *tracker, struct flow *flow, enum flow_signal_ki
 
 /* --- states that wait --- */
 
-enum held { HELD_NOTHING = 0, HELD_CLOSE_WAIT, HELD_FIN_WAIT_2, HELD_LAST_ACK };
-
 static const uint8_t state_of_held[] = {
-	[HELD_NOTHING] = TCPS_CLOSED,
-	[HELD_CLOSE_WAIT] = TCPS_CLOSE_WAIT,
-	[HELD_FIN_WAIT_2] = TCPS_FIN_WAIT_2,
-	[HELD_LAST_ACK] = TCPS_LAST_ACK,
+	[FLOW_HELD_NOTHING] = TCPS_CLOSED,
+	[FLOW_HELD_CLOSE_WAIT] = TCPS_CLOSE_WAIT,
+	[FLOW_HELD_FIN_WAIT_2] = TCPS_FIN_WAIT_2,
+	[FLOW_HELD_LAST_ACK] = TCPS_LAST_ACK,
 };
 
-static enum held held_of(const struct flow *flow, enum conn_side side)
+static enum flow_held held_of(const struct flow *flow, enum conn_side side)
 {
 	const struct tcp_end *end = &flow->conn.end[side];
 	bool is_known = flow->conn.origin == CONN_ORIGIN_SYN || (flow->signals >> SIGNAL_JOINED & 1);
@@ -56,29 +54,29 @@ static enum held held_of(const struct flow *flow, enum conn_side side)
 	 * segments is not to see leaks where it has missed a FIN.
 	 */
 	if (!flow->conn.established_once || !is_known || is_unsure)
-		return HELD_NOTHING;
+		return FLOW_HELD_NOTHING;
 	uint8_t state = end->state;
 	if (state == TCPS_CLOSE_WAIT)
-		return HELD_CLOSE_WAIT;
+		return FLOW_HELD_CLOSE_WAIT;
 	if (state == TCPS_FIN_WAIT_2)
-		return HELD_FIN_WAIT_2;
+		return FLOW_HELD_FIN_WAIT_2;
 	/* The acknowledgement of a FIN may have been missed here; one that is sent again shows that it did not come. */
 	if (state == TCPS_LAST_ACK && end->fin_again)
-		return HELD_LAST_ACK;
-	return HELD_NOTHING;
+		return FLOW_HELD_LAST_ACK;
+	return FLOW_HELD_NOTHING;
 }
 
-static void hold(struct tracker *tracker, struct flow *flow, enum conn_side side, enum held held)
+static void hold(struct tracker *tracker, struct flow *flow, enum conn_side side, enum flow_held held)
 {
-	enum held before = (enum held)flow->gauges[side].held;
+	enum flow_held before = (enum flow_held)flow->gauges[side].held;
 	struct flow_direction *direction = &flow->direction[side];
 
 	if (held == before)
 		return;
 	flow->gauges[side].held = (uint8_t)held & 3u;
-	if (before != HELD_NOTHING)
+	if (before != FLOW_HELD_NOTHING)
 		give(tracker, flow, SIGNAL_HELD_OVER, side, direction->held_ms, state_of_held[before]);
-	if (held == HELD_NOTHING)
+	if (held == FLOW_HELD_NOTHING)
 		return;
 	direction->held_ms = ms_of(tracker, flow);
 	give(tracker, flow, SIGNAL_HELD, side, direction->held_ms, state_of_held[held]);
@@ -166,15 +164,19 @@ static void judge_window(struct tracker *tracker, struct flow *flow, enum conn_s
 
 /* --- both --- */
 
+void tracker_gauge_states(struct tracker *tracker, struct flow *flow)
+{
+	hold(tracker, flow, SIDE_CLIENT, held_of(flow, SIDE_CLIENT));
+	hold(tracker, flow, SIDE_SERVER, held_of(flow, SIDE_SERVER));
+}
+
 void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
 			   const struct tcp_verdict *verdict, bool may_have_moved)
 {
 	enum conn_side other = conn_side_other(side);
 
-	if (may_have_moved || anomaly_set_has(&verdict->anomalies, ANOMALY_FIN_RETRANSMIT)) {
-		hold(tracker, flow, SIDE_CLIENT, held_of(flow, SIDE_CLIENT));
-		hold(tracker, flow, SIDE_SERVER, held_of(flow, SIDE_SERVER));
-	}
+	if (may_have_moved || anomaly_set_has(&verdict->anomalies, ANOMALY_FIN_RETRANSMIT))
+		tracker_gauge_states(tracker, flow);
 	if (flow->gauges[side].is_narrow || flow->conn.end[side].window_bytes < FLOW_WIDE_WINDOW_BYTES)
 		judge_window(tracker, flow, side, side, verdict);
 	if (flow->gauges[other].is_narrow)
@@ -184,7 +186,7 @@ void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn
 void tracker_gauge_end(struct tracker *tracker, struct flow *flow)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		hold(tracker, flow, (enum conn_side)i, HELD_NOTHING);
+		hold(tracker, flow, (enum conn_side)i, FLOW_HELD_NOTHING);
 		end_stall(tracker, flow, (enum conn_side)i);
 	}
 }

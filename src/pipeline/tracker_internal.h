@@ -146,5 +146,8 @@ void tracker_signal_end(struct tracker *tracker, struct flow *flow, bool reused)
 void tracker_gauge_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
 			   const struct tcp_verdict *verdict, bool may_have_moved);
 
+/* The same for a segment that moved states, and no window. */
+void tracker_gauge_states(struct tracker *tracker, struct flow *flow);
+
 /* The flow's record ends: nothing lasts. */
 void tracker_gauge_end(struct tracker *tracker, struct flow *flow);

@@ -64,6 +64,17 @@ enum {
 /* A server that goes on for longer than its greeting may last serves a client that has nothing to say. */
 enum { FLOW_GREETED_S = 2 };
 
+/* The states that last, of which the detectors are told when they begin and when they are over. */
+enum flow_held { FLOW_HELD_NOTHING = 0, FLOW_HELD_CLOSE_WAIT, FLOW_HELD_FIN_WAIT_2, FLOW_HELD_LAST_ACK };
+
+/* What pipeline/tracker_gauges.c has begun at an end and not ended. */
+struct flow_gauges {
+	uint8_t held : 2; /* enum flow_held: which state was signalled */
+	uint8_t is_narrow : 1;
+	uint8_t is_stalled : 1;
+	uint8_t is_stray : 1; /* it sent the segment that the flow began with, which was SIGNAL_STRAY */
+};
+
 struct flow_direction {
 	uint64_t packets;
 	uint64_t bytes;   /* IP packets with their headers */
@@ -96,16 +107,10 @@ struct flow {
 	uint8_t tunnels[PACKET_MAX_TUNNELS];
 	uint8_t n_vlans;
 	uint8_t n_tunnels;
-	uint8_t flow_class;   /* enum flow_class */
-	uint8_t client_index; /* which end of the key (0 or 1) is the client */
-	bool alerted;         /* something happened to it while an alarm was open for its server */
-	/* What pipeline/tracker_gauges.c has begun and not ended, by enum conn_side. */
-	struct {
-		uint8_t held : 2; /* which state was signalled; 0 = none */
-		uint8_t is_narrow : 1;
-		uint8_t is_stalled : 1;
-		uint8_t is_stray : 1; /* it sent the segment that the flow began with, which was SIGNAL_STRAY */
-	} gauges[2];
+	uint8_t flow_class;           /* enum flow_class */
+	uint8_t client_index;         /* which end of the key (0 or 1) is the client */
+	bool alerted;                 /* something happened to it while an alarm was open for its server */
+	struct flow_gauges gauges[2]; /* by enum conn_side */
 	struct anomaly_counts anomalies;
 };
 

@@ -93,6 +93,111 @@ static struct flow ordinary_flow(void)
 	return flow;
 }
 
+static void wait_for(struct tcp_end *end, enum tcp_event event, uint64_t packet)
+{
+	end->pending[end->n_pending] = (uint8_t)event;
+	end->pending_packet[end->n_pending] = packet;
+	end->pending_stamp[end->n_pending++] = (1u << 30) + 5000;
+}
+
+static void set_state(struct tcp_end *end, enum tcp_state state, enum tcp_state sure, enum tcp_certainty certainty)
+{
+	end->state = (uint8_t)state;
+	end->sure = (uint8_t)sure;
+	end->certainty = (uint8_t)certainty;
+}
+
+/* The server closes with its packet 1010; 1011 acknowledges that, 1012 is the other FIN, and 1013 acknowledges it. */
+static struct flow closing_flow(enum rest_close close)
+{
+	struct flow flow = ordinary_flow();
+	struct tcp_end *closer = &flow.conn.end[SIDE_SERVER];
+	struct tcp_end *peer = &flow.conn.end[SIDE_CLIENT];
+
+	peer->last_ns = closer->last_ns;
+	flow.conn.closed_by_known = closer->fin_seen = true;
+	flow.conn.closed_by = SIDE_SERVER;
+	flow.flow_class = close >= REST_FINS ? FLOW_CLASS_TIME_WAIT : FLOW_CLASS_HALF_CLOSED;
+	closer->snd_nxt++;
+	closer->fin_seq = flow.history.last_seq[SIDE_SERVER][1] = closer->snd_nxt - 1;
+	closer->fin_stamp = (1u << 30) + 5000;
+	closer->fins = 1;
+	closer->fin_packet = closer->caused_by = closer->sure_caused_by = closer->state_packet = 1010;
+	closer->nxt_before_fin_ack = closer->snd_nxt;
+	set_state(closer, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_1, TCP_PROVED);
+	peer->caused_by = peer->state_packet = 1010;
+	flow.direction[SIDE_CLIENT].held_ms = 5;
+	if (close == REST_FIN) {
+		set_state(peer, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCP_PRESUMED);
+		wait_for(peer, TCPE_RCV_FIN, 1010);
+	}
+	if (close < REST_FINS)
+		flow.gauges[SIDE_CLIENT].held = FLOW_HELD_CLOSE_WAIT;
+	if (close == REST_FIN)
+		return flow;
+	set_state(closer, TCPS_FIN_WAIT_2, TCPS_FIN_WAIT_1, TCP_PRESUMED);
+	closer->caused_by = closer->state_packet = peer->state_packet = 1011;
+	flow.direction[SIDE_SERVER].held_ms = 5;
+	set_state(peer, TCPS_CLOSE_WAIT, TCPS_CLOSE_WAIT, TCP_PROVED);
+	peer->sure_caused_by = 1010;
+	peer->fin_ack_sent = true;
+	peer->acked_fin_at = peer->snd_nxt;
+	peer->last_ack = closer->snd_una = closer->snd_nxt;
+	if (close < REST_FINS_ACKED)
+		wait_for(closer, TCPE_RCV_ACK_OF_FIN, 1011);
+	if (close == REST_FIN_ACKED) {
+		flow.gauges[SIDE_SERVER].held = FLOW_HELD_FIN_WAIT_2;
+		return flow;
+	}
+	set_state(closer, TCPS_TIME_WAIT, TCPS_FIN_WAIT_1, TCP_PRESUMED);
+	peer->fin_seen = true;
+	peer->fins = 1;
+	peer->fin_seq = flow.history.last_seq[SIDE_CLIENT][1] = peer->snd_nxt++;
+	peer->fin_stamp = (1u << 30) + 5000;
+	peer->fin_packet = peer->caused_by = peer->sure_caused_by = peer->state_packet = 1012;
+	closer->caused_by = closer->state_packet = 1012;
+	set_state(peer, TCPS_LAST_ACK, TCPS_LAST_ACK, TCP_PROVED);
+	if (close == REST_FINS) {
+		wait_for(closer, TCPE_RCV_FIN, 1012);
+		return flow;
+	}
+	set_state(closer, TCPS_TIME_WAIT, TCPS_TIME_WAIT, TCP_PROVED);
+	closer->sure_caused_by = 1012;
+	closer->state_packet = 1013;
+	closer->fin_ack_sent = true;
+	closer->acked_fin_at = closer->snd_nxt;
+	closer->last_ack = peer->snd_una = peer->snd_nxt;
+	set_state(peer, TCPS_CLOSED, TCPS_LAST_ACK, TCP_PRESUMED);
+	peer->caused_by = peer->state_packet = 1013;
+	wait_for(peer, TCPE_RCV_ACK_OF_FIN, 1013);
+	return flow;
+}
+
+static enum rest_close packed_close(void)
+{
+	struct rest_head head;
+
+	memcpy(&head, packed, sizeof(head));
+	return (enum rest_close)head.close;
+}
+
+static void test_a_flow_that_closes_is_small(void **state)
+{
+	struct flow open = ordinary_flow();
+	size_t bytes = pack_and_compare(&open);
+
+	(void)state;
+	for (enum rest_close close = REST_FIN; close <= REST_FINS_ACKED; close++) {
+		struct flow flow = closing_flow(close);
+		assert_int_equal(pack_and_compare(&flow), bytes + sizeof(struct rest_closing));
+		assert_int_equal(packed_close(), close);
+		/* One thing is odd: it is kept as any other flow is. */
+		flow.conn.end[SIDE_CLIENT].certainty = TCP_CONTRADICTED;
+		assert_true(pack_and_compare(&flow) > bytes + sizeof(struct rest_closing));
+		assert_int_equal(packed_close(), REST_OPEN);
+	}
+}
+
 static void test_an_ordinary_flow_is_small(void **state)
 {
 	struct flow flow = ordinary_flow();
@@ -178,19 +283,31 @@ static bool is_unused(size_t offset)
 	return is_in(offset, unused_of_flow, sizeof(unused_of_flow) / sizeof(unused_of_flow[0]));
 }
 
-/* Each byte of an ordinary flow set to something else in turn: whatever it means, it is kept. */
-static void test_every_byte_is_kept(void **state)
+static void clear_unused(struct tcp_end *end)
 {
-	const struct flow flow = ordinary_flow();
+	memset(&end->pending[end->n_pending], 0, CONN_MAX_PENDING - end->n_pending);
+	memset(&end->pending_packet[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint64_t));
+	memset(&end->pending_stamp[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint32_t));
+	memset(&end->holes[end->n_holes], 0, (CONN_MAX_HOLES - end->n_holes) * sizeof(end->holes[0]));
+	memset(&end->repeated[end->n_repeated], 0, (CONN_MAX_REPEATS - end->n_repeated) * sizeof(end->repeated[0]));
+	memset(&end->sacked[end->n_sacked], 0, (4u - end->n_sacked) * sizeof(end->sacked[0]));
+	for (unsigned i = end->n_candidates; i < CONN_MAX_SYN_CANDIDATES; i++)
+		end->candidates[i] = i == 0 ? end->candidates[i] : 0;
+}
+
+/* Each byte of the flow set to something else in turn: whatever it means, it is kept. */
+static void change_every_byte(struct flow flow)
+{
 	unsigned n_holes = 0;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(flow); i++) {
 		struct flow changed = flow;
 		static struct flow unpacked;
 		((uint8_t *)&changed)[i] ^= 1;
 		if (is_unused(i) || (changed.key.ip_version != 4 && changed.key.ip_version != 6))
 			continue;
+		clear_unused(&changed.conn.end[0]);
+		clear_unused(&changed.conn.end[1]);
 		const struct rest_link link = { changed.hash, changed.touched_ns };
 		flow_rest_pack(&changed, packed);
 		flow_rest_unpack(packed, &link, &unpacked);
@@ -202,6 +319,14 @@ static void test_every_byte_is_kept(void **state)
 		n_holes++;
 	}
 	assert_in_range(n_holes, 24, 28);
+}
+
+static void test_every_byte_is_kept(void **state)
+{
+	(void)state;
+	change_every_byte(ordinary_flow());
+	for (enum rest_close close = REST_FIN; close <= REST_FINS_ACKED; close++)
+		change_every_byte(closing_flow(close));
 }
 
 /* What is as it is in few connections needs more room, and is kept. */
@@ -230,18 +355,6 @@ static void fill(struct random *random, void *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		((uint8_t *)bytes)[i] = (uint8_t)random_u32(random);
-}
-
-static void clear_unused(struct tcp_end *end)
-{
-	memset(&end->pending[end->n_pending], 0, CONN_MAX_PENDING - end->n_pending);
-	memset(&end->pending_packet[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint64_t));
-	memset(&end->pending_stamp[end->n_pending], 0, (CONN_MAX_PENDING - end->n_pending) * sizeof(uint32_t));
-	memset(&end->holes[end->n_holes], 0, (CONN_MAX_HOLES - end->n_holes) * sizeof(end->holes[0]));
-	memset(&end->repeated[end->n_repeated], 0, (CONN_MAX_REPEATS - end->n_repeated) * sizeof(end->repeated[0]));
-	memset(&end->sacked[end->n_sacked], 0, (4u - end->n_sacked) * sizeof(end->sacked[0]));
-	for (unsigned i = end->n_candidates; i < CONN_MAX_SYN_CANDIDATES; i++)
-		end->candidates[i] = i == 0 ? end->candidates[i] : 0;
 }
 
 /* An end of which nothing is as it should be, but for what counts and bits can be. */
@@ -302,6 +415,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_ordinary_flow_is_small),
+		cmocka_unit_test(test_a_flow_that_closes_is_small),
 		cmocka_unit_test(test_another_key_is_another_flow),
 		cmocka_unit_test(test_every_byte_is_kept),
 		cmocka_unit_test(test_members_that_are_wider_than_usual_are_kept),
