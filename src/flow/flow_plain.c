@@ -3,6 +3,8 @@
 #include "flow_plain.h"
 
 #include "common_history.h"
+#include "flow_plain_close.h"
+#include "flow_rest_close.h"
 
 #include <string.h>
 
@@ -22,46 +24,67 @@ static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *o
 	return true;
 }
 
-/* Nothing is missing or in doubt at this end. waits: it is a server that waits, and may wait for that alone. */
-static bool is_in_order(const struct flow *flow, unsigned side, bool waits)
+/* Nothing is in doubt at this end; waits is as in is_in_order. */
+static bool is_trusted(const struct tcp_end *e, unsigned side, bool waits, const struct rest_head *head)
+{
+	static const struct tcp_end must = {
+		.heard = true,
+		.seq_known = true,
+		.una_known = true,
+		.acked_any = true,
+		.window_known = true,
+		.syn_seen = true,
+	};
+	static const struct tcp_end opened_first = { .active_open = true };
+	static const struct tcp_end spoke_since = { .edge_known = true, .fin_ack_boundary_known = true };
+	static const struct tcp_end may = {
+		.fast_open = true,
+		.ts_known = true,
+		.wscale_ok = true,
+		.sack_ok = true,
+		.timestamps = true,
+		.timestamps_declined = true,
+		.ip_ids_count_up = true,
+		.ip_ids_of_host = true,
+	};
+	static const struct tcp_end may_as_last = { .close_order_unsure = true };
+	bool closes_last = head->close == REST_FINS && side != head->closer;
+	uint64_t expected = must.truths | (side == SIDE_CLIENT ? opened_first.truths : 0) |
+			    (waits ? 0 : spoke_since.truths) |
+			    flow_rest_closing_truths((enum rest_close)head->close, side == head->closer);
+
+	return (e->truths & ~(may.truths | (closes_last ? may_as_last.truths : 0))) == expected;
+}
+
+/*
+ * Nothing is missing or in doubt at this end, and its state is what is expected of one that is established or closes.
+ * waits: it is a server that waits, and may wait for that alone.
+ */
+static bool is_in_order(const struct flow *flow, const struct rest_head *head, unsigned side, bool waits)
 {
 	const struct tcp_end *e = &flow->conn.end[side];
 	const struct tcp_end *other = &flow->conn.end[1 - side];
 	const struct flow_direction *d = &flow->direction[side];
-	const struct tcp_end trusted = {
-		.heard = true,
-		.active_open = side == SIDE_CLIENT,
-		.seq_known = true,
-		.una_known = true,
-		.acked_any = true,
-		.edge_known = !waits,
-		.window_known = true,
-		.syn_seen = true,
-		.fin_ack_boundary_known = !waits,
-		.fast_open = e->fast_open,
-		.ts_known = e->ts_known,
-		.wscale_ok = e->wscale_ok,
-		.sack_ok = e->sack_ok,
-		.timestamps = e->timestamps,
-		.timestamps_declined = e->timestamps_declined,
-		.ip_ids_count_up = e->ip_ids_count_up,
-		.ip_ids_of_host = e->ip_ids_of_host,
-	};
+	bool is_in_state = head->close != REST_OPEN || (e->state == TCPS_ESTABLISHED && e->n_pending == waits);
 	uint32_t rare =
 		e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp | flow->narrow_ms[side];
-	uint32_t payload = e->snd_nxt - e->syn_end;
+	uint32_t payload = e->snd_nxt - e->syn_end - e->fin_seen;
 
-	return e->truths == trusted.truths && e->state == TCPS_ESTABLISHED && e->n_pending == waits && rare == 0 &&
-	       are_repeats_settled(e, other) && e->last_ack == other->snd_una && e->payload_bytes == payload &&
-	       e->new_bytes == payload && payload <= INT32_MAX && d->ttl_min == e->ttl && d->ttl_max == e->ttl;
+	return is_trusted(e, side, waits, head) && is_in_state && rare == 0 && are_repeats_settled(e, other) &&
+	       e->last_ack == other->snd_una && e->payload_bytes == payload && e->new_bytes == payload &&
+	       payload <= INT32_MAX && d->ttl_min == e->ttl && d->ttl_max == e->ttl;
+}
+
+static bool follows_front_id(const struct tcp_end *e)
+{
+	return !rest_follows_ids(e) || e->last_ip_id == e->front_ip_id;
 }
 
 /* It goes on from what is in the head. */
 static bool goes_on(const struct tcp_end *e)
 {
 	return e->sure == TCPS_ESTABLISHED && e->certainty == TCP_PROVED && e->nxt_before_fin_ack == e->snd_nxt &&
-	       e->right_edge == e->last_ack + e->window_bytes &&
-	       (!rest_follows_ids(e) || e->last_ip_id == e->front_ip_id);
+	       e->right_edge == e->last_ack + e->window_bytes && follows_front_id(e);
 }
 
 /*
@@ -80,26 +103,71 @@ static bool server_is_to_answer(const struct tcp_conn *conn)
 	       client->snd_una == client->syn_end;
 }
 
+/* Both ends go on from what is in the head, and in struct rest_closing of a flow that closes. */
+static bool both_go_on(const struct tcp_conn *conn, const struct rest_head *head)
+{
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+
+	if (head->close != REST_OPEN)
+		return follows_front_id(client) && follows_front_id(server);
+	return goes_on(client) && (head->server_waits ? server_is_to_answer(conn) : goes_on(server));
+}
+
+static bool has_expected_gauges(const struct flow *flow, const struct rest_head *head)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		const struct flow_gauges *gauges = &flow->gauges[side];
+		if (gauges->held != flow_rest_closing_held((enum rest_close)head->close, side == head->closer) ||
+		    gauges->is_narrow || gauges->is_stalled || gauges->is_stray)
+			return false;
+	}
+	return true;
+}
+
 static bool is_plain(const struct flow *flow, const struct rest_head *head)
 {
 	const struct tcp_conn *conn = &flow->conn;
 	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
 	const struct tcp_end *server = &conn->end[SIDE_SERVER];
-	const struct tcp_conn usual = { .direction_certain = true, .established_once = true };
+	bool closes = head->close != REST_OPEN;
+	const struct tcp_conn usual = {
+		.direction_certain = true,
+		.established_once = true,
+		.closed_by_known = closes,
+	};
 	/* What SYNs bring is counted on its own, and a client that has spoken is not closed before. */
 	bool has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
 	bool may_speak = (flow->signals & FLOW_SIGNAL_CLOSED) == 0 && client->syn_end == client->iss + 1 &&
-			 server->syn_end == server->iss + 1 && conn->first_syn_ns == flow->first_ns;
-	uint8_t gauges[2];
+			 server->syn_end == server->iss + 1;
 
-	memcpy(gauges, flow->gauges, sizeof(gauges));
 	return conn->origin == CONN_ORIGIN_SYN && conn->truths == usual.truths &&
-	       (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED && (has_spoken || may_speak) &&
-	       gauges[0] == 0 && gauges[1] == 0 && flow->last_ns == flow->touched_ns &&
+	       (closes || conn->closed_by == SIDE_CLIENT) && conn->first_syn_ns == flow->first_ns &&
+	       (flow->signals & FLOW_SIGNALS_OPENED) == FLOW_SIGNALS_OPENED && (has_spoken || (may_speak && !closes)) &&
+	       has_expected_gauges(flow, head) && flow->last_ns == flow->touched_ns &&
 	       conn->end[head->last_side].last_ns == flow->touched_ns &&
 	       conn->end[1 - head->last_side].last_ns == flow->touched_ns - head->lag_ns &&
-	       is_in_order(flow, SIDE_CLIENT, false) && is_in_order(flow, SIDE_SERVER, head->server_waits) &&
-	       goes_on(client) && (head->server_waits ? server_is_to_answer(conn) : goes_on(server));
+	       is_in_order(flow, head, SIDE_CLIENT, false) &&
+	       is_in_order(flow, head, SIDE_SERVER, head->server_waits) && both_go_on(conn, head);
+}
+
+/* Where the short way leads on from: see flow_plain_close.c for the classes of a flow that closes. */
+static bool may_go_on(const struct flow *flow, const struct rest_head *head)
+{
+	switch ((enum rest_close)head->close) {
+	case REST_OPEN:
+		return flow->flow_class == FLOW_CLASS_ESTABLISHED;
+	case REST_FIN:
+	case REST_FIN_ACKED:
+		return flow->flow_class == FLOW_CLASS_HALF_CLOSED;
+	case REST_FINS:
+		/* expect_times */
+		return flow->flow_class == FLOW_CLASS_TIME_WAIT &&
+		       flow->conn.end[1 - head->closer].last_ns == flow->touched_ns;
+	case REST_FINS_ACKED:
+		break;
+	}
+	return false;
 }
 
 void flow_plain_mark(struct rest_head *head, const struct flow *flow)
@@ -111,7 +179,7 @@ void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 	bool agreed = ends[0].timestamps && ends[1].timestamps;
 
 	head->is_plain = false;
-	if (flow->flow_class != FLOW_CLASS_ESTABLISHED)
+	if (!may_go_on(flow, head))
 		return;
 	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
 			 ends[0].wscale < 15 && ends[1].wscale < 15;
@@ -128,31 +196,28 @@ void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 
 /* --- which segments --- */
 
-struct plain_segment {
-	const struct packet *packet;
-	struct rest_head *rest;
-	struct rest_opening *opening;
-	struct rest_end *sender;
-	struct rest_end *receiver;
-	unsigned side;
-	uint64_t first_ns; /* as in struct flow */
-	uint64_t lag_ns;   /* as it is behind this segment */
-	uint32_t window_bytes;
-	uint8_t wscale;
-	uint8_t history;      /* as in the head, behind this segment */
-	bool proves_opening;  /* the server shows that it has the third segment */
-	bool is_first_speech; /* the client speaks, or is served as if it had: SIGNAL_CLIENT_SPOKE */
-};
+static void stands_at(struct plain_segment *seg, struct rest_head *rest)
+{
+	seg->rest = rest;
+	seg->opening = rest_opening_of(rest);
+	seg->sender = &rest->end[seg->side];
+	seg->receiver = &rest->end[1 - seg->side];
+}
 
-/* The header: nothing of it is an anomaly, opens, closes, or tells of losses. */
+/* The header: nothing of it is an anomaly, opens, resets, or tells of losses. */
 static bool has_plain_header(const struct plain_segment *seg)
 {
 	const struct packet *packet = seg->packet;
 	uint16_t options = seg->rest->has_timestamps ? TCPOPT_TIMESTAMP : 0;
 
-	return (packet->flags & (uint16_t)~SEG_PSH) == SEG_ACK && packet->options.present == options &&
+	return (packet->flags & (uint16_t) ~(SEG_PSH | SEG_FIN)) == SEG_ACK && packet->options.present == options &&
 	       packet->options_complete && anomaly_set_empty(&packet->anomalies) &&
 	       packet->ttl == seg->rest->ttl[seg->side];
+}
+
+static bool is_fin(const struct packet *packet)
+{
+	return (packet->flags & SEG_FIN) != 0;
 }
 
 /* tcp_sequence.c: SEGMENT_NEXT; its acknowledgement is of something that was sent, and not older than the last. */
@@ -162,8 +227,8 @@ static bool has_plain_numbers(const struct plain_segment *seg)
 	const struct rest_end *sender = seg->sender;
 	const struct rest_end *receiver = seg->receiver;
 	/* note_repeated_ack */
-	bool repeats =
-		packet->payload_bytes == 0 && packet->ack == receiver->snd_una && packet->window == sender->last_window;
+	bool repeats = packet->payload_bytes == 0 && !is_fin(packet) && packet->ack == receiver->snd_una &&
+		       packet->window == sender->last_window;
 
 	return packet->seq == sender->snd_nxt && seq_geq(packet->ack, receiver->snd_una) &&
 	       seq_leq(packet->ack, receiver->snd_nxt) && !repeats && packet->payload_bytes <= UINT16_MAX &&
@@ -210,7 +275,7 @@ static bool has_plain_ip_id(const struct plain_segment *seg)
 /* conn_history.c: the history that it leaves behind; 0 = none that has a number. */
 static uint8_t history_behind(const struct plain_segment *seg)
 {
-	enum common_step step = seg->packet->payload_bytes > 0 ? STEP_DATA : STEP_ACK;
+	enum common_step step = is_fin(seg->packet) ? STEP_FIN : seg->packet->payload_bytes > 0 ? STEP_DATA : STEP_ACK;
 
 	return common_history_then(seg->rest->history, (enum conn_side)seg->side, step);
 }
@@ -310,7 +375,7 @@ static void apply(const struct plain_segment *seg)
 	sender->packets++;
 	sender->bytes += packet->ip_bytes;
 	sender->flags |= packet->flags;
-	sender->snd_nxt += packet->payload_bytes;
+	sender->snd_nxt += packet->payload_bytes + is_fin(packet);
 	sender->last_window = packet->window;
 	note_ip_id(seg);
 	if (packet->payload_bytes > sender->longest_payload_bytes)
@@ -346,41 +411,48 @@ static void remember(const struct plain_segment *seg, struct recent_segments *re
 		packet->payload_bytes < PACKET_HEAD_BYTES ? (uint8_t)packet->payload_bytes : PACKET_HEAD_BYTES;
 }
 
-static void tell_speech(const struct plain_segment *seg, const struct rest_link *link, const struct plain_rules *rules)
+static void tell_speech(const struct plain_segment *seg, const struct plain_rules *rules)
 {
-	flow_rest_sketch(seg->rest, link, rules->sketch);
+	flow_rest_sketch(seg->rest, seg->link, rules->sketch);
 	seg->opening->signals |= FLOW_SIGNAL_SPOKE;
 	seg->rest->client_has_spoken = 1;
 	if (rules->client_speaks(rules->context, rules->sketch))
 		seg->rest->alerted = 1;
 }
 
-bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, unsigned sender_index,
-			const struct packet *packet, const struct plain_rules *rules)
+bool flow_plain_judge(struct plain_segment *seg, struct rest_head *rest, const struct rest_link *link,
+		      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules)
 {
 	unsigned side = sender_index == rest->client_index ? SIDE_CLIENT : SIDE_SERVER;
-	struct plain_segment seg = {
-		.packet = packet,
-		.rest = rest,
-		.sender = &rest->end[side],
-		.receiver = &rest->end[1 - side],
-		.side = side,
-		.wscale = side == SIDE_CLIENT ? rest->wscale_client : rest->wscale_server,
-	};
 
 	if (!rest->is_plain)
 		return false;
-	seg.opening = rest_opening_of(rest);
-	seg.first_ns = rest_first_ns(seg.opening, link->touched_ns);
-	seg.window_bytes = (uint32_t)packet->window << seg.wscale;
-	seg.history = history_behind(&seg);
-	if (!has_plain_header(&seg) || !has_plain_numbers(&seg) || !is_plain_proof(&seg, rules) ||
-	    !has_plain_window(&seg, rules->max_window_bytes) || !has_plain_timestamps(&seg) || !has_plain_ip_id(&seg) ||
-	    !has_plain_story(&seg) || !has_plain_time(&seg, link, rules->interim_ns))
-		return false;
-	apply(&seg);
-	remember(&seg, rules->recent);
-	if (seg.is_first_speech)
-		tell_speech(&seg, link, rules);
-	return true;
+	*seg = (struct plain_segment){
+		.packet = packet,
+		.link = link,
+		.side = side,
+		.wscale = side == SIDE_CLIENT ? rest->wscale_client : rest->wscale_server,
+	};
+	stands_at(seg, rest);
+	seg->first_ns = rest_first_ns(seg->opening, link->touched_ns);
+	seg->window_bytes = (uint32_t)packet->window << seg->wscale;
+	seg->history = history_behind(seg);
+	bool closes = is_fin(packet) || rest->close != REST_OPEN;
+	return has_plain_header(seg) && has_plain_numbers(seg) && is_plain_proof(seg, rules) &&
+	       has_plain_window(seg, rules->max_window_bytes) && has_plain_timestamps(seg) && has_plain_ip_id(seg) &&
+	       has_plain_story(seg) && has_plain_time(seg, link, rules->interim_ns) &&
+	       (!closes || plain_close_judge(seg, rules));
+}
+
+bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct plain_rules *rules)
+{
+	stands_at(seg, rest);
+	apply(seg);
+	remember(seg, rules->recent);
+	if (seg->is_first_speech)
+		tell_speech(seg, rules);
+	if (seg->close != REST_OPEN)
+		plain_close_apply(seg, rules);
+	/* tracker.c, restarts_timer */
+	return seg->close != REST_FINS_ACKED;
 }

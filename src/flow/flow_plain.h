@@ -23,10 +23,40 @@
  */
 void flow_plain_mark(struct rest_head *head, const struct flow *flow);
 
+/* A segment that is plain: what it is, and what it does. */
+struct plain_segment {
+	const struct packet *packet;
+	const struct rest_link *link; /* of the flow before it */
+	struct rest_head *rest;
+	struct rest_opening *opening;
+	struct rest_end *sender;
+	struct rest_end *receiver;
+	unsigned side;
+	uint64_t first_ns; /* as in struct flow */
+	uint64_t lag_ns;   /* as it is behind this segment */
+	uint32_t window_bytes;
+	uint8_t wscale;
+	uint8_t history;       /* as in the head, behind this segment */
+	bool proves_opening;   /* the server shows that it has the third segment */
+	bool is_first_speech;  /* the client speaks, or is served as if it had: SIGNAL_CLIENT_SPOKE */
+	enum rest_close close; /* of the flow, behind this segment */
+};
+
 /*
- * The flow at rest is in the queue of FLOW_CLASS_ESTABLISHED; packet was sent by the end with index sender_index in the
- * flow's key and is the latest packet of all. False: it is not plain, nothing was done. True: it is done, and the flow
- * is touched at packet->time_ns.
+ * Is packet, sent by the end with index sender_index in the key of the flow at rest, and the latest packet of all, a
+ * plain one? True: *seg says what it does. Nothing is done yet.
  */
-bool flow_plain_segment(struct rest_head *rest, const struct rest_link *link, unsigned sender_index,
-			const struct packet *packet, const struct plain_rules *rules);
+bool flow_plain_judge(struct plain_segment *seg, struct rest_head *rest, const struct rest_link *link,
+		      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules);
+
+/* The segment begins to close the flow, which needs flow_rest_make_room for that. */
+static inline bool flow_plain_needs_room(const struct plain_segment *seg)
+{
+	return seg->close != REST_OPEN && seg->rest->close == REST_OPEN;
+}
+
+/*
+ * Does it. rest is the flow that was judged, or what flow_rest_make_room made of it. True: the flow is touched at
+ * packet->time_ns, in the queue of its class, which may be another one than before.
+ */
+bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct plain_rules *rules);

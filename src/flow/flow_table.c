@@ -309,15 +309,26 @@ static size_t bytes_of_body(const struct flow_table *table, uint32_t slot)
 	return body != 0 ? slot_arena_bytes_of(table->bodies, body) : 0;
 }
 
-static void count_in(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
+static void count_in(struct flow_table *table, uint32_t slot, enum flow_class flow_class, uint64_t touched_ns)
+{
+	table->links[slot].touched_ns = touched_ns;
+	table->stats.in_use[flow_class]++;
+	table->body_bytes[flow_class] += bytes_of_body(table, slot);
+	if (due_ns(table, flow_class, touched_ns) < table->next_due_ns)
+		table->next_due_ns = due_ns(table, flow_class, touched_ns);
+}
+
+static void count_out(struct flow_table *table, uint32_t slot, enum flow_class flow_class)
+{
+	table->stats.in_use[flow_class]--;
+	table->body_bytes[flow_class] -= bytes_of_body(table, slot);
+}
+
+static void become(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
 {
 	flow->flow_class = (uint8_t)flow_class;
 	flow->touched_ns = touched_ns;
-	table->links[flow->slot].touched_ns = touched_ns;
-	table->stats.in_use[flow_class]++;
-	table->body_bytes[flow_class] += bytes_of_body(table, flow->slot);
-	if (due_ns(table, flow_class, touched_ns) < table->next_due_ns)
-		table->next_due_ns = due_ns(table, flow_class, touched_ns);
+	count_in(table, flow->slot, flow_class, touched_ns);
 }
 
 static void class_enter(struct flow_table *table, struct flow *flow, enum flow_class flow_class, uint64_t touched_ns)
@@ -328,14 +339,13 @@ static void class_enter(struct flow_table *table, struct flow *flow, enum flow_c
 	if (queue->tail != NO_SLOT && table->links[queue->tail].touched_ns > touched_ns)
 		touched_ns = table->links[queue->tail].touched_ns;
 	queue_append(table, queue, flow->slot);
-	count_in(table, flow, flow_class, touched_ns);
+	become(table, flow, flow_class, touched_ns);
 }
 
 static void class_leave(struct flow_table *table, struct flow *flow)
 {
 	queue_unlink(table, queue_of(table, flow), flow->slot);
-	table->stats.in_use[flow->flow_class]--;
-	table->body_bytes[flow->flow_class] -= bytes_of_body(table, flow->slot);
+	count_out(table, flow->slot, (enum flow_class)flow->flow_class);
 }
 
 /* ---- Chains ---- */
@@ -426,24 +436,61 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 	return slot != NO_SLOT ? open_flow(table, slot) : NULL;
 }
 
+/* The flow at rest begins to close. False: there is no room, and nothing was done. */
+static bool make_room_to_close(struct flow_table *table, uint32_t slot, enum flow_class flow_class)
+{
+	struct flow_link *link = &table->links[slot];
+	size_t bytes = bytes_of_body(table, slot);
+	uint32_t body = slot_arena_take(table->bodies, bytes + sizeof(struct rest_closing));
+
+	if (body == 0)
+		return false;
+	flow_rest_make_room(slot_arena_at(table->bodies, link->body), bytes, slot_arena_at(table->bodies, body));
+	slot_arena_give_back(table->bodies, link->body);
+	link->body = body;
+	table->body_bytes[flow_class] += bytes_of_body(table, slot) - bytes;
+	return true;
+}
+
+/* The flow at rest is touched, and may be in another class than before. */
+static void touch_at_rest(struct flow_table *table, uint32_t slot, enum flow_class before, uint64_t now_ns)
+{
+	const struct rest_head *head = slot_arena_at(table->bodies, table->links[slot].body);
+	enum flow_class after = (enum flow_class)head->flow_class;
+
+	if (after == before && table->queues[after].tail == slot) {
+		table->links[slot].touched_ns = now_ns;
+		return;
+	}
+	queue_unlink(table, &table->queues[before], slot);
+	queue_append(table, &table->queues[after], slot);
+	if (after == before) {
+		table->links[slot].touched_ns = now_ns;
+		return;
+	}
+	count_out(table, slot, before);
+	count_in(table, slot, after, now_ns);
+}
+
 /* Applies a plain segment to the flow at rest. False: nothing was done. */
 static bool apply_at_rest(struct flow_table *table, uint32_t slot, unsigned sender_index, const struct packet *packet,
 			  const struct plain_rules *rules)
 {
-	struct flow_link *link = &table->links[slot];
-	struct queue *queue = &table->queues[FLOW_CLASS_ESTABLISHED];
+	const struct flow_link *link = &table->links[slot];
+	struct plain_segment seg;
 
 	if (link->body == 0 || packet->time_ns < table->clock_ns)
 		return false;
 	const struct rest_link rest = { link->hash, link->touched_ns };
-	if (!flow_plain_segment(slot_arena_at(table->bodies, link->body), &rest, sender_index, packet, rules))
+	struct rest_head *head = slot_arena_at(table->bodies, link->body);
+	enum flow_class before = (enum flow_class)head->flow_class;
+	if (!flow_plain_judge(&seg, head, &rest, sender_index, packet, rules))
+		return false;
+	if (flow_plain_needs_room(&seg) && !make_room_to_close(table, slot, before))
 		return false;
 	table->clock_ns = packet->time_ns;
-	link->touched_ns = packet->time_ns;
-	if (queue->tail != slot) {
-		queue_unlink(table, queue, slot);
-		queue_append(table, queue, slot);
-	}
+	if (flow_plain_apply(&seg, slot_arena_at(table->bodies, link->body), rules))
+		touch_at_rest(table, slot, before, packet->time_ns);
 	return true;
 }
 
@@ -619,7 +666,7 @@ static void class_enter_since(struct flow_table *table, struct flow *flow, enum 
 		table->links[after].class_next = flow->slot;
 	else
 		queue->head = flow->slot;
-	count_in(table, flow, flow_class, touched_ns);
+	become(table, flow, flow_class, touched_ns);
 }
 
 struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image, enum flow_class flow_class,

@@ -648,6 +648,7 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->plain = (struct plain_rules){
 		.recent = tracker->tcp.recent,
 		.client_speaks = tracker_client_speaks,
+		.flow_closes = tracker_flow_closes,
 		.context = tracker,
 		.sketch = &tracker->scratch,
 		.states_are_told = event_writer_may_want(writer, EVENT_TCP_STATE),

@@ -118,6 +118,9 @@ void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum con
 /* The same of a flow at rest when its client speaks first (client_speaks_fn); context is the tracker. */
 bool tracker_client_speaks(void *context, struct flow *flow);
 
+/* The same of a flow at rest that closes (flow_closes_fn). */
+void tracker_flow_closes(void *context, struct flow *flow);
+
 /* A deadline passed without an answer (kind is UNANSWERED or STILL_HALF_OPEN). */
 void tracker_signal_overdue(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind);
 

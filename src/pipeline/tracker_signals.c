@@ -365,10 +365,20 @@ static void signal_suspicion(struct tracker *tracker, struct flow *flow, enum co
 	tracker_give(tracker, flow, &signal);
 }
 
+/* Nobody has a connection any more, be it that one end holds its ports. */
+static void signal_end_of_life(struct tracker *tracker, struct flow *flow)
+{
+	enum conn_phase phase = tcp_conn_phase(&flow->conn);
+
+	if (phase != CONN_PHASE_TIME_WAIT && phase != CONN_PHASE_CLOSED)
+		return;
+	end_half_open(tracker, flow);
+	give_once(tracker, flow, SIGNAL_CLOSED);
+}
+
 void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum conn_side side,
 			    const struct tcp_verdict *verdict)
 {
-	enum conn_phase phase = tcp_conn_phase(&flow->conn);
 	bool joins = flow->conn.origin != CONN_ORIGIN_SYN && !given(flow, SIGNAL_JOINED) &&
 		     flow->conn.established_once && are_both_heard(flow);
 
@@ -382,10 +392,17 @@ void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum con
 	signal_time_wait(tracker, flow, SIDE_CLIENT);
 	signal_time_wait(tracker, flow, SIDE_SERVER);
 	tracker_gauge_segment(tracker, flow, side, verdict, verdict->n_transitions > 0 || joins);
-	if (phase == CONN_PHASE_TIME_WAIT || phase == CONN_PHASE_CLOSED) {
-		end_half_open(tracker, flow);
-		give_once(tracker, flow, SIGNAL_CLOSED);
-	}
+	signal_end_of_life(tracker, flow);
+}
+
+void tracker_flow_closes(void *context, struct flow *flow)
+{
+	struct tracker *tracker = context;
+
+	signal_time_wait(tracker, flow, SIDE_CLIENT);
+	signal_time_wait(tracker, flow, SIDE_SERVER);
+	tracker_gauge_states(tracker, flow);
+	signal_end_of_life(tracker, flow);
 }
 
 void tracker_signal_overdue(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)

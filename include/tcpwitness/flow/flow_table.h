@@ -84,12 +84,20 @@ bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id
  */
 typedef bool client_speaks_fn(void *context, struct flow *flow);
 
+/*
+ * A flow at rest goes on to close in good order. Of *flow, borrowed for the call, what signals tell and the states as
+ * they are now are filled in; signals, alerted, gauges and held_ms are as they were, and to be what they become. The
+ * table must not be used in it.
+ */
+typedef void flow_closes_fn(void *context, struct flow *flow);
+
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;
 	client_speaks_fn *client_speaks;
+	flow_closes_fn *flow_closes;
 	void *context;
-	struct flow *sketch;       /* what client_speaks is given */
+	struct flow *sketch;       /* what these are given */
 	uint64_t interim_ns;       /* as in struct tracker_config */
 	uint64_t max_window_bytes; /* as in struct tcp_conn_config */
 	bool states_are_told;      /* a change of states is more than a change of the flow */
@@ -97,8 +105,8 @@ struct plain_rules {
 
 /*
  * Applies packet to the flow with this key where that needs no more than what stands in a flow at rest: the next
- * segment of an established connection in good order. False: nothing was done, and *flow is what flow_table_find gives.
- * sender_index is as flow_key_from_packet returned it.
+ * segment of a connection in good order that is established or closes. False: nothing was done, and *flow is what
+ * flow_table_find gives. sender_index is as flow_key_from_packet returned it.
  */
 bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
 			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules,

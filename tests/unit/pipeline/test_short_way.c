@@ -157,6 +157,9 @@ struct cases {
 	uint64_t proofs;        /* the server showed that it has the third segment */
 	uint64_t speeches;      /* the client spoke for the first time */
 	uint64_t served;        /* or was served as if it had */
+	uint64_t fins[2];       /* the first one, and the other */
+	uint64_t fin_acks[2];   /* each one's bare acknowledgement */
+	uint64_t half_closed;   /* data behind the other end's FIN */
 };
 
 struct pair {
@@ -164,6 +167,20 @@ struct pair {
 	struct sensor without;
 	struct cases cases;
 };
+
+static void count_closing(struct cases *cases, const struct flow *flow, const struct packet *packet)
+{
+	bool from_server = packet->src_port == flow_port(flow, SIDE_SERVER);
+	const struct tcp_end *sender = &flow->conn.end[from_server];
+	const struct tcp_end *receiver = &flow->conn.end[!from_server];
+
+	if ((packet->flags & SEG_FIN) != 0)
+		cases->fins[receiver->fin_seen]++;
+	else if (receiver->fin_seen && packet->payload_bytes == 0)
+		cases->fin_acks[sender->fin_seen]++;
+	else if (receiver->fin_seen)
+		cases->half_closed++;
+}
 
 static void count_case(struct cases *cases, const struct flow *flow, const struct packet *packet, bool spoke)
 {
@@ -174,6 +191,7 @@ static void count_case(struct cases *cases, const struct flow *flow, const struc
 	cases->speeches += spoke && !from_server;
 	cases->served += spoke && from_server;
 	cases->behind_repeat += (flow->conn.end[0].n_repeated | flow->conn.end[1].n_repeated) != 0;
+	count_closing(cases, flow, packet);
 }
 
 static void pair_init(struct pair *pair, bool wants_states, uint64_t interim_ns)
@@ -384,6 +402,7 @@ static void open_talk(struct talk *talk, struct pair *pair)
 		hand_to_both(pair, &packet, false);
 		sent(talk, side, &packet);
 		talk->now_ns += NS_PER_MS + below(talk, 1000000);
+		talk->number += below(talk, 8) == 0 ? 100000 : 0;
 	}
 }
 
@@ -440,6 +459,58 @@ static void disturb(struct talk *talk, unsigned side, struct packet *packet)
 	}
 }
 
+/* A segment of the close, which may be odd, lost, or come twice. */
+static void say_closing(struct talk *talk, struct pair *pair, unsigned side, uint16_t flags, uint32_t payload_bytes,
+			unsigned one_odd_in)
+{
+	unsigned n_times = below(talk, one_odd_in) != 0 ? 1 : below(talk, 2) * 2;
+	struct packet packet = segment(talk, side, flags, payload_bytes);
+
+	/* What crosses on the way does not acknowledge what was sent last. */
+	if (below(talk, one_odd_in) == 0)
+		packet.ack -= 1 + below(talk, 2) * below(talk, 500);
+	if (below(talk, one_odd_in) == 0)
+		disturb(talk, side, &packet);
+	for (unsigned i = 0; i < n_times; i++) {
+		hand_to_both(pair, &packet, false);
+		packet.number = ++talk->number;
+		packet.ip_id = next_id(talk, side);
+		talk->now_ns += below(talk, 3) == 0 ? below(talk, 2000) * NS_PER_MS : below(talk, 3000000);
+		packet.time_ns = talk->now_ns;
+	}
+	sent(talk, side, &packet);
+}
+
+static uint32_t some_payload(struct talk *talk)
+{
+	return below(talk, 3) == 0 ? below(talk, 1000) : 0;
+}
+
+/* All orders in which FINs and their acknowledgements come, and what the other end says in between. */
+static void close_talk(struct talk *talk, struct pair *pair, unsigned one_odd_in)
+{
+	unsigned closer = below(talk, 2);
+	unsigned n_data = below(talk, 3) == 0 ? below(talk, 4) : 0;
+
+	if (below(talk, 8) == 0) {
+		say_closing(talk, pair, closer, SEG_RST | (below(talk, 2) != 0 ? SEG_ACK : 0), 0, one_odd_in);
+		return;
+	}
+	say_closing(talk, pair, closer, SEG_FIN | SEG_ACK | (below(talk, 2) != 0 ? SEG_PSH : 0), some_payload(talk),
+		    one_odd_in);
+	if (n_data > 0 || below(talk, 2) == 0)
+		say_closing(talk, pair, 1 - closer, SEG_ACK, below(talk, 8) == 0 ? 100 : 0, one_odd_in);
+	for (unsigned i = 0; i < n_data; i++) {
+		say_closing(talk, pair, 1 - closer, SEG_ACK | SEG_PSH, below(talk, 1000), one_odd_in);
+		if (below(talk, 4) == 0)
+			say_closing(talk, pair, closer, SEG_ACK, 0, one_odd_in);
+	}
+	say_closing(talk, pair, 1 - closer, SEG_FIN | SEG_ACK, some_payload(talk), one_odd_in);
+	say_closing(talk, pair, closer, SEG_ACK, 0, one_odd_in);
+	if (below(talk, 8) == 0)
+		say_closing(talk, pair, below(talk, 2), below(talk, 2) != 0 ? SEG_RST : SEG_ACK, 0, one_odd_in);
+}
+
 static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, unsigned one_odd_in)
 {
 	struct packet last = { .time_ns = 0 };
@@ -466,12 +537,7 @@ static void converse(struct talk *talk, struct pair *pair, unsigned n_segments, 
 		sent(talk, side, &packet);
 		last = packet;
 	}
-	for (unsigned side = 0; side < 2; side++) {
-		struct packet packet = segment(talk, side, below(talk, 8) == 0 ? SEG_RST : SEG_FIN | SEG_ACK, 0);
-		hand_to_both(pair, &packet, false);
-		sent(talk, side, &packet);
-		talk->now_ns += NS_PER_MS;
-	}
+	close_talk(talk, pair, one_odd_in);
 }
 
 static void begin_talk(struct talk *talk, unsigned n)
@@ -499,6 +565,8 @@ static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned o
 		talk.ids = talk.ipv6 ? 0 : (uint8_t)below(&talk, 4);
 		begin_talk(&talk, i);
 		open_talk(&talk, &pair);
+		/* A packet far behind the first is named otherwise in a flow at rest. */
+		talk.number += below(&talk, 4) == 0 ? 100000 : 0;
 		converse(&talk, &pair, n_segments, one_odd_in);
 	}
 	return pair_end(&pair);
@@ -514,6 +582,20 @@ static void test_connections_in_good_order(void **state)
 	assert_true(untold.all > told.all);
 	assert_int_equal(told.proofs, 0);
 	assert_true(untold.proofs > 60 && untold.speeches > 25 && untold.served > 5);
+}
+
+static void test_connections_that_close(void **state)
+{
+	(void)state;
+	struct cases told = play_talks(200, 30, 1000000, true, 0);
+	struct cases untold = play_talks(1000, 30, 1000000, false, 0);
+	assert_int_equal(told.fins[0] + told.fins[1] + told.fin_acks[0] + told.fin_acks[1] + told.half_closed, 0);
+	assert_true(untold.fins[0] > 300 && untold.fins[1] > 150);
+	assert_true(untold.fin_acks[0] > 150 && untold.fin_acks[1] > 150 && untold.half_closed > 100);
+	play_talks(2000, 4, 1000000, false, 0);
+	play_talks(1000, 10, 12, false, 0);
+	play_talks(1000, 10, 5, false, 0);
+	play_talks(300, 10, 6, true, 0);
 }
 
 static void test_connections_with_troubles(void **state)
@@ -624,6 +706,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recorded_connections),
 		cmocka_unit_test(test_connections_in_good_order),
+		cmocka_unit_test(test_connections_that_close),
 		cmocka_unit_test(test_connections_with_troubles),
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_client_that_speaks_late),
