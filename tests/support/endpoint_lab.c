@@ -73,6 +73,8 @@ struct lab {
 	struct tracker *tracker;
 	struct sensor_event event;
 	unsigned allowed;
+	lab_tap_fn *tap; /* may be null */
+	void *tap_context;
 	FILE *trace;
 	struct lab_score *score;
 	char problem[256];
@@ -341,6 +343,8 @@ static void pass_tap(struct lab *lab, struct flight flight)
 		      (flight.faults & LOSE_BEHIND_TAP) ? ", lost behind the tap" : "");
 		if (flight.segment.past > sender->past_shown && !flight.segment.shows_nothing)
 			sender->past_shown = flight.segment.past;
+		if (lab->tap != NULL)
+			lab->tap(lab->tap_context, &packet);
 		tracker_packet(lab->tracker, &packet, false);
 		look(lab);
 	}
@@ -541,40 +545,52 @@ static void check_conservation(struct lab *lab)
 			 (unsigned long long)lab->n_packets, (unsigned long long)accounted);
 }
 
-const char *lab_run(const uint8_t *data, size_t size, unsigned allowed, FILE *trace_file, struct lab_score *score)
+static void run(struct lab *lab, const uint8_t *data, size_t size)
 {
 	enum { N_OPTIONS = 5 };
-	static struct lab lab;
-	struct event_writer writer = { .context = &lab, .begin = event_begin, .end = event_end };
+	struct event_writer writer = { .context = lab, .begin = event_begin, .end = event_end };
 	static const char *const source_names[] = { "tap" };
 	struct tracker_config config;
 	struct error error;
 
 	if (size < N_OPTIONS)
-		return NULL;
-	memset(&lab, 0, sizeof(lab));
-	lab.allowed = allowed;
-	lab.trace = trace_file;
-	lab.score = score;
-	lab.now_ns = 1000 * NS_PER_SEC;
-	host_init(&lab.hosts[0], data[0], data[1], (data[4] & 1) != 0);
-	host_init(&lab.hosts[1], data[2], data[3], (data[4] & 6) != 0);
+		return;
+	lab->now_ns = 1000 * NS_PER_SEC;
+	host_init(&lab->hosts[0], data[0], data[1], (data[4] & 1) != 0);
+	host_init(&lab->hosts[1], data[2], data[3], (data[4] & 6) != 0);
 	tracker_config_defaults(&config);
 	config.table.memory_bytes = TRACKER_MEMORY_BYTES;
 	config.key.secret = siphash_key_from_seed(1);
-	lab.tracker = tracker_create(&config, NULL, &writer, source_names, &error);
-	assert(lab.tracker != NULL);
+	lab->tracker = tracker_create(&config, NULL, &writer, source_names, &error);
+	assert(lab->tracker != NULL);
 
-	for (size_t i = N_OPTIONS; i < size && goes_on(&lab); i++)
-		act(&lab, data[i]);
-	lab.hosts[0].faults = lab.hosts[1].faults = 0;
-	for (unsigned i = 0; i < N_STEPS_TO_REST && goes_on(&lab); i++) {
-		if (!step(&lab, UINT64_MAX))
+	for (size_t i = N_OPTIONS; i < size && goes_on(lab); i++)
+		act(lab, data[i]);
+	lab->hosts[0].faults = lab->hosts[1].faults = 0;
+	for (unsigned i = 0; i < N_STEPS_TO_REST && goes_on(lab); i++) {
+		if (!step(lab, UINT64_MAX))
 			break;
 	}
-	tracker_finish(lab.tracker);
-	check_conservation(&lab);
-	score->packets += lab.n_packets;
-	tracker_destroy(lab.tracker);
+	tracker_finish(lab->tracker);
+	check_conservation(lab);
+	lab->score->packets += lab->n_packets;
+	tracker_destroy(lab->tracker);
+}
+
+const char *lab_run(const uint8_t *data, size_t size, unsigned allowed, FILE *trace_file, struct lab_score *score)
+{
+	static struct lab lab;
+
+	lab = (struct lab){ .allowed = allowed, .trace = trace_file, .score = score };
+	run(&lab, data, size);
 	return lab.problem[0] == '\0' ? NULL : lab.problem;
+}
+
+void lab_play(const uint8_t *data, size_t size, unsigned allowed, lab_tap_fn *tap, void *context)
+{
+	static struct lab lab;
+	struct lab_score score = { 0 };
+
+	lab = (struct lab){ .allowed = allowed, .tap = tap, .tap_context = context, .score = &score };
+	run(&lab, data, size);
 }

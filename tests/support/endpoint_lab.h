@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "tcpwitness/decode/packet.h"
+
 /*
  * Two honest endpoints (tcp_endpoint.h), a path between them that loses, repeats, overtakes and holds back, and a tap
  * in the path's middle. The tracker is shown what passes the tap, and is held to what the endpoints know of themselves.
@@ -32,3 +34,7 @@ struct lab_score {
  * *score is added to. Deterministic. Not thread-safe.
  */
 const char *lab_run(const uint8_t *data, size_t size, unsigned allowed, FILE *trace, struct lab_score *score);
+
+/* The same, but nobody looks at what the tracker says: tap is shown each packet that passes the tap. */
+typedef void lab_tap_fn(void *context, const struct packet *packet);
+void lab_play(const uint8_t *data, size_t size, unsigned allowed, lab_tap_fn *tap, void *context);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../../../src/pipeline/tracker_internal.h"
+#include "endpoint_lab.h"
 #include "event_padding.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
@@ -701,6 +702,35 @@ static void test_records_in_between_come_when_they_are_due(void **state)
 	assert_true(play_talks(40, 300, 200, false, NS_PER_SEC).all > 40);
 }
 
+static void see(void *context, const struct packet *packet)
+{
+	hand_to_both(context, packet, false);
+}
+
+/* What honest endpoints say on a path that loses, repeats and overtakes; one connection behind the other. */
+static void test_endpoints_on_a_bad_path(void **state)
+{
+	static const unsigned allowed[] = { 0, LAB_TAP_MISSES, LAB_REUSE | LAB_CRASHES, LAB_BOTH_CONNECT };
+	struct random random = { 11 };
+	struct cases all = { 0 };
+	uint8_t bytes[200];
+	struct pair pair;
+
+	(void)state;
+	for (unsigned i = 0; i < 1200; i++) {
+		size_t n_bytes = 40 + random_below(&random, sizeof(bytes) - 40);
+		for (size_t n = 0; n < n_bytes; n++)
+			bytes[n] = (uint8_t)random_below(&random, 256);
+		pair_init(&pair, false, 0);
+		lab_play(bytes, n_bytes, allowed[i % 4], see, &pair);
+		struct cases cases = pair_end(&pair);
+		all.all += cases.all;
+		all.fins[0] += cases.fins[0];
+		all.fins[1] += cases.fins[1];
+	}
+	assert_true(all.all > 800 && all.fins[0] > 30 && all.fins[1] > 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -711,6 +741,7 @@ int main(void)
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_client_that_speaks_late),
 		cmocka_unit_test(test_an_echo_from_before_the_repeat),
+		cmocka_unit_test(test_endpoints_on_a_bad_path),
 		cmocka_unit_test(test_records_in_between_come_when_they_are_due),
 	};
 
