@@ -13,7 +13,7 @@ enum entry_state {
 	ENTRY_FREE = 0,
 	ENTRY_NEW,
 	ENTRY_OVERDUE,
-	ENTRY_GONE, /* its attempt left, or was answered; it waits for its turn in the queue */
+	ENTRY_GONE, /* its attempt left; it waits for its turn in the queue of the unanswered */
 };
 
 struct syn_entry {
@@ -45,6 +45,7 @@ struct syn_entry {
 	uint32_t vlan : 12;
 	uint32_t options_complete : 1;
 	uint32_t is_answered : 1;
+	uint32_t in_queue : 1; /* of the unanswered: until its turn comes, even when it is answered */
 };
 
 /* A repeat of the SYN, in what may differ from the first. */
@@ -96,23 +97,28 @@ struct syn_rare {
 	uint8_t mptcp_subtype;
 };
 
-/* The server's SYN-ACK, of an attempt with neither rare things nor repeats: its own slot, the last of the attempt. */
+/*
+ * The server's SYN-ACK, of an attempt with neither rare things nor repeats: its own slot, the last of the attempt. It
+ * is the attempt's place in the queue of the half open.
+ */
 struct syn_answer {
-	uint32_t queue_prev; /* link of the store, the other one is in the entry */
-	uint32_t syn_hash;   /* without a second part: packet.payload_hash of the SYN */
 	uint64_t number : 52;
 	uint64_t wscale : 4;
 	uint64_t options : 4; /* as of the entry */
 	uint64_t options_complete : 1;
 	uint64_t is_late : 1; /* the attempt was overdue */
+	uint32_t queue_next;
+	uint32_t queue_prev;
+	uint32_t entry;    /* slot of the entry */
+	uint32_t syn_hash; /* without a second part: packet.payload_hash of the SYN */
 	uint32_t hash;
 	uint32_t after_low_ns; /* since the SYN, as of struct syn_again */
-	uint16_t after_high_ns;
-	uint16_t ip_id;
 	uint32_t iss;
 	uint32_t ts_val;
 	uint32_t ts_ecr;
 	uint32_t layout;
+	uint16_t after_high_ns;
+	uint16_t ip_id;
 	uint16_t window;
 	uint16_t mss;
 	uint16_t ip_bytes;

@@ -3,9 +3,9 @@
  * Queues of the SYN store: one for each class, in the order in which timers end.
  *
  * Those of the unanswered are linked one way only, to save four bytes in each entry: an attempt that leaves from the
- * middle leaves its entry behind (ENTRY_GONE) until it comes to the head. Most are answered in their first second, and
- * the queue of that second is short. One that is answered goes to another entry for that reason; from then on its
- * answer has room for the other link.
+ * middle leaves its entry behind (ENTRY_GONE) until it comes to the head. One that is answered leaves its entry there,
+ * too, but keeps it: its answer is its place in the queues of the half open, which are linked both ways. Most are
+ * answered in their first second, and the queue of that second is short.
  */
 #include "syn_store_internal.h"
 
@@ -62,110 +62,172 @@ static void note_due(struct syn_store *store, enum syn_class class, uint64_t due
 	store->first_due = first;
 }
 
+struct syn_entry *syn_queue_head(const struct syn_store *store, enum syn_class class)
+{
+	uint32_t slot = store->queues[class].head;
+
+	if (slot == NO_SLOT)
+		return NULL;
+	return syn_entry_at(store, syn_is_half_open(class) ? store->slots[slot].answer.entry : slot);
+}
+
+static uint32_t next_of(const struct syn_store *store, enum syn_class class, uint32_t slot)
+{
+	const union syn_slot *place = &store->slots[slot];
+
+	return syn_is_half_open(class) ? place->answer.queue_next : place->entry.queue_next;
+}
+
 /*
  * The head may be another one than before. Fetches what will be touched when it leaves, which is seldom before the next
  * packet; the head itself was fetched when it was second.
  */
 static void note_head(struct syn_store *store, enum syn_class class)
 {
+	const struct syn_entry *head = syn_queue_head(store, class);
 	uint32_t slot = store->queues[class].head;
-	const struct syn_entry *head = syn_entry_at(store, slot);
 
 	if (slot == store->noted[class])
 		return;
 	store->noted[class] = slot;
-	note_due(store, class, slot != NO_SLOT ? syn_due_ns(store, head) : UINT64_MAX);
-	__builtin_prefetch(syn_entry_at(store, head->queue_next), 1);
-	if (class != SYN_UNANSWERED || slot == NO_SLOT || store->draining)
+	note_due(store, class, head != NULL ? syn_due_ns(store, head) : UINT64_MAX);
+	if (head == NULL)
+		return;
+	__builtin_prefetch(&store->slots[next_of(store, class, slot)], 1);
+	if (class != SYN_UNANSWERED || store->draining)
 		return;
 	store->chain_of_next = syn_chain_of_entry(store, head);
 	__builtin_prefetch(store->chain_of_next, 1);
 }
 
-void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_entry *entry)
+static void answer_append(struct syn_store *store, struct syn_queue *queue, struct syn_answer *answer)
 {
-	struct syn_queue *queue = &store->queues[class];
-	struct syn_answer *answer = syn_parts_of(store, entry).answer;
+	uint32_t slot = (uint32_t)((const union syn_slot *)answer - store->slots);
+
+	answer->queue_next = NO_SLOT;
+	answer->queue_prev = queue->tail;
+	if (queue->tail != NO_SLOT)
+		store->slots[queue->tail].answer.queue_next = slot;
+	else
+		queue->head = slot;
+	queue->tail = slot;
+}
+
+static void answer_unlink(struct syn_store *store, struct syn_queue *queue, const struct syn_answer *answer)
+{
+	if (answer->queue_prev != NO_SLOT)
+		store->slots[answer->queue_prev].answer.queue_next = answer->queue_next;
+	else
+		queue->head = answer->queue_next;
+	if (answer->queue_next != NO_SLOT)
+		store->slots[answer->queue_next].answer.queue_prev = answer->queue_prev;
+	else
+		queue->tail = answer->queue_prev;
+}
+
+static void entry_append(struct syn_store *store, struct syn_queue *queue, struct syn_entry *entry)
+{
 	uint32_t slot = syn_slot_of(store, entry);
 
 	entry->queue_next = NO_SLOT;
-	if (answer != NULL)
-		answer->queue_prev = queue->tail;
-	entry->state = syn_is_overdue(class) ? ENTRY_OVERDUE : ENTRY_NEW;
-	store->stats.in_use[class]++;
+	entry->in_queue = true;
 	if (queue->tail != NO_SLOT)
 		syn_entry_at(store, queue->tail)->queue_next = slot;
 	else
 		queue->head = slot;
 	queue->tail = slot;
-	if (queue->head == slot)
+}
+
+void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_entry *entry)
+{
+	struct syn_queue *queue = &store->queues[class];
+	bool was_empty = queue->head == NO_SLOT;
+
+	if (syn_is_half_open(class))
+		answer_append(store, queue, syn_parts_of(store, entry).answer);
+	else
+		entry_append(store, queue, entry);
+	entry->state = syn_is_overdue(class) ? ENTRY_OVERDUE : ENTRY_NEW;
+	store->stats.in_use[class]++;
+	if (was_empty)
 		note_head(store, class);
 }
 
-static void queue_pop(struct syn_store *store, enum syn_class class)
+/* Of the unanswered. */
+static struct syn_entry *entry_pop(struct syn_store *store, enum syn_class class)
 {
 	struct syn_queue *queue = &store->queues[class];
+	struct syn_entry *entry = syn_entry_at(store, queue->head);
 
-	queue->head = syn_entry_at(store, queue->head)->queue_next;
+	entry->in_queue = false;
+	queue->head = entry->queue_next;
 	if (queue->head == NO_SLOT)
 		queue->tail = NO_SLOT;
+	return entry;
 }
 
-/* What is gone goes when it comes to the head. */
+/* Of the unanswered: what is gone goes when it comes to the head, and what is answered is there no longer. */
 static void clear_head(struct syn_store *store, enum syn_class class)
 {
 	uint32_t slot;
 
-	while ((slot = store->queues[class].head) != NO_SLOT && syn_entry_at(store, slot)->state == ENTRY_GONE) {
-		queue_pop(store, class);
-		syn_free_slot(store, slot);
+	while ((slot = store->queues[class].head) != NO_SLOT) {
+		const struct syn_entry *head = syn_entry_at(store, slot);
+		if (head->state != ENTRY_GONE && !head->is_answered)
+			break;
+		if (entry_pop(store, class)->state == ENTRY_GONE)
+			syn_free_slot(store, slot);
 	}
 	note_head(store, class);
 }
 
-/* From anywhere: of an attempt that was answered. */
-static void queue_unlink(struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
+void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct syn_answer *answer)
 {
-	struct syn_queue *queue = &store->queues[class];
-	uint32_t prev = syn_parts_of(store, entry).answer->queue_prev;
+	enum syn_class before = syn_class_of(entry);
 
-	if (prev != NO_SLOT)
-		syn_entry_at(store, prev)->queue_next = entry->queue_next;
-	else
-		queue->head = entry->queue_next;
-	if (entry->queue_next != NO_SLOT)
-		syn_parts_of(store, syn_entry_at(store, entry->queue_next)).answer->queue_prev = prev;
-	else
-		queue->tail = prev;
+	answer->entry = syn_slot_of(store, entry);
+	entry->is_answered = true;
+	store->stats.in_use[before]--;
+	if (store->queues[before].head == answer->entry)
+		clear_head(store, before);
+	syn_queue_append(store, SYN_HALF_OPEN_NEW, entry);
+}
+
+/* From anywhere. */
+static void leave_half_open(struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
+{
+	answer_unlink(store, &store->queues[class], syn_parts_of(store, entry).answer);
 	note_head(store, class);
 }
 
 void syn_queue_leave(struct syn_store *store, struct syn_entry *entry)
 {
 	enum syn_class class = syn_class_of(entry);
+	bool is_head = store->queues[class].head == syn_slot_of(store, entry);
 
 	store->stats.in_use[class]--;
-	if (entry->is_answered) {
-		queue_unlink(store, class, entry);
-		syn_free_parts(store, entry);
+	if (entry->is_answered)
+		leave_half_open(store, class, entry);
+	syn_free_parts(store, entry);
+	if (!entry->in_queue) {
 		syn_free_slot(store, syn_slot_of(store, entry));
 		return;
 	}
-	syn_free_parts(store, entry);
 	entry->state = ENTRY_GONE;
-	clear_head(store, class);
+	if (is_head)
+		clear_head(store, class);
 }
 
 void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry)
 {
 	enum syn_class class = syn_class_of(entry);
 
-	assert(!syn_is_overdue(class) && syn_slot_of(store, entry) == store->queues[class].head);
+	assert(!syn_is_overdue(class) && entry == syn_queue_head(store, class));
 	store->stats.in_use[class]--;
 	if (entry->is_answered) {
-		queue_unlink(store, class, entry);
+		leave_half_open(store, class, entry);
 	} else {
-		queue_pop(store, class);
+		entry_pop(store, class);
 		clear_head(store, class);
 	}
 	syn_queue_append(store, (enum syn_class)(class + 1), entry);
@@ -183,17 +245,19 @@ static uint32_t *next_left_at(void *store, uint32_t slot)
 	return &syn_entry_at(store, slot)->hash_next;
 }
 
-/* Links the ascending run that begins at *slot, and leaves *slot behind it. */
+/* Links the ascending run that begins with the answer in *slot, and leaves *slot behind it. */
 static uint32_t take_run(struct syn_store *store, uint32_t *slot)
 {
-	uint32_t run = *slot;
-	struct syn_entry *last;
+	uint32_t run = store->slots[*slot].answer.entry;
+	struct syn_entry *last = syn_entry_at(store, run);
 
-	do {
-		last = syn_entry_at(store, *slot);
-		*slot = last->queue_next;
-		last->hash_next = *slot;
-	} while (*slot != NO_SLOT && syn_entry_at(store, *slot)->id > last->id);
+	while ((*slot = store->slots[*slot].answer.queue_next) != NO_SLOT) {
+		uint32_t next = store->slots[*slot].answer.entry;
+		if (syn_entry_at(store, next)->id < last->id)
+			break;
+		last->hash_next = next;
+		last = syn_entry_at(store, next);
+	}
 	last->hash_next = NO_SLOT;
 	return run;
 }
@@ -208,4 +272,16 @@ uint32_t syn_queue_sort_answered(struct syn_store *store)
 			list_sort_add(&sort, store, id_at, next_left_at, take_run(store, &slot));
 	}
 	return list_sort_end(&sort, store, id_at, next_left_at);
+}
+
+void syn_queue_each(const struct syn_store *store, enum syn_class class, syn_visit_fn *visit, void *context)
+{
+	for (uint32_t slot = store->queues[class].head; slot != NO_SLOT;) {
+		const struct syn_entry *entry =
+			syn_entry_at(store, syn_is_half_open(class) ? store->slots[slot].answer.entry : slot);
+		slot = next_of(store, class, slot);
+		__builtin_prefetch(&store->slots[slot]);
+		if (entry->state != ENTRY_GONE && entry->is_answered == syn_is_half_open(class))
+			visit(context, entry);
+	}
 }

@@ -111,7 +111,7 @@ void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot)
 }
 
 /* Where the entry is linked from. */
-uint32_t *syn_link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot)
+static uint32_t *link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot)
 {
 	uint32_t *link = chain;
 
@@ -128,5 +128,5 @@ void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry)
 	bool is_next = slot == store->noted[SYN_UNANSWERED];
 	uint32_t *chain = is_next ? store->chain_of_next : syn_chain_of_entry(store, entry);
 
-	*syn_link_to(store, chain, slot) = entry->hash_next;
+	*link_to(store, chain, slot) = entry->hash_next;
 }

@@ -11,9 +11,11 @@
  * other.
  *
  * Invariants, checked by the unit test after every step:
- *  - each slot below first_fresh is free, a part of exactly one attempt, or an entry in exactly one queue;
+ *  - each slot below first_fresh is free, a part of exactly one attempt, or an entry;
+ *  - entries of unanswered attempts are in exactly one queue, answers in exactly one of the half open; in the former are
+ *    those that are gone, too, and some that are answered, but never at the head;
  *  - entries of attempts are in exactly one chain, in the order of their ids, those that are gone in none (while the
- *    store is drained there are no chains), and no head of a queue is gone;
+ *    store is drained there are no chains);
  *  - ids and the times at which timers began do not decrease from head to tail.
  */
 #include "tcpwitness/flow/syn_store.h"
@@ -197,13 +199,6 @@ void syn_store_expire(struct syn_store *store, struct syn_entry *entry)
 	syn_store_remove(store, entry);
 }
 
-static struct syn_entry *head_of(struct syn_store *store, enum syn_class class)
-{
-	uint32_t slot = store->queues[class].head;
-
-	return slot != NO_SLOT ? syn_entry_at(store, slot) : NULL;
-}
-
 static uint64_t n_free(const struct syn_store *store)
 {
 	return store->stats.capacity - store->stats.entries_in_use;
@@ -213,9 +208,9 @@ static uint64_t n_free(const struct syn_store *store)
 static bool make_room(struct syn_store *store, unsigned n, const struct syn_entry *spared)
 {
 	while (n_free(store) < n) {
-		struct syn_entry *victim = head_of(store, SYN_UNANSWERED);
+		struct syn_entry *victim = syn_queue_head(store, SYN_UNANSWERED);
 		if (victim == NULL)
-			victim = head_of(store, SYN_UNANSWERED_NEW);
+			victim = syn_queue_head(store, SYN_UNANSWERED_NEW);
 		if (victim == NULL || victim == spared)
 			return false;
 		if (store->evict != NULL)
@@ -299,43 +294,26 @@ void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const st
 	syn_pack_repeat(entry, &parts, packet);
 }
 
-/* The attempt goes to another entry, for the old one is in the middle of a queue. */
-static struct syn_entry *move_entry(struct syn_store *store, struct syn_entry *entry, uint64_t hash)
-{
-	uint32_t slot = syn_take_slot_as_it_is(store);
-	struct syn_entry *moved = syn_entry_at(store, slot);
-
-	*moved = *entry;
-	*syn_link_to(store, syn_chain_of(store, hash), syn_slot_of(store, entry)) = slot;
-	entry->has_parts = false;
-	syn_queue_leave(store, entry);
-	return moved;
-}
-
-struct syn_entry *syn_store_answer(struct syn_store *store, struct syn_entry *entry, uint64_t hash,
-				   const struct packet *packet)
+bool syn_store_answer(struct syn_store *store, struct syn_entry *entry, const struct packet *packet)
 {
 	struct syn_parts parts = syn_parts_of(store, entry);
 	uint64_t n_answered = store->stats.in_use[SYN_HALF_OPEN_NEW] + store->stats.in_use[SYN_HALF_OPEN];
-	bool is_late = syn_class_of(entry) == SYN_UNANSWERED;
 
 	if (!syn_is_plain_answer(entry, &parts, packet) || n_answered >= store->stats.capacity / SYN_ANSWERED_SHARE ||
-	    !make_room(store, 2, entry))
-		return NULL;
-	struct syn_entry *answered = move_entry(store, entry, hash);
+	    !make_room(store, 1, entry))
+		return false;
 	uint32_t slot = syn_take_slot(store);
 	struct syn_answer *answer = &store->slots[slot].answer;
-	syn_pack_answer(answered, answer, packet);
-	answer->is_late = is_late;
+	syn_pack_answer(entry, answer, packet);
+	answer->is_late = syn_class_of(entry) == SYN_UNANSWERED;
 	if (parts.more != NULL) {
 		parts.more->rest = slot;
 	} else {
-		answer->syn_hash = answered->hash_or_part;
-		answered->hash_or_part = slot;
+		answer->syn_hash = entry->hash_or_part;
+		entry->hash_or_part = slot;
 	}
-	answered->is_answered = true;
-	syn_queue_append(store, SYN_HALF_OPEN_NEW, answered);
-	return answered;
+	syn_queue_answer(store, entry, answer);
+	return true;
 }
 
 void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry)
@@ -392,15 +370,8 @@ void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *e
 
 void syn_store_each(const struct syn_store *store, syn_visit_fn *visit, void *context)
 {
-	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++) {
-		for (uint32_t slot = store->queues[class].head; slot != NO_SLOT;) {
-			const struct syn_entry *entry = syn_entry_at(store, slot);
-			slot = entry->queue_next;
-			__builtin_prefetch(syn_entry_at(store, slot));
-			if (entry->state != ENTRY_GONE)
-				visit(context, entry);
-		}
-	}
+	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++)
+		syn_queue_each(store, (enum syn_class) class, visit, context);
 }
 
 void syn_store_clear(struct syn_store *store)
@@ -420,7 +391,7 @@ struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns,
 {
 	*class = store->first_due;
 	*due_ns = store->due_ns[*class];
-	return head_of(store, *class);
+	return syn_queue_head(store, *class);
 }
 
 uint64_t syn_store_due_ns(const struct syn_store *store)
@@ -446,7 +417,8 @@ static struct syn_entry *older_of(struct syn_entry *a, struct syn_entry *b)
 
 struct syn_entry *syn_store_oldest(struct syn_store *store)
 {
-	struct syn_entry *unanswered = older_of(head_of(store, SYN_UNANSWERED_NEW), head_of(store, SYN_UNANSWERED));
+	struct syn_entry *unanswered =
+		older_of(syn_queue_head(store, SYN_UNANSWERED_NEW), syn_queue_head(store, SYN_UNANSWERED));
 
 	if (!store->draining)
 		store->half_open_left = syn_queue_sort_answered(store);

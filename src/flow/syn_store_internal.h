@@ -11,6 +11,7 @@
 
 enum { NO_SLOT = 0 };
 
+/* Of entries, or, of the half open, of their answers. */
 struct syn_queue {
 	uint32_t head; /* oldest */
 	uint32_t tail;
@@ -60,6 +61,11 @@ static inline enum syn_class syn_class_of(const struct syn_entry *entry)
 	return (enum syn_class)((entry->is_answered ? SYN_HALF_OPEN_NEW : SYN_UNANSWERED_NEW) + overdue);
 }
 
+static inline bool syn_is_half_open(enum syn_class class)
+{
+	return class >= SYN_HALF_OPEN_NEW;
+}
+
 static inline bool syn_is_overdue(enum syn_class class)
 {
 	return class == SYN_UNANSWERED || class == SYN_HALF_OPEN;
@@ -80,10 +86,10 @@ uint32_t *syn_chain_of_entry(struct syn_store *store, const struct syn_entry *en
 void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot);
 void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry);
 
-/* From where the slot is linked, in its chain. */
-uint32_t *syn_link_to(const struct syn_store *store, uint32_t *chain, uint32_t slot);
-
 /* --- syn_queue.c --- */
+
+/* The attempt that is first in the queue, or null. */
+struct syn_entry *syn_queue_head(const struct syn_store *store, enum syn_class class);
 
 /* There is nothing in them. */
 void syn_queues_clear(struct syn_store *store);
@@ -94,11 +100,17 @@ uint64_t syn_due_ns(const struct syn_store *store, const struct syn_entry *entry
 
 void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_entry *entry);
 
+/* It was answered: answer, which is linked to it, is its place from now on. */
+void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct syn_answer *answer);
+
 /* The head of its class goes to the next one. */
 void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry);
+
+/* As syn_store_each, of one class. */
+void syn_queue_each(const struct syn_store *store, enum syn_class class, syn_visit_fn *visit, void *context);
 
 /* Links all that were answered in the order of their ids; chains are void from then on. Returns the first. */
 uint32_t syn_queue_sort_answered(struct syn_store *store);
 
-/* It goes, or goes elsewhere: it has neither parts nor a place any more. */
+/* It goes: it has neither parts nor a place any more. */
 void syn_queue_leave(struct syn_store *store, struct syn_entry *entry);

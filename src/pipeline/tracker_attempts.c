@@ -271,8 +271,7 @@ static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 	syn_store_get_gist(tracker->syn_store, attempt, &syn);
 	if (is_interim_due(tracker, syn.time_ns, packet))
 		return false;
-	attempt = syn_store_answer(tracker->syn_store, attempt, tracked->hash, packet);
-	if (attempt == NULL)
+	if (!syn_store_answer(tracker->syn_store, attempt, packet))
 		return false;
 	tracker->stats.two_way++;
 	if (tracker->detection == NULL)

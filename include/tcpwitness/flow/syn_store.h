@@ -153,11 +153,10 @@ void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const st
 
 /*
  * The first SYN-ACK, of the attempt's server: the attempt is half open from packet's time on, which must be the
- * latest. hash is flow_key_hash of its key. Returns the attempt at its new place; the old pointer is dead. Null when
- * only a flow can hold it: there is something odd about it, or about the attempt, or there are too many already.
+ * latest. False, with nothing done, when only a flow can hold it: there is something odd about it, or about the attempt,
+ * or there are too many already.
  */
-struct syn_entry *syn_store_answer(struct syn_store *store, struct syn_entry *entry, uint64_t hash,
-				   const struct packet *packet);
+bool syn_store_answer(struct syn_store *store, struct syn_entry *entry, const struct packet *packet);
 
 /* Counts that a SYN of the attempt was captured twice, after syn_store_reserve. */
 void syn_store_duplicate(struct syn_store *store, struct syn_entry *entry);

@@ -36,10 +36,14 @@ struct model_attempt {
 
 static const uint64_t timeout_ns[SYN_CLASS_COUNT] = { 1000, 30000, 700, 20000 };
 
-/* What waits in a queue: an attempt, or the entry of one that is gone. */
+/*
+ * What waits in a queue: an attempt, or the entry of one that is gone; or, among the unanswered, the entry of one that
+ * was answered, whose other entries are counted where it is half open.
+ */
 struct model_place {
 	uint32_t n; /* N_KEYS: gone */
 	unsigned n_entries;
+	bool answered;
 };
 
 struct model_queue {
@@ -146,34 +150,55 @@ static void model_take_out(struct model_queue *queue, struct model_place *place)
 
 static void model_append(struct model_queue *queue, uint32_t n, unsigned n_entries)
 {
-	queue->places[queue->n++] = (struct model_place){ n, n_entries };
+	queue->places[queue->n++] = (struct model_place){ n, n_entries, false };
+}
+
+static struct model_place *model_find(struct model_queue *queue, uint32_t n, bool answered)
+{
+	for (unsigned i = 0; i < queue->n; i++) {
+		if (queue->places[i].n == n && queue->places[i].answered == answered)
+			return &queue->places[i];
+	}
+	return NULL;
 }
 
 static struct model_place *model_place_of(struct run *run, uint32_t n)
 {
-	struct model_queue *queue = &run->queues[run->attempts[n].class];
-	unsigned i = 0;
-
-	while (queue->places[i].n != n)
-		i++;
-	return &queue->places[i];
+	return model_find(&run->queues[run->attempts[n].class], n, false);
 }
 
-/* Of those unanswered, an entry waits for its turn. */
+/* What comes to the head and is not there any more, goes; the entry of one that was answered stays with the others. */
+static void model_clear_heads(struct run *run)
+{
+	for (unsigned class = 0; class < SYN_HALF_OPEN_NEW; class ++) {
+		struct model_queue *queue = &run->queues[class];
+		while (queue->n > 0 && (queue->places[0].n == N_KEYS || queue->places[0].answered)) {
+			if (queue->places[0].answered)
+				model_place_of(run, queue->places[0].n)->n_entries++;
+			model_take_out(queue, &queue->places[0]);
+		}
+	}
+}
+
+/* An entry that is in a queue of the unanswered waits for its turn. */
 static void model_remove(struct run *run, uint32_t n)
 {
 	struct model_attempt *attempt = &run->attempts[n];
-	struct model_queue *queue = &run->queues[attempt->class];
 	struct model_place *place = model_place_of(run, n);
 
-	if (attempt->class >= SYN_HALF_OPEN_NEW)
-		model_take_out(queue, place);
-	else
-		*place = (struct model_place){ N_KEYS, 1 };
+	if (attempt->class >= SYN_HALF_OPEN_NEW) {
+		model_take_out(&run->queues[attempt->class], place);
+		for (unsigned class = 0; class < SYN_HALF_OPEN_NEW; class ++) {
+			place = model_find(&run->queues[class], n, true);
+			if (place != NULL)
+				*place = (struct model_place){ N_KEYS, 1, false };
+		}
+	} else {
+		*place = (struct model_place){ N_KEYS, 1, false };
+	}
 	attempt->present = false;
 	run->expected.in_use[attempt->class]--;
-	while (queue->n > 0 && queue->places[0].n == N_KEYS)
-		model_take_out(queue, &queue->places[0]);
+	model_clear_heads(run);
 }
 
 /* False when only spared is left. */
@@ -385,23 +410,23 @@ static void step_answer(struct run *run, uint32_t n, struct syn_entry *entry)
 {
 	struct model_attempt *attempt = &run->attempts[n];
 	const uint64_t *in_use = run->expected.in_use;
-	struct flow_key key;
-	uint64_t hash = hash_of(run, &attempt->first, &key);
 	bool plain;
 	const struct packet answer = random_answer(run, attempt, &plain);
 	bool many = in_use[SYN_HALF_OPEN_NEW] + in_use[SYN_HALF_OPEN] >= run->expected.capacity / SYN_ANSWERED_SHARE;
-	bool fits = plain && !many && model_make_room(run, 2, n);
+	bool fits = plain && !many && model_make_room(run, 1, n);
 
-	assert_int_equal(syn_store_answer(run->store, entry, hash, &answer) != NULL, fits);
+	assert_int_equal(syn_store_answer(run->store, entry, &answer), fits);
 	if (!fits)
 		return;
-	unsigned n_entries = model_place_of(run, n)->n_entries + 1;
+	struct model_place *place = model_place_of(run, n);
+	unsigned n_entries = place->n_entries;
 	attempt->answered_late = attempt->class == SYN_UNANSWERED;
-	model_remove(run, n);
-	attempt->present = true;
+	run->expected.in_use[attempt->class]--;
+	*place = (struct model_place){ n, 1, true };
 	attempt->class = SYN_HALF_OPEN_NEW;
 	attempt->answer = answer;
 	model_append(&run->queues[SYN_HALF_OPEN_NEW], n, n_entries);
+	model_clear_heads(run);
 	run->expected.in_use[SYN_HALF_OPEN_NEW]++;
 }
 
@@ -439,11 +464,13 @@ static void step_time(struct run *run)
 			syn_store_expire(run->store, entry);
 			continue;
 		}
-		unsigned n_entries = model_place_of(run, n)->n_entries;
-		model_remove(run, n);
-		attempt->present = true;
+		struct model_place *place = model_place_of(run, n);
+		unsigned n_entries = place->n_entries;
+		model_take_out(&run->queues[class], place);
+		run->expected.in_use[class]--;
 		attempt->class = class + 1;
 		model_append(&run->queues[class + 1], n, n_entries);
+		model_clear_heads(run);
 		run->expected.in_use[class + 1]++;
 		syn_store_move_on(run->store, entry);
 	}
@@ -456,17 +483,23 @@ static void check_invariants(const struct syn_store *store)
 	uint64_t chained = 0;
 
 	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++) {
+		bool half_open = class >= SYN_HALF_OPEN_NEW;
 		uint64_t id = 0;
 		uint64_t due_ns = 0;
 		uint32_t last = NO_SLOT;
-		for (uint32_t slot = store->queues[class].head; slot != NO_SLOT;
-		     last = slot, slot = syn_entry_at(store, slot)->queue_next) {
-			const struct syn_entry *entry = syn_entry_at(store, slot);
-			assert_true(entry->state == ENTRY_GONE || syn_class_of(entry) == class);
-			assert_true(last != NO_SLOT || entry->state != ENTRY_GONE);
-			assert_true(class >= SYN_HALF_OPEN_NEW || entry->id > id);
-			assert_true(class < SYN_HALF_OPEN_NEW || syn_parts_of(store, entry).answer->queue_prev == last);
-			if (entry->state == ENTRY_GONE)
+		for (uint32_t slot = store->queues[class].head; slot != NO_SLOT;) {
+			const struct syn_answer *answer = half_open ? &store->slots[slot].answer : NULL;
+			const struct syn_entry *entry = syn_entry_at(store, half_open ? answer->entry : slot);
+			bool is_other = entry->state == ENTRY_GONE || entry->is_answered != half_open;
+			assert_true(half_open || entry->in_queue);
+			assert_true(!half_open || (!is_other && syn_parts_of(store, entry).answer == answer));
+			assert_true(is_other || syn_class_of(entry) == class);
+			assert_true(last != NO_SLOT || !is_other);
+			assert_true(half_open || entry->id > id);
+			assert_true(!half_open || answer->queue_prev == last);
+			last = slot;
+			slot = half_open ? answer->queue_next : entry->queue_next;
+			if (is_other)
 				continue;
 			assert_true(syn_due_ns(store, entry) >= due_ns);
 			due_ns = syn_due_ns(store, entry);
@@ -729,9 +762,7 @@ static void what_is_left_comes_by_id_whenever_it_was_answered(void **state)
 {
 	enum { N = 300, PRIME = 101 };
 	struct syn_store *store = create(256 << 10, NULL, NULL);
-	const struct flow_key_config keys = { .use_vlan = true };
 	struct syn_entry *entry;
-	struct flow_key key;
 	unsigned n_answered = 0;
 	uint64_t last_id = 0;
 
@@ -748,10 +779,9 @@ static void what_is_left_comes_by_id_whenever_it_was_answered(void **state)
 		answer.flags = SEG_SYN | SEG_ACK;
 		answer.ack = syn.seq + 1;
 		answer.time_ns = 5000 + i;
-		flow_key_from_packet(&keys, &syn, &key);
-		entry = syn_store_answer(store, look_up(store, &syn), flow_key_hash(&keys, &key), &answer);
-		assert_non_null(entry);
-		if (store->queues[SYN_HALF_OPEN_NEW].head == syn_slot_of(store, entry))
+		entry = look_up(store, &syn);
+		assert_true(syn_store_answer(store, entry, &answer));
+		if (syn_queue_head(store, SYN_HALF_OPEN_NEW) == entry)
 			syn_store_move_on(store, entry);
 	}
 	for (; (entry = syn_store_oldest(store)) != NULL; syn_store_remove(store, entry)) {
