@@ -11,8 +11,7 @@
 
 enum entry_state {
 	ENTRY_FREE = 0,
-	ENTRY_NEW,
-	ENTRY_OVERDUE,
+	ENTRY_LIVE,
 	ENTRY_GONE, /* its attempt left; it waits for its turn in the queue of the unanswered */
 };
 
@@ -106,7 +105,8 @@ struct syn_answer {
 	uint64_t wscale : 4;
 	uint64_t options : 4; /* as of the entry */
 	uint64_t options_complete : 1;
-	uint64_t is_late : 1; /* the attempt was overdue */
+	uint64_t is_late : 1;    /* the attempt was overdue */
+	uint64_t is_overdue : 1; /* it is, as one that is half open */
 	uint32_t queue_next;
 	uint32_t queue_prev;
 	uint32_t entry;    /* slot of the entry */

@@ -6,6 +6,10 @@
  * middle leaves its entry behind (ENTRY_GONE) until it comes to the head. One that is answered leaves its entry there,
  * too, but keeps it: its answer is its place in the queues of the half open, which are linked both ways. Most are
  * answered in their first second, and the queue of that second is short.
+ *
+ * In a flood, nearly all become overdue, and then expire or go for others. So nothing is written to an entry whose turn
+ * comes: one queue goes on where the other one begins, in the order of ids, and the next one is mostly linked already.
+ * A queue ends with its tail, whatever is linked to that.
  */
 #include "syn_store_internal.h"
 
@@ -22,20 +26,19 @@ static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
 
 uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry)
 {
-	struct syn_parts parts = syn_parts_of(store, entry);
-	enum syn_class class = syn_class_of(entry);
+	enum syn_class class = syn_class_of(store, entry);
 	uint64_t begun_ns = entry->first_ns;
 
-	if (parts.answer != NULL)
-		begun_ns = syn_answer_time_ns(entry, parts.answer);
-	else if (parts.rare != NULL)
-		begun_ns = parts.rare->begun_ns;
+	if (entry->is_answered)
+		begun_ns = syn_answer_time_ns(entry, syn_answer_of(store, entry));
+	else if (entry->has_rare)
+		begun_ns = syn_parts_of(store, entry).rare->begun_ns;
 	return syn_is_overdue(class) ? add_ns(begun_ns, store->timeout_ns[class - 1]) : begun_ns;
 }
 
 uint64_t syn_due_ns(const struct syn_store *store, const struct syn_entry *entry)
 {
-	return add_ns(syn_touched_ns(store, entry), store->timeout_ns[syn_class_of(entry)]);
+	return add_ns(syn_touched_ns(store, entry), store->timeout_ns[syn_class_of(store, entry)]);
 }
 
 /* ---- Queues ---- */
@@ -48,6 +51,7 @@ void syn_queues_clear(struct syn_store *store)
 		store->due_ns[i] = UINT64_MAX;
 		store->stats.in_use[i] = 0;
 	}
+	store->last_overdue_id = 0;
 	store->first_due = SYN_UNANSWERED_NEW;
 }
 
@@ -75,6 +79,8 @@ static uint32_t next_of(const struct syn_store *store, enum syn_class class, uin
 {
 	const union syn_slot *place = &store->slots[slot];
 
+	if (slot == store->queues[class].tail)
+		return NO_SLOT;
 	return syn_is_half_open(class) ? place->answer.queue_next : place->entry.queue_next;
 }
 
@@ -125,16 +131,14 @@ static void answer_unlink(struct syn_store *store, struct syn_queue *queue, cons
 		queue->tail = answer->queue_prev;
 }
 
-static void entry_append(struct syn_store *store, struct syn_queue *queue, struct syn_entry *entry)
+static void entry_append(struct syn_store *store, struct syn_queue *queue, const struct syn_entry *entry)
 {
 	uint32_t slot = syn_slot_of(store, entry);
 
-	entry->queue_next = NO_SLOT;
-	entry->in_queue = true;
-	if (queue->tail != NO_SLOT)
-		syn_entry_at(store, queue->tail)->queue_next = slot;
-	else
+	if (queue->tail == NO_SLOT)
 		queue->head = slot;
+	else if (syn_entry_at(store, queue->tail)->queue_next != slot)
+		syn_entry_at(store, queue->tail)->queue_next = slot;
 	queue->tail = slot;
 }
 
@@ -143,27 +147,28 @@ void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_
 	struct syn_queue *queue = &store->queues[class];
 	bool was_empty = queue->head == NO_SLOT;
 
-	if (syn_is_half_open(class))
-		answer_append(store, queue, syn_parts_of(store, entry).answer);
-	else
+	if (syn_is_half_open(class)) {
+		struct syn_answer *answer = syn_answer_of(store, entry);
+		answer->is_overdue = syn_is_overdue(class);
+		answer_append(store, queue, answer);
+	} else {
+		if (syn_is_overdue(class))
+			store->last_overdue_id = entry->id;
 		entry_append(store, queue, entry);
-	entry->state = syn_is_overdue(class) ? ENTRY_OVERDUE : ENTRY_NEW;
+	}
 	store->stats.in_use[class]++;
 	if (was_empty)
 		note_head(store, class);
 }
 
 /* Of the unanswered. */
-static struct syn_entry *entry_pop(struct syn_store *store, enum syn_class class)
+static void entry_pop(struct syn_store *store, enum syn_class class)
 {
 	struct syn_queue *queue = &store->queues[class];
-	struct syn_entry *entry = syn_entry_at(store, queue->head);
 
-	entry->in_queue = false;
-	queue->head = entry->queue_next;
+	queue->head = next_of(store, class, queue->head);
 	if (queue->head == NO_SLOT)
 		queue->tail = NO_SLOT;
-	return entry;
 }
 
 /* Of the unanswered: what is gone goes when it comes to the head, and what is answered is there no longer. */
@@ -172,10 +177,12 @@ static void clear_head(struct syn_store *store, enum syn_class class)
 	uint32_t slot;
 
 	while ((slot = store->queues[class].head) != NO_SLOT) {
-		const struct syn_entry *head = syn_entry_at(store, slot);
+		struct syn_entry *head = syn_entry_at(store, slot);
 		if (head->state != ENTRY_GONE && !head->is_answered)
 			break;
-		if (entry_pop(store, class)->state == ENTRY_GONE)
+		entry_pop(store, class);
+		head->in_queue = false;
+		if (head->state == ENTRY_GONE)
 			syn_free_slot(store, slot);
 	}
 	note_head(store, class);
@@ -183,7 +190,7 @@ static void clear_head(struct syn_store *store, enum syn_class class)
 
 void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct syn_answer *answer)
 {
-	enum syn_class before = syn_class_of(entry);
+	enum syn_class before = syn_class_of(store, entry);
 
 	answer->entry = syn_slot_of(store, entry);
 	entry->is_answered = true;
@@ -196,13 +203,13 @@ void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct s
 /* From anywhere. */
 static void leave_half_open(struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
 {
-	answer_unlink(store, &store->queues[class], syn_parts_of(store, entry).answer);
+	answer_unlink(store, &store->queues[class], syn_answer_of(store, entry));
 	note_head(store, class);
 }
 
 void syn_queue_leave(struct syn_store *store, struct syn_entry *entry)
 {
-	enum syn_class class = syn_class_of(entry);
+	enum syn_class class = syn_class_of(store, entry);
 	bool is_head = store->queues[class].head == syn_slot_of(store, entry);
 
 	store->stats.in_use[class]--;
@@ -220,7 +227,7 @@ void syn_queue_leave(struct syn_store *store, struct syn_entry *entry)
 
 void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry)
 {
-	enum syn_class class = syn_class_of(entry);
+	enum syn_class class = syn_class_of(store, entry);
 
 	assert(!syn_is_overdue(class) && entry == syn_queue_head(store, class));
 	store->stats.in_use[class]--;

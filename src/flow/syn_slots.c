@@ -39,30 +39,6 @@ void syn_free_slot(struct syn_store *store, uint32_t slot)
 	store->stats.entries_in_use--;
 }
 
-static uint32_t answer_slot(const struct syn_entry *entry, const struct syn_parts *parts)
-{
-	return parts->more != NULL ? parts->more->rest : entry->hash_or_part;
-}
-
-struct syn_parts syn_parts_of(const struct syn_store *store, const struct syn_entry *entry)
-{
-	struct syn_parts parts = { NULL, NULL, NULL, NULL };
-	uint32_t repeats;
-
-	if (entry->has_parts)
-		parts.more = &store->slots[entry->hash_or_part].more;
-	if (entry->is_answered)
-		parts.answer = &store->slots[answer_slot(entry, &parts)].answer;
-	if (entry->is_answered || parts.more == NULL)
-		return parts;
-	if (entry->has_rare)
-		parts.rare = &store->slots[parts.more->rest].rare;
-	repeats = entry->has_rare ? parts.rare->repeats : parts.more->rest;
-	if (repeats != NO_SLOT)
-		parts.repeats = &store->slots[repeats].repeats;
-	return parts;
-}
-
 void syn_free_parts(struct syn_store *store, struct syn_entry *entry)
 {
 	struct syn_parts parts = syn_parts_of(store, entry);

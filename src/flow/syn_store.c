@@ -173,6 +173,7 @@ static bool is_empty(const struct syn_store *store)
 static void end_drain(struct syn_store *store)
 {
 	memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+	store->last_overdue_id = 0;
 	store->draining = false;
 }
 
@@ -195,7 +196,7 @@ void syn_store_promote(struct syn_store *store, struct syn_entry *entry)
 
 void syn_store_expire(struct syn_store *store, struct syn_entry *entry)
 {
-	store->stats.expired[syn_class_of(entry)]++;
+	store->stats.expired[syn_class_of(store, entry)]++;
 	syn_store_remove(store, entry);
 }
 
@@ -215,7 +216,7 @@ static bool make_room(struct syn_store *store, unsigned n, const struct syn_entr
 			return false;
 		if (store->evict != NULL)
 			store->evict(store->evict_context, victim);
-		store->stats.evicted[syn_class_of(victim)]++;
+		store->stats.evicted[syn_class_of(store, victim)]++;
 		syn_store_remove(store, victim);
 	}
 	return true;
@@ -230,7 +231,8 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 	struct syn_parts parts = { NULL, NULL, NULL, NULL };
 	struct flow_key key;
 
-	if (store->memory == NULL || !syn_fits(packet) || !make_room(store, 1 + n_parts, NULL)) {
+	if (store->memory == NULL || !syn_fits(packet) || packet->number <= store->last_overdue_id ||
+	    !make_room(store, 1 + n_parts, NULL)) {
 		store->stats.refused++;
 		return NULL;
 	}
@@ -244,6 +246,8 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 	/* Put together elsewhere and written at once: who read it here would wait until memory that was never used comes. */
 	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
 	packed.client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
+	packed.state = ENTRY_LIVE;
+	packed.in_queue = true;
 	packed.has_parts = n_parts > 0;
 	packed.has_rare = n_parts > 1;
 	if (n_parts > 0)
@@ -305,7 +309,7 @@ bool syn_store_answer(struct syn_store *store, struct syn_entry *entry, const st
 	uint32_t slot = syn_take_slot(store);
 	struct syn_answer *answer = &store->slots[slot].answer;
 	syn_pack_answer(entry, answer, packet);
-	answer->is_late = syn_class_of(entry) == SYN_UNANSWERED;
+	answer->is_late = syn_class_of(store, entry) == SYN_UNANSWERED;
 	if (parts.more != NULL) {
 		parts.more->rest = slot;
 	} else {
@@ -357,7 +361,7 @@ void syn_store_unpack(const struct syn_store *store, const struct syn_entry *ent
 	attempt->previous_id = more != NULL ? more->previous_id : 0;
 	attempt->touched_ns = syn_touched_ns(store, entry);
 	attempt->due_ns = syn_due_ns(store, entry);
-	attempt->class = syn_class_of(entry);
+	attempt->class = syn_class_of(store, entry);
 	attempt->alerted = entry->alerted;
 }
 

@@ -29,6 +29,7 @@ struct syn_store {
 	uint32_t noted[SYN_CLASS_COUNT];  /* the heads for which the following is so */
 	uint64_t due_ns[SYN_CLASS_COUNT]; /* UINT64_MAX = no head */
 	enum syn_class first_due;         /* which of these is first; of equals the lower */
+	uint64_t last_overdue_id;         /* of all that came to SYN_UNANSWERED: whoever came before is overdue, too */
 	uint32_t *chain_of_next;          /* of the head of SYN_UNANSWERED */
 	bool draining;                    /* syn_store_oldest was called: chains are void */
 	uint32_t half_open_left;          /* while draining: those that were answered, by id, linked by hash_next */
@@ -54,11 +55,38 @@ static inline uint32_t *syn_chain_of(struct syn_store *store, uint64_t hash)
 	return &store->chains[hash & store->chain_mask];
 }
 
-static inline enum syn_class syn_class_of(const struct syn_entry *entry)
+/* Of an attempt that was answered. */
+static inline struct syn_answer *syn_answer_of(const struct syn_store *store, const struct syn_entry *entry)
 {
-	unsigned overdue = entry->state == ENTRY_OVERDUE;
+	uint32_t slot = entry->hash_or_part;
 
-	return (enum syn_class)((entry->is_answered ? SYN_HALF_OPEN_NEW : SYN_UNANSWERED_NEW) + overdue);
+	return &store->slots[entry->has_parts ? store->slots[slot].more.rest : slot].answer;
+}
+
+static inline struct syn_parts syn_parts_of(const struct syn_store *store, const struct syn_entry *entry)
+{
+	struct syn_parts parts = { NULL, NULL, NULL, NULL };
+	uint32_t repeats;
+
+	if (entry->has_parts)
+		parts.more = &store->slots[entry->hash_or_part].more;
+	if (entry->is_answered)
+		parts.answer = syn_answer_of(store, entry);
+	if (entry->is_answered || parts.more == NULL)
+		return parts;
+	if (entry->has_rare)
+		parts.rare = &store->slots[parts.more->rest].rare;
+	repeats = entry->has_rare ? parts.rare->repeats : parts.more->rest;
+	if (repeats != NO_SLOT)
+		parts.repeats = &store->slots[repeats].repeats;
+	return parts;
+}
+
+static inline enum syn_class syn_class_of(const struct syn_store *store, const struct syn_entry *entry)
+{
+	if (entry->is_answered)
+		return syn_answer_of(store, entry)->is_overdue ? SYN_HALF_OPEN : SYN_HALF_OPEN_NEW;
+	return entry->id <= store->last_overdue_id ? SYN_UNANSWERED : SYN_UNANSWERED_NEW;
 }
 
 static inline bool syn_is_half_open(enum syn_class class)
@@ -78,7 +106,6 @@ uint32_t syn_take_slot_as_it_is(struct syn_store *store);
 uint32_t syn_take_slot(struct syn_store *store);
 void syn_free_slot(struct syn_store *store, uint32_t slot);
 
-struct syn_parts syn_parts_of(const struct syn_store *store, const struct syn_entry *entry);
 void syn_free_parts(struct syn_store *store, struct syn_entry *entry);
 
 void syn_key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key);

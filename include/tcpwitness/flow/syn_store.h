@@ -134,7 +134,8 @@ void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step
 
 /*
  * A new attempt that began with packet; its key must not be in the store. now_ns is the latest packet time seen: the
- * attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted).
+ * attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted); so
+ * does a packet whose number is not higher than that of an attempt that is overdue.
  */
 struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, uint64_t hash,
 				   uint64_t previous_id, uint64_t now_ns);

@@ -493,12 +493,13 @@ static void check_invariants(const struct syn_store *store)
 			bool is_other = entry->state == ENTRY_GONE || entry->is_answered != half_open;
 			assert_true(half_open || entry->in_queue);
 			assert_true(!half_open || (!is_other && syn_parts_of(store, entry).answer == answer));
-			assert_true(is_other || syn_class_of(entry) == class);
+			assert_true(is_other || syn_class_of(store, entry) == class);
 			assert_true(last != NO_SLOT || !is_other);
 			assert_true(half_open || entry->id > id);
 			assert_true(!half_open || answer->queue_prev == last);
 			last = slot;
 			slot = half_open ? answer->queue_next : entry->queue_next;
+			slot = last == store->queues[class].tail ? NO_SLOT : slot;
 			if (is_other)
 				continue;
 			assert_true(syn_due_ns(store, entry) >= due_ns);
