@@ -12,8 +12,8 @@
  *
  * Invariants, checked by the unit test after every step:
  *  - each slot below first_fresh is free, a part of exactly one attempt, or an entry;
- *  - entries of unanswered attempts are in exactly one queue, answers in exactly one of the half open; in the former are
- *    those that are gone, too, and some that are answered, but never at the head;
+ *  - entries of unanswered attempts are in exactly one queue, answers in exactly one of the half open; in the former
+ *    are those that are gone, too, and some that are answered, but never at the head;
  *  - entries of attempts are in exactly one chain, in the order of their ids, those that are gone in none (while the
  *    store is drained there are no chains);
  *  - ids and the times at which timers began do not decrease from head to tail.
@@ -243,7 +243,7 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 		parts.more = &store->slots[more].more;
 	if (n_parts > 1)
 		parts.rare = &store->slots[rare].rare;
-	/* Put together elsewhere and written at once: who read it here would wait until memory that was never used comes. */
+	/* Put together elsewhere and written at once: to read it where it goes is to wait for memory never used before. */
 	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
 	packed.client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
 	packed.state = ENTRY_LIVE;

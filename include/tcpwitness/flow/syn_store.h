@@ -153,9 +153,9 @@ bool syn_store_reserve(struct syn_store *store, struct syn_entry *entry);
 void syn_store_repeat(struct syn_store *store, struct syn_entry *entry, const struct packet *packet);
 
 /*
- * The first SYN-ACK, of the attempt's server: the attempt is half open from packet's time on, which must be the
- * latest. False, with nothing done, when only a flow can hold it: there is something odd about it, or about the attempt,
- * or there are too many already.
+ * The first SYN-ACK, of the attempt's server: the attempt is half open from packet's time on, which must be the latest.
+ * False, with no answer added, when only a flow can hold it: there is something odd about it, or about the attempt, or
+ * there are too many already.
  */
 bool syn_store_answer(struct syn_store *store, struct syn_entry *entry, const struct packet *packet);
 
@@ -199,8 +199,8 @@ void syn_store_each(const struct syn_store *store, syn_visit_fn *visit, void *co
 void syn_store_clear(struct syn_store *store);
 
 /*
- * For the end of a run: the attempt with the lowest id, null when the store is empty. From the first call on until then,
- * no other function but syn_store_unpack and syn_store_remove may be called, and the latter for that attempt only.
+ * For the end of a run: the attempt with the lowest id, null when the store is empty. From the first call on until
+ * then, no other function but syn_store_unpack and syn_store_remove may be called, the latter for that attempt only.
  */
 struct syn_entry *syn_store_oldest(struct syn_store *store);
 
