@@ -28,6 +28,7 @@
 #include "flow_plain.h"
 #include "flow_rest.h"
 #include "flow_sort.h"
+#include "growing_index.h"
 #include "lazy_memory.h"
 #include "slot_arena.h"
 #include "tcpwitness/base/units.h"
@@ -50,10 +51,9 @@ struct queue {
 struct flow_table {
 	void *memory; /* one mapping: chains, then links */
 	size_t memory_bytes;
-	uint32_t *chains; /* slot of the newest flow with that hash */
+	struct growing_index index; /* the first of a chain is its newest flow */
 	struct flow_link *links;
 	struct slot_arena *bodies;
-	uint64_t chain_mask;
 	uint32_t capacity; /* slots 1 .. capacity */
 	uint32_t first_fresh;
 	uint32_t first_freed;
@@ -114,7 +114,7 @@ static uint64_t power_of_two_from(uint64_t n)
 	return power;
 }
 
-/* One chain or more for each link, as many links as typical bodies, and the rest for bodies. */
+/* Room for one chain or more for each link, as many links as typical bodies, and the rest for bodies. */
 static int map_memory(struct flow_table *table, size_t budget_bytes)
 {
 	uint64_t n_links = budget_bytes / (sizeof(struct flow_link) + 2 * sizeof(uint32_t) + TYPICAL_BODY_BYTES);
@@ -129,9 +129,8 @@ static int map_memory(struct flow_table *table, size_t budget_bytes)
 	table->bodies = slot_arena_create(budget_bytes - table->memory_bytes);
 	if (table->bodies == NULL)
 		return -errno;
-	table->chains = table->memory;
-	table->chain_mask = n_chains - 1;
-	table->links = (void *)(table->chains + n_chains);
+	table->index = growing_index_begin(table->memory, n_chains);
+	table->links = (void *)(table->index.chains + n_chains);
 	uint64_t n_bodies = slot_arena_count(table->bodies, TYPICAL_BODY_BYTES);
 	table->capacity = (uint32_t)(n_links < n_bodies ? n_links : n_bodies);
 	table->established_max = (uint32_t)((uint64_t)table->capacity * 15 / 16);
@@ -352,7 +351,24 @@ static void class_leave(struct flow_table *table, struct flow *flow)
 
 static uint32_t *chain_of(struct flow_table *table, uint64_t hash)
 {
-	return &table->chains[hash & table->chain_mask];
+	return growing_index_chain(&table->index, hash);
+}
+
+static uint32_t *next_in_chain(void *links, uint32_t slot)
+{
+	return &((struct flow_link *)links)[slot].hash_next;
+}
+
+static uint64_t hash_of(const void *links, uint32_t slot)
+{
+	return ((const struct flow_link *)links)[slot].hash;
+}
+
+/* As many chains as there ever were flows at a time. */
+static void grow_index(struct flow_table *table)
+{
+	if (table->index.n < table->first_fresh && table->index.n < table->index.n_max)
+		growing_index_grow(&table->index, table->links, next_in_chain, hash_of);
 }
 
 static void chain_unlink(struct flow_table *table, uint32_t slot)
@@ -391,7 +407,7 @@ static uint32_t find_slot(struct flow_table *table, const struct flow_key *key, 
 
 enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step)
 {
-	const uint32_t *chain = &table->chains[hash & table->chain_mask];
+	const uint32_t *chain = growing_index_chain(&table->index, hash);
 
 	if (step == FLOW_FETCH_CHAIN) {
 		__builtin_prefetch(chain);
@@ -419,7 +435,7 @@ enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, 
 
 bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index)
 {
-	const struct flow_link *link = &table->links[table->chains[hash & table->chain_mask]];
+	const struct flow_link *link = &table->links[*growing_index_chain(&table->index, hash)];
 
 	if (link->hash != hash || link->body == 0)
 		return false;
@@ -606,6 +622,7 @@ static struct flow *begin_flow(struct flow_table *table, uint64_t hash)
 	}
 	table->links[slot] = (struct flow_link){ .hash = hash, .hash_next = *chain };
 	*chain = slot;
+	grow_index(table);
 	table->stats.created++;
 	struct flow *flow = open_place(table);
 	fill_place(table, flow, slot);
@@ -796,7 +813,7 @@ static bool is_empty(const struct flow_table *table)
 /* The chains are void while the table is drained; the next connection begins with fresh ones. */
 static void end_drain(struct flow_table *table)
 {
-	memset(table->chains, 0, (table->chain_mask + 1) * sizeof(table->chains[0]));
+	memset(table->index.chains, 0, table->index.n * sizeof(table->index.chains[0]));
 	table->draining = false;
 }
 

@@ -56,10 +56,11 @@ static void make_typical(struct flow *flow)
 
 static void check_chains(const struct flow_table *table, struct slot_census *census)
 {
-	for (uint64_t i = 0; i <= table->chain_mask; i++) {
-		for (uint32_t slot = table->chains[i]; slot != NO_SLOT; slot = table->links[slot].hash_next) {
+	for (uint64_t i = 0; i < table->index.n; i++) {
+		for (uint32_t slot = table->index.chains[i]; slot != NO_SLOT; slot = table->links[slot].hash_next) {
 			assert_in_range(slot, 1, table->first_fresh - 1);
-			assert_int_equal(table->links[slot].hash & table->chain_mask, i);
+			assert_ptr_equal(growing_index_chain(&table->index, table->links[slot].hash),
+					 &table->index.chains[i]);
 			assert_int_equal(census->in_chain[slot]++, 0);
 		}
 	}

@@ -539,7 +539,7 @@ static void test_memory_stays_within_the_budget(void **state)
 
 		assert_true(mapped_bytes <= budgets[i]);
 		assert_true(table->stats.memory_bytes <= mapped_bytes);
-		assert_true(table->chain_mask + 1 >= flows); /* load factor */
+		assert_true(table->index.n_max >= flows); /* load factor */
 		/* Index and links lie within their mapping, and little of the budget is lost. */
 		assert_true((char *)&table->links[flows + 1] <= (char *)table->memory + table->memory_bytes);
 		assert_true(flows * (TYPICAL_BODY_BYTES + sizeof(struct flow_link) + 8) > budgets[i] / 100 * 90);
@@ -600,6 +600,39 @@ static void test_short_memory_is_refused_with_a_reason(void **state)
 	flow_table_destroy(NULL);
 }
 
+/* Most of the index is room that is not touched before it is needed; what was found before is found after. */
+static void the_index_grows_with_the_flows(void **state)
+{
+	enum { N_FLOWS = 20000 };
+	struct flow_table *table = create_table(16 << 20, NULL);
+
+	(void)state;
+	assert_true(table->index.n_max > N_FLOWS && table->index.n < 1000);
+	for (uint32_t n = 1; n <= N_FLOWS; n++) {
+		const struct flow_key key = key_number(n);
+		struct flow *flow =
+			flow_table_insert(table, &key, flow_key_hash(&keys, &key), FLOW_CLASS_UNANSWERED_NEW, 1000 + n);
+		assert_non_null(flow);
+		flow->id = n;
+		flow_table_close(table);
+		assert_true(table->index.n >= n && table->index.n <= n + 64);
+		const struct flow_key before = key_number(1 + n * 7919 % n);
+		flow = flow_table_find(table, &before, flow_key_hash(&keys, &before));
+		assert_non_null(flow);
+		assert_int_equal(flow->id, 1 + n * 7919 % n);
+		flow_table_close(table);
+	}
+	for (uint32_t n = 1; n <= N_FLOWS; n++) {
+		const struct flow_key key = key_number(n);
+		struct flow *flow = flow_table_find(table, &key, flow_key_hash(&keys, &key));
+		assert_non_null(flow);
+		assert_int_equal(flow->id, n);
+		flow_table_remove(table, flow);
+	}
+	assert_true(table->stats.longest_chain < 16);
+	flow_table_destroy(table);
+}
+
 /* As many keys as wanted whose hash, under keys.secret, falls into chain 0. */
 static void collide(struct flow_table *table, uint32_t *numbers, unsigned wanted)
 {
@@ -607,7 +640,7 @@ static void collide(struct flow_table *table, uint32_t *numbers, unsigned wanted
 
 	for (uint32_t n = 1; found < wanted; n++) {
 		struct flow_key key = key_number(n);
-		if ((flow_key_hash(&keys, &key) & table->chain_mask) == 0)
+		if ((flow_key_hash(&keys, &key) & (table->index.n_max - 1)) == 0)
 			numbers[found++] = n;
 	}
 }
@@ -738,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_allocates_nothing_after_create),
 		cmocka_unit_test(test_bad_config_is_refused_with_a_reason),
 		cmocka_unit_test(test_short_memory_is_refused_with_a_reason),
+		cmocka_unit_test(the_index_grows_with_the_flows),
 		cmocka_unit_test(test_chosen_keys_collide_only_under_the_known_secret),
 		cmocka_unit_test(test_same_hash_is_not_the_same_key),
 		cmocka_unit_test(test_flows_that_grow_find_room),
