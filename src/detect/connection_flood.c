@@ -103,25 +103,26 @@ static double idle_limit_of(const struct connection_flood_params *p, const struc
 	return fmax(limit, (double)p->per_source * round(state->n_sources));
 }
 
+/* A crowd of so few connections that they cannot be more sources than are known need not be counted. */
+static void note_crowd(struct connection_flood_state *state, const struct summary_crowd *crowd)
+{
+	if (crowd != NULL && hyperloglog_most(crowd->connections) > state->n_sources)
+		state->n_sources = fmax(state->n_sources, hyperloglog_estimate(&crowd->sources));
+}
+
 /* Who opened a pile came when it grew, and may have done nothing since. */
 static void note_sources(const struct connection_flood_params *p, const struct detect_scene *scene,
 			 struct connection_flood_state *state)
 {
-	const struct summary_crowd *crowds[] = {
-		scene->crowd[CROWD_TRYING],
-		summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns),
-		summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns),
-	};
 	uint64_t piled_up = summary_gauge(scene->summary, GAUGE_UNSPOKEN) + state->n_empty;
 
 	if (piled_up < p->floor / 4 && scene->alarm == NULL) {
 		state->n_sources = -1;
 		return;
 	}
-	for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
-		if (crowds[i] != NULL)
-			state->n_sources = fmax(state->n_sources, hyperloglog_estimate(&crowds[i]->sources));
-	}
+	note_crowd(state, scene->crowd[CROWD_TRYING]);
+	note_crowd(state, summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns));
+	note_crowd(state, summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns));
 }
 
 /*

@@ -75,17 +75,17 @@ static void learn(struct flash_crowd_state *state, const struct detect_scene *sc
 
 static void measure(struct flash_crowd_state *state, const struct detect_scene *scene, uint64_t last)
 {
-	const struct summary_crowd *crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 	struct fate fate;
 
-	if (crowd == NULL)
-		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	fate_sum(scene->summary, last >= RATE_SLOTS ? last - RATE_SLOTS + 1 : 0, last, &fate);
 	state->rate = fate.attempts / fate.seconds;
 	state->completed_share = fate_share(fate.completed, fate.attempts);
 	/* Who they are matters only if they are many. */
 	if (state->rate < state->limit && scene->alarm == NULL)
 		return;
+	const struct summary_crowd *crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
+	if (crowd == NULL)
+		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 	state->leader = 0;
 	if (crowd == NULL)

@@ -82,6 +82,14 @@ double hyperloglog_estimate(const struct hyperloglog *sketch)
 	return estimate(sketch->registers, HYPERLOGLOG_REGISTERS);
 }
 
+double hyperloglog_most(uint64_t n_added)
+{
+	const double m = HYPERLOGLOG_REGISTERS;
+
+	/* Each fills one register at most; and as long as half of them are empty, these are counted. */
+	return n_added <= HYPERLOGLOG_REGISTERS / 2 ? m * log(m / (m - (double)n_added)) : INFINITY;
+}
+
 void hyperloglog_small_clear(struct hyperloglog_small *sketch)
 {
 	memset(sketch, 0, sizeof(*sketch));

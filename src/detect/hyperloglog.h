@@ -24,6 +24,9 @@ void hyperloglog_merge(struct hyperloglog *into, const struct hyperloglog *from)
 
 double hyperloglog_estimate(const struct hyperloglog *sketch);
 
+/* No sketch to which so many values were added at most is estimated to hold more. */
+double hyperloglog_most(uint64_t n_added);
+
 /* The same in 256 bytes, with a relative standard error of 6.5 %. */
 enum { HYPERLOGLOG_SMALL_BITS = 8, HYPERLOGLOG_SMALL_REGISTERS = 1 << HYPERLOGLOG_SMALL_BITS };
 

@@ -197,6 +197,8 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 	uint64_t all = gauge_by_totals(summary, gauge);
 	int64_t young = 0;
 
+	if (all == 0)
+		return 0;
 	if (summary->ages == NULL)
 		return summary->since_ns / SUMMARY_AGE_NS < since_ns / SUMMARY_AGE_NS ? all : 0;
 	for (int i = 0; i < SUMMARY_AGES; i++) {

@@ -363,7 +363,6 @@ static const struct summary_crowd *trying_before(const struct detect_scene *scen
 /* By whom attempts are reset, a tool, health checkers, or clients. */
 static void measure_resets(struct syn_flood_state *state, const struct detect_scene *scene)
 {
-	const struct summary_crowd *crowd = fate_crowd(scene);
 	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
 	struct fate_leaders leaders;
 	struct fate fate = { 0 };
@@ -376,6 +375,7 @@ static void measure_resets(struct syn_flood_state *state, const struct detect_sc
 			state->resets = RESETS_OF_MANY;
 		return;
 	}
+	const struct summary_crowd *crowd = fate_crowd(scene);
 	if (crowd == NULL)
 		return;
 	fate_leaders(crowd, &leaders);
@@ -546,17 +546,21 @@ static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_
 static bool is_raw_flood(const struct syn_flood_params *p, const struct syn_flood_state *state,
 			 const struct detect_scene *scene, struct pending_excess *excess)
 {
-	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	uint64_t last = scene->now_ns / SUMMARY_SLOT_NS;
 	uint64_t first = last >= 1 ? last - 1 : 0;
 	struct fate fate;
 
-	if (scene->key->kind != SUMMARY_SERVICE || crowd == NULL || (double)crowd->connections < p->fast_count ||
-	    fate_raw(crowd) < RAW_SURE)
+	if (scene->key->kind != SUMMARY_SERVICE)
 		return false;
+	/* As a rule there are not so many: who they are is in memory that nobody else needs now. */
 	fate_sum(scene->summary, first, last, &fate);
+	if (fate.attempts < p->fast_count)
+		return false;
+	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	if (crowd == NULL || (double)crowd->connections < p->fast_count || fate_raw(crowd) < RAW_SURE)
+		return false;
 	double seconds = fmin(ns_to_seconds(ns_since(scene->now_ns, first * SUMMARY_SLOT_NS)), fate.seconds);
-	if (fate.attempts < p->fast_count || fate.completed > RAW_MAX_COMPLETED * fate.attempts ||
+	if (fate.completed > RAW_MAX_COMPLETED * fate.attempts ||
 	    fate.attempts < CROWD_FACTOR * state->attempts.mean * seconds)
 		return false;
 	*excess = (struct pending_excess){
@@ -610,15 +614,14 @@ static bool knows_handshakes(const struct syn_flood_state *state, const struct d
 static bool is_pending_flood(const struct syn_flood_params *p, struct syn_flood_state *state,
 			     const struct detect_scene *scene, struct pending_excess *excess)
 {
-	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
-	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
-
 	pending_profile_excess(&state->profile, scene->summary,
 			       syn_flood_has_worked(scene) ? scene->summary : scene->sensor, scene->now_ns,
 			       p->fast_count, excess);
 	excuse_resets(p, state, excess);
 	if (excess->excess <= 0 || !knows_handshakes(state, scene, excess))
 		return false;
+	const struct summary_crowd *now = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
+	const struct summary_crowd *before = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 	bool is_known = state->attempts.learned_ns >= NS_PER_SEC;
 	double usual = state->attempts.mean * excess->seconds;
 	double more = excess->attempts - usual;

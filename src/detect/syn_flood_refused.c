@@ -55,12 +55,12 @@ static double refusals_to_learn(const struct syn_flood_params *p, const struct s
 {
 	double refused = fate->refused + fate->unreachable;
 	uint64_t run_ns = ns_since(slot * SUMMARY_SLOT_NS, scene->began_ns);
-	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 
+	if (state->refusals.learned_ns >= SHARE_READY_NS || refused <= 0)
+		return refused;
+	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	if (crowd == NULL)
 		crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
-	if (state->refusals.learned_ns >= SHARE_READY_NS)
-		return refused;
 	if (fate_raw(crowd) >= RAW_SPOOFED || (run_ns < COLD_NS && crowd == NULL))
 		return 0;
 	return run_ns < COLD_NS ? fmin(refused, p->refused_floor * fate->seconds / p->factor) : refused;

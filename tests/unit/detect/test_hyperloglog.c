@@ -42,6 +42,25 @@ static void test_small_numbers_are_nearly_exact(void **state)
 	}
 }
 
+/* Whoever leaves a sketch uncounted because of it misses nothing: not of hashes that meet in no register either. */
+static void test_no_estimate_is_more_than_the_most(void **state)
+{
+	struct hyperloglog sketch;
+	struct hyperloglog apart;
+
+	(void)state;
+	hyperloglog_clear(&sketch);
+	hyperloglog_clear(&apart);
+	for (uint64_t n = 1; n <= HYPERLOGLOG_REGISTERS; n++) {
+		hyperloglog_add(&sketch, hash_of(n));
+		hyperloglog_add(&apart, (n - 1) << (64 - HYPERLOGLOG_BITS));
+		assert_true(hyperloglog_estimate(&sketch) <= hyperloglog_most(n));
+		assert_true(hyperloglog_estimate(&apart) <= hyperloglog_most(n));
+	}
+	assert_true(hyperloglog_most(0) == 0);
+	assert_true(hyperloglog_most(100) < 110);
+}
+
 static void test_repeats_do_not_count(void **state)
 {
 	struct hyperloglog sketch;
@@ -101,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_small_numbers_are_nearly_exact),
+		cmocka_unit_test(test_no_estimate_is_more_than_the_most),
 		cmocka_unit_test(test_repeats_do_not_count),
 		cmocka_unit_test(test_error_is_as_promised),
 		cmocka_unit_test(test_merge_is_the_union),
