@@ -131,6 +131,11 @@ static bool looks_silent(struct overflow_state *state, const struct detect_scene
 	uint64_t slot = scene->now_ns / SUMMARY_SLOT_NS;
 	uint64_t counts[SUMMARY_COHORT_COUNTERS];
 
+	state->n_asked = 0;
+	state->n_silent = 0;
+	/* Cohorts have no more of them than all time. */
+	if (scene->summary->totals[SUMMARY_UNANSWERED] < p->floor)
+		return false;
 	summary_sum(scene->summary, slot - FIRST_SLOTS, slot - YOUNG_SLOTS, counts);
 	state->n_asked = counts[SUMMARY_ATTEMPTS];
 	state->n_silent = counts[SUMMARY_UNANSWERED];

@@ -52,13 +52,13 @@ enum { SMTP = 25 };
 struct fan_out_state {
 	struct crowd_cursor failed;
 	struct crowd_cursor answered;
-	struct reach_period periods[REACH_PERIODS];
 	struct source_activity activity;
-	struct reach_view view;
 	double limit;
 	uint64_t found_ns; /* the last time */
 	uint8_t severity;  /* of the alarm: it does not get less */
 	bool is_slow;
+	struct reach_view view; /* from here on it is not read as long as nothing happens */
+	struct reach_period periods[REACH_PERIODS];
 	struct reach_example tried[REACH_EXAMPLES];
 	struct reach_example reached[REACH_EXAMPLES];
 };
@@ -251,6 +251,7 @@ const struct detector detector_connection_fan_out = {
 	.group = INCIDENT_SOURCE,
 	.crowd = CROWD_FAILING,
 	.target_bytes = sizeof(struct fan_out_state),
+	.glance_bytes = offsetof(struct fan_out_state, view),
 	.find = find,
 	.explain = explain,
 };

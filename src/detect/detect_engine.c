@@ -6,6 +6,7 @@
 #include "tcpwitness/detect/detect_engine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "tcpwitness/base/units.h"
 
@@ -441,31 +442,49 @@ static size_t next_due(const struct detect_engine *engine, const struct watch_ki
 	return place;
 }
 
+/* Places of those that are due: the one that is judged now, and those behind it; n_places and more = none. */
+struct due {
+	size_t places[WATCH_AHEAD + 2];
+};
+
+enum { DUE_LAST = WATCH_AHEAD + 1 };
+
+static void find_next(const struct detect_engine *engine, const struct watch_kind *kind, struct due *due,
+		      uint64_t tick_ns)
+{
+	memmove(due->places, due->places + 1, DUE_LAST * sizeof(due->places[0]));
+	due->places[DUE_LAST] = next_due(engine, kind, due->places[DUE_LAST - 1] + 1, tick_ns);
+}
+
+static struct due find_first(const struct detect_engine *engine, const struct watch_kind *kind, uint64_t tick_ns)
+{
+	struct due due;
+
+	due.places[0] = next_due(engine, kind, 0, tick_ns);
+	for (int i = 1; i <= DUE_LAST; i++)
+		due.places[i] = next_due(engine, kind, due.places[i - 1] + 1, tick_ns);
+	return due;
+}
+
 /*
- * While one is judged, the memory of the next one comes: what is known of hot keys together is more than caches hold.
- * Its record is found by its watch, so that is asked for one judgement earlier.
+ * While one is judged, the memory of the next ones comes: what is known of hot keys together is more than caches hold.
  */
-static void expect_due(const struct detect_engine *engine, const struct watch_kind *kind, size_t place,
+static void expect_due(const struct detect_engine *engine, const struct watch_kind *kind, const struct due *due,
 		       uint64_t tick_ns)
 {
-	size_t next = next_due(engine, kind, place + 1, tick_ns);
-
-	if (next == kind->n_places)
-		return;
-	watch_expect(&engine->watches, kind->hot[next].watch, tick_ns);
-	next = next_due(engine, kind, next + 1, tick_ns);
-	if (next < kind->n_places)
-		__builtin_prefetch(&kind->hot[next].watch->record);
+	for (unsigned n_before = 0; n_before <= WATCH_AHEAD; n_before++)
+		if (due->places[n_before + 1] < kind->n_places)
+			watch_expect(&engine->watches, kind->hot[due->places[n_before + 1]].watch, n_before, tick_ns);
 }
 
 static void judge_due(struct detect_engine *engine, struct watch_kind *kind, const struct summary *sensor,
 		      uint64_t tick_ns, struct incident_time time)
 {
-	for (size_t place = next_due(engine, kind, 0, tick_ns); place < kind->n_places;
-	     place = next_due(engine, kind, place + 1, tick_ns)) {
-		struct hot_key *hot = &kind->hot[place];
+	for (struct due due = find_first(engine, kind, tick_ns); due.places[0] < kind->n_places;
+	     find_next(engine, kind, &due, tick_ns)) {
+		struct hot_key *hot = &kind->hot[due.places[0]];
 		struct watch *watch = hot->watch;
-		expect_due(engine, kind, place, tick_ns);
+		expect_due(engine, kind, &due, tick_ns);
 		/* Whoever is judged in between is due as before: lessons are a second apart. */
 		if (hot->due_ns <= tick_ns)
 			hot->due_ns = tick_ns + CALM_NS;

@@ -72,13 +72,13 @@ static const char *const class_texts[FLOOD_CLASSES] = {
 };
 
 struct stray_flood_state {
-	struct stray_rate rate;
 	struct baseline usual;
 	uint64_t second; /* of the last lesson */
 	uint64_t began_ns;
 	double now; /* in the last second */
 	uint8_t class;
 	uint8_t severity; /* of the alarm: it does not get less */
+	struct stray_rate rate;
 	struct stray_spread spread;
 };
 
@@ -242,6 +242,7 @@ const struct detector detector_out_of_state_flood = {
 	.group = INCIDENT_STRAY,
 	.crowd = CROWD_STRAY,
 	.target_bytes = sizeof(struct stray_flood_state),
+	.glance_bytes = offsetof(struct stray_flood_state, rate.ticks),
 	.find = find,
 	.explain = explain,
 };

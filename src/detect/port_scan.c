@@ -584,6 +584,7 @@ const struct detector detector_port_scan = {
 	.group = INCIDENT_SOURCE,
 	.crowd = CROWD_FAILING,
 	.target_bytes = sizeof(struct port_scan_state),
+	.glance_bytes = offsetof(struct port_scan_state, stray),
 	.find = find,
 	.explain = port_scan_explain,
 };

@@ -40,8 +40,6 @@ struct port_scan_state {
 	struct crowd_cursor failed;
 	struct crowd_cursor answered;
 	struct crowd_cursor strays;
-	struct reach_period periods[REACH_PERIODS];
-	struct reach_side stray; /* since stray_ns */
 	uint64_t stray_counts[STRAY_COUNT];
 	uint64_t stray_totals[STRAY_COUNT]; /* of the summary, at the last look */
 	uint64_t stray_claimed;
@@ -54,8 +52,10 @@ struct port_scan_state {
 	struct source_activity activity; /* what fails, or strays */
 	uint8_t class;                   /* enum port_scan_class, of the alarm or of what was found last */
 	bool is_first_look_done;
-	bool was_told;          /* at the last look an alarm was open that told of it */
-	bool is_fast;           /* found by what happened within some seconds */
+	bool was_told;           /* at the last look an alarm was open that told of it */
+	bool is_fast;            /* found by what happened within some seconds */
+	struct reach_side stray; /* since stray_ns: from here on it is not read as long as nothing happens */
+	struct reach_period periods[REACH_PERIODS];
 	struct reach_view view; /* what it was found by */
 	struct reach_example targets[REACH_EXAMPLES];
 	struct reach_example open[REACH_EXAMPLES];

@@ -43,12 +43,12 @@ static const struct rule_param params[] = {
 #define URGENT_FACTOR 10
 
 struct reflection_state {
-	struct stray_rate rate;
 	struct baseline usual;
 	uint64_t second; /* of the last lesson */
 	uint64_t began_ns;
 	double now;       /* SYN-ACKs in the last second */
 	uint8_t severity; /* of the alarm: it does not get less */
+	struct stray_rate rate;
 	struct stray_spread spread;
 };
 
@@ -136,6 +136,7 @@ const struct detector detector_synack_reflection = {
 	.group = INCIDENT_STRAY,
 	.crowd = CROWD_STRAY,
 	.target_bytes = sizeof(struct reflection_state),
+	.glance_bytes = offsetof(struct reflection_state, rate.ticks),
 	.find = find,
 	.explain = explain,
 };

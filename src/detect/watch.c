@@ -4,8 +4,11 @@
  */
 #include "watch.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tcpwitness/base/prefetch.h"
 
 /* What each kind gets of the memory for watches, in 64ths. */
 static const unsigned kind_share[SUMMARY_SENSOR] = {
@@ -16,7 +19,7 @@ enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 10, SHARES = 64 };
 #define FIRST_HEARD_NS (60 * NS_PER_SEC)
 
 /* Most of what is judged is of cohorts that are no older. */
-enum { JUDGED_SLOTS = 16, CACHE_LINE_BYTES = 64 };
+enum { JUDGED_SLOTS = 19, CACHE_LINE_BYTES = 64 };
 
 /* So many of the keys with what was learned of them are hot at most, in eighths. */
 enum { HOT_EIGHTHS = 6 };
@@ -25,15 +28,20 @@ enum { HOT_EIGHTHS = 6 };
 static size_t lay_out(struct watch_set *set, int kind)
 {
 	size_t bytes = sizeof(struct watch);
+	struct watch_kind *of = kind < SUMMARY_SENSOR ? &set->kinds[kind] : NULL;
 
 	for (size_t i = 0; i < set->n_runs; i++) {
 		struct detector_run *run = &set->runs[i];
 		if (run->detector->find == NULL || ((run->detector->kinds >> kind) & 1) == 0)
 			continue;
+		const struct detector *detector = run->detector;
+		size_t glance_bytes = detector->glance_bytes != 0 ? detector->glance_bytes : detector->target_bytes;
+		if (of != NULL)
+			of->parts[of->n_parts++] = (struct watch_part){ bytes, sizeof(void *) + glance_bytes };
 		run->params_offset[kind] = bytes;
 		bytes += sizeof(void *);
 		run->state_offset[kind] = bytes;
-		bytes += (run->detector->target_bytes + 7) / 8 * 8;
+		bytes += (detector->target_bytes + 7) / 8 * 8;
 	}
 	return bytes;
 }
@@ -64,7 +72,6 @@ static int start_kind(struct watch_set *set, int which, size_t memory_bytes)
 	size_t entry_bytes = lay_out(set, which);
 	size_t hot_bytes = memory_bytes / (entry_bytes + sizeof(*kind->hot)) * sizeof(*kind->hot);
 
-	kind->watch_bytes = entry_bytes;
 	kind->entries =
 		bounded_table_create(entry_bytes, sizeof(struct summary_key), memory_bytes - hot_bytes, NULL, NULL);
 	/* With very little memory there may be no room for what is kept of such a key: none is judged then. */
@@ -153,23 +160,56 @@ struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
 
 static void expect(const void *from, size_t n_bytes)
 {
-	for (size_t at = 0; at < n_bytes; at += CACHE_LINE_BYTES)
-		__builtin_prefetch((const char *)from + at);
+	const char *line = (const char *)((uintptr_t)from / CACHE_LINE_BYTES * CACHE_LINE_BYTES);
+
+	for (; line < (const char *)from + n_bytes; line += CACHE_LINE_BYTES)
+		prefetch(line);
 }
 
-void watch_expect(const struct watch_set *set, const struct watch *watch, uint64_t now_ns)
+/* Who takes part is asked at each judgement only how many they are. */
+static void expect_crowds(const struct summary *summary)
 {
-	expect(watch, set->kinds[watch->key.kind].watch_bytes);
-	if (watch->record == NULL)
-		return;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		if (summary->crowds[kind] == NULL)
+			continue;
+		prefetch(&summary->crowds[kind]->spans[0]);
+		prefetch(&summary->crowds[kind]->spans[1]);
+	}
+}
 
-	const struct summary *summary = &watch->record->summary;
-	expect(watch->record, sizeof(*watch->record));
+static void expect_parts(const struct summary *summary, uint64_t now_ns)
+{
+	uint64_t now = now_ns / SUMMARY_SLOT_NS;
+
+	expect_crowds(summary);
+	if (summary->ages != NULL)
+		expect(summary->ages, sizeof(*summary->ages));
 	if (summary->slots == NULL)
 		return;
-	uint64_t now = now_ns / SUMMARY_SLOT_NS;
 	for (uint64_t age = 0; age < JUDGED_SLOTS; age++)
-		__builtin_prefetch(&summary->slots[(now - age) % SUMMARY_SLOTS]);
+		prefetch(&summary->slots[(now - age) % SUMMARY_SLOTS]);
+}
+
+void watch_expect(const struct watch_set *set, const struct watch *watch, unsigned n_before, uint64_t now_ns)
+{
+	if (n_before == WATCH_AHEAD) {
+		prefetch(&watch->record);
+		return;
+	}
+	if (n_before > 0) {
+		if (watch->record != NULL)
+			expect(&watch->record->summary, offsetof(struct summary, totals));
+		return;
+	}
+
+	const struct watch_kind *kind = &set->kinds[watch->key.kind];
+	expect(watch, sizeof(*watch));
+	for (size_t i = 0; i < kind->n_parts; i++)
+		expect((const char *)watch + kind->parts[i].offset, kind->parts[i].n_bytes);
+	if (watch->record == NULL)
+		return;
+	expect(watch->record, sizeof(*watch->record));
+	expect_parts(&watch->record->summary, now_ns);
 }
 
 void watch_hurry(struct watch_set *set, const struct watch *watch)

@@ -75,13 +75,20 @@ struct hot_key {
 	bool is_troubled; /* an incident about it is open, or trouble lasts: it may not go */
 };
 
+/* Of a watch, what nearly every judgement reads. */
+struct watch_part {
+	size_t offset;
+	size_t n_bytes;
+};
+
 struct watch_kind {
 	struct bounded_table *entries;
 	struct hot_key *hot; /* in the order in which they became hot, with gaps */
 	size_t n_places;     /* of hot, gaps included */
 	size_t n_hot;
 	size_t max_hot;
-	size_t watch_bytes; /* with the states of its detectors */
+	size_t n_parts;
+	struct watch_part parts[MAX_DETECTORS]; /* of its detectors */
 };
 
 struct watch_set {
@@ -111,10 +118,12 @@ struct watch *watch_first(const struct watch_set *set, enum summary_kind kind);
 struct watch *watch_next(const struct watch_set *set, const struct watch *watch);
 
 /*
- * A hot one will be judged soon, at now_ns: what a judgement reads, which was not needed since the one before, is
- * fetched into the processor's cache.
+ * A hot one will be judged soon, at now_ns, behind n_before others: what a judgement reads, which was not needed since
+ * the one before, is fetched into the processor's cache. What that is, is found step by step, so it is to be said when
+ * WATCH_AHEAD are before it, and again each time one of them was judged.
  */
-void watch_expect(const struct watch_set *set, const struct watch *watch, uint64_t now_ns);
+enum { WATCH_AHEAD = 2 };
+void watch_expect(const struct watch_set *set, const struct watch *watch, unsigned n_before, uint64_t now_ns);
 
 /* A hot one, but the sensor's, is to be judged at the next tick. */
 void watch_hurry(struct watch_set *set, const struct watch *watch);

@@ -56,6 +56,7 @@ struct detector {
 	uint8_t crowd;   /* enum summary_crowd_kind: who takes part in what it finds */
 	uint8_t behind; /* the same of those that an allow list must name, where the others are bystanders; 0 = crowd */
 	size_t target_bytes; /* of its own state per key; a multiple of 8, 0 = none */
+	size_t glance_bytes; /* of these, from the beginning: what is read although nothing happens; 0 = all */
 	/*
 	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed
 	 * when the key is first watched. Called at ticks (100 ms of packet time) for each key that deserves attention,
