@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/big_memory.h"
+
 /* Of a processor's cache. Parts of that size that begin at its borders are one line, not two. */
 enum { LINE_BYTES = 64 };
 
@@ -20,7 +22,7 @@ int block_pool_init(struct block_pool *pool, size_t block_bytes, size_t memory_b
 		return 0;
 	if (n > UINT32_MAX)
 		n = UINT32_MAX;
-	pool->memory = calloc(n * block_bytes + LINE_BYTES, 1);
+	pool->memory = big_memory_calloc(n * block_bytes + LINE_BYTES, 1);
 	pool->free = calloc(n, sizeof(*pool->free));
 	if (pool->memory == NULL || pool->free == NULL) {
 		block_pool_fini(pool);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/big_memory.h"
+
 enum { CACHE_LINE_BYTES = 64 };
 
 /* Places are numbered from 1, so that zeroed memory is an empty list. */
@@ -91,9 +93,9 @@ struct bounded_table *bounded_table_create(size_t entry_bytes, size_t key_bytes,
 	table->bucket_mask = (uint32_t)bucket_count(capacity) - 1;
 	table->forget = forget;
 	table->context = context;
-	table->buckets = calloc(bucket_count(capacity), sizeof(*table->buckets));
-	table->links = calloc(capacity + 1, sizeof(*table->links));
-	table->entries = calloc(capacity, entry_bytes);
+	table->buckets = big_memory_calloc(bucket_count(capacity), sizeof(*table->buckets));
+	table->links = big_memory_calloc(capacity + 1, sizeof(*table->links));
+	table->entries = big_memory_calloc(capacity, entry_bytes);
 	if (table->buckets == NULL || table->links == NULL || table->entries == NULL) {
 		bounded_table_destroy(table);
 		return NULL;

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tcpwitness/base/big_memory.h"
+
 void *lazy_memory_map(size_t *bytes)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
@@ -17,8 +19,7 @@ void *lazy_memory_map(size_t *bytes)
 	memory = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	/* A wish, not a need: with huge pages look-ups in a full table were a tenth faster, and floods a fifth. */
-	madvise(memory, *bytes, MADV_HUGEPAGE);
+	big_memory_wish_huge_pages(memory, *bytes);
 	return memory;
 }
 

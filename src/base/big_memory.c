@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory of tables, of which there may be much. */
+#include "tcpwitness/base/big_memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* In smaller ones there is none. The kernel's own word on the size is not worth a file to be read. */
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
+void big_memory_wish_huge_pages(void *memory, size_t bytes)
+{
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = ((uintptr_t)memory + bytes) & ~(page_bytes - 1);
+	size_t before = -(uintptr_t)memory & (page_bytes - 1);
+	unsigned char *first = (unsigned char *)memory + before;
+
+	if (bytes >= HUGE_PAGE_BYTES)
+		madvise(first, end - (uintptr_t)first, MADV_HUGEPAGE);
+}
+
+void *big_memory_calloc(size_t n, size_t bytes_each)
+{
+	void *memory = calloc(n, bytes_each);
+
+	if (memory != NULL)
+		big_memory_wish_huge_pages(memory, n * bytes_each);
+	return memory;
+}
