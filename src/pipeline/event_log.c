@@ -70,6 +70,16 @@ bool event_log_begin(struct event_log *log, const struct event_rank *rank)
 	return true;
 }
 
+/* Once for each packet: nothing that a packet's rank does not have is written, or copied. */
+bool event_log_begin_packet(struct event_log *log, uint32_t frame)
+{
+	if (log->capacity_bytes - log->used_bytes < EVENT_LOG_RANK_BYTES)
+		return false;
+	log->rank.frame = frame;
+	log->rank.is_packet = true;
+	return true;
+}
+
 static struct log_entry *entry_at(const struct event_log *log, size_t offset)
 {
 	return (void *)(log->memory + offset);

@@ -35,6 +35,7 @@ void event_log_destroy(struct event_log *log);
 
 /* What is written from now on has this rank. False: there is no room, the log must be read first. */
 bool event_log_begin(struct event_log *log, const struct event_rank *rank);
+bool event_log_begin_packet(struct event_log *log, uint32_t frame);
 struct event_writer event_log_writer(struct event_log *log);
 
 /* The first event that was not taken yet, and its rank; null: there is none. Only what its type uses is there. */

@@ -61,12 +61,23 @@ static bool follow(struct lane_run *run, uint16_t frame)
 
 	if (!catch_up(run, frame))
 		return false;
-	run->stopped_at = (struct event_rank){ .frame = frame, .is_packet = true };
-	if (!event_log_begin(run->lane->log, &run->stopped_at))
+	if (!event_log_begin_packet(run->lane->log, frame)) {
+		run->stopped_at = (struct event_rank){ .frame = frame, .is_packet = true };
 		return false;
+	}
 	shard_group_follow(run->lane, &run->shards->shard[decoded->shard], decoded);
 	run->next = run->batch->next[frame];
 	return true;
+}
+
+/* Another thread may have written them. Returns the frame behind them. */
+static uint16_t expect_frames(const struct batch *batch, uint16_t frame, unsigned n)
+{
+	for (; frame != NO_FRAME && n > 0; n--, frame = batch->next[frame]) {
+		for (size_t at = 0; at < sizeof(batch->frames[frame]); at += CACHE_LINE_BYTES)
+			__builtin_prefetch((const char *)&batch->frames[frame] + at);
+	}
+	return frame;
 }
 
 /* The lane's next frames, and what its shards will look at for them; how many. */
@@ -77,12 +88,8 @@ static unsigned fetch_burst(const struct lane_run *run, uint16_t *burst)
 	unsigned n_errands = 0;
 	unsigned n = 0;
 
-	for (uint16_t frame = run->next; frame != NO_FRAME && n < BURST_FRAMES; frame = run->batch->next[frame]) {
-		/* It was written by another thread. */
-		for (size_t at = 0; at < sizeof(frames[frame]); at += CACHE_LINE_BYTES)
-			__builtin_prefetch((const char *)&frames[frame] + at);
+	for (uint16_t frame = run->next; frame != NO_FRAME && n < BURST_FRAMES; frame = run->batch->next[frame])
 		burst[n++] = frame;
-	}
 	for (unsigned i = 0; i < n; i++)
 		n_errands = shard_errand(&run->shards->shard[frames[burst[i]].shard], &frames[burst[i]], errands,
 					 n_errands);
@@ -93,9 +100,11 @@ static unsigned fetch_burst(const struct lane_run *run, uint16_t *burst)
 void lane_run_go_on(struct lane_run *run)
 {
 	uint16_t burst[BURST_FRAMES];
+	uint16_t expected = expect_frames(run->batch, run->next, BURST_FRAMES);
 
 	while (run->next != NO_FRAME) {
 		unsigned n = fetch_burst(run, burst);
+		expected = expect_frames(run->batch, expected, n);
 		for (unsigned i = 0; i < n; i++) {
 			if (!follow(run, burst[i]))
 				return;

@@ -61,9 +61,7 @@ static void write_flow(struct event_log *log, uint64_t id)
 
 static void tell_packet(struct event_log *log, uint32_t frame, uint64_t id)
 {
-	const struct event_rank rank = { .frame = frame, .is_packet = true };
-
-	assert_true(event_log_begin(log, &rank));
+	assert_true(event_log_begin_packet(log, frame));
 	write_flow(log, id);
 }
 
@@ -137,14 +135,15 @@ static void test_full(void **state)
 {
 	const struct event_rank last = EVENT_RANK_LAST;
 	struct event_log *log = make_log();
-	struct event_rank rank = { .is_packet = true };
+	uint32_t frame = 0;
+	struct event_rank rank;
 	struct output output;
 	const struct event_writer writer = writer_to(&output);
 	size_t n = 0;
 
 	(void)state;
 	for (unsigned round = 0; round < 2; round++) {
-		for (n = 0; event_log_begin(log, &rank); n++, rank.frame++)
+		for (n = 0; event_log_begin_packet(log, frame); n++, frame++)
 			write_flow(log, n);
 		assert_true(n > EVENT_LOG_RANK_BYTES / sizeof(struct sensor_event));
 		output.n = 0;
