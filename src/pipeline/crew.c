@@ -5,7 +5,9 @@
  * lanes told the detection is counted in a round of its own, each lane's source its own part.
  *
  * Whoever has nothing to do takes the next lane that nobody has taken in this round. So a thread that the system lets
- * wait holds up nobody but the lane that it is at, and it does not matter how many are awake.
+ * wait holds up nobody but the lane that it is at, and it does not matter how many are awake. Whoever finds no lane does
+ * spare work, a little at a time, and if there is none looks around for a while before going to sleep: most rounds are
+ * shorter than it takes to wake somebody up.
  */
 #include "crew.h"
 
@@ -16,6 +18,14 @@
 
 #include "event_log.h"
 #include "lane_run.h"
+#include "pause.h"
+
+/* Which lanes of a round are taken, in one word: nobody can take one of a round that is over. */
+enum { ROUND_SHIFT = 8 };
+#define TAKEN_MASK ((UINT64_C(1) << ROUND_SHIFT) - 1)
+
+/* Looks around for a lane: some 0.1 ms. */
+enum { PAUSES_AWAKE = 2000 };
 
 /* What is done with a lane in a round. */
 typedef void lane_task(struct lane_run *run);
@@ -23,66 +33,148 @@ typedef void lane_task(struct lane_run *run);
 struct crew {
 	struct shards *shards;            /* borrowed */
 	struct lane_run runs[MAX_SHARDS]; /* by lane */
-	lane_task *task;
-	_Atomic unsigned next_run; /* not taken in this round */
-	unsigned n_threads;        /* beside the one that gives work */
+	struct crew_spare spare;
+	unsigned n_threads; /* beside the one that gives work */
 	pthread_t threads[MAX_SHARDS];
 	unsigned n_started;
-	pthread_mutex_t mutex; /* for what follows */
+	lane_task *task;          /* of the round; stays until all its lanes are done */
+	_Atomic uint64_t taken;   /* number of the round, and how many of its lanes are taken */
+	_Atomic unsigned n_done;  /* lanes of the round */
+	_Atomic bool is_over;     /* there will be no more */
+	_Atomic unsigned n_sleep; /* of the threads */
+	_Atomic bool giver_sleeps;
+	pthread_mutex_t mutex; /* for going to sleep, and for waking up */
 	pthread_cond_t begins;
 	pthread_cond_t ends;
-	uint64_t round;
-	bool is_open; /* the round may still be joined */
-	bool is_over; /* there will be no more */
-	unsigned n_at_work;
+	bool is_called; /* there may be spare work */
 };
+
+static bool has_lane(struct crew *crew)
+{
+	return (atomic_load(&crew->taken) & TAKEN_MASK) < crew->shards->n_lanes;
+}
+
+static bool is_round_over(struct crew *crew)
+{
+	return atomic_load(&crew->n_done) == crew->shards->n_lanes;
+}
+
+static bool take_lane(struct crew *crew, unsigned *lane)
+{
+	uint64_t taken = atomic_load(&crew->taken);
+
+	while ((taken & TAKEN_MASK) < crew->shards->n_lanes) {
+		if (atomic_compare_exchange_weak(&crew->taken, &taken, taken + 1)) {
+			*lane = (unsigned)(taken & TAKEN_MASK);
+			return true;
+		}
+	}
+	return false;
+}
 
 static void work(struct crew *crew)
 {
-	unsigned i;
+	unsigned lane;
 
-	while ((i = atomic_fetch_add(&crew->next_run, 1)) < crew->shards->n_lanes)
-		crew->task(&crew->runs[i]);
+	while (take_lane(crew, &lane)) {
+		crew->task(&crew->runs[lane]);
+		if (atomic_fetch_add(&crew->n_done, 1) + 1 == crew->shards->n_lanes &&
+		    atomic_load(&crew->giver_sleeps)) {
+			pthread_mutex_lock(&crew->mutex);
+			pthread_cond_signal(&crew->ends);
+			pthread_mutex_unlock(&crew->mutex);
+		}
+	}
+}
+
+static bool do_spare_work(const struct crew *crew)
+{
+	return crew->spare.work != NULL && crew->spare.work(crew->spare.context);
+}
+
+/* Who goes to sleep says so before looking a last time, who has work gives it before asking who sleeps. */
+static void sleep_until_called(struct crew *crew)
+{
+	pthread_mutex_lock(&crew->mutex);
+	atomic_fetch_add(&crew->n_sleep, 1);
+	while (!atomic_load(&crew->is_over) && !has_lane(crew) && !crew->is_called)
+		pthread_cond_wait(&crew->begins, &crew->mutex);
+	crew->is_called = false;
+	atomic_fetch_sub(&crew->n_sleep, 1);
+	pthread_mutex_unlock(&crew->mutex);
 }
 
 static void *help(void *argument)
 {
 	struct crew *crew = argument;
-	uint64_t joined = 0;
+	unsigned n_pauses = 0;
 
-	pthread_mutex_lock(&crew->mutex);
-	for (;;) {
-		while (!crew->is_over && (!crew->is_open || crew->round == joined))
-			pthread_cond_wait(&crew->begins, &crew->mutex);
-		if (crew->is_over)
-			break;
-		joined = crew->round;
-		crew->n_at_work++;
-		pthread_mutex_unlock(&crew->mutex);
-		work(crew);
-		pthread_mutex_lock(&crew->mutex);
-		if (--crew->n_at_work == 0)
-			pthread_cond_signal(&crew->ends);
+	while (!atomic_load(&crew->is_over)) {
+		if (has_lane(crew)) {
+			work(crew);
+			n_pauses = 0;
+		} else if (do_spare_work(crew)) {
+			n_pauses = 0;
+		} else if (n_pauses++ < PAUSES_AWAKE) {
+			pause_processor();
+		} else {
+			sleep_until_called(crew);
+			n_pauses = 0;
+		}
 	}
-	pthread_mutex_unlock(&crew->mutex);
 	return NULL;
+}
+
+static void wake_all(struct crew *crew)
+{
+	if (atomic_load(&crew->n_sleep) == 0)
+		return;
+	pthread_mutex_lock(&crew->mutex);
+	pthread_cond_broadcast(&crew->begins);
+	pthread_mutex_unlock(&crew->mutex);
+}
+
+static void wait_for_others(struct crew *crew)
+{
+	unsigned n_pauses = 0;
+
+	while (!is_round_over(crew) && n_pauses < PAUSES_AWAKE) {
+		if (do_spare_work(crew))
+			n_pauses = 0;
+		else
+			pause_processor();
+		n_pauses++;
+	}
+	if (is_round_over(crew))
+		return;
+	pthread_mutex_lock(&crew->mutex);
+	atomic_store(&crew->giver_sleeps, true);
+	while (!is_round_over(crew))
+		pthread_cond_wait(&crew->ends, &crew->mutex);
+	atomic_store(&crew->giver_sleeps, false);
+	pthread_mutex_unlock(&crew->mutex);
 }
 
 /* The task is done for every lane. */
 static void do_round(struct crew *crew, lane_task *task)
 {
-	pthread_mutex_lock(&crew->mutex);
+	uint64_t round = atomic_load(&crew->taken) >> ROUND_SHIFT;
+
 	crew->task = task;
-	atomic_store(&crew->next_run, 0);
-	crew->round++;
-	crew->is_open = true;
-	pthread_cond_broadcast(&crew->begins);
-	pthread_mutex_unlock(&crew->mutex);
+	atomic_store(&crew->n_done, 0);
+	atomic_store(&crew->taken, (round + 1) << ROUND_SHIFT);
+	wake_all(crew);
 	work(crew);
+	wait_for_others(crew);
+}
+
+void crew_call(struct crew *crew)
+{
+	if (atomic_load(&crew->n_sleep) == 0)
+		return;
 	pthread_mutex_lock(&crew->mutex);
-	crew->is_open = false;
-	while (crew->n_at_work > 0)
-		pthread_cond_wait(&crew->ends, &crew->mutex);
+	crew->is_called = true;
+	pthread_cond_signal(&crew->begins);
 	pthread_mutex_unlock(&crew->mutex);
 }
 
@@ -126,7 +218,7 @@ void crew_settle(struct crew *crew)
 
 /* --- life cycle --- */
 
-struct crew *crew_create(struct shards *shards, struct error *error)
+struct crew *crew_create(struct shards *shards, const struct crew_spare *spare, struct error *error)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
 
@@ -135,7 +227,9 @@ struct crew *crew_create(struct shards *shards, struct error *error)
 		return NULL;
 	}
 	crew->shards = shards;
+	crew->spare = *spare;
 	crew->n_threads = shards->n_lanes - 1;
+	atomic_store(&crew->taken, shards->n_lanes); /* none is left of a round before the first */
 	pthread_mutex_init(&crew->mutex, NULL);
 	pthread_cond_init(&crew->begins, NULL);
 	pthread_cond_init(&crew->ends, NULL);
@@ -158,7 +252,7 @@ void crew_destroy(struct crew *crew)
 	if (crew == NULL)
 		return;
 	pthread_mutex_lock(&crew->mutex);
-	crew->is_over = true;
+	atomic_store(&crew->is_over, true);
 	pthread_cond_broadcast(&crew->begins);
 	pthread_mutex_unlock(&crew->mutex);
 	for (unsigned i = 0; i < crew->n_started; i++)

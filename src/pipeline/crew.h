@@ -9,12 +9,21 @@
  */
 struct crew;
 
+/* What threads do that have nothing else to do. Any thread calls it, several at a time. */
+struct crew_spare {
+	bool (*work)(void *context); /* a little of it; false: there is none. Null: there never is */
+	void *context;
+};
+
 /* shards, with at least two lanes, are borrowed. Null with *error filled on failure. */
-struct crew *crew_create(struct shards *shards, struct error *error);
+struct crew *crew_create(struct shards *shards, const struct crew_spare *spare, struct error *error);
 void crew_destroy(struct crew *crew);
 
 /* Starts those beside the one that gives them work, which works too; 0, or -1 with *error filled. */
 int crew_start(struct crew *crew, struct error *error);
+
+/* There is spare work again. */
+void crew_call(struct crew *crew);
 
 /* Follows the whole stretch. */
 void crew_follow(struct crew *crew, const struct batch *batch, const struct stretch *stretch);

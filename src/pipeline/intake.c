@@ -6,15 +6,21 @@
 #include "intake.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pause.h"
 #include "shards.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detect_engine.h"
 
 /* One is followed while the other is read, which takes a fraction of the time. */
 enum { BATCHES_AHEAD = 2 };
+
+/* The taker looks for a batch that somebody else is about to end: some 0.1 ms. */
+enum { PAUSES_AWAKE = 2000 };
 
 /* What frames of several queues, or of several files, may come out of order. */
 #define REORDERED_NS (100 * NS_PER_MS)
@@ -27,7 +33,10 @@ struct intake {
 	struct error error;
 	struct stats_clock stats;
 
-	/* The thread that reads. */
+	/* Whoever reads. */
+	atomic_flag is_at_work; /* somebody does */
+	bool is_begun;          /* there is something in the next batch */
+	bool is_at_end;
 	struct frame *burst;
 	size_t burst_max;
 	size_t n_burst;
@@ -39,16 +48,17 @@ struct intake {
 	uint8_t lane_of[MAX_SHARDS];
 	struct frame_counts counts;
 
-	/* Between both. */
+	/* Between whoever reads and the taker. */
 	size_t n_batches;
 	struct batch batches[BATCHES_AHEAD];
+	_Atomic uint64_t n_filled; /* batches so far; the next is at this number modulo n_batches */
+	_Atomic uint64_t n_released;
+	/* The thread that does nothing but read. */
 	pthread_t thread;
 	bool started;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	bool is_over;      /* nobody takes any more */
-	uint64_t n_filled; /* batches so far; the next is at this number modulo n_batches */
-	uint64_t n_released;
+	bool is_over; /* nobody takes any more */
 };
 
 bool stats_clock_strikes(struct stats_clock *clock, uint64_t now_ns)
@@ -151,22 +161,90 @@ static bool is_enough(const struct intake *intake, const struct batch *batch)
 	return !intake->config.reads_ahead || intake->may_block;
 }
 
-static void fill(struct intake *intake, struct batch *batch)
+/* True: the batch is to be handed on. */
+static bool add_some(struct intake *intake, struct batch *batch)
 {
-	batch_clear(batch);
-	while (!add_burst(intake, batch) && !is_enough(intake, batch)) {
-		batch->result = capture_next_burst(intake->capture, intake->burst, intake->burst_max, &intake->n_burst,
-						   &intake->error);
-		intake->next_in_burst = 0;
-		if (batch->result != CAPTURE_FRAME)
-			break;
-	}
+	if (add_burst(intake, batch) || is_enough(intake, batch))
+		return true;
+	batch->result =
+		capture_next_burst(intake->capture, intake->burst, intake->burst_max, &intake->n_burst, &intake->error);
+	intake->next_in_burst = 0;
+	return batch->result != CAPTURE_FRAME;
+}
+
+static void end_batch(struct intake *intake, struct batch *batch)
+{
 	batch->counts = intake->counts;
 	batch->decoder = decoder_get_stats(intake->decoder);
 	if (intake->config.reads_ahead) {
 		batch->own_decoder = *batch->decoder;
 		batch->decoder = &batch->own_decoder;
 	}
+}
+
+static void fill(struct intake *intake, struct batch *batch)
+{
+	batch_clear(batch);
+	while (!add_some(intake, batch))
+		;
+	end_batch(intake, batch);
+}
+
+/* --- by whoever has time --- */
+
+static struct batch *next_batch(struct intake *intake)
+{
+	return &intake->batches[atomic_load(&intake->n_filled) % intake->n_batches];
+}
+
+static bool has_room(const struct intake *intake)
+{
+	return atomic_load(&intake->n_filled) - atomic_load(&intake->n_released) < intake->n_batches;
+}
+
+static void read_some(struct intake *intake)
+{
+	struct batch *batch = next_batch(intake);
+
+	if (!intake->is_begun)
+		batch_clear(batch);
+	intake->is_begun = !add_some(intake, batch);
+	if (intake->is_begun)
+		return;
+	end_batch(intake, batch);
+	intake->is_at_end = batch->result > CAPTURE_IDLE;
+	atomic_fetch_add(&intake->n_filled, 1);
+}
+
+bool intake_read_some(struct intake *intake)
+{
+	bool can_go_on;
+
+	if (intake->may_block || !has_room(intake))
+		return false;
+	if (atomic_flag_test_and_set_explicit(&intake->is_at_work, memory_order_acquire))
+		return false;
+	can_go_on = has_room(intake) && !intake->is_at_end;
+	if (can_go_on)
+		read_some(intake);
+	atomic_flag_clear_explicit(&intake->is_at_work, memory_order_release);
+	return can_go_on;
+}
+
+/* If somebody else is at it, that may be somebody whom the system lets wait. */
+static const struct batch *read_next(struct intake *intake, const struct batch *batch)
+{
+	unsigned n_pauses = 0;
+
+	while (atomic_load(&intake->n_filled) == atomic_load(&intake->n_released)) {
+		if (intake_read_some(intake))
+			n_pauses = 0;
+		else if (n_pauses++ < PAUSES_AWAKE)
+			pause_processor();
+		else
+			sched_yield();
+	}
+	return batch;
 }
 
 /* --- in a thread of its own --- */
@@ -199,10 +277,12 @@ const struct batch *intake_next(struct intake *intake)
 {
 	struct batch *batch = &intake->batches[intake->n_released % intake->n_batches];
 
-	if (!intake->started) {
+	if (!intake->config.reads_ahead) {
 		fill(intake, batch);
 		return batch;
 	}
+	if (!intake->may_block)
+		return read_next(intake, batch);
 	pthread_mutex_lock(&intake->mutex);
 	while (intake->n_filled == intake->n_released)
 		pthread_cond_wait(&intake->changed, &intake->mutex);
@@ -212,7 +292,7 @@ const struct batch *intake_next(struct intake *intake)
 
 void intake_release(struct intake *intake)
 {
-	if (!intake->started)
+	if (!intake->config.reads_ahead)
 		return;
 	pthread_mutex_lock(&intake->mutex);
 	intake->n_released++;
@@ -222,7 +302,7 @@ void intake_release(struct intake *intake)
 
 int intake_start(struct intake *intake, struct error *error)
 {
-	if (!intake->config.reads_ahead)
+	if (!intake->config.reads_ahead || !intake->may_block)
 		return 0;
 	int result = pthread_create(&intake->thread, NULL, read_ahead, intake);
 	if (result != 0)
@@ -257,6 +337,7 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 	}
 	pthread_mutex_init(&intake->mutex, NULL);
 	pthread_cond_init(&intake->changed, NULL);
+	atomic_flag_clear(&intake->is_at_work);
 	intake->config = *config;
 	intake->capture = capture;
 	intake->shards = shards;

@@ -176,6 +176,8 @@ static void *pipeline_thread(void *argument)
 		else if (result != CAPTURE_FRAME)
 			break;
 		intake_release(pipeline->intake);
+		if (pipeline->crew != NULL)
+			crew_call(pipeline->crew);
 	}
 	pipeline->error = *intake_error(pipeline->intake);
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
@@ -193,6 +195,11 @@ static const char **names_of(const struct capture *capture)
 	for (size_t i = 0; names != NULL && i < n; i++)
 		names[i] = capture_source_name(capture, i);
 	return names;
+}
+
+static bool read_some(void *intake)
+{
+	return intake_read_some(intake);
 }
 
 static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset, struct error *error)
@@ -223,13 +230,13 @@ static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset
 	pipeline->shards = shards_create(&shards, pipeline->engine, &pipeline->writer, pipeline->source_names, error);
 	if (pipeline->shards == NULL)
 		return -1;
-	if (n_lanes > 1) {
-		pipeline->crew = crew_create(pipeline->shards, error);
-		if (pipeline->crew == NULL)
-			return -1;
-	}
 	pipeline->intake = intake_create(&intake, pipeline->capture, pipeline->shards, error);
-	return pipeline->intake != NULL ? 0 : -1;
+	if (pipeline->intake == NULL)
+		return -1;
+	if (n_lanes == 1)
+		return 0;
+	pipeline->crew = crew_create(pipeline->shards, &(struct crew_spare){ read_some, pipeline->intake }, error);
+	return pipeline->crew != NULL ? 0 : -1;
 }
 
 struct pipeline *pipeline_create(const struct pipeline_config *config, struct capture *capture,
