@@ -190,25 +190,39 @@ static struct event_rank least_rank(const struct crew *crew)
 	return least;
 }
 
-void crew_follow(struct crew *crew, const struct batch *batch, const struct stretch *stretch)
+/* Until it is done wholly, and all events of it are merged. */
+static void do_rounds(struct crew *crew, lane_task *task)
 {
 	const struct event_rank last = EVENT_RANK_LAST;
 	struct shards *shards = crew->shards;
 	struct event_log *logs[MAX_SHARDS];
 	struct event_rank reached;
 
-	for (unsigned i = 0; i < shards->n_lanes; i++) {
+	for (unsigned i = 0; i < shards->n_lanes; i++)
 		logs[i] = shards->lanes[i].log;
-		lane_run_begin(&crew->runs[i], shards, i, batch, stretch);
-	}
 	do {
-		do_round(crew, lane_run_go_on);
+		do_round(crew, task);
 		reached = least_rank(crew);
 		event_log_merge(logs, shards->n_lanes, &reached, &shards->writer, shards->orphan_counts);
 	} while (event_rank_is_before(&reached, &last));
 	for (unsigned i = 0; i < shards->n_lanes; i++)
 		lane_run_end(&crew->runs[i]);
-	shards_resume(shards, batch->now_ns[stretch->end - 1]);
+}
+
+void crew_follow(struct crew *crew, const struct batch *batch, const struct stretch *stretch)
+{
+	for (unsigned i = 0; i < crew->shards->n_lanes; i++)
+		lane_run_begin(&crew->runs[i], crew->shards, i, batch, stretch);
+	do_rounds(crew, lane_run_go_on);
+	shards_resume(crew->shards, batch->now_ns[stretch->end - 1]);
+}
+
+void crew_finish(struct crew *crew)
+{
+	shards_pass_last(crew->shards);
+	for (unsigned i = 0; i < crew->shards->n_lanes; i++)
+		lane_run_begin_last(&crew->runs[i], crew->shards, i);
+	do_rounds(crew, lane_run_record_left);
 }
 
 void crew_settle(struct crew *crew)

@@ -28,5 +28,8 @@ void crew_call(struct crew *crew);
 /* Follows the whole stretch. */
 void crew_follow(struct crew *crew, const struct batch *batch, const struct stretch *stretch);
 
+/* As shards_finish. */
+void crew_finish(struct crew *crew);
+
 /* After crew_follow, where a boundary of time comes next: as detect_source_settle, for all lanes. */
 void crew_settle(struct crew *crew);

@@ -118,3 +118,15 @@ void lane_run_settle(struct lane_run *run)
 {
 	detect_source_settle(run->lane->detection);
 }
+
+void lane_run_begin_last(struct lane_run *run, struct shards *shards, unsigned lane)
+{
+	*run = (struct lane_run){ .shards = shards, .lane = &shards->lanes[lane] };
+	shard_group_begin(run->lane);
+}
+
+void lane_run_record_left(struct lane_run *run)
+{
+	if (shard_group_record_left(run->lane, &run->stopped_at))
+		run->stopped_at = EVENT_RANK_LAST;
+}

@@ -28,3 +28,7 @@ void lane_run_go_on(struct lane_run *run);
 
 /* The same, when all lanes are through and a boundary of time comes: see detect_source_settle. */
 void lane_run_settle(struct lane_run *run);
+
+/* At the end of a run, in place of lane_run_begin and lane_run_go_on: records of what is left. */
+void lane_run_begin_last(struct lane_run *run, struct shards *shards, unsigned lane);
+void lane_run_record_left(struct lane_run *run);

@@ -151,7 +151,10 @@ static void conclude(struct pipeline *pipeline)
 	event_queue_wait_from_now(pipeline->queue);
 	if (capture_is_live(pipeline->capture))
 		detect_engine_end(pipeline->engine, pipeline->now_ns, 0);
-	shards_finish(pipeline->shards);
+	if (pipeline->crew != NULL)
+		crew_finish(pipeline->crew);
+	else
+		shards_finish(pipeline->shards);
 	share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns != 0)
 		pipeline_write_stats(pipeline);

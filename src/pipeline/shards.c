@@ -216,26 +216,67 @@ void shard_group_end(struct shard_group *lane, struct shards *shards)
 		tracker_set_writer(lane->members[i]->tracker, &shards->writer, shards->orphan_counts);
 }
 
+/* --- what is left at the end --- */
+
+/* A shard in which something is left, and the least id of that. */
+struct left_shard {
+	struct shard *shard;
+	uint64_t flow_id;
+};
+
+static unsigned find_left(struct shard_group *group, struct left_shard *left)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < group->n; i++) {
+		left[n].shard = group->members[i];
+		n += tracker_first_left(group->members[i]->tracker, &left[n].flow_id);
+	}
+	return n;
+}
+
+static struct left_shard *least_of(struct left_shard *left, unsigned n)
+{
+	struct left_shard *least = left;
+
+	for (unsigned i = 1; i < n; i++) {
+		if (left[i].flow_id < least->flow_id)
+			least = &left[i];
+	}
+	return least;
+}
+
+bool shard_group_record_left(struct shard_group *group, struct event_rank *stopped_at)
+{
+	struct left_shard left[MAX_SHARDS];
+	unsigned n = find_left(group, left);
+
+	while (n > 0) {
+		struct left_shard *least = least_of(left, n);
+		if (group->log != NULL) {
+			*stopped_at = (struct event_rank){ .timer = { .flow_id = least->flow_id } };
+			if (!event_log_begin(group->log, stopped_at))
+				return false;
+		}
+		tracker_record_left(least->shard->tracker);
+		if (!tracker_first_left(least->shard->tracker, &least->flow_id))
+			*least = left[--n];
+	}
+	return true;
+}
+
+void shards_pass_last(struct shards *shards)
+{
+	for (unsigned i = 0; i < shards->n; i++)
+		tracker_pass_time(shards->shard[i].tracker, shards->now_ns, 0);
+}
+
 void shards_finish(struct shards *shards)
 {
-	uint64_t ids[MAX_SHARDS];
-	bool is_left[MAX_SHARDS];
+	struct event_rank none;
 
-	for (unsigned i = 0; i < shards->n; i++) {
-		tracker_pass_time(shards->shard[i].tracker, shards->now_ns, 0);
-		is_left[i] = tracker_first_left(shards->shard[i].tracker, &ids[i]);
-	}
-	for (;;) {
-		unsigned first = MAX_SHARDS;
-		for (unsigned i = 0; i < shards->n; i++) {
-			if (is_left[i] && (first == MAX_SHARDS || ids[i] < ids[first]))
-				first = i;
-		}
-		if (first == MAX_SHARDS)
-			return;
-		tracker_record_left(shards->shard[first].tracker);
-		is_left[first] = tracker_first_left(shards->shard[first].tracker, &ids[first]);
-	}
+	shards_pass_last(shards);
+	shard_group_record_left(&shards->all, &none);
 }
 
 /* --- counters --- */

@@ -71,6 +71,11 @@ void shards_follow(struct shards *shards, const struct batch *batch, const struc
 /* At the end of a run: records of what is left, in the order of their ids. */
 void shards_finish(struct shards *shards);
 
+/* The same for whoever works on a lane, after shards_pass_last. False: the log is full, see shard_group_fire. */
+struct event_rank;
+void shards_pass_last(struct shards *shards);
+bool shard_group_record_left(struct shard_group *group, struct event_rank *stopped_at);
+
 /* Lanes were at work, up to now_ns. */
 void shards_resume(struct shards *shards, uint64_t now_ns);
 
@@ -82,7 +87,6 @@ void shard_group_end(struct shard_group *lane, struct shards *shards);
  * What is due at now_ns goes off, with the frame of this number in its batch. False: the log is full, *stopped_at is
  * what would come next.
  */
-struct event_rank;
 bool shard_group_fire(struct shard_group *group, uint64_t now_ns, uint64_t packet_number, uint32_t frame,
 		      struct event_rank *stopped_at);
 
