@@ -9,7 +9,7 @@
 #include "tcpwitness/pipeline/tracker.h"
 
 /*
- * Frames on their way from the thread that reads and decodes them to those that track them. A batch is cut into
+ * Frames on their way from where they are read and decoded to where they are tracked. A batch is cut into
  * stretches of packet time, between whose frames nothing is judged: so the connections of a stretch can be followed
  * side by side.
  */

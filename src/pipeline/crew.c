@@ -5,9 +5,9 @@
  * lanes told the detection is counted in a round of its own, each lane's source its own part.
  *
  * Whoever has nothing to do takes the next lane that nobody has taken in this round. So a thread that the system lets
- * wait holds up nobody but the lane that it is at, and it does not matter how many are awake. Whoever finds no lane does
- * spare work, a little at a time, and if there is none looks around for a while before going to sleep: most rounds are
- * shorter than it takes to wake somebody up.
+ * wait holds up nobody but the lane that it is at, and it does not matter how many are awake. Whoever finds no lane
+ * does spare work, a little at a time, and if there is none looks around for a while before going to sleep: rounds are
+ * so short that waking somebody up is a good part of them.
  */
 #include "crew.h"
 

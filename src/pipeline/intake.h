@@ -24,7 +24,7 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 
 void intake_destroy(struct intake *intake);
 
-/* Starts the thread that reads ahead, if there is to be one (of what comes as it is written); 0, or -1 with *error filled. */
+/* Starts the thread that reads ahead, if there is to be one: of a pipe. 0, or -1 with *error filled. */
 int intake_start(struct intake *intake, struct error *error);
 
 /*
@@ -35,9 +35,8 @@ const struct batch *intake_next(struct intake *intake);
 void intake_release(struct intake *intake);
 
 /*
- * Where the input is a file and it reads ahead, there is no thread of its own for that: any thread that has nothing else
- * to do reads a little, one at a time. False: there is no room before a batch is released, nothing more to read, or
- * somebody at it.
+ * Reading ahead in a file needs no thread of its own: any thread that has nothing else to do reads a little, one at a
+ * time. False: there is no room before a batch is released, nothing more to read, or somebody at it.
  */
 bool intake_read_some(struct intake *intake);
 

@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 /*
- * Asks for huge pages where [memory, memory + bytes) covers some wholly; a wish, not a need. Tables are read before they
- * are written, all over the place: with small pages each of them is then taken from the system twice, first as one that
- * is zero for all to read, then as one of its own, and for that every thread of the program is interrupted, on whatever
- * core it runs. And look-ups in a full table of huge pages were a tenth faster.
+ * Asks for huge pages where [memory, memory + bytes) covers some wholly; a wish, not a need. Tables are read before
+ * they are written, all over the place: with small pages each of them is then taken from the system twice, first as one
+ * that is zero for all to read, then as one of its own, and for that every thread of the program is interrupted, on
+ * whatever core it runs. And look-ups in a full table of huge pages were a tenth faster.
  */
 void big_memory_wish_huge_pages(void *memory, size_t bytes);
 

@@ -79,7 +79,7 @@ size_t capture_n_rings(const struct capture *capture);
 struct capture *capture_ring(struct capture *capture, size_t ring);
 
 /*
- * Capture thread. The next frame; *frame and its data are valid until the next call.
+ * Capture thread; of files any, one at a time. The next frame; *frame and its data are valid until the next call.
  * A damaged tail of a file ends that file, sets stats.truncated, and the others go on; *error then
  * holds the reason for the first such file once CAPTURE_END is returned (else its text is empty).
  */
