@@ -111,12 +111,14 @@ static struct capture *open_ring(const struct capture_live_config *config, struc
 static int open_other_rings(struct capture *capture, const struct capture_live_config *config, struct error *error)
 {
 	struct capture_live *lives[CAPTURE_MAX_RINGS] = { capture->live };
+	struct capture_live_config other = *config;
 
 	if (config->n_rings > CAPTURE_MAX_RINGS)
 		return error_set(error, "interface %s: %u rings are more than %d", config->interface, config->n_rings,
 				 CAPTURE_MAX_RINGS);
+	other.promiscuous = false; /* the interface is already */
 	while (capture->n_rings < config->n_rings) {
-		struct capture *ring = open_ring(config, error);
+		struct capture *ring = open_ring(&other, error);
 		if (ring == NULL)
 			return -1;
 		lives[capture->n_rings] = ring->live;

@@ -203,7 +203,7 @@ void capture_live_close(struct capture_live *live)
 
 int capture_live_share(struct capture_live *const *lives, size_t n, struct error *error)
 {
-	int fds[CAPTURE_MAX_RINGS];
+	int fds[CAPTURE_MAX_RINGS] = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		fds[i] = lives[i]->fd;

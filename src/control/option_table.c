@@ -42,7 +42,7 @@ const struct config_option config_options[] = {
 	  .text = "- (default), file:PATH or unix:PATH; repeatable" },
 	{ .name = "threads", .argument = "N", .key = "threads", .type = OPTION_COUNT, .range = { 1, 64 },
 	  .default_text = "1", FIELD(pipeline.n_threads),
-	  .text = "that follow the connections of captures" },
+	  .text = "that follow connections" },
 	{ .name = "memory", .argument = "SIZE", .key = "memory", .type = OPTION_SIZE, .range = { MIB, 1024 * GIB },
 	  .default_text = "256M", FIELD(memory_bytes),
 	  .text = "hard budget of the whole program" },

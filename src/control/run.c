@@ -251,10 +251,15 @@ static struct capture *open_captures(struct run *run, struct error *error)
 
 static int open_input(struct run *run, struct error *error)
 {
-	if (run->is_live && run->config->pipeline.n_threads > 1)
-		log_warning("threads: one thread follows an interface; more are for captures (-r)");
+	struct capture_live_config live = run->config->live;
+
+	live.n_rings = run->config->pipeline.n_threads;
+	if (run->is_live && live.n_rings > CAPTURE_MAX_RINGS) {
+		log_warning("threads: at most %d follow an interface", CAPTURE_MAX_RINGS);
+		live.n_rings = CAPTURE_MAX_RINGS;
+	}
 	if (run->is_live)
-		run->capture = capture_open_live(&run->config->live, error);
+		run->capture = capture_open_live(&live, error);
 	else
 		run->capture = open_captures(run, error);
 	return run->capture != NULL ? 0 : -1;

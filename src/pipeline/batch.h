@@ -19,7 +19,7 @@ enum {
 	BATCH_MAX_FRAMES = 8192,
 	BATCH_ENOUGH_FRAMES = 4096, /* it ends where a stretch does: each stretch has threads wait for each other */
 	BATCH_MAX_STRETCHES = 64,
-	MAX_SHARDS = 4, /* see shards.h */
+	MAX_SHARDS = 16, /* see shards.h */
 	NO_FRAME = UINT16_MAX,
 };
 
@@ -59,7 +59,8 @@ struct batch {
 	uint16_t n_frames;
 	uint16_t n_stretches;
 	struct stretch stretches[BATCH_MAX_STRETCHES];
-	uint64_t first_number; /* of the first frame; the others follow */
+	uint64_t first_number; /* of the first frame; the others follow, in steps of */
+	uint64_t number_step;
 	/* When all its frames were read. */
 	struct frame_counts counts;
 	const struct decoder_stats *decoder;
@@ -91,5 +92,5 @@ static inline bool is_followed(enum decode_result result)
 
 static inline uint64_t batch_number(const struct batch *batch, uint32_t frame)
 {
-	return batch->first_number + frame;
+	return batch->first_number + frame * batch->number_step;
 }

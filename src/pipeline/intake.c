@@ -106,10 +106,12 @@ static void add_frame(struct intake *intake, struct batch *batch, const struct f
 	struct decoded_frame *to = &batch->frames[batch->n_frames];
 
 	to->result = decoder_decode(intake->decoder, frame, &to->packet);
-	to->shard = 0;
+	to->shard = (uint8_t)intake->config.ring;
 	if (is_tracked(to->result)) {
-		to->shard = (uint8_t)shards_prepare(intake->shards, &to->packet, to->result == DECODE_ICMP_QUOTE,
-						    &to->tracked);
+		unsigned shard =
+			shards_prepare(intake->shards, &to->packet, to->result == DECODE_ICMP_QUOTE, &to->tracked);
+		if (!intake->config.is_ring)
+			to->shard = (uint8_t)shard;
 		to->tracked.now_ns = now_ns;
 	}
 	to->lane = intake->lane_of[to->shard];
@@ -362,6 +364,7 @@ struct intake *intake_create(const struct intake_config *config, struct capture 
 			error_set(error, "out of memory: no room for %u frames", capacity);
 			goto fail;
 		}
+		intake->batches[intake->n_batches].number_step = config->is_ring ? config->n_of_rings : 1;
 	}
 	return intake;
 fail:

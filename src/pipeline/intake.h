@@ -16,6 +16,9 @@ struct intake_config {
 	struct decoder_config decoder;
 	uint64_t stats_interval_ns; /* as in struct pipeline_config */
 	bool reads_ahead;
+	bool is_ring;        /* a ring of an interface: all frames are for one shard */
+	unsigned ring;       /* which */
+	unsigned n_of_rings; /* see capture_ring */
 };
 
 /* capture and shards are borrowed. Null with *error filled on failure. */

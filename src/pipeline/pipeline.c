@@ -20,7 +20,14 @@ enum { WORTH_SHARING_FRAMES = 256 };
 /* A stretch seldom tells more; what does takes more rounds (crew.c). */
 enum { LANE_LOG_BYTES = 4 << 20 };
 
-static void share_progress(struct pipeline *pipeline)
+void pipeline_ask_capture(struct pipeline *pipeline)
+{
+	/* Each ring's thread asks for itself. */
+	if (pipeline->lanes == NULL)
+		capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+}
+
+void pipeline_share_progress(struct pipeline *pipeline)
 {
 	struct shared_progress *to = &pipeline->progress;
 	const struct tracker_stats *tracker = &pipeline->stats.tracker;
@@ -29,7 +36,7 @@ static void share_progress(struct pipeline *pipeline)
 	pipeline->shared_ns = pipeline->now_ns;
 	pipeline->shared_frames = pipeline->counts.frames;
 	shards_get_stats(pipeline->shards, &pipeline->stats);
-	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+	pipeline_ask_capture(pipeline);
 	atomic_store_explicit(&to->packets, pipeline->counts.frames, memory_order_relaxed);
 	atomic_store_explicit(&to->bytes, pipeline->counts.bytes, memory_order_relaxed);
 	atomic_store_explicit(&to->tcp_segments, tracker->segments, memory_order_relaxed);
@@ -45,7 +52,7 @@ static void share_progress(struct pipeline *pipeline)
 	atomic_store_explicit(&to->last_ns, pipeline->now_ns, memory_order_relaxed);
 }
 
-static struct detect_visibility visibility_of(struct pipeline *pipeline)
+struct detect_visibility pipeline_visibility(struct pipeline *pipeline)
 {
 	const struct tracker_stats *tracker = &pipeline->stats.tracker;
 	const struct flow_table_stats *table = &pipeline->stats.table;
@@ -84,12 +91,12 @@ static void advance(struct pipeline *pipeline, uint64_t time_ns, uint64_t packet
 	/* A boundary is judged when all that was due by then has been told, and nothing of later. */
 	while ((tick_ns = detect_engine_due(pipeline->engine, pipeline->now_ns)) != 0) {
 		shards_advance(pipeline->shards, tick_ns, packet_number);
-		const struct detect_visibility visibility = visibility_of(pipeline);
+		const struct detect_visibility visibility = pipeline_visibility(pipeline);
 		detect_engine_tick(pipeline->engine, tick_ns, pipeline->now_ns, packet_number, &visibility);
 	}
 	/* Slow traffic is not to leave the figures old for minutes. */
 	if (ns_since(pipeline->now_ns, pipeline->shared_ns) >= NS_PER_SEC)
-		share_progress(pipeline);
+		pipeline_share_progress(pipeline);
 	if (stats_clock_strikes(&pipeline->stats_clock, pipeline->now_ns))
 		pipeline_write_stats(pipeline);
 }
@@ -129,7 +136,7 @@ static void handle_batch(struct pipeline *pipeline, const struct batch *batch)
 		handle_stretch(pipeline, batch, &batch->stretches[i]);
 	pipeline->counts = batch->counts;
 	if (pipeline->counts.frames - pipeline->shared_frames >= PROGRESS_FRAMES)
-		share_progress(pipeline);
+		pipeline_share_progress(pipeline);
 }
 
 /*
@@ -142,7 +149,7 @@ static void idle_tick(struct pipeline *pipeline)
 
 	advance(pipeline, now_ns, 0);
 	shards_advance(pipeline->shards, now_ns, 0);
-	share_progress(pipeline);
+	pipeline_share_progress(pipeline);
 }
 
 /* All is read: what is left is told. */
@@ -155,7 +162,7 @@ static void conclude(struct pipeline *pipeline)
 		crew_finish(pipeline->crew);
 	else
 		shards_finish(pipeline->shards);
-	share_progress(pipeline);
+	pipeline_share_progress(pipeline);
 	if (pipeline->config.stats_interval_ns != 0)
 		pipeline_write_stats(pipeline);
 	if (pipeline->config.summary)
@@ -163,9 +170,8 @@ static void conclude(struct pipeline *pipeline)
 	event_queue_finish(pipeline->queue);
 }
 
-static void *pipeline_thread(void *argument)
+static enum capture_result follow_capture(struct pipeline *pipeline)
 {
-	struct pipeline *pipeline = argument;
 	enum capture_result result;
 
 	for (;;) {
@@ -183,6 +189,15 @@ static void *pipeline_thread(void *argument)
 			crew_call(pipeline->crew);
 	}
 	pipeline->error = *intake_error(pipeline->intake);
+	return result;
+}
+
+static void *pipeline_thread(void *argument)
+{
+	struct pipeline *pipeline = argument;
+	enum capture_result result = pipeline->lanes != NULL ? live_lanes_follow(pipeline->lanes, &pipeline->error)
+							     : follow_capture(pipeline);
+
 	pipeline->end = result == CAPTURE_FAILED ? PIPELINE_FAILED : PIPELINE_DONE;
 	conclude(pipeline);
 	return NULL;
@@ -208,8 +223,9 @@ static bool read_some(void *intake)
 static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset, struct error *error)
 {
 	const struct pipeline_config *config = &pipeline->config;
-	unsigned n_shards = shards_count(&config->tracker, capture_is_live(pipeline->capture));
-	unsigned n_lanes = config->n_threads < n_shards ? config->n_threads : n_shards;
+	bool has_rings = capture_n_rings(pipeline->capture) > 1;
+	unsigned n_shards = shards_count(&config->tracker, pipeline->capture);
+	unsigned n_lanes = !has_rings && config->n_threads < n_shards ? config->n_threads : n_shards;
 	struct detect_config detect = config->detect;
 	const struct shards_config shards = {
 		.tracker = config->tracker,
@@ -233,6 +249,10 @@ static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset
 	pipeline->shards = shards_create(&shards, pipeline->engine, &pipeline->writer, pipeline->source_names, error);
 	if (pipeline->shards == NULL)
 		return -1;
+	if (has_rings) {
+		pipeline->lanes = live_lanes_create(pipeline, error);
+		return pipeline->lanes != NULL ? 0 : -1;
+	}
 	pipeline->intake = intake_create(&intake, pipeline->capture, pipeline->shards, error);
 	if (pipeline->intake == NULL)
 		return -1;
@@ -274,6 +294,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 		return;
 	pipeline_join(pipeline);
 	crew_destroy(pipeline->crew);
+	live_lanes_destroy(pipeline->lanes);
 	intake_destroy(pipeline->intake);
 	shards_destroy(pipeline->shards);
 	detect_engine_destroy(pipeline->engine);
@@ -285,7 +306,9 @@ int pipeline_start(struct pipeline *pipeline, struct error *error)
 {
 	if (pipeline->crew != NULL && crew_start(pipeline->crew, error) != 0)
 		return -1;
-	if (intake_start(pipeline->intake, error) != 0)
+	if (pipeline->lanes != NULL && live_lanes_start(pipeline->lanes, error) != 0)
+		return -1;
+	if (pipeline->intake != NULL && intake_start(pipeline->intake, error) != 0)
 		return -1;
 	int result = pthread_create(&pipeline->thread, NULL, pipeline_thread, pipeline);
 	if (result != 0)

@@ -6,6 +6,7 @@
 
 #include "crew.h"
 #include "intake.h"
+#include "live_lanes.h"
 #include "shards.h"
 #include "tcpwitness/pipeline/pipeline.h"
 
@@ -32,8 +33,9 @@ struct pipeline {
 	struct event_writer writer;
 	struct detect_engine *engine;
 	struct shards *shards;
-	struct crew *crew; /* null: one thread follows all */
-	struct intake *intake;
+	struct crew *crew;        /* null: one thread follows all, or lanes do */
+	struct live_lanes *lanes; /* null: there is one ring, or files */
+	struct intake *intake;    /* null: lanes have their own */
 	const char **source_names;
 	char refused_names[DECODE_RESULT_COUNT][64]; /* names of counters, by enum decode_result */
 	pthread_t thread;
@@ -55,6 +57,11 @@ struct pipeline {
 
 	struct shared_progress progress;
 };
+
+/* pipeline.c; by the pipeline's thread, or whoever stands for it */
+struct detect_visibility pipeline_visibility(struct pipeline *pipeline);
+void pipeline_share_progress(struct pipeline *pipeline);
+void pipeline_ask_capture(struct pipeline *pipeline); /* renews capture_stats */
 
 /* pipeline_report.c */
 void pipeline_name_refusals(struct pipeline *pipeline);

@@ -186,7 +186,7 @@ void pipeline_write_stats(struct pipeline *pipeline)
 	if (event == NULL)
 		return;
 	shards_get_stats(pipeline->shards, &pipeline->stats);
-	capture_get_stats(pipeline->capture, &pipeline->capture_stats);
+	pipeline_ask_capture(pipeline);
 	struct counters counters = { .rows = event->stats.counters };
 	add_capture(&counters, pipeline);
 	add_decode(&counters, pipeline->decoder_stats);

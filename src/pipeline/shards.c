@@ -11,15 +11,19 @@
 #include "event_log.h"
 
 /* So much for flows of each shard: with less, the odds of who shares a shard with whom would tell. */
-enum { SHARD_MIN_TABLE_BYTES = 4 << 20 };
+enum { SHARD_MIN_TABLE_BYTES = 4 << 20, MAX_SHARDS_OF_FILES = 4 };
 
-_Static_assert((MAX_SHARDS & (MAX_SHARDS - 1)) == 0, "shards are chosen by the bits of a hash");
+_Static_assert((MAX_SHARDS_OF_FILES & (MAX_SHARDS_OF_FILES - 1)) == 0, "shards are chosen by the bits of a hash");
+_Static_assert((int)MAX_SHARDS_OF_FILES <= (int)MAX_SHARDS, "all find room");
+_Static_assert((int)CAPTURE_MAX_RINGS <= (int)MAX_SHARDS, "all find room");
 
-unsigned shards_count(const struct tracker_config *config, bool is_live)
+unsigned shards_count(const struct tracker_config *config, const struct capture *capture)
 {
 	unsigned n = 1;
 
-	while (!is_live && n < MAX_SHARDS && config->table.memory_bytes / n / 2 >= SHARD_MIN_TABLE_BYTES)
+	if (capture_is_live(capture))
+		return (unsigned)capture_n_rings(capture);
+	while (n < MAX_SHARDS_OF_FILES && config->table.memory_bytes / n / 2 >= SHARD_MIN_TABLE_BYTES)
 		n *= 2;
 	return n;
 }

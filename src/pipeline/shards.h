@@ -47,8 +47,8 @@ struct shards_config {
 	size_t log_bytes;              /* of each lane, if there are several; see event_log_create */
 };
 
-/* How many shards there are to be. One serves an interface, whatever the memory. */
-unsigned shards_count(const struct tracker_config *config, bool is_live);
+/* How many shards there are to be. One serves an interface, or one each of its rings, whatever the memory. */
+unsigned shards_count(const struct tracker_config *config, const struct capture *capture);
 
 /* Null with *error filled on failure. */
 struct shards *shards_create(const struct shards_config *config, struct detect_engine *engine,

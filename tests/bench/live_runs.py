@@ -73,7 +73,8 @@ class Bench:
 
     def start_sensor(self, folder, *words, output="/dev/null", **rest):
         """tcpwitness -i on the sensor's core, ready."""
-        place = Place(types.SimpleNamespace(binary=self.options.binary, unit=None, patience=1), folder)
+        place = Place(types.SimpleNamespace(binary=self.options.binary, unit=None, patience=1,
+                                            threads=self.options.threads), folder)
         sensor = place.sensor(self.wire.server, *words, output=output,
                               prefix=on_core(self.options.sensor_core), **rest)
         if sensor.process.poll() is not None:

@@ -59,6 +59,7 @@ class Place:
     def __init__(self, options, folder):
         self.binary = options.binary
         self.unit = options.unit
+        self.threads = options.threads
         self.patience = options.patience
         self.folder = pathlib.Path(folder)
         self.parts = contextlib.ExitStack()
@@ -147,6 +148,7 @@ def main(tests):
     parser.add_argument("binary", type=os.path.abspath, help="the tcpwitness program")
     parser.add_argument("names", nargs="*", help="tests to run, by any part of their names (default: all)")
     parser.add_argument("--unit", help="the systemd unit as it would be installed")
+    parser.add_argument("--threads", default=1, type=int, help="of every sensor that is not said to have others (default 1)")
     options = parser.parse_intermixed_args()
     reason = cannot_run()
     if reason:

@@ -25,12 +25,14 @@ def read_events(path):
 class Sensor:
     """tcpwitness -i interface, with its events in the file `output`. Returns when it is ready, or has ended.
 
-    options come before the filter; validated: hold its events against the schema after the test."""
+    options come before the filter; threads: None = as the test was started; validated: hold its events against the
+    schema after the test."""
 
     _number = 0
 
     def __init__(self, place, host, *options, interface="wire", events="alert,flow,tcp_state,stats,summary", prefix=(),
-                 argv=None, output=None, validated=True, bpf=(), stdout=subprocess.DEVNULL, environment=None, **rest):
+                 argv=None, output=None, validated=True, bpf=(), stdout=subprocess.DEVNULL, environment=None, threads=None,
+                 **rest):
         Sensor._number += 1
         self.output = output or place.path(f"events-{Sensor._number}.json")
         self.validated = validated
@@ -42,7 +44,7 @@ class Sensor:
         self._notify.bind(str(notify_path))
         notify_path.chmod(0o666)
         self.argv = argv or [place.binary, "-i", interface, "--rules", str(RULES), "--events", events, "-o",
-                             f"file:{self.output}", *options, *bpf]
+                             f"file:{self.output}", "--threads", str(threads or place.threads), *options, *bpf]
         # A sanitizer's complaint must not look like one of the program's own exit codes.
         environment = {**os.environ, "NOTIFY_SOCKET": str(notify_path), "ASAN_OPTIONS": "exitcode=99",
                        **(environment or {})}

@@ -72,6 +72,11 @@ def test_states_are_those_of_the_kernels(place):
     check(all(event["in_iface"] == "wire" for event in flows.values()), "the interface is named")
 
 
+def without_numbers(steps):
+    """Rings number their frames in a way of their own."""
+    return [{name: value for name, value in step.items() if name != "caused_by"} for step in steps]
+
+
 def test_a_recording_of_the_same_time_gives_the_same_states(place):
     wire = place.wire()
     sensor = place.sensor(wire.server, bpf=("tcp",))
@@ -87,7 +92,10 @@ def test_a_recording_of_the_same_time_gives_the_same_states(place):
     live_flows, recorded_flows = flows_of(live), flows_of(recorded)
     for name, ends in conversations.connections.items():
         check(live_steps[ends], f"{name}: the sensor said nothing")
-        check_equal(live_steps[ends], recorded_steps[ends][:len(live_steps[ends])], f"{name}: steps")
+        wanted, found = recorded_steps[ends][:len(live_steps[ends])], live_steps[ends]
+        if place.threads > 1:
+            wanted, found = without_numbers(wanted), without_numbers(found)
+        check_equal(found, wanted, f"{name}: steps")
         for side in ("client", "server"):
             states = [flows[ends]["witness"][side]["state"] for flows in (live_flows, recorded_flows)]
             check_equal(states[0], states[1], f"{name}: last state of the {side}")

@@ -10,6 +10,7 @@
 
 /*
  * The way of events from one capture thread to the main thread: a bounded ring and an eventfd that wakes the reader.
+ * "Capture thread" may be several that write one after the other, each knowing that the one before has finished.
  * Lossless (offline): a full ring makes the capture thread wait. Else (live): the event is dropped and counted;
  * the last sixteenth of the ring is for alerts, stats and the summary alone.
  */

@@ -14,7 +14,7 @@
 
 /*
  * One capture source and the thread that does everything from reading a frame to queueing events. Capture, decode,
- * track, detect run to completion for each frame, in that order.
+ * track, detect run to completion for each frame, in that order. A capture with several rings has a thread for each.
  */
 struct pipeline;
 
@@ -22,7 +22,7 @@ struct pipeline_config {
 	struct decoder_config decoder;
 	struct tracker_config tracker;
 	struct detect_config detect;
-	unsigned n_threads; /* that follow connections, of files only; at least 1. The output does not depend on it */
+	unsigned n_threads; /* that follow connections of files; at least 1. The output does not depend on it */
 	struct {
 		unsigned from_frames; /* threads share the work of a stretch of time with so many */
 		size_t log_bytes;     /* room for what a thread tells of it until it is put in order */
