@@ -272,6 +272,11 @@ static void settle_all(struct detect_engine *engine)
 		signal_logs_settle_rest(&engine->logs);
 }
 
+void detect_engine_count(struct detect_engine *engine)
+{
+	settle_all(engine);
+}
+
 struct summary_table *detect_source_table(struct detect_source *source)
 {
 	return source->table;

@@ -33,7 +33,8 @@ struct live_lanes {
 	struct rest *rest;
 	unsigned n;
 	unsigned n_started;           /* threads */
-	_Atomic uint64_t judged_ns;   /* the latest boundary; written in a rest, as the next one */
+	uint64_t judged_ns;           /* the latest boundary */
+	_Atomic uint64_t counted_ns;  /* the latest step; written in a rest, as the next one */
 	_Atomic uint64_t merged_ns;   /* packet time when logs were merged last */
 	_Atomic uint64_t heard_ns;    /* about the time of the latest frame of any ring */
 	struct decoder_stats decoder; /* of all rings */
@@ -129,14 +130,20 @@ static void settle(void *context, unsigned number)
 	detect_source_settle(lanes->rings[number].lane->detection);
 }
 
+static void count_until(struct live_lanes *lanes, uint64_t until_ns)
+{
+	detect_engine_count_until(lanes->pipeline->engine, until_ns);
+	rest_share(lanes->rest, settle, lanes, lanes->n);
+	detect_engine_count(lanes->pipeline->engine);
+}
+
 static void judge_boundary(struct live_lanes *lanes, const struct live_ring *by, uint64_t boundary_ns)
 {
 	struct pipeline *pipeline = lanes->pipeline;
 	struct detect_engine *engine = pipeline->engine;
 	uint64_t tick_ns;
 
-	detect_engine_count_until(engine, boundary_ns);
-	rest_share(lanes->rest, settle, lanes, lanes->n);
+	count_until(lanes, boundary_ns);
 	while ((tick_ns = detect_engine_due(engine, boundary_ns)) != 0) {
 		const struct detect_visibility visibility = pipeline_visibility(pipeline);
 		detect_engine_tick(engine, tick_ns, by->now_ns, by->packet_number, &visibility);
@@ -145,7 +152,7 @@ static void judge_boundary(struct live_lanes *lanes, const struct live_ring *by,
 
 static void judge(struct live_lanes *lanes, const struct live_ring *by, uint64_t until_ns)
 {
-	uint64_t boundary_ns = load(&lanes->judged_ns);
+	uint64_t boundary_ns = lanes->judged_ns;
 
 	if (until_ns <= boundary_ns)
 		return;
@@ -157,7 +164,7 @@ static void judge(struct live_lanes *lanes, const struct live_ring *by, uint64_t
 		boundary_ns += DETECT_TICK_NS;
 		judge_boundary(lanes, by, boundary_ns);
 	}
-	store(&lanes->judged_ns, until_ns);
+	lanes->judged_ns = until_ns;
 }
 
 static void do_for_all(struct live_lanes *lanes, const struct live_ring *by, uint64_t until_ns)
@@ -166,7 +173,10 @@ static void do_for_all(struct live_lanes *lanes, const struct live_ring *by, uin
 
 	gather(lanes);
 	merge(lanes);
-	judge(lanes, by, until_ns);
+	judge(lanes, by, until_ns / DETECT_TICK_NS * DETECT_TICK_NS);
+	if (until_ns > lanes->judged_ns)
+		count_until(lanes, until_ns);
+	store(&lanes->counted_ns, until_ns);
 	store(&lanes->merged_ns, by->now_ns);
 	if (stats_clock_strikes(&pipeline->stats_clock, pipeline->now_ns))
 		pipeline_write_stats(pipeline);
@@ -175,7 +185,7 @@ static void do_for_all(struct live_lanes *lanes, const struct live_ring *by, uin
 
 /* --- whether it is time --- */
 
-/* The boundary that all have passed who are waited for, or 0. */
+/* The step that all have passed who are waited for, or 0. */
 static uint64_t passed_by_all(const struct live_lanes *lanes)
 {
 	uint64_t least_ns = UINT64_MAX;
@@ -213,7 +223,7 @@ static void do_what_is_due(struct live_ring *ring, const struct batch *batch)
 	struct live_lanes *lanes = ring->lanes;
 	uint64_t until_ns = passed_by_all(lanes);
 
-	if (until_ns <= load(&lanes->judged_ns) && !is_merging_due(ring, batch))
+	if (until_ns <= load(&lanes->counted_ns) && !is_merging_due(ring, batch))
 		return;
 	if (!rest_claim(lanes->rest, ring->number))
 		return;

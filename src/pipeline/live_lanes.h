@@ -19,6 +19,8 @@
  *   its ring (capture_silent_until_ns). So nobody stands still for another one to come to the boundary, but only as
  *   long as judging takes. One that is behind the first by more than a second, as it gets more than it can follow, is
  *   not waited for: what it tells counts when it comes, and is judged late.
+ * - all have passed a fifth of the way to it: what they told up to there is counted, by all threads that rest, so that
+ *   no rest is long.
  * - a log has events, and its ring is read out or they are 20 ms old: all logs are merged by time, and written. Those
  *   of one ring are in order; over all rings they are nearly.
  *

@@ -34,14 +34,17 @@ static void pass_boundaries(struct live_ring *ring, uint64_t now_ns, uint64_t pa
 		ring->now_ns = boundary_ns;
 		fire(ring, boundary_ns, packet_number);
 	}
-	atomic_store_explicit(&ring->passed_ns, last_ns, memory_order_release);
 }
 
 static void pass_time(struct live_ring *ring, uint64_t now_ns, uint64_t packet_number)
 {
 	if (ring->first_ns == 0)
 		ring->first_ns = now_ns;
-	pass_boundaries(ring, now_ns, packet_number);
+	if (now_ns / LIVE_RING_STEP_NS > ring->now_ns / LIVE_RING_STEP_NS) {
+		pass_boundaries(ring, now_ns, packet_number);
+		atomic_store_explicit(&ring->passed_ns, now_ns / LIVE_RING_STEP_NS * LIVE_RING_STEP_NS,
+				      memory_order_release);
+	}
 	if (now_ns > ring->now_ns)
 		ring->now_ns = now_ns;
 	ring->packet_number = packet_number;

@@ -7,10 +7,14 @@
 
 #include "intake.h"
 #include "shards.h"
+#include "tcpwitness/base/units.h"
 
 struct live_lanes;
 
 enum { LIVE_RING_ALIGN_BYTES = 64 };
+
+/* So often a ring says how far it is: a part of DETECT_TICK_NS. */
+#define LIVE_RING_STEP_NS (20 * NS_PER_MS)
 
 /*
  * One ring and what its thread owns. The members are the thread's while it works, and of whoever claimed a rest while
@@ -38,7 +42,7 @@ struct live_ring {
 	enum capture_result result; /* when it has ended */
 	struct error error;
 
-	/* Read by all, at any time: the latest boundary up to which all has been told. */
+	/* Read by all, at any time: the latest step up to which all has been told. */
 	_Atomic uint64_t passed_ns; /* UINT64_MAX = there is nothing more to come */
 };
 

@@ -72,11 +72,11 @@ class Bench:
         return process
 
     def start_sensor(self, folder, *words, output="/dev/null", **rest):
-        """tcpwitness -i on the sensor's core, ready."""
+        """tcpwitness -i on the sensor's core, or with several threads on all, ready."""
         place = Place(types.SimpleNamespace(binary=self.options.binary, unit=None, patience=1,
                                             threads=self.options.threads), folder)
         sensor = place.sensor(self.wire.server, *words, output=output,
-                              prefix=on_core(self.options.sensor_core), **rest)
+                              prefix=() if self.options.threads > 1 else on_core(self.options.sensor_core), **rest)
         if sensor.process.poll() is not None:
             raise LiveError(f"tcpwitness ended: {sensor.stderr().strip()}")
         return place, sensor
