@@ -253,7 +253,7 @@ struct tcp_end {
 			bool syn_seen : 1;       /* its SYN or SYN-ACK was seen, iss is sure */
 			bool wscale_cut_off : 1; /* its options were cut off: whether it offered a scale is not known */
 
-			/* What it offered and shows of its stack, side by side: src/flow/flow_rest.c keeps them together. */
+			/* What it offered and shows of its stack; side by side, see src/flow/flow_rest.c. */
 			/* with a cookie (RFC 7413): the other end may speak before the third segment */
 			bool fast_open : 1;
 			bool wscale_ok : 1;
