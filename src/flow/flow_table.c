@@ -364,10 +364,16 @@ static uint64_t hash_of(const void *links, uint32_t slot)
 	return ((const struct flow_link *)links)[slot].hash;
 }
 
-/* As many chains as there ever were flows at a time. */
+/*
+ * So many chains for each flow that there was at a time, up to all: most flows are then the first of their chains,
+ * which is fetched before it is looked up.
+ */
 static void grow_index(struct flow_table *table)
 {
-	if (table->index.n < table->first_fresh && table->index.n < table->index.n_max)
+	enum { CHAINS_OF_FLOW = 4 };
+	uint64_t wanted = (uint64_t)CHAINS_OF_FLOW * table->first_fresh;
+
+	while (table->index.n < wanted && table->index.n < table->index.n_max)
 		growing_index_grow(&table->index, table->links, next_in_chain, hash_of);
 }
 

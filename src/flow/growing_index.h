@@ -36,8 +36,8 @@ static inline uint32_t *growing_index_chain(const struct growing_index *index, u
 }
 
 /*
- * Splits a chain in two; pointers to chains are void then. Who is in them stays in order. The next one that is to be
- * split is fetched.
+ * Splits a chain in two; pointers to chains are void then. Who is in them stays in order. One that will be split
+ * soon is fetched.
  */
 static inline __attribute__((always_inline)) void growing_index_grow(struct growing_index *index, void *links,
 								     index_next_fn *link_of,
@@ -45,6 +45,7 @@ static inline __attribute__((always_inline)) void growing_index_grow(struct grow
 {
 	uint32_t *stays = &index->chains[index->n - index->base];
 	uint32_t *goes = &index->chains[index->n];
+	enum { AHEAD = 8 }; /* less than the first chains */
 
 	for (uint32_t slot = *stays; slot != 0;) {
 		uint32_t *next = link_of(links, slot);
@@ -58,5 +59,5 @@ static inline __attribute__((always_inline)) void growing_index_grow(struct grow
 	index->n++;
 	if (index->n == 2 * index->base)
 		index->base = index->n;
-	__builtin_prefetch(link_of(links, index->chains[index->n - index->base]));
+	__builtin_prefetch(link_of(links, index->chains[index->n - index->base + AHEAD]), 1);
 }

@@ -243,7 +243,7 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 		parts.more = &store->slots[more].more;
 	if (n_parts > 1)
 		parts.rare = &store->slots[rare].rare;
-	/* Put together elsewhere, and written at once: to read where it goes is to wait for memory never used. */
+	/* Put together elsewhere and written at once: to read it where it goes is to wait for memory never used. */
 	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
 	packed.client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
 	packed.state = ENTRY_LIVE;
