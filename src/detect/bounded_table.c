@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tcpwitness/base/big_memory.h"
+#include "tcpwitness/base/prefetch.h"
 
 enum { CACHE_LINE_BYTES = 64 };
 
@@ -160,7 +161,7 @@ static void list_as_newest(struct bounded_table *table, struct bounded_entry *en
 
 void bounded_table_expect(const struct bounded_table *table, uint64_t hash)
 {
-	__builtin_prefetch(&table->buckets[hash & table->bucket_mask]);
+	prefetch(&table->buckets[hash & table->bucket_mask]);
 }
 
 void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash)
@@ -169,8 +170,8 @@ void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash
 
 	if (place == 0)
 		return;
-	__builtin_prefetch(&table->links[place]);
-	__builtin_prefetch(entry_at(table, place));
+	prefetch(&table->links[place]);
+	prefetch(entry_at(table, place));
 }
 
 void bounded_table_expect_insert(const struct bounded_table *table)
@@ -181,9 +182,9 @@ void bounded_table_expect_insert(const struct bounded_table *table)
 		uint32_t place = table->lists[keep].oldest;
 		if (place == 0)
 			continue;
-		__builtin_prefetch(&table->links[place], 1);
+		prefetch_to_write(&table->links[place]);
 		for (size_t at = 0; at < table->entry_bytes; at += CACHE_LINE_BYTES)
-			__builtin_prefetch((const char *)entry_at(table, place) + at, 1);
+			prefetch_to_write((const char *)entry_at(table, place) + at);
 		return;
 	}
 }
@@ -216,7 +217,7 @@ void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void 
 		const struct bounded_link *link = &table->links[place];
 		struct bounded_entry *entry = entry_at(table, place);
 		/* As a rule it is the first, and need not wait until its hash has come from memory. */
-		__builtin_prefetch(entry);
+		prefetch(entry);
 		if (link->hash == (uint32_t)hash && is_key((const unsigned char *)(entry + 1), key, table->key_bytes))
 			return entry;
 		place = link->next_in_bucket;

@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 #include "port_use.h"
 #include "summary_count.h"
 #include "summary_table_internal.h"
@@ -390,20 +392,20 @@ static void expect_record(const struct summary_record *record)
 	if (record == NULL)
 		return;
 	const uint64_t *totals = record->summary.totals;
-	__builtin_prefetch(&record->summary);
-	__builtin_prefetch(&record->summary.ports);
-	__builtin_prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
-	__builtin_prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
+	prefetch(&record->summary);
+	prefetch(&record->summary.ports);
+	prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
+	prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
 	if (record->attention != ATTENTION_NONE)
 		return;
-	__builtin_prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
-	__builtin_prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
+	prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
+	prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
 }
 
 static void expect_cohort(const struct summary_record *record, const struct flow_signal *signal)
 {
 	if (record != NULL && record->summary.slots != NULL)
-		__builtin_prefetch(&record->summary.slots[signal->since_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
+		prefetch(&record->summary.slots[signal->since_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
 }
 
 #define ALL_KINDS (~0u)

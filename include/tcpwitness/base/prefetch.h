@@ -11,3 +11,10 @@ static inline void prefetch(const void *address)
 	__builtin_prefetch(address);
 	__asm__ volatile("");
 }
+
+/* The same for memory that is written. */
+static inline void prefetch_to_write(const void *address)
+{
+	__builtin_prefetch(address, 1);
+	__asm__ volatile("");
+}
