@@ -160,7 +160,7 @@ struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
 
 static void expect(const void *from, size_t n_bytes)
 {
-	const char *line = (const char *)((uintptr_t)from / CACHE_LINE_BYTES * CACHE_LINE_BYTES);
+	const char *line = (const char *)from - (uintptr_t)from % CACHE_LINE_BYTES;
 
 	for (; line < (const char *)from + n_bytes; line += CACHE_LINE_BYTES)
 		prefetch(line);
