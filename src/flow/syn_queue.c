@@ -27,12 +27,13 @@ static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
 uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry)
 {
 	enum syn_class class = syn_class_of(store, entry);
+	struct syn_parts parts = syn_parts_of(store, entry);
 	uint64_t begun_ns = entry->first_ns;
 
-	if (entry->is_answered)
-		begun_ns = syn_answer_time_ns(entry, syn_answer_of(store, entry));
-	else if (entry->has_rare)
-		begun_ns = syn_parts_of(store, entry).rare->begun_ns;
+	if (parts.answer != NULL)
+		begun_ns = syn_answer_time_ns(entry, parts.answer);
+	else if (parts.rare != NULL)
+		begun_ns = parts.rare->begun_ns;
 	return syn_is_overdue(class) ? add_ns(begun_ns, store->timeout_ns[class - 1]) : begun_ns;
 }
 
