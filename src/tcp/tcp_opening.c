@@ -192,21 +192,25 @@ static void enter(struct segment *seg, enum conn_side side, enum tcp_state state
 	end->caused_by = seg->number;
 }
 
-static void enter_surely(struct segment *seg, enum tcp_state state)
+/* States are those of the table (tcp_state.c). */
+static void enter_surely(struct segment *seg, enum tcp_event event)
 {
+	enum tcp_state state = tcp_state_next((enum tcp_state)seg->sender->sure, event);
+
 	enter(seg, (enum conn_side)seg->sender_side, state, TCP_PROVED);
 	seg->sender->sure = (uint8_t)state;
 	seg->sender->sure_caused_by = seg->number;
 }
 
-/* The receiver is in this state if the segment arrives. */
+/* What happens to the receiver if the segment arrives. */
 static void enter_presumably(struct segment *seg, enum tcp_event event)
 {
 	seg->receiver->pending[0] = (uint8_t)event;
 	seg->receiver->pending_packet[0] = seg->number;
 	seg->receiver->pending_stamp[0] = stamp_of(seg->conn, seg->now_ns);
 	seg->receiver->n_pending = 1;
-	enter(seg, segment_receiver_side(seg), TCPS_ESTABLISHED, TCP_PRESUMED);
+	enter(seg, segment_receiver_side(seg), tcp_state_next((enum tcp_state)seg->receiver->state, event),
+	      TCP_PRESUMED);
 }
 
 bool opening_syn(struct segment *seg)
@@ -224,7 +228,7 @@ bool opening_syn(struct segment *seg)
 	conn->syn_window = packet->window;
 	note_syn(seg->sender, packet);
 	seg->sender->active_open = true;
-	enter_surely(seg, TCPS_SYN_SENT);
+	enter_surely(seg, TCPE_SND_SYN);
 	segment_remember(seg);
 	return true;
 }
@@ -241,7 +245,7 @@ static void apply_synack(struct segment *seg)
 	seg->sender->acked_any = true;
 	seg->receiver->una_known = true;
 	seg->receiver->snd_una = packet->ack;
-	enter_surely(seg, TCPS_SYN_RCVD);
+	enter_surely(seg, TCPE_SND_SYNACK);
 	enter_presumably(seg, TCPE_RCV_SYNACK);
 }
 
