@@ -17,9 +17,10 @@
  * - the rest, in which no IP header is found, goes to the first ring.
  *
  * Rings are counted in the order in which they are in the group: when the interface was down and is up again, that is
- * another one, and connections go on in other rings. Tags of VLANs do not count. A segment behind an extension header of
- * IPv6, or in fragments of IPv6, goes by its addresses alone, and so perhaps to another ring than the rest of its
- * connection.
+ * another one, and connections go on in other rings.
+ *
+ * Tags of VLANs do not count. A segment behind an extension header of IPv6, or in fragments of IPv6, goes by its
+ * addresses alone, and so perhaps to another ring than the rest of its connection.
  */
 enum { RING_CHOICE_MAX_STEPS = 640 };
 
