@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 struct logged_signal {
 	struct flow_signal signal;
 	struct summary_ends ends;
@@ -77,9 +79,9 @@ static inline void expect_entry(const struct signal_log *log, size_t number, boo
 		return;
 	for (size_t at = 0; at < sizeof(log->entries[number]); at += CACHE_LINE_BYTES) {
 		if (is_written)
-			__builtin_prefetch((const char *)&log->entries[number] + at, 1);
+			prefetch_to_write((const char *)&log->entries[number] + at);
 		else
-			__builtin_prefetch((const char *)&log->entries[number] + at);
+			prefetch((const char *)&log->entries[number] + at);
 	}
 }
 

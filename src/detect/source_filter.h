@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 /*
  * Which clients and senders are worth a record of their own: those that come again. Counts by a hash of the address,
  * in cells, over the present span of time and the one before. A flood with made-up addresses raises all cells
@@ -55,7 +57,7 @@ static inline uint32_t source_filter_place(const struct source_filter *filter, u
 /* Addresses with this hash are going to be asked for. */
 static inline void source_filter_prefetch(const struct source_filter *filter, uint64_t hash)
 {
-	__builtin_prefetch(&filter->cells[source_filter_place(filter, hash)], 1);
+	prefetch_to_write(&filter->cells[source_filter_place(filter, hash)]);
 }
 
 /* Whether addresses with this hash are worth a record now. */

@@ -31,6 +31,7 @@
 #include "growing_index.h"
 #include "lazy_memory.h"
 #include "slot_arena.h"
+#include "tcpwitness/base/prefetch.h"
 #include "tcpwitness/base/units.h"
 
 enum {
@@ -416,26 +417,26 @@ enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, 
 	const uint32_t *chain = growing_index_chain(&table->index, hash);
 
 	if (step == FLOW_FETCH_CHAIN) {
-		__builtin_prefetch(chain);
+		prefetch(chain);
 		return FLOW_FIRST_UNKNOWN;
 	}
 	if (*chain == NO_SLOT)
 		return FLOW_FIRST_NONE;
 	const struct flow_link *link = &table->links[*chain];
 	if (step == FLOW_FETCH_LINK) {
-		__builtin_prefetch(link, 1);
+		prefetch_to_write(link);
 		return FLOW_FIRST_UNKNOWN;
 	}
 	if (link->hash != hash || link->body == 0) {
-		__builtin_prefetch(&table->links[link->hash_next], 1);
+		prefetch_to_write(&table->links[link->hash_next]);
 		return FLOW_FIRST_OTHER;
 	}
 	const uint8_t *body = slot_arena_at(table->bodies, link->body);
 	for (size_t i = 0; i < TYPICAL_BODY_BYTES; i += CACHE_LINE_BYTES)
-		__builtin_prefetch(body + i, 1);
+		prefetch_to_write(body + i);
 	/* Its neighbours in the queue, which it leaves when it is touched. */
-	__builtin_prefetch(&table->links[link->class_next], 1);
-	__builtin_prefetch(&table->links[link->class_prev], 1);
+	prefetch_to_write(&table->links[link->class_next]);
+	prefetch_to_write(&table->links[link->class_prev]);
 	return FLOW_FIRST_IT;
 }
 

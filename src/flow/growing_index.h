@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 /*
  * Hash chains whose number grows with what is in them, one at a time (linear hashing, Litwin 1980): room is set aside
  * for as many as a full table needs, but a table that holds little touches as little, and what it looks up is near. No
@@ -59,5 +61,5 @@ static inline __attribute__((always_inline)) void growing_index_grow(struct grow
 	index->n++;
 	if (index->n == 2 * index->base)
 		index->base = index->n;
-	__builtin_prefetch(link_of(links, index->chains[index->n - index->base + AHEAD]), 1);
+	prefetch_to_write(link_of(links, index->chains[index->n - index->base + AHEAD]));
 }

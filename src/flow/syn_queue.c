@@ -17,6 +17,8 @@
 
 #include "list_sort.h"
 
+#include "tcpwitness/base/prefetch.h"
+
 /* ---- Time ---- */
 
 static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
@@ -100,11 +102,11 @@ static void note_head(struct syn_store *store, enum syn_class class)
 	note_due(store, class, head != NULL ? syn_due_ns(store, head) : UINT64_MAX);
 	if (head == NULL)
 		return;
-	__builtin_prefetch(&store->slots[next_of(store, class, slot)], 1);
+	prefetch_to_write(&store->slots[next_of(store, class, slot)]);
 	if (class != SYN_UNANSWERED || store->draining)
 		return;
 	store->chain_of_next = syn_chain_of_entry(store, head);
-	__builtin_prefetch(store->chain_of_next, 1);
+	prefetch_to_write(store->chain_of_next);
 }
 
 static void answer_append(struct syn_store *store, struct syn_queue *queue, struct syn_answer *answer)
@@ -288,7 +290,7 @@ void syn_queue_each(const struct syn_store *store, enum syn_class class, syn_vis
 		const struct syn_entry *entry =
 			syn_entry_at(store, syn_is_half_open(class) ? store->slots[slot].answer.entry : slot);
 		slot = next_of(store, class, slot);
-		__builtin_prefetch(&store->slots[slot]);
+		prefetch(&store->slots[slot]);
 		if (entry->state != ENTRY_GONE && entry->is_answered == syn_is_half_open(class))
 			visit(context, entry);
 	}

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 /* ---- Slots ---- */
 
 uint32_t syn_take_slot_as_it_is(struct syn_store *store)
@@ -17,7 +19,7 @@ uint32_t syn_take_slot_as_it_is(struct syn_store *store)
 		store->first_freed = store->slots[slot].next_freed;
 		return slot;
 	}
-	__builtin_prefetch(&store->slots[store->first_fresh + AHEAD], 1);
+	prefetch_to_write(&store->slots[store->first_fresh + AHEAD]);
 	return store->first_fresh++;
 }
 

@@ -27,6 +27,7 @@
 
 #include "lazy_memory.h"
 #include "syn_store_internal.h"
+#include "tcpwitness/base/prefetch.h"
 #include "tcpwitness/base/units.h"
 
 enum {
@@ -140,12 +141,12 @@ void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step
 		return;
 	link = &store->chains[hash & store->chain_mask];
 	if (step == 0) {
-		__builtin_prefetch(link);
+		prefetch(link);
 		return;
 	}
 	for (unsigned i = 1; i < step && *link != NO_SLOT; i++)
 		link = &syn_entry_at(store, *link)->hash_next;
-	__builtin_prefetch(syn_entry_at(store, *link), 1);
+	prefetch_to_write(syn_entry_at(store, *link));
 }
 
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lazy_memory.h"
+#include "tcpwitness/base/prefetch.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_seq.h"
 
@@ -216,9 +217,9 @@ void tombstones_fetch(const struct tombstones *tombstones, uint64_t hash, unsign
 		return;
 	const uint32_t *chain = &tombstones->chains[hash & tombstones->chain_mask];
 	if (step == 0)
-		__builtin_prefetch(chain);
+		prefetch(chain);
 	else if (step == 1)
-		__builtin_prefetch(&tombstones->slots[*chain]);
+		prefetch(&tombstones->slots[*chain]);
 }
 
 bool tombstones_is_late(const struct tombstones *tombstones, uint64_t hash, unsigned sender_index,

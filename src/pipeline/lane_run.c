@@ -5,6 +5,8 @@
  */
 #include "lane_run.h"
 
+#include "tcpwitness/base/prefetch.h"
+
 enum { CACHE_LINE_BYTES = 64 };
 
 void lane_run_begin(struct lane_run *run, struct shards *shards, unsigned lane, const struct batch *batch,
@@ -75,7 +77,7 @@ static uint16_t expect_frames(const struct batch *batch, uint16_t frame, unsigne
 {
 	for (; frame != NO_FRAME && n > 0; n--, frame = batch->next[frame]) {
 		for (size_t at = 0; at < sizeof(batch->frames[frame]); at += CACHE_LINE_BYTES)
-			__builtin_prefetch((const char *)&batch->frames[frame] + at);
+			prefetch((const char *)&batch->frames[frame] + at);
 	}
 	return frame;
 }

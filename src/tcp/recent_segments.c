@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/prefetch.h"
+
 struct set {
 	struct recent_segment ways[RECENT_WAYS];
 };
@@ -63,8 +65,8 @@ void recent_segments_fetch(const struct recent_segments *recent, uint32_t owner,
 {
 	const struct set *set = set_of(recent, owner, seq);
 
-	__builtin_prefetch(&set->ways[0], 1);
-	__builtin_prefetch(&set->ways[RECENT_WAYS / 2], 1);
+	prefetch_to_write(&set->ways[0]);
+	prefetch_to_write(&set->ways[RECENT_WAYS / 2]);
 }
 
 const struct recent_segment *recent_segments_find(const struct recent_segment *set, uint32_t owner,
