@@ -133,10 +133,10 @@ static void describe(const struct port_scan_state *state, const char *who, char 
 	hosts_text(state->targets, view->hosts, hosts);
 	ports_text(state->targets, view->ports, ports);
 	if (state->class == SCAN_DISTRIBUTED)
-		snprintf(text, size, "%.0f sources together try %s of %s (%s)", round(state->sources),
+		snprintf(text, size, "%.0f sources together try %.60s of %s (%.100s)", round(state->sources),
 			 count_text(view->failed, "endpoint", count), who, ports);
 	else if (state->class >= SCAN_STEALTH)
-		snprintf(text, size, "%s sends %s segments that belong to no connection to %s of %.100s (%.100s)", who,
+		snprintf(text, size, "%s sends %s segments that belong to no connection to %.60s of %.100s (%.100s)", who,
 			 flow_stray_name((enum flow_stray)(state->class - SCAN_STEALTH)),
 			 count_text(view->failed, "port", count), hosts, ports);
 	else if (view->shape == REACH_HORIZONTAL)
