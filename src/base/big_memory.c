@@ -23,9 +23,14 @@ void big_memory_wish_huge_pages(void *memory, size_t bytes)
 
 void *big_memory_calloc(size_t n, size_t bytes_each)
 {
-	void *memory = calloc(n, bytes_each);
+	void *memory;
+	size_t bytes;
 
+	/* calloc would refuse this too, but a sanitizer's ends the process instead. */
+	if (__builtin_mul_overflow(n, bytes_each, &bytes))
+		return NULL;
+	memory = calloc(n, bytes_each);
 	if (memory != NULL)
-		big_memory_wish_huge_pages(memory, n * bytes_each);
+		big_memory_wish_huge_pages(memory, bytes);
 	return memory;
 }
