@@ -136,8 +136,8 @@ static void describe(const struct port_scan_state *state, const char *who, char 
 		snprintf(text, size, "%.0f sources together try %.60s of %s (%.100s)", round(state->sources),
 			 count_text(view->failed, "endpoint", count), who, ports);
 	else if (state->class >= SCAN_STEALTH)
-		snprintf(text, size, "%s sends %s segments that belong to no connection to %.60s of %.100s (%.100s)", who,
-			 flow_stray_name((enum flow_stray)(state->class - SCAN_STEALTH)),
+		snprintf(text, size, "%s sends %s segments that belong to no connection to %.60s of %.100s (%.100s)",
+			 who, flow_stray_name((enum flow_stray)(state->class - SCAN_STEALTH)),
 			 count_text(view->failed, "port", count), hosts, ports);
 	else if (view->shape == REACH_HORIZONTAL)
 		snprintf(text, size, "%s tries port%s %.100s of %.60s (%.100s)%s", who,
