@@ -15,7 +15,7 @@ import tempfile
 
 MIB = 1 << 20
 WITHIN = 0.05
-FULL_PACKETS = 900000  # manyflows: 150000 connections, where 64M hold 100000
+FULL_PACKETS = 1500000  # manyflows: 250000 connections, where 64M hold 150000
 
 
 def generate(generator, workload, packets, path):
