@@ -23,11 +23,13 @@ if(TCPWITNESS_FUZZ)
 endif()
 
 # What a packet passes is spread over many files, and calls between them are a tenth of its time. So the objects of src hold
-# both forms: programs that link tw_whole_program are optimised over all files, and tests are linked in no more time than ever.
+# both forms, plain and for the linker's optimiser. Programs with the property TW_WHOLE_PROGRAM are optimised over all
+# files; the others, tests most of all, are linked in no more time than ever.
 add_library(tw_both_forms INTERFACE)
-add_library(tw_whole_program INTERFACE)
 if(TCPWITNESS_LTO AND CMAKE_C_COMPILER_ID STREQUAL GNU AND CMAKE_BUILD_TYPE MATCHES "^Rel"
         AND NOT TCPWITNESS_SANITIZE AND NOT TCPWITNESS_COVERAGE)
     target_compile_options(tw_both_forms INTERFACE -flto=auto -ffat-lto-objects)
-    target_link_options(tw_whole_program INTERFACE -flto=auto)
+    # Not merely no -flto: the linker's plugin takes that form wherever it finds one.
+    target_link_options(tw_options INTERFACE
+        $<IF:$<BOOL:$<TARGET_PROPERTY:TW_WHOLE_PROGRAM>>,-flto=auto,-fno-lto>)
 endif()
