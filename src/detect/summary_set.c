@@ -4,12 +4,24 @@
  */
 #include "summary_set.h"
 
-/* Keys of different kinds about the same address are apart, so that a flood does not keep one part busy. */
-static unsigned part_by(const struct summary_set *set, enum summary_kind kind, uint64_t address, uint16_t port)
+static uint64_t hash_of(const struct summary_set *set, enum summary_kind kind, uint64_t address, uint16_t port)
 {
 	const uint64_t words[] = { address, (uint64_t)kind << 16 | port };
 
-	return (unsigned)(siphash13(&set->secret, words, sizeof(words)) % set->n_parts);
+	return siphash13(&set->secret, words, sizeof(words));
+}
+
+static unsigned part_by(const struct summary_set *set, enum summary_kind kind, uint64_t address, uint16_t port)
+{
+	return (unsigned)(hash_of(set, kind, address, port) % set->n_parts);
+}
+
+/* Never that of its host: a flood on one service would keep one part busy while the others wait. */
+static unsigned service_part(const struct summary_set *set, unsigned host, uint64_t address, uint16_t port)
+{
+	uint64_t step = set->n_parts > 1 ? 1 + hash_of(set, SUMMARY_SERVICE, address, port) % (set->n_parts - 1) : 0;
+
+	return (unsigned)((host + step) % set->n_parts);
 }
 
 /* Those of sources follow the cells of the filter, which decides whether they have a record. */
@@ -26,6 +38,8 @@ static uint64_t both(uint64_t client, uint64_t server)
 
 static unsigned part_of_key(const struct summary_set *set, const struct summary_key *key)
 {
+	uint64_t address;
+
 	switch ((enum summary_kind)key->kind) {
 	case SUMMARY_SOURCE:
 		return source_part(set, summary_address_hash(&key->ip));
@@ -33,9 +47,11 @@ static unsigned part_of_key(const struct summary_set *set, const struct summary_
 		return part_by(set, SUMMARY_PAIR,
 			       both(summary_address_hash(&key->client), summary_address_hash(&key->ip)), key->port);
 	case SUMMARY_SERVICE:
+		address = summary_address_hash(&key->ip);
+		return service_part(set, part_by(set, SUMMARY_HOST, address, 0), address, key->port);
 	case SUMMARY_HOST:
 	case SUMMARY_PREFIX:
-		return part_by(set, (enum summary_kind)key->kind, summary_address_hash(&key->ip), key->port);
+		return part_by(set, (enum summary_kind)key->kind, summary_address_hash(&key->ip), 0);
 	case SUMMARY_SENSOR:
 	case SUMMARY_KINDS:
 		break;
@@ -54,10 +70,11 @@ struct summary_service_shares summary_set_service_shares(const struct summary_se
 							 uint64_t hash, uint16_t port)
 {
 	const struct summary_key prefix = summary_key_prefix(server);
+	unsigned host = part_by(set, SUMMARY_HOST, hash, 0);
 
 	return (struct summary_service_shares){
-		.service = (uint8_t)part_by(set, SUMMARY_SERVICE, hash, port),
-		.host = (uint8_t)part_by(set, SUMMARY_HOST, hash, 0),
+		.service = (uint8_t)service_part(set, host, hash, port),
+		.host = (uint8_t)host,
 		.prefix = (uint8_t)part_by(set, SUMMARY_PREFIX, summary_address_hash(&prefix.ip), 0),
 	};
 }
