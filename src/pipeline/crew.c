@@ -7,7 +7,8 @@
  * Whoever has nothing to do takes the next lane that nobody has taken in this round. So a thread that the system lets
  * wait holds up nobody but the lane that it is at, and it does not matter how many are awake. Whoever finds no lane
  * does spare work, a little at a time, and if there is none looks around for a while before going to sleep: rounds are
- * so short that waking somebody up is a good part of them.
+ * so short that waking somebody up is a good part of them. Spare work that all will wait for comes before lanes: only
+ * one can do it, so it is begun while the others have lanes.
  */
 #include "crew.h"
 
@@ -72,24 +73,30 @@ static bool take_lane(struct crew *crew, unsigned *lane)
 	return false;
 }
 
-static void work(struct crew *crew)
+/* False: all are taken. */
+static bool work_on_lane(struct crew *crew)
 {
 	unsigned lane;
 
-	while (take_lane(crew, &lane)) {
-		crew->task(&crew->runs[lane]);
-		if (atomic_fetch_add(&crew->n_done, 1) + 1 == crew->shards->n_lanes &&
-		    atomic_load(&crew->giver_sleeps)) {
-			pthread_mutex_lock(&crew->mutex);
-			pthread_cond_signal(&crew->ends);
-			pthread_mutex_unlock(&crew->mutex);
-		}
+	if (!take_lane(crew, &lane))
+		return false;
+	crew->task(&crew->runs[lane]);
+	if (atomic_fetch_add(&crew->n_done, 1) + 1 == crew->shards->n_lanes && atomic_load(&crew->giver_sleeps)) {
+		pthread_mutex_lock(&crew->mutex);
+		pthread_cond_signal(&crew->ends);
+		pthread_mutex_unlock(&crew->mutex);
 	}
+	return true;
 }
 
 static bool do_spare_work(const struct crew *crew)
 {
 	return crew->spare.work != NULL && crew->spare.work(crew->spare.context);
+}
+
+static bool do_wanted_work(const struct crew *crew)
+{
+	return crew->spare.work != NULL && crew->spare.is_wanted(crew->spare.context) && do_spare_work(crew);
 }
 
 /* Who goes to sleep says so before looking a last time, who has work gives it before asking who sleeps. */
@@ -110,10 +117,7 @@ static void *help(void *argument)
 	unsigned n_pauses = 0;
 
 	while (!atomic_load(&crew->is_over)) {
-		if (has_lane(crew)) {
-			work(crew);
-			n_pauses = 0;
-		} else if (do_spare_work(crew)) {
+		if (do_wanted_work(crew) || work_on_lane(crew) || do_spare_work(crew)) {
 			n_pauses = 0;
 		} else if (n_pauses++ < PAUSES_AWAKE) {
 			pause_processor();
@@ -164,7 +168,8 @@ static void do_round(struct crew *crew, lane_task *task)
 	atomic_store(&crew->n_done, 0);
 	atomic_store(&crew->taken, (round + 1) << ROUND_SHIFT);
 	wake_all(crew);
-	work(crew);
+	while (work_on_lane(crew))
+		;
 	wait_for_others(crew);
 }
 

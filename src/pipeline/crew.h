@@ -12,6 +12,8 @@ struct crew;
 /* What threads do that have nothing else to do. Any thread calls it, several at a time. */
 struct crew_spare {
 	bool (*work)(void *context); /* a little of it; false: there is none. Null: there never is */
+	/* Soon everybody will wait for it: whoever does not give the work does this rather than a lane. */
+	bool (*is_wanted)(void *context);
 	void *context;
 };
 

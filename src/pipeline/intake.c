@@ -16,8 +16,8 @@
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detect_engine.h"
 
-/* One is followed while the other is read, which takes a fraction of the time. */
-enum { BATCHES_AHEAD = 2 };
+/* One is followed, one is ready when that is done, and one is read by whoever has nothing else to do. */
+enum { BATCHES_AHEAD = 3 };
 
 /* The taker looks for a batch that somebody else is about to end: some 0.1 ms. */
 enum { PAUSES_AWAKE = 2000 };
@@ -231,6 +231,11 @@ bool intake_read_some(struct intake *intake)
 		read_some(intake);
 	atomic_flag_clear_explicit(&intake->is_at_work, memory_order_release);
 	return can_go_on;
+}
+
+bool intake_is_behind(const struct intake *intake)
+{
+	return atomic_load(&intake->n_filled) - atomic_load(&intake->n_released) < 2;
 }
 
 /* If somebody else is at it, that may be somebody whom the system lets wait. */

@@ -43,6 +43,9 @@ void intake_release(struct intake *intake);
  */
 bool intake_read_some(struct intake *intake);
 
+/* No batch is ready behind the one that was taken last. Any thread asks. */
+bool intake_is_behind(const struct intake *intake);
+
 /* After the last batch: what capture_next_burst had to say. */
 const struct error *intake_error(const struct intake *intake);
 

@@ -220,6 +220,11 @@ static bool read_some(void *intake)
 	return intake_read_some(intake);
 }
 
+static bool is_behind(void *intake)
+{
+	return intake_is_behind(intake);
+}
+
 static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset, struct error *error)
 {
 	const struct pipeline_config *config = &pipeline->config;
@@ -258,7 +263,8 @@ static int create_parts(struct pipeline *pipeline, const struct ruleset *ruleset
 		return -1;
 	if (n_lanes == 1)
 		return 0;
-	pipeline->crew = crew_create(pipeline->shards, &(struct crew_spare){ read_some, pipeline->intake }, error);
+	pipeline->crew =
+		crew_create(pipeline->shards, &(struct crew_spare){ read_some, is_behind, pipeline->intake }, error);
 	return pipeline->crew != NULL ? 0 : -1;
 }
 
