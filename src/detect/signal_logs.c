@@ -73,15 +73,14 @@ void signal_logs_fini(struct signal_logs *logs)
 		free(logs->logs[i]);
 }
 
-static inline void expect_entry(const struct signal_log *log, size_t number, bool is_written)
+/* It may be behind the end. */
+static inline void expect_entry(const struct logged_signal *entry, bool is_written)
 {
-	if (number >= log->room)
-		return;
-	for (size_t at = 0; at < sizeof(log->entries[number]); at += CACHE_LINE_BYTES) {
+	for (size_t at = 0; at < sizeof(*entry); at += CACHE_LINE_BYTES) {
 		if (is_written)
-			prefetch_to_write((const char *)&log->entries[number] + at);
+			prefetch_to_write((const char *)entry + at);
 		else
-			prefetch((const char *)&log->entries[number] + at);
+			prefetch((const char *)entry + at);
 	}
 }
 
@@ -129,7 +128,7 @@ static struct alarm_note *log_signal(struct signal_log *log, const struct summar
 	struct logged_signal *entry = &log->entries[log->n++];
 	struct known_service *service = service_of(log, set, signal);
 
-	expect_entry(log, log->n + ENTRIES_AHEAD, true);
+	expect_entry(entry + ENTRIES_AHEAD, true);
 	entry->signal = *signal;
 	entry->ends = (struct summary_ends){ client_hash(log, &signal->client), service->server_hash };
 	entry->shares = summary_set_shares(set, signal, &entry->ends, &service->shares);
@@ -159,52 +158,61 @@ static bool comes_before(const struct logged_signal *a, const struct logged_sign
 	return a->signal.packet_number < b->signal.packet_number;
 }
 
-static const struct logged_signal *head_of(const struct signal_log *log, size_t at, uint64_t until_ns)
+/* What is left of a log. */
+struct log_rest {
+	const struct logged_signal *next;
+	const struct logged_signal *end;
+};
+
+/* Entries are in the order of time. */
+static const struct logged_signal *end_of(const struct signal_log *log, uint64_t until_ns)
 {
-	return at < log->n && log->entries[at].signal.now_ns <= until_ns ? &log->entries[at] : NULL;
+	size_t n = log->n;
+
+	while (n > 0 && log->entries[n - 1].signal.now_ns > until_ns)
+		n--;
+	return &log->entries[n];
 }
 
-/* The log whose next entry comes first, or n_logs; in *other the first entry of the other logs, or null. */
-static size_t find_first(struct signal_log *const *logs, size_t n_logs, const size_t *at, uint64_t until_ns,
-			 const struct logged_signal **other)
+/* Those with nothing in them are left out. Returns how many there are. */
+static size_t list_rests(struct signal_log *const *logs, size_t n_logs, uint64_t until_ns, struct log_rest *rests)
 {
-	const struct logged_signal *first = NULL;
-	size_t which = n_logs;
+	size_t n = 0;
 
-	*other = NULL;
 	for (size_t i = 0; i < n_logs; i++) {
-		const struct logged_signal *head = head_of(logs[i], at[i], until_ns);
-		if (head == NULL)
-			continue;
-		if (first == NULL || comes_before(head, first)) {
-			*other = first;
-			first = head;
-			which = i;
-		} else if (*other == NULL || comes_before(head, *other)) {
-			*other = head;
-		}
+		rests[n] = (struct log_rest){ logs[i]->entries, end_of(logs[i], until_ns) };
+		n += rests[n].next < rests[n].end;
 	}
-	return which;
+	return n;
+}
+
+static struct log_rest *first_of(struct log_rest *rests, size_t n)
+{
+	struct log_rest *first = rests;
+
+	for (size_t i = 1; i < n; i++) {
+		if (comes_before(rests[i].next, first->next))
+			first = &rests[i];
+	}
+	return first;
 }
 
 /* parts: bits. The logs stay as they are. */
 static void count_all(struct signal_log *const *logs, size_t n_logs, const struct summary_set *set, uint64_t parts,
 		      uint64_t until_ns)
 {
-	size_t at[SUMMARY_PARTS] = { 0 };
-	const struct logged_signal *other;
+	struct log_rest rests[SUMMARY_PARTS];
+	size_t n = list_rests(logs, n_logs, until_ns, rests);
 
-	for (;;) {
-		size_t i = find_first(logs, n_logs, at, until_ns, &other);
-		if (i == n_logs)
-			return;
-		const struct logged_signal *head = head_of(logs[i], at[i], until_ns);
-		do {
-			expect_entry(logs[i], at[i] + ENTRIES_AHEAD, false);
-			for (uint64_t left = head->parts & parts; left != 0; left &= left - 1)
-				count(set, head, (unsigned)__builtin_ctzll(left));
-			head = head_of(logs[i], ++at[i], until_ns);
-		} while (head != NULL && (other == NULL || comes_before(head, other)));
+	while (n > 0) {
+		struct log_rest *rest = first_of(rests, n);
+		const struct logged_signal *entry = rest->next++;
+		expect_entry(entry + ENTRIES_AHEAD, false);
+		for (uint64_t left = entry->parts & parts; left != 0; left &= left - 1)
+			count(set, entry, (unsigned)__builtin_ctzll(left));
+		/* Of two entries of one rank the one in the lower log comes first, so logs keep their order. */
+		if (rest->next == rest->end)
+			memmove(rest, rest + 1, (size_t)(&rests[n--] - (rest + 1)) * sizeof(*rest));
 	}
 }
 
