@@ -83,32 +83,30 @@ static uint16_t expect_frames(const struct batch *batch, uint16_t frame, unsigne
 }
 
 /* The lane's next frames, and what its shards will look at for them; how many. */
-static unsigned fetch_burst(const struct lane_run *run, uint16_t *burst)
+static unsigned fetch_burst(const struct lane_run *run, uint16_t *frames)
 {
-	const struct decoded_frame *frames = run->batch->frames;
-	struct tracker_errand errands[BURST_FRAMES];
-	unsigned n_errands = 0;
+	struct burst burst;
 	unsigned n = 0;
 
-	for (uint16_t frame = run->next; frame != NO_FRAME && n < BURST_FRAMES; frame = run->batch->next[frame])
-		burst[n++] = frame;
-	for (unsigned i = 0; i < n; i++)
-		n_errands = shard_errand(&run->shards->shard[frames[burst[i]].shard], &frames[burst[i]], errands,
-					 n_errands);
-	tracker_fetch(errands, n_errands);
+	burst.n = 0;
+	for (uint16_t frame = run->next; frame != NO_FRAME && n < BURST_FRAMES; frame = run->batch->next[frame]) {
+		frames[n++] = frame;
+		burst_add(&burst, run->shards, &run->batch->frames[frame]);
+	}
+	burst_fetch(&burst);
 	return n;
 }
 
 void lane_run_go_on(struct lane_run *run)
 {
-	uint16_t burst[BURST_FRAMES];
+	uint16_t frames[BURST_FRAMES];
 	uint16_t expected = expect_frames(run->batch, run->next, BURST_FRAMES);
 
 	while (run->next != NO_FRAME) {
-		unsigned n = fetch_burst(run, burst);
+		unsigned n = fetch_burst(run, frames);
 		expected = expect_frames(run->batch, expected, n);
 		for (unsigned i = 0; i < n; i++) {
-			if (!follow(run, burst[i]))
+			if (!follow(run, frames[i]))
 				return;
 		}
 	}

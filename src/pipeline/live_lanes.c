@@ -354,6 +354,7 @@ static int init_ring(struct live_lanes *lanes, unsigned number, struct error *er
 	ring->lanes = lanes;
 	ring->number = number;
 	ring->capture = capture_ring(pipeline->capture, number);
+	ring->shards = pipeline->shards;
 	ring->lane = &pipeline->shards->lanes[number];
 	ring->shard = ring->lane->members[0];
 	ring->base_ns = clock_realtime_ns();

@@ -63,24 +63,11 @@ static void follow_frame(struct live_ring *ring, const struct decoded_frame *fra
 	shard_group_follow(ring->lane, ring->shard, frame);
 }
 
-/* The frames from first to before end, at most BURST_FRAMES. */
-static void fetch(const struct live_ring *ring, const struct batch *batch, uint32_t first, uint32_t end)
-{
-	struct tracker_errand errands[BURST_FRAMES];
-	unsigned n = 0;
-
-	for (uint32_t i = first; i < end; i++)
-		n = shard_errand(ring->shard, &batch->frames[i], errands, n);
-	if (n > 1)
-		tracker_fetch(errands, n);
-}
-
 void live_ring_follow(struct live_ring *ring, const struct batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n_frames; i++) {
-		uint32_t left = batch->n_frames - i;
 		if (i % BURST_FRAMES == 0)
-			fetch(ring, batch, i, i + (left < BURST_FRAMES ? left : BURST_FRAMES));
+			shards_fetch(ring->shards, batch, i, batch->n_frames);
 		pass_time(ring, batch->now_ns[i], batch_number(batch, i));
 		follow_frame(ring, &batch->frames[i]);
 	}

@@ -23,9 +23,10 @@ enum { LIVE_RING_ALIGN_BYTES = 64 };
 struct live_ring {
 	alignas(LIVE_RING_ALIGN_BYTES) struct live_lanes *lanes;
 	unsigned number;
-	struct capture *capture; /* borrowed, as the next two */
+	struct capture *capture; /* borrowed, as the next three */
+	const struct shards *shards;
 	struct shard_group *lane;
-	struct shard *shard;
+	struct shard *shard; /* that of all frames of the ring */
 	struct intake *intake;
 	uint64_t base_ns; /* from when on the ranks of events count */
 

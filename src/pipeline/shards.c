@@ -175,24 +175,24 @@ void shard_group_follow(struct shard_group *group, struct shard *shard, const st
 		group->first_due_ns = shard->due_ns;
 }
 
-static void fetch(const struct shards *shards, const struct batch *batch, uint32_t first, uint32_t end)
+void shards_fetch(const struct shards *shards, const struct batch *batch, uint32_t first, uint32_t end)
 {
-	struct tracker_errand errands[BURST_FRAMES];
-	unsigned n = 0;
+	struct burst burst;
 
+	burst.n = 0;
+	if (end - first > BURST_FRAMES)
+		end = first + BURST_FRAMES;
 	for (uint32_t i = first; i < end; i++)
-		n = shard_errand(&shards->shard[batch->frames[i].shard], &batch->frames[i], errands, n);
-	if (n > 1)
-		tracker_fetch(errands, n);
+		burst_add(&burst, shards, &batch->frames[i]);
+	burst_fetch(&burst);
 }
 
 void shards_follow(struct shards *shards, const struct batch *batch, const struct stretch *stretch)
 {
 	for (uint32_t i = stretch->first; i < stretch->end; i++) {
 		const struct decoded_frame *frame = &batch->frames[i];
-		uint32_t left = stretch->end - i;
 		if ((i - stretch->first) % BURST_FRAMES == 0)
-			fetch(shards, batch, i, i + (left < BURST_FRAMES ? left : BURST_FRAMES));
+			shards_fetch(shards, batch, i, stretch->end);
 		shards_advance(shards, batch->now_ns[i], batch_number(batch, i));
 		if (is_followed(frame->result))
 			shard_group_follow(&shards->all, &shards->shard[frame->shard], frame);

@@ -93,13 +93,27 @@ bool shard_group_fire(struct shard_group *group, uint64_t now_ns, uint64_t packe
 /* The shard follows a frame of its own, when nothing is due any more. */
 void shard_group_follow(struct shard_group *group, struct shard *shard, const struct decoded_frame *frame);
 
-/* What the shard is to do with the frame, if it is tracked: puts it behind the n errands, and returns how many. */
-static inline unsigned shard_errand(const struct shard *shard, const struct decoded_frame *frame,
-				    struct tracker_errand *errands, unsigned n)
+/* What the shards are to do with the frames that one thread follows next, one after the other. */
+struct burst {
+	unsigned n; /* of its frames that are tracked */
+	struct tracker_errand errands[BURST_FRAMES];
+};
+
+static inline void burst_add(struct burst *burst, const struct shards *shards, const struct decoded_frame *frame)
 {
-	errands[n] = (struct tracker_errand){ shard->tracker, &frame->tracked };
-	return n + is_tracked(frame->result);
+	burst->errands[burst->n] = (struct tracker_errand){ shards->shard[frame->shard].tracker, &frame->tracked };
+	burst->n += is_tracked(frame->result);
 }
+
+/* When all are in it: what will be looked at for them is fetched. */
+static inline void burst_fetch(const struct burst *burst)
+{
+	if (burst->n > 1)
+		tracker_fetch(burst->errands, burst->n);
+}
+
+/* All that of the frames of the batch from first on, at most BURST_FRAMES, and none of end or later. */
+void shards_fetch(const struct shards *shards, const struct batch *batch, uint32_t first, uint32_t end);
 
 /* Sums over all of them. */
 struct shards_stats {
