@@ -66,25 +66,15 @@ static void learn_right(struct offload_host *host)
 		host->offloads = false;
 }
 
-bool checksum_offload_explains(struct checksum_offload *offload, const struct ip_addr *src, enum tcp_checksum checksum)
+static bool learn_wrong(struct checksum_offload *offload, struct offload_host *host, enum tcp_checksum checksum)
 {
-	struct offload_host *host = find_host(offload, src);
-
-	switch (checksum) {
-	case TCP_CHECKSUM_RIGHT:
-		/* Hosts with offload send some right ones too: Linux computes those of its resets in software. */
-		learn_right(host);
-		offload->any_right = true;
-		return false;
-	case TCP_CHECKSUM_PARTIAL:
+	if (checksum == TCP_CHECKSUM_PARTIAL) {
 		host->offloads = true;
-		break;
-	case TCP_CHECKSUM_ZERO:
+	} else if (checksum == TCP_CHECKSUM_ZERO) {
 		/* Easily forged, so it does not count against a host that was seen to fill the field in. */
 		if (host->n_right == 0)
 			host->offloads = true;
-		break;
-	case TCP_CHECKSUM_WRONG:
+	} else {
 		saturating_increment(&host->n_wrong);
 		saturating_increment(&offload->n_wrong);
 		if (host->n_right == 0 && host->n_wrong >= N_WRONG_TO_LEARN)
@@ -92,9 +82,20 @@ bool checksum_offload_explains(struct checksum_offload *offload, const struct ip
 		/* In a capture whose addresses were rewritten all are wrong: not three of each host are lost then. */
 		if (!offload->any_right && offload->n_wrong >= N_WRONG_TO_LEARN)
 			host->offloads = true;
-		break;
 	}
 	if (host->offloads)
 		host->n_right_since = 0;
 	return host->offloads;
+}
+
+bool checksum_offload_explains(struct checksum_offload *offload, const struct ip_addr *src, enum tcp_checksum checksum)
+{
+	struct offload_host *host = find_host(offload, src);
+
+	if (checksum != TCP_CHECKSUM_RIGHT)
+		return learn_wrong(offload, host, checksum);
+	/* Hosts with offload send some right ones too: Linux computes those of its resets in software. */
+	learn_right(host);
+	offload->any_right = true;
+	return false;
 }

@@ -135,7 +135,7 @@ static inline bool ethernet_has_sender(const uint8_t *header)
 }
 
 /* From the first byte of the frame on; by the short way where that can be. */
-enum decode_result decode_frame(struct decode_context *context, uint16_t link_type, struct cursor in);
+enum decode_result decode_frame(struct decoder *decoder, uint16_t link_type, struct cursor in, struct packet *packet);
 
 /* Each of these takes the bytes from its own header on and goes on inwards until the frame is explained. */
 enum decode_result decode_link(struct decode_context *context, uint16_t link_type, struct cursor in);
@@ -160,6 +160,21 @@ enum decode_result decode_udp(struct decode_context *context, struct cursor in);
 enum decode_result decode_icmp(struct decode_context *context, struct cursor in);
 enum decode_result decode_icmpv6(struct decode_context *context, struct cursor in);
 enum decode_result decode_tcp(struct decode_context *context, struct cursor in);
+
+/* What a wrong checksum means. Seldom asked, so not a part of its callers. */
+enum checksum_state decode_judge_wrong_checksum(struct decoder *decoder, struct packet *packet,
+						enum tcp_checksum checksum);
+
+/* What the checksum of a segment that is there as a whole means, for the packet and for what is known of its sender. */
+static inline enum checksum_state decode_judge_checksum(struct decoder *decoder, struct packet *packet,
+							enum tcp_checksum checksum)
+{
+	if (checksum != TCP_CHECKSUM_RIGHT)
+		return decode_judge_wrong_checksum(decoder, packet, checksum);
+	if (decoder->config.checksum == CHECKSUM_MODE_AUTO)
+		checksum_offload_explains(&decoder->offload, &packet->src, TCP_CHECKSUM_RIGHT);
+	return CHECKSUM_GOOD;
+}
 
 /*
  * The option bytes of a TCP header, as many as were captured. is_whole is false when the header has more.

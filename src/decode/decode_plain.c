@@ -8,12 +8,24 @@
 #include "tcpwitness/base/word.h"
 #include "decode_internal.h"
 #include "ip_header.h"
+#include "tcp_header.h"
 
 static inline bool ipv4_checksum_is_right(const uint8_t *header)
 {
 	uint64_t sum = checksum_add_word(word_load64(header), word_load64(header + 8));
 
 	return checksum_fold(checksum_add_word(sum, word_load32(header + 16))) == 0xffff;
+}
+
+/* As fill_from_ipv4, into a packet whose addresses are zero still. */
+static inline void fill_from_plain_ipv4(struct packet *packet, const uint8_t *header)
+{
+	packet->ttl = header[8];
+	packet->ip_id = load_be16(header + 4);
+	memcpy(packet->src.bytes, header + 12, 4);
+	memcpy(packet->dst.bytes, header + 16, 4);
+	packet->src.version = 4;
+	packet->dst.version = 4;
 }
 
 /* Moves over the header, whose 20 bytes are there, when decode_ipv4 would find nothing in it but the way to TCP. */
@@ -31,7 +43,7 @@ static inline bool take_plain_ipv4(struct packet *packet, struct cursor *in)
 	/* apply_ipv4_length, ipv4_checksum_is_good */
 	if (total_bytes < IPV4_HEADER_MIN_BYTES || total_bytes > in->wire_bytes || !ipv4_checksum_is_right(header))
 		return false;
-	fill_from_ipv4(packet, header);
+	fill_from_plain_ipv4(packet, header);
 	packet->ip_bytes = total_bytes;
 	cursor_limit(in, total_bytes);
 	return cursor_skip(in, IPV4_HEADER_MIN_BYTES);
@@ -58,10 +70,9 @@ static inline bool take_plain_ipv6(struct packet *packet, struct cursor *in)
 }
 
 /* Moves *in from the frame's beginning to its TCP segment. False, with *in wherever it is then: it is not plain. */
-static inline bool find_plain_segment(struct decode_context *context, struct cursor *in)
+static inline bool find_plain_segment(struct packet *packet, struct cursor *in)
 {
 	enum { VLAN_TAG_BYTES = 4, LEAST_BYTES = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + IPV4_HEADER_MIN_BYTES };
-	struct packet *packet = context->packet;
 	const uint8_t *frame = in->data;
 	uint32_t link_bytes = ETHERNET_HEADER_BYTES;
 	uint16_t ethertype;
@@ -83,7 +94,6 @@ static inline bool find_plain_segment(struct decode_context *context, struct cur
 		is_plain = take_plain_ipv6(packet, in);
 	if (!is_plain)
 		return false;
-	context->is_on_wire = ethernet_has_sender(frame);
 	if (link_bytes > ETHERNET_HEADER_BYTES) {
 		packet->vlans[0] = load_be16(frame + ETHERNET_HEADER_BYTES) & VLAN_ID_MASK;
 		packet->n_vlans = 1;
@@ -91,11 +101,85 @@ static inline bool find_plain_segment(struct decode_context *context, struct cur
 	return true;
 }
 
-enum decode_result decode_frame(struct decode_context *context, uint16_t link_type, struct cursor in)
+/* Of neither version is it a loopback address, 127.0.0.0/8 or ::1. */
+static inline bool is_of_the_wire(const struct ip_addr *addr)
+{
+	return addr->bytes[0] != 127 && addr->bytes[0] != 0;
+}
+
+/* decode_tcp.c, judge_flags and judge_fields: a segment behind the handshake, between two ports of two hosts. */
+static inline bool has_plain_fields(const struct packet *packet, const uint8_t *header)
+{
+	uint32_t flags = load_be16(header + TCP_DATA_OFFSET_AT);
+	uint32_t src_port = load_be16(header);
+	uint32_t dst_port = load_be16(header + 2);
+
+	return (flags & (SEG_ACK | SEG_SYN | SEG_RST | SEG_URG)) == SEG_ACK && src_port != dst_port && src_port != 0 &&
+	       dst_port != 0 && is_of_the_wire(&packet->src) && is_of_the_wire(&packet->dst);
+}
+
+/* No options, or what nearly all segments have of them. */
+static inline bool fill_plain_options(struct packet *packet, const uint8_t *header, uint32_t header_bytes)
+{
+	return header_bytes == TCP_HEADER_MIN_BYTES ||
+	       fill_lone_timestamp(&packet->options, header + TCP_HEADER_MIN_BYTES,
+				   header_bytes - TCP_HEADER_MIN_BYTES);
+}
+
+/* What decode_tcp does with a segment in which it finds nothing to judge but its checksum. False: with others. */
+static inline bool take_plain_tcp(struct decoder *decoder, struct packet *packet, const struct cursor *in)
+{
+	const uint8_t *header = in->data;
+	uint32_t header_bytes;
+
+	if (in->captured_bytes < TCP_HEADER_MIN_BYTES)
+		return false;
+	header_bytes = tcp_header_bytes(header);
+	if (header_bytes > in->captured_bytes || !has_plain_fields(packet, header) ||
+	    !fill_plain_options(packet, header, header_bytes))
+		return false;
+	fill_from_tcp(packet, header);
+	packet->options_complete = true;
+	packet->payload_bytes = in->wire_bytes - header_bytes;
+	packet->payload_captured_bytes = in->captured_bytes - header_bytes;
+	packet->payload_hash = hash_bytes(header, in->captured_bytes);
+	packet->payload_head = hash_head(packet, header + header_bytes);
+	if (decoder->config.checksum == CHECKSUM_MODE_OFF || in->captured_bytes != in->wire_bytes)
+		decoder->stats.checksum_unchecked++;
+	else
+		packet->checksum = decode_judge_checksum(
+			decoder, packet, checksum_verify_tcp(&packet->src, &packet->dst, header, in->wire_bytes));
+	return true;
+}
+
+/* A segment behind plain headers in which there is something to judge. */
+static inline enum decode_result decode_segment(struct decoder *decoder, const uint8_t *frame, struct cursor segment,
+						struct packet *packet)
+{
+	struct decode_context context = {
+		.decoder = decoder,
+		.packet = packet,
+		.is_on_wire = ethernet_has_sender(frame),
+	};
+
+	return decode_tcp(&context, segment);
+}
+
+__attribute__((noinline)) static enum decode_result decode_long_way(struct decoder *decoder, uint16_t link_type,
+								    struct cursor in, struct packet *packet)
+{
+	struct decode_context context = { .decoder = decoder, .packet = packet };
+
+	return decode_link(&context, link_type, in);
+}
+
+enum decode_result decode_frame(struct decoder *decoder, uint16_t link_type, struct cursor in, struct packet *packet)
 {
 	struct cursor segment = in;
 
-	if (link_type == LINK_ETHERNET && !context->decoder->no_short_way && find_plain_segment(context, &segment))
-		return decode_tcp(context, segment);
-	return decode_link(context, link_type, in);
+	if (link_type != LINK_ETHERNET || decoder->no_short_way || !find_plain_segment(packet, &segment))
+		return decode_long_way(decoder, link_type, in, packet);
+	if (take_plain_tcp(decoder, packet, &segment))
+		return DECODE_TCP;
+	return decode_segment(decoder, in.data, segment, packet);
 }

@@ -6,75 +6,25 @@
  */
 #include <string.h>
 
-#include "tcpwitness/base/word.h"
 #include "decode_internal.h"
+#include "tcp_header.h"
 
 enum {
-	TCP_HEADER_MIN_BYTES = 20,
 	TCP_PORTS_BYTES = 4,
 	TCP_PORTS_AND_SEQ_BYTES = 8, /* what every ICMP error must quote (RFC 792) */
 	TCP_UP_TO_ACK_BYTES = 12,
 	TCP_UP_TO_FLAGS_BYTES = 14,
-	HASHED_BYTES_MAX = 128,
 };
 
-/* The compiler takes them for too long; as calls they would save and load again what stands in registers. */
+/* The compiler takes it for too long; as a call it would save and load again what stands in registers. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* All bits of both in 64: the halves of their product. */
-static inline uint64_t mix(uint64_t a, uint64_t b)
+uint32_t hash_few_bytes(const uint8_t *bytes, uint32_t n_bytes)
 {
-	__extension__ typedef unsigned __int128 product;
-	const product whole = (product)a * b;
+	uint8_t padded[HASHED_PAIR_BYTES] = { 0 };
 
-	return (uint64_t)whole ^ (uint64_t)(whole >> 64);
-}
-
-/*
- * Two segments of one connection that differ only behind the first 128 bytes still differ in the checksum,
- * which is among them. Pairs of words are mixed apart from each other, so that they need not wait for each other; the
- * place of a pair is in its mixture. The last pair may overlap the one before it.
- */
-ALWAYS_INLINE uint32_t hash_bytes(const uint8_t *bytes, uint32_t n_bytes)
-{
-	enum { WORD_BYTES = 8, PAIR_BYTES = 2 * WORD_BYTES };
-	const uint64_t first_key = UINT64_C(0x9fb21c651e98df25);
-	const uint64_t second_key = UINT64_C(0xd6e8feb86659fd93);
-	const uint32_t n_hashed = n_bytes < HASHED_BYTES_MAX ? n_bytes : HASHED_BYTES_MAX;
-	uint8_t padded[PAIR_BYTES] = { 0 };
-	const uint8_t *last = padded;
-	uint64_t hash = n_bytes;
-
-	if (n_hashed >= PAIR_BYTES)
-		last = bytes + n_hashed - PAIR_BYTES;
-	else
-		memcpy(padded, bytes, n_hashed);
-	for (uint32_t at = 0; at + PAIR_BYTES < n_hashed; at += PAIR_BYTES)
-		hash ^= mix(word_load64(bytes + at) ^ (first_key + at),
-			    word_load64(bytes + at + WORD_BYTES) ^ second_key);
-	hash = mix(hash ^ word_load64(last) ^ second_key, word_load64(last + WORD_BYTES) ^ first_key);
-	return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
-}
-
-static uint32_t hash_head(const struct packet *packet, const struct cursor *segment)
-{
-	uint32_t n_bytes = packet->payload_bytes < PACKET_HEAD_BYTES ? packet->payload_bytes : PACKET_HEAD_BYTES;
-
-	if (n_bytes == 0 || packet->payload_captured_bytes < n_bytes)
-		return 0;
-	return hash_bytes(segment->data + packet->tcp_header_bytes, n_bytes);
-}
-
-static inline void fill_from_header(struct packet *packet, const uint8_t *header)
-{
-	packet->src_port = load_be16(header);
-	packet->dst_port = load_be16(header + 2);
-	packet->seq = load_be32(header + 4);
-	packet->ack = load_be32(header + 8);
-	packet->tcp_header_bytes = (uint16_t)((header[12] >> 4) * 4);
-	packet->flags = load_be16(header + 12) & 0x01ff;
-	packet->window = load_be16(header + 14);
-	packet->urgent = load_be16(header + 18);
+	memcpy(padded, bytes, n_bytes);
+	return hash_last_pair(n_bytes, padded);
 }
 
 /* Of a header of which fewer than 20 bytes were captured, the fields that are there as a whole. */
@@ -88,7 +38,7 @@ static void fill_from_cut_header(struct packet *packet, const struct cursor *seg
 	n_bytes -= n_bytes % (in_numbers ? 4U : 2U);
 	if (n_bytes > 0)
 		memcpy(padded, segment->data, n_bytes);
-	fill_from_header(packet, padded);
+	fill_from_tcp(packet, padded);
 }
 
 /* One name for each cause: a null or Xmas segment is not also said to lack its ACK. */
@@ -156,24 +106,12 @@ static void judge_fields(const struct decode_context *context)
 		anomaly_set_add(anomalies, ANOMALY_SYN_TO_MULTICAST);
 }
 
-static enum checksum_state judge_checksum(struct decode_context *context, const struct cursor *segment)
+enum checksum_state decode_judge_wrong_checksum(struct decoder *decoder, struct packet *packet,
+						enum tcp_checksum checksum)
 {
-	struct decoder *decoder = context->decoder;
-	struct packet *packet = context->packet;
-	bool is_whole = segment->captured_bytes == segment->wire_bytes && !context->pseudo_header_unsure;
-	enum tcp_checksum checksum = TCP_CHECKSUM_WRONG;
-	bool is_explained;
+	bool is_explained = decoder->config.checksum == CHECKSUM_MODE_AUTO &&
+			    checksum_offload_explains(&decoder->offload, &packet->src, checksum);
 
-	if (decoder->config.checksum == CHECKSUM_MODE_OFF || (!is_whole && !context->ipv4_checksum_wrong)) {
-		decoder->stats.checksum_unchecked++;
-		return CHECKSUM_UNCHECKED;
-	}
-	if (is_whole)
-		checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
-	is_explained = decoder->config.checksum == CHECKSUM_MODE_AUTO &&
-		       checksum_offload_explains(&decoder->offload, &packet->src, checksum);
-	if (checksum == TCP_CHECKSUM_RIGHT)
-		return CHECKSUM_GOOD;
 	if (is_explained) {
 		decoder->stats.checksum_offloaded++;
 		return CHECKSUM_OFFLOADED;
@@ -181,6 +119,22 @@ static enum checksum_state judge_checksum(struct decode_context *context, const 
 	decoder->stats.checksum_bad++;
 	anomaly_set_add(&packet->anomalies, ANOMALY_BAD_TCP_CHECKSUM);
 	return CHECKSUM_BAD;
+}
+
+static enum checksum_state check_checksum(const struct decode_context *context, const struct cursor *segment)
+{
+	struct decoder *decoder = context->decoder;
+	struct packet *packet = context->packet;
+	bool is_whole = segment->captured_bytes == segment->wire_bytes && !context->pseudo_header_unsure;
+	enum tcp_checksum checksum = TCP_CHECKSUM_WRONG;
+
+	if (decoder->config.checksum == CHECKSUM_MODE_OFF || (!is_whole && !context->ipv4_checksum_wrong)) {
+		decoder->stats.checksum_unchecked++;
+		return CHECKSUM_UNCHECKED;
+	}
+	if (is_whole)
+		checksum = checksum_verify_tcp(&packet->src, &packet->dst, segment->data, segment->wire_bytes);
+	return decode_judge_checksum(decoder, packet, checksum);
 }
 
 /* The options and the payload's length, for a header of which 20 bytes were captured. False: bad data offset. */
@@ -209,12 +163,14 @@ static enum decode_result decode_quoted_tcp(const struct decode_context *context
 	struct packet *packet = context->packet;
 
 	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES)
-		fill_from_header(packet, segment->data);
+		fill_from_tcp(packet, segment->data);
 	else
 		fill_from_cut_header(packet, segment);
 	if (segment->captured_bytes < TCP_PORTS_AND_SEQ_BYTES)
 		return DECODE_TRUNCATED_ICMP_QUOTE;
-	packet->payload_hash = hash_bytes(segment->data, segment->captured_bytes);
+	packet->payload_hash = segment->captured_bytes >= HASHED_PAIR_BYTES
+				       ? hash_bytes(segment->data, segment->captured_bytes)
+				       : hash_few_bytes(segment->data, segment->captured_bytes);
 	if (segment->captured_bytes >= TCP_HEADER_MIN_BYTES && !fill_behind_header(context, segment))
 		return DECODE_BAD_TCP_DATA_OFFSET;
 	if (segment->captured_bytes >= TCP_UP_TO_FLAGS_BYTES && packet->tcp_header_bytes <= segment->wire_bytes)
@@ -241,7 +197,7 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 		return decode_quoted_tcp(context, &in);
 	if (in.captured_bytes < TCP_HEADER_MIN_BYTES)
 		return refuse_cut_header(packet, &in);
-	fill_from_header(packet, in.data);
+	fill_from_tcp(packet, in.data);
 	if (!fill_behind_header(context, &in)) {
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_HEADER_TRUNCATED);
 		return DECODE_BAD_TCP_DATA_OFFSET;
@@ -249,10 +205,10 @@ enum decode_result decode_tcp(struct decode_context *context, struct cursor in)
 	if (context->fragment_end != NULL && context->fragment_end - in.data < packet->tcp_header_bytes)
 		anomaly_set_add(&packet->anomalies, ANOMALY_FRAGMENTED_TCP_HEADER);
 	packet->payload_hash = hash_bytes(in.data, in.captured_bytes);
-	packet->payload_head = hash_head(packet, &in);
+	packet->payload_head = hash_head(packet, in.data + packet->tcp_header_bytes);
 	judge_flags(packet);
 	judge_fields(context);
-	packet->checksum = judge_checksum(context, &in);
+	packet->checksum = check_checksum(context, &in);
 	/* Rewritten addresses spoil both checksums. With TCP's right, it is a packet that its receiver drops. */
 	if (context->ipv4_checksum_wrong && packet->checksum != CHECKSUM_OFFLOADED)
 		return DECODE_BAD_IPV4_CHECKSUM;

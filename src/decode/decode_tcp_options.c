@@ -5,34 +5,7 @@
  * Of a kind sent twice the later one counts, as in Linux and the BSDs.
  */
 #include "decode_internal.h"
-
-enum option_kind {
-	OPTION_END = 0,
-	OPTION_NOP = 1,
-	OPTION_MSS = 2,
-	OPTION_WSCALE = 3,         /* RFC 7323 2 */
-	OPTION_SACK_PERMITTED = 4, /* RFC 2018 2 */
-	OPTION_SACK = 5,           /* RFC 2018 3 */
-	OPTION_ECHO = 6,           /* RFC 1072; historic by RFC 6247, as all that are called obsolete here */
-	OPTION_ECHO_REPLY = 7,
-	OPTION_TIMESTAMP = 8,     /* RFC 7323 3 */
-	OPTION_POC_PERMITTED = 9, /* RFC 1693 */
-	OPTION_POC_PROFILE = 10,
-	OPTION_CC = 11, /* RFC 1644 */
-	OPTION_CC_NEW = 12,
-	OPTION_CC_ECHO = 13,
-	OPTION_ALT_CHECKSUM = 14, /* RFC 1146 */
-	OPTION_ALT_CHECKSUM_DATA = 15,
-	OPTION_MD5 = 19,           /* RFC 2385 */
-	OPTION_AO = 29,            /* RFC 5925 2.2 */
-	OPTION_MPTCP = 30,         /* RFC 8684 3 */
-	OPTION_FASTOPEN = 34,      /* RFC 7413 2 */
-	OPTION_EXPERIMENT_1 = 253, /* RFC 6994: an identifier follows, so that several may stand together */
-	OPTION_EXPERIMENT_2 = 254,
-};
-
-/* Lengths with kind and length octets. */
-enum { MSS_BYTES = 4, WSCALE_BYTES = 3, SACK_PERMITTED_BYTES = 2, TIMESTAMP_BYTES = 10 };
+#include "tcp_header.h"
 
 enum {
 	EXPERIMENT_FASTOPEN = 0xf989, /* RFC 7413 A, used before kind 34 was given */
@@ -42,9 +15,6 @@ enum {
 	FASTOPEN_COOKIE_MIN_BYTES = 4,
 	FASTOPEN_COOKIE_MAX_BYTES = 16,
 };
-
-static const uint32_t FNV_OFFSET = 2166136261U;
-static const uint32_t FNV_PRIME = 16777619U;
 
 static bool fill_sack(struct tcp_options *options, const uint8_t *data, uint8_t n_bytes)
 {
@@ -198,23 +168,18 @@ static inline void take_option(struct packet *packet, uint64_t seen[4], const ui
 		anomaly_set_add(&packet->anomalies, ANOMALY_TCP_OPTION_MALFORMED);
 }
 
-static inline uint32_t add_to_layout(uint32_t layout, uint8_t kind)
-{
-	return (layout ^ kind) * FNV_PRIME;
-}
-
 /* Not a part of its caller, which would save what this one needs and the usual segments do not. */
 __attribute__((noinline)) static void walk_options(struct packet *packet, const uint8_t *bytes, uint32_t n_bytes,
 						   bool is_whole)
 {
 	uint64_t seen[4] = { 0 };
-	uint32_t layout = FNV_OFFSET;
+	uint32_t layout = tcp_layout_begin();
 	uint32_t at = 0;
 
 	while (at < n_bytes) {
 		const uint8_t kind = bytes[at];
 
-		layout = add_to_layout(layout, kind);
+		layout = tcp_layout_add(layout, kind);
 		if (kind == OPTION_END)
 			break;
 		if (kind == OPTION_NOP) {
@@ -234,32 +199,13 @@ __attribute__((noinline)) static void walk_options(struct packet *packet, const 
 		packet->options.layout = layout == 0 ? 1 : layout;
 }
 
-/* What nearly every segment behind the handshake has: the layout that RFC 7323 A recommends. */
-static inline bool fill_lone_timestamp(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
-{
-	enum { LONE_TIMESTAMP_BYTES = 12 };
-	const uint32_t nop_nop_timestamp =
-		OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
-	uint32_t layout = FNV_OFFSET;
-
-	if (n_bytes != LONE_TIMESTAMP_BYTES || load_be32(bytes) != nop_nop_timestamp)
-		return false;
-	options->present = TCPOPT_TIMESTAMP;
-	options->ts_val = load_be32(bytes + 4);
-	options->ts_ecr = load_be32(bytes + 8);
-	layout = add_to_layout(layout, OPTION_NOP);
-	layout = add_to_layout(layout, OPTION_NOP);
-	options->layout = add_to_layout(layout, OPTION_TIMESTAMP);
-	return true;
-}
-
 /* What Linux and Android put into a SYN and a SYN-ACK: MSS, SACK permitted, timestamp, NOP, window scale. */
 static inline bool fill_linux_syn(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
 {
 	enum { LINUX_SYN_BYTES = 20 };
 	const uint32_t sack_permitted_timestamp =
 		OPTION_SACK_PERMITTED << 24 | SACK_PERMITTED_BYTES << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
-	uint32_t layout = FNV_OFFSET;
+	uint32_t layout = tcp_layout_begin();
 
 	if (n_bytes != LINUX_SYN_BYTES || load_be16(bytes) != (OPTION_MSS << 8 | MSS_BYTES) ||
 	    load_be32(bytes + 4) != sack_permitted_timestamp ||
@@ -271,11 +217,11 @@ static inline bool fill_linux_syn(struct tcp_options *options, const uint8_t *by
 	options->ts_val = load_be32(bytes + 8);
 	options->ts_ecr = load_be32(bytes + 12);
 	options->wscale = bytes[19];
-	layout = add_to_layout(layout, OPTION_MSS);
-	layout = add_to_layout(layout, OPTION_SACK_PERMITTED);
-	layout = add_to_layout(layout, OPTION_TIMESTAMP);
-	layout = add_to_layout(layout, OPTION_NOP);
-	options->layout = add_to_layout(layout, OPTION_WSCALE);
+	layout = tcp_layout_add(layout, OPTION_MSS);
+	layout = tcp_layout_add(layout, OPTION_SACK_PERMITTED);
+	layout = tcp_layout_add(layout, OPTION_TIMESTAMP);
+	layout = tcp_layout_add(layout, OPTION_NOP);
+	options->layout = tcp_layout_add(layout, OPTION_WSCALE);
 	return true;
 }
 

@@ -151,7 +151,6 @@ static inline void clear_packet(struct packet *packet)
 
 enum decode_result decoder_decode(struct decoder *decoder, const struct frame *frame, struct packet *packet)
 {
-	struct decode_context context = { .decoder = decoder, .packet = packet };
 	struct cursor in = { .data = frame->data,
 			     .captured_bytes = frame->captured_bytes,
 			     .wire_bytes = frame->wire_bytes };
@@ -165,7 +164,7 @@ enum decode_result decoder_decode(struct decoder *decoder, const struct frame *f
 	packet->number = frame->number;
 	packet->wire_bytes = in.wire_bytes;
 	packet->source = frame->source;
-	result = decode_frame(&context, frame->link_type, in);
+	result = decode_frame(decoder, frame->link_type, in, packet);
 	decoder->stats.results[result]++;
 	return result;
 }

@@ -19,25 +19,41 @@ static const char *const options[] = {
 	"nop,nop,TS val 101 ecr 200,nop,nop,sack 5:9 20:30",
 };
 
+static const char *const flags[] = { ".", "P.", "F.", "S", "S.", "R.", "U.", "P.e", "F", "" };
+
+/* Ports are equal, or one of them is none, as often as not. */
+static const uint16_t ports[] = { 0, 80, 81, 443 };
+
+static const char *const ipv4_addrs[] = { "10.0.0.1", "10.0.0.2", "10.0.0.2", "127.0.0.1", "0.0.0.1", "255.0.0.1" };
+static const char *const ipv6_addrs[] = { "2001:db8::1", "2001:db8::2", "2001:db8::2", "::1", "::2", "7f00::1" };
+
+static const char *any_of(const char *const *texts, size_t n, struct random *random)
+{
+	return texts[random_below(random, (uint32_t)n)];
+}
+
+#define ANY_OF(texts, random) any_of(texts, sizeof(texts) / sizeof((texts)[0]), random)
+
 static void build_any(struct packet_builder *pb, struct random *random)
 {
 	struct pb_tcp tcp = {
-		.src_port = (uint16_t)random_below(random, 65536),
-		.dst_port = 80,
-		.flags = random_below(random, 2) == 0 ? "." : "S",
+		.src_port = random_below(random, 2) == 0 ? (uint16_t)random_below(random, 65536)
+							 : ports[random_below(random, 4)],
+		.dst_port = random_below(random, 2) == 0 ? 80 : ports[random_below(random, 4)],
+		.flags = random_below(random, 2) == 0 ? "." : ANY_OF(flags, random),
 		.seq = random_below(random, UINT32_MAX),
 		.ack = random_below(random, 2),
 		.window = 500,
-		.options = options[random_below(random, sizeof(options) / sizeof(options[0]))],
+		.options = ANY_OF(options, random),
 	};
 
 	pb_ethernet(pb_reset(pb));
 	for (uint32_t n = random_below(random, 3); n > 0 && random_below(random, 2) == 0; n--)
 		pb_vlan(pb, random_below(random, 4) == 0 ? 0x88a8 : 0x8100, (uint16_t)random_below(random, 4096));
 	if (random_below(random, 3) == 0)
-		pb_ipv6(pb, random_below(random, 8) == 0 ? "::1" : "2001:db8::1", "2001:db8::2");
+		pb_ipv6(pb, ANY_OF(ipv6_addrs, random), ANY_OF(ipv6_addrs, random));
 	else
-		pb_ipv4(pb, random_below(random, 8) == 0 ? "127.0.0.1" : "10.0.0.1", "10.0.0.2");
+		pb_ipv4(pb, ANY_OF(ipv4_addrs, random), ANY_OF(ipv4_addrs, random));
 	pb_tcp(pb, &tcp);
 	pb_pattern(pb, random_below(random, 2) * random_below(random, 200));
 }
