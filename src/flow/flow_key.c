@@ -80,29 +80,48 @@ __attribute__((noinline)) static uint64_t domain_of(const struct flow_key_config
 	return domain != 0 ? domain : 1; /* 0 means none */
 }
 
-/* As memcmp of 16 bytes, without the call. */
-static inline int compare_addr(const uint8_t *a, const uint8_t *b)
+/* As memcmp of the addresses, then by port: is the sender behind the receiver? */
+static inline bool is_sender_second(const struct packet *packet)
 {
-	uint64_t x = word_load64(a);
-	uint64_t y = word_load64(b);
+	uint64_t src = be64toh(word_load64(packet->src.bytes));
+	uint64_t dst = be64toh(word_load64(packet->dst.bytes));
 
-	if (x == y) {
-		x = word_load64(a + sizeof(x));
-		y = word_load64(b + sizeof(y));
+	if (src == dst) {
+		src = be64toh(word_load64(packet->src.bytes + sizeof(src)));
+		dst = be64toh(word_load64(packet->dst.bytes + sizeof(dst)));
 	}
-	return (be64toh(x) > be64toh(y)) - (be64toh(x) < be64toh(y));
+	return src != dst ? src > dst : packet->src_port > packet->dst_port;
+}
+
+/* The same for IPv4, with the port at once. */
+static inline bool is_ipv4_sender_second(const struct packet *packet)
+{
+	uint64_t src = (uint64_t)be32toh(word_load32(packet->src.bytes)) << 16 | packet->src_port;
+	uint64_t dst = (uint64_t)be32toh(word_load32(packet->dst.bytes)) << 16 | packet->dst_port;
+
+	return src > dst;
+}
+
+/* From words of four bytes, as addresses were just written: wider ones would have to wait for that (no forwarding). */
+static inline void put_ipv4(struct flow_key *key, unsigned sender, const struct packet *packet)
+{
+	memset(key->addr, 0, sizeof(key->addr));
+	memcpy(key->addr[sender], packet->src.bytes, 4);
+	memcpy(key->addr[1 - sender], packet->dst.bytes, 4);
 }
 
 unsigned flow_key_from_packet(const struct flow_key_config *config, const struct packet *packet, struct flow_key *key)
 {
-	int order = compare_addr(packet->src.bytes, packet->dst.bytes);
 	unsigned sender;
 
-	if (order == 0)
-		order = (int)packet->src_port - (int)packet->dst_port;
-	sender = order > 0;
-	memcpy(key->addr[sender], packet->src.bytes, sizeof(key->addr[0]));
-	memcpy(key->addr[1 - sender], packet->dst.bytes, sizeof(key->addr[0]));
+	if (packet->src.version == 4) {
+		sender = is_ipv4_sender_second(packet);
+		put_ipv4(key, sender, packet);
+	} else {
+		sender = is_sender_second(packet);
+		memcpy(key->addr[sender], packet->src.bytes, sizeof(key->addr[0]));
+		memcpy(key->addr[1 - sender], packet->dst.bytes, sizeof(key->addr[0]));
+	}
 	key->port[sender] = packet->src_port;
 	key->port[1 - sender] = packet->dst_port;
 	key->ip_version = packet->src.version;
@@ -118,6 +137,7 @@ uint64_t flow_key_hash(const struct flow_key_config *config, const struct flow_k
 {
 	enum { PORTS_BYTES = 4, DOMAIN_BYTES = 8, IPV4_BYTES = 4, IPV6_BYTES = 16 };
 	struct siphash_state state = siphash13_begin(&config->secret);
+	const uint64_t ports = key->port[0] | (uint64_t)key->port[1] << 16;
 	size_t n_bytes = PORTS_BYTES;
 
 	if (key->ip_version == 6) {
@@ -134,5 +154,5 @@ uint64_t flow_key_hash(const struct flow_key_config *config, const struct flow_k
 		siphash13_add(&state, key->domain);
 		n_bytes += DOMAIN_BYTES;
 	}
-	return siphash13_end(&state, key->port[0] | (uint64_t)key->port[1] << 16, n_bytes);
+	return siphash13_end(&state, ports, n_bytes);
 }

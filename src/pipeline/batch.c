@@ -29,20 +29,28 @@ void batch_clear(struct batch *batch)
 	batch->result = CAPTURE_FRAME;
 }
 
+void batch_end(struct batch *batch)
+{
+	if (batch->n_stretches > 0)
+		batch->stretches[batch->n_stretches - 1].end = batch->n_frames;
+}
+
 void batch_begin_stretch(struct batch *batch, const struct frame_counts *counts)
 {
-	struct stretch *stretch = &batch->stretches[batch->n_stretches++];
+	struct stretch *stretch = &batch->stretches[batch->n_stretches];
 
+	batch_end(batch);
+	batch->n_stretches++;
 	stretch->first = batch->n_frames;
-	stretch->end = batch->n_frames;
 	stretch->counts = *counts;
 	for (unsigned i = 0; i < MAX_SHARDS; i++)
 		stretch->first_of[i] = NO_FRAME;
 }
 
 /* The frame is the next of its lane. */
-static void deal_out(struct batch *batch, struct stretch *stretch, uint16_t frame)
+static void deal_out(struct batch *batch, uint16_t frame)
 {
+	struct stretch *stretch = &batch->stretches[batch->n_stretches - 1];
 	unsigned lane = batch->frames[frame].lane;
 
 	batch->next[frame] = NO_FRAME;
@@ -57,11 +65,9 @@ static void deal_out(struct batch *batch, struct stretch *stretch, uint16_t fram
 
 void batch_add(struct batch *batch, uint64_t now_ns)
 {
-	struct stretch *stretch = &batch->stretches[batch->n_stretches - 1];
 	uint16_t frame = batch->n_frames++;
 
-	stretch->end = batch->n_frames;
 	batch->now_ns[frame] = now_ns;
 	if (batch->next != NULL)
-		deal_out(batch, stretch, frame);
+		deal_out(batch, frame);
 }

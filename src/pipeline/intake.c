@@ -44,7 +44,8 @@ struct intake {
 	bool may_block; /* input comes as it is written */
 	uint64_t now_ns;
 	uint64_t boundary_ns; /* the next at which something is judged */
-	uint64_t frame_ns;    /* time of the frame before */
+	uint64_t calm_until_ns;
+	uint64_t frame_ns; /* time of the frame before */
 	uint8_t lane_of[MAX_SHARDS];
 	struct frame_counts counts;
 
@@ -89,9 +90,12 @@ static void count(struct intake *intake, const struct frame *frame, const struct
 
 	counts->frames++;
 	counts->bytes += frame->wire_bytes;
-	counts->time_backwards += frame->time_ns < intake->frame_ns;
-	counts->backward_steps += frame->time_ns + REORDERED_NS < intake->frame_ns;
-	counts->truncated_packets += is_cut_short(frame, &decoded->packet, decoded->result);
+	if (frame->time_ns < intake->frame_ns) {
+		counts->time_backwards++;
+		counts->backward_steps += frame->time_ns + REORDERED_NS < intake->frame_ns;
+	}
+	if (is_cut_short(frame, &decoded->packet, decoded->result))
+		counts->truncated_packets++;
 	intake->frame_ns = frame->time_ns;
 }
 
@@ -101,7 +105,18 @@ static bool begins_stretch(const struct intake *intake, const struct batch *batc
 	return batch->n_stretches == 0 || now_ns >= intake->boundary_ns;
 }
 
-static void add_frame(struct intake *intake, struct batch *batch, const struct frame *frame, uint64_t now_ns)
+/* Up to when it can be told of each frame by its time alone that neither a stretch begins with it nor stats are due. */
+static uint64_t calm_until_ns(const struct intake *intake)
+{
+	const struct stats_clock *clock = &intake->stats;
+	uint64_t stats_ns = clock->interval_ns == 0 ? UINT64_MAX : clock->next_ns;
+
+	return stats_ns < intake->boundary_ns ? stats_ns : intake->boundary_ns;
+}
+
+/* is_calm: nothing but the frame itself, see calm_until_ns. */
+static void add_frame(struct intake *intake, struct batch *batch, const struct frame *frame, uint64_t now_ns,
+		      bool is_calm)
 {
 	struct decoded_frame *to = &batch->frames[batch->n_frames];
 
@@ -118,12 +133,15 @@ static void add_frame(struct intake *intake, struct batch *batch, const struct f
 	count(intake, frame, to);
 	if (batch->n_frames == 0)
 		batch->first_number = frame->number;
-	if (begins_stretch(intake, batch, now_ns))
+	if (!is_calm && begins_stretch(intake, batch, now_ns))
 		batch_begin_stretch(batch, &intake->counts);
 	batch_add(batch, now_ns);
 	intake->now_ns = now_ns;
+	if (is_calm)
+		return;
 	if (now_ns >= intake->boundary_ns)
 		intake->boundary_ns = (now_ns / DETECT_TICK_NS + 1) * DETECT_TICK_NS;
+	intake->calm_until_ns = calm_until_ns(intake);
 }
 
 static bool is_full(const struct batch *batch)
@@ -140,15 +158,19 @@ static bool add_burst(struct intake *intake, struct batch *batch)
 	while (intake->next_in_burst < intake->n_burst && !is_full(batch)) {
 		const struct frame *frame = &intake->burst[intake->next_in_burst];
 		uint64_t now_ns = frame->time_ns > intake->now_ns ? frame->time_ns : intake->now_ns;
-		struct stats_clock clock = intake->stats;
-		bool strikes = stats_clock_strikes(&clock, now_ns);
-		if (strikes && batch->n_frames > 0)
-			return true;
-		if (batch->n_frames >= BATCH_ENOUGH_FRAMES && begins_stretch(intake, batch, now_ns))
-			return true;
-		intake->stats = clock;
+		bool is_calm = now_ns < intake->calm_until_ns && batch->n_stretches > 0;
+		bool strikes = false;
+		if (!is_calm) {
+			struct stats_clock clock = intake->stats;
+			strikes = stats_clock_strikes(&clock, now_ns);
+			if (strikes && batch->n_frames > 0)
+				return true;
+			if (batch->n_frames >= BATCH_ENOUGH_FRAMES && begins_stretch(intake, batch, now_ns))
+				return true;
+			intake->stats = clock;
+		}
 		intake->next_in_burst++;
-		add_frame(intake, batch, frame, now_ns);
+		add_frame(intake, batch, frame, now_ns, is_calm);
 		if (strikes)
 			return true;
 	}
@@ -176,6 +198,7 @@ static bool add_some(struct intake *intake, struct batch *batch)
 
 static void end_batch(struct intake *intake, struct batch *batch)
 {
+	batch_end(batch);
 	batch->counts = intake->counts;
 	batch->decoder = decoder_get_stats(intake->decoder);
 	if (intake->config.reads_ahead) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "event_log.h"
+#include "tcpwitness/base/word.h"
 
 /* So much for flows of each shard: with less, the odds of who shares a shard with whom would tell. */
 enum { SHARD_MIN_TABLE_BYTES = 4 << 20, MAX_SHARDS_OF_FILES = 4 };
@@ -41,19 +42,21 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
+/* Four bytes of each address. */
+static uint64_t mix_addrs(uint64_t hash, const struct flow_key *key, size_t at)
+{
+	return mix(hash, (uint64_t)word_load32(&key->addr[0][at]) << 32 | word_load32(&key->addr[1][at]));
+}
+
 static unsigned shard_of(const struct shards *shards, const struct flow_key *key)
 {
-	size_t addr_bytes = key->ip_version == 4 ? 4 : sizeof(key->addr[0]);
 	uint64_t hash = (uint64_t)key->port[0] << 16 | key->port[1];
 
 	if (shards->n == 1)
 		return 0;
-	for (size_t i = 0; i < addr_bytes; i += 4) {
-		uint32_t words[2];
-		memcpy(&words[0], &key->addr[0][i], sizeof(words[0]));
-		memcpy(&words[1], &key->addr[1][i], sizeof(words[1]));
-		hash = mix(hash, (uint64_t)words[0] << 32 | words[1]);
-	}
+	hash = mix_addrs(hash, key, 0);
+	for (size_t at = 4; key->ip_version == 6 && at < sizeof(key->addr[0]); at += 4)
+		hash = mix_addrs(hash, key, at);
 	return (unsigned)(mix(hash, 0) >> 40) & (shards->n - 1);
 }
 
