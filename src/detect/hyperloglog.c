@@ -11,15 +11,15 @@
 /* With the fewest bits for the index, the longest run. */
 enum { MAX_RANK = 64 - HYPERLOGLOG_SMALL_BITS + 1 };
 
-static void add(uint8_t *registers, unsigned bits, uint64_t hash)
+static struct hyperloglog_mark mark_of(uint64_t hash, unsigned bits)
 {
-	uint64_t index = hash >> (64 - bits);
 	/* The guard bit ends the run of zeros after the last bit of the hash. */
 	uint64_t rest = (hash << bits) | (UINT64_C(1) << (bits - 1));
-	uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
 
-	if (rank > registers[index])
-		registers[index] = rank;
+	return (struct hyperloglog_mark){
+		.place = (uint16_t)(hash >> (64 - bits)),
+		.rank = (uint8_t)(__builtin_clzll(rest) + 1),
+	};
 }
 
 static void merge(uint8_t *into, const uint8_t *from, size_t n_registers)
@@ -49,12 +49,14 @@ static double estimate(const uint8_t *registers, size_t n_registers)
 	const double alpha = 0.7213 / (1.0 + 1.079 / m);
 	unsigned with_rank[MAX_RANK + 1] = { 0 };
 	double sum = 0;
+	/* Of the longest run, 2 to the power of -MAX_RANK. */
+	double share = 1.0 / (double)(UINT64_C(1) << MAX_RANK);
 
 	for (size_t i = 0; i < n_registers; i += sizeof(uint64_t))
 		count_ranks(registers + i, with_rank);
 	/* Smallest terms first: exact in double, and the same on every machine. */
-	for (int rank = MAX_RANK; rank >= 0; rank--)
-		sum += ldexp(with_rank[rank], -rank);
+	for (int rank = MAX_RANK; rank >= 0; rank--, share *= 2)
+		sum += with_rank[rank] * share;
 
 	double distinct = alpha * m * m / sum;
 	if (distinct <= 2.5 * m && with_rank[0] > 0)
@@ -67,9 +69,14 @@ void hyperloglog_clear(struct hyperloglog *sketch)
 	memset(sketch, 0, sizeof(*sketch));
 }
 
+struct hyperloglog_mark hyperloglog_mark_of(uint64_t hash)
+{
+	return mark_of(hash, HYPERLOGLOG_BITS);
+}
+
 void hyperloglog_add(struct hyperloglog *sketch, uint64_t hash)
 {
-	add(sketch->registers, HYPERLOGLOG_BITS, hash);
+	hyperloglog_set(sketch, hyperloglog_mark_of(hash));
 }
 
 void hyperloglog_merge(struct hyperloglog *into, const struct hyperloglog *from)
@@ -95,9 +102,9 @@ void hyperloglog_small_clear(struct hyperloglog_small *sketch)
 	memset(sketch, 0, sizeof(*sketch));
 }
 
-void hyperloglog_small_add(struct hyperloglog_small *sketch, uint64_t hash)
+struct hyperloglog_mark hyperloglog_small_mark_of(uint64_t hash)
 {
-	add(sketch->registers, HYPERLOGLOG_SMALL_BITS, hash);
+	return mark_of(hash, HYPERLOGLOG_SMALL_BITS);
 }
 
 void hyperloglog_small_merge(struct hyperloglog_small *into, const struct hyperloglog_small *from)

@@ -16,7 +16,24 @@ struct hyperloglog {
 
 void hyperloglog_clear(struct hyperloglog *sketch);
 
-/* hash: 64 well mixed bits of the value. The same value must give the same hash in all sketches that are merged. */
+/*
+ * What a value leaves in a sketch. hash: 64 well mixed bits of the value. The same value must give the same hash in all
+ * sketches that are merged.
+ */
+struct hyperloglog_mark {
+	uint16_t place; /* of the register */
+	uint8_t rank;   /* that it holds at least */
+};
+
+struct hyperloglog_mark hyperloglog_mark_of(uint64_t hash);
+
+static inline void hyperloglog_set(struct hyperloglog *sketch, struct hyperloglog_mark mark)
+{
+	if (mark.rank > sketch->registers[mark.place])
+		sketch->registers[mark.place] = mark.rank;
+}
+
+/* Both at once. */
 void hyperloglog_add(struct hyperloglog *sketch, uint64_t hash);
 
 /* The sketch of the union. Associative, commutative and idempotent. */
@@ -35,6 +52,14 @@ struct hyperloglog_small {
 };
 
 void hyperloglog_small_clear(struct hyperloglog_small *sketch);
-void hyperloglog_small_add(struct hyperloglog_small *sketch, uint64_t hash);
+
+struct hyperloglog_mark hyperloglog_small_mark_of(uint64_t hash);
+
+static inline void hyperloglog_small_set(struct hyperloglog_small *sketch, struct hyperloglog_mark mark)
+{
+	if (mark.rank > sketch->registers[mark.place])
+		sketch->registers[mark.place] = mark.rank;
+}
+
 void hyperloglog_small_merge(struct hyperloglog_small *into, const struct hyperloglog_small *from);
 double hyperloglog_small_estimate(const struct hyperloglog_small *sketch);

@@ -10,31 +10,15 @@
 
 #include "port_use.h"
 
-static uint32_t add_saturated(uint32_t a, uint32_t b)
-{
-	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
 static uint64_t difference(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns)
+void summary_begin_slot(struct summary_slot *slot, uint64_t number)
 {
-	assert(counter < SUMMARY_COHORT_COUNTERS);
-	summary->totals[counter]++;
-	if (summary->slots == NULL)
-		return;
-
-	uint64_t number = since_ns / SUMMARY_SLOT_NS;
-	struct summary_slot *slot = &summary->slots[number % SUMMARY_SLOTS];
-	if (number > slot->number) {
-		memset(slot, 0, sizeof(*slot));
-		slot->number = number;
-	}
-	if (number == slot->number)
-		slot->counts[counter] = add_saturated(slot->counts[counter], 1);
+	memset(slot, 0, sizeof(*slot));
+	slot->number = number;
 }
 
 void summary_count_age(struct summary *summary, enum summary_gauge gauge, int change, uint64_t since_ns)
@@ -71,7 +55,7 @@ static void slot_merge(struct summary_slot *into, const struct summary_slot *fro
 		return;
 	}
 	for (int k = 0; k < SUMMARY_COHORT_COUNTERS; k++)
-		into->counts[k] = add_saturated(into->counts[k], from->counts[k]);
+		into->counts[k] = summary_add_saturated(into->counts[k], from->counts[k]);
 }
 
 void summary_begin_slots(struct summary *summary, struct summary_slot *slots)
@@ -211,26 +195,17 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 	return difference(all, young > 0 ? (uint64_t)young : 0);
 }
 
-void summary_count_handshake(struct summary *summary, uint64_t took_ns)
+unsigned summary_rtt_bucket(uint64_t took_ns)
 {
 	uint64_t times = took_ns / (128 * NS_PER_US);
-	int bucket = times == 0 ? 0 : 64 - __builtin_clzll(times);
+	unsigned bucket = times == 0 ? 0 : 64 - (unsigned)__builtin_clzll(times);
 
-	if (bucket >= SUMMARY_RTT_BUCKETS)
-		bucket = SUMMARY_RTT_BUCKETS - 1;
-	summary->handshakes[bucket] = add_saturated(summary->handshakes[bucket], 1);
+	return bucket < SUMMARY_RTT_BUCKETS ? bucket : SUMMARY_RTT_BUCKETS - 1;
 }
 
-static void recent_merge(struct summary_recent *into, const struct summary_recent *from)
+void summary_count_rtt(struct summary *summary, unsigned bucket)
 {
-	if (from->span < into->span)
-		return;
-	if (from->span > into->span) {
-		*into = *from;
-		return;
-	}
-	into->attempts = add_saturated(into->attempts, from->attempts);
-	into->signs = add_saturated(into->signs, from->signs);
+	summary->handshakes[bucket] = summary_add_saturated(summary->handshakes[bucket], 1);
 }
 
 static void ages_merge(struct summary_ages *into, const struct summary_ages *from)
@@ -276,13 +251,6 @@ static void parts_merge(struct summary *into, const struct summary *from)
 		port_use_merge(into->ports, from->ports);
 }
 
-void summary_count_recent(struct summary *summary, uint32_t attempts, uint32_t signs, uint64_t now_ns)
-{
-	const struct summary_recent recent = { now_ns / SUMMARY_SPAN_NS, attempts, signs };
-
-	recent_merge(&summary->recent, &recent);
-}
-
 void summary_merge(struct summary *into, const struct summary *from)
 {
 	parts_merge(into, from);
@@ -290,9 +258,9 @@ void summary_merge(struct summary *into, const struct summary *from)
 		into->since_ns = from->since_ns;
 	if (from->latest_ns > into->latest_ns)
 		into->latest_ns = from->latest_ns;
-	recent_merge(&into->recent, &from->recent);
+	summary_add_recent(into, &from->recent);
 	for (int k = 0; k < SUMMARY_COUNTERS; k++)
 		into->totals[k] += from->totals[k];
 	for (int i = 0; i < SUMMARY_RTT_BUCKETS; i++)
-		into->handshakes[i] = add_saturated(into->handshakes[i], from->handshakes[i]);
+		into->handshakes[i] = summary_add_saturated(into->handshakes[i], from->handshakes[i]);
 }

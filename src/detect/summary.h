@@ -266,10 +266,62 @@ void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd 
 
 /* --- for whoever fills summaries --- */
 
-/* One more attempt, or one more of what became of an attempt that began at since_ns. A counter of the cohorts. */
-void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns);
-void summary_count_recent(struct summary *summary, uint32_t attempts, uint32_t signs, uint64_t now_ns);
-void summary_count_handshake(struct summary *summary, uint64_t took_ns);
+static inline uint32_t summary_add_saturated(uint32_t a, uint32_t b)
+{
+	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+/* The slot is that of another cohort from now on. */
+void summary_begin_slot(struct summary_slot *slot, uint64_t number);
+
+/*
+ * One more attempt, or one more of what became of an attempt that began at since_ns, or in the slot with this number. A
+ * counter of the cohorts.
+ */
+static inline void summary_count_in(struct summary *summary, enum summary_counter counter, uint64_t number)
+{
+	summary->totals[counter]++;
+	if (summary->slots == NULL)
+		return;
+	struct summary_slot *slot = &summary->slots[number % SUMMARY_SLOTS];
+	if (number > slot->number)
+		summary_begin_slot(slot, number);
+	if (number == slot->number)
+		slot->counts[counter] = summary_add_saturated(slot->counts[counter], 1);
+}
+
+static inline void summary_count(struct summary *summary, enum summary_counter counter, uint64_t since_ns)
+{
+	summary_count_in(summary, counter, since_ns / SUMMARY_SLOT_NS);
+}
+
+static inline void summary_add_recent(struct summary *summary, const struct summary_recent *more)
+{
+	struct summary_recent *recent = &summary->recent;
+
+	if (more->span > recent->span) {
+		*recent = *more;
+	} else if (more->span == recent->span) {
+		recent->attempts = summary_add_saturated(recent->attempts, more->attempts);
+		recent->signs = summary_add_saturated(recent->signs, more->signs);
+	}
+}
+
+static inline void summary_count_recent(struct summary *summary, uint32_t attempts, uint32_t signs, uint64_t now_ns)
+{
+	const struct summary_recent recent = { now_ns / SUMMARY_SPAN_NS, attempts, signs };
+
+	summary_add_recent(summary, &recent);
+}
+
+/* A handshake that took so long; and which bucket that is. */
+unsigned summary_rtt_bucket(uint64_t took_ns);
+void summary_count_rtt(struct summary *summary, unsigned bucket);
+
+static inline void summary_count_handshake(struct summary *summary, uint64_t took_ns)
+{
+	summary_count_rtt(summary, summary_rtt_bucket(took_ns));
+}
 
 /* One more (change 1) or one less (-1) of what began at since_ns. The totals are the caller's matter, before. */
 void summary_count_age(struct summary *summary, enum summary_gauge gauge, int change, uint64_t since_ns);
@@ -281,24 +333,48 @@ void summary_count_age(struct summary *summary, enum summary_gauge gauge, int ch
 void summary_begin_slots(struct summary *summary, struct summary_slot *slots);
 void summary_begin_ages(struct summary *summary, struct summary_ages *ages);
 
-/* What crowds keep of a signal. All hashes are under one public key, or crowds of different sensors would not merge. */
+/*
+ * What crowds keep of a signal, the same in each of them. All hashes are under one public key, or crowds of different
+ * sensors would not merge.
+ */
 struct summary_hashes {
-	uint64_t client;
-	uint64_t server;
-	uint64_t port;
-	uint64_t endpoint;
-	uint64_t sample; /* a priority in samples */
+	struct hyperloglog_mark client;
+	struct hyperloglog_mark server;
+	struct hyperloglog_mark port;
+	struct hyperloglog_mark endpoint;
 	uint32_t fingerprint;
+	uint64_t sample; /* a priority in samples */
+	/* Of whom server, port and endpoint are. */
+	uint64_t server_hash;
+	uint16_t server_port;
 };
 
 uint64_t summary_address_hash(const struct ip_addr *address);
 
-/* client, server: summary_address_hash of the signal's ends. */
-struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64_t client, uint64_t server);
+/*
+ * client, server: summary_address_hash of the signal's ends. *hashes: zeroed, or those of another signal, which as a
+ * rule is about the same server.
+ */
+void summary_hashes_update(struct summary_hashes *hashes, const struct flow_signal *signal, uint64_t client,
+			   uint64_t server);
+
+static inline struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64_t client,
+						      uint64_t server)
+{
+	struct summary_hashes hashes = { .sample = 0 };
+
+	summary_hashes_update(&hashes, signal, client, server);
+	return hashes;
+}
 
 /* kind: of the key whose crowd it is. */
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
 		       const struct summary_hashes *hashes);
 
-/* The crowd that collects at now_ns; null when that span is over. */
-struct summary_crowd *summary_crowd_at(struct summary_crowds *crowds, uint64_t now_ns);
+/* The crowd that collects in a span, or at now_ns; null when that span is over. */
+struct summary_crowd *summary_crowd_of_span(struct summary_crowds *crowds, uint64_t span);
+
+static inline struct summary_crowd *summary_crowd_at(struct summary_crowds *crowds, uint64_t now_ns)
+{
+	return summary_crowd_of_span(crowds, now_ns / SUMMARY_SPAN_NS);
+}

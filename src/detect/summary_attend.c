@@ -36,11 +36,9 @@ void summary_table_forget_candidates(struct summary_table *table)
 
 void summary_table_add_urge(struct summary_table *table, struct summary_record *record, unsigned urge)
 {
-	unsigned least = table->n_tables < SUMMARY_URGENT ? SUMMARY_URGENT / table->n_tables : 1;
-
 	if (record->urge <= UINT16_MAX - SUMMARY_URGENT)
 		record->urge = (uint16_t)(record->urge + urge);
-	if (record->urge < least || record->urgent != 0)
+	if (record->urge < table->urgent_at || record->urgent != 0)
 		return;
 	if (table->n_urgent == table->candidates_room) {
 		table->is_urgent_full = true;

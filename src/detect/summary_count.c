@@ -14,30 +14,6 @@ static bool is_early(const struct flow_signal *signal)
 	return ns_since(signal->now_ns, signal->since_ns) < DEADLINE_NS;
 }
 
-enum summary_crowd_kind summary_crowd_of(enum summary_kind kind, const struct flow_signal *signal)
-{
-	switch ((int)signal->kind) {
-	case SIGNAL_ATTEMPT:
-		return CROWD_TRYING;
-	case SIGNAL_ANSWERED:
-		return kind == SUMMARY_SOURCE ? CROWD_ANSWERED : SUMMARY_CROWDS;
-	case SIGNAL_COMPLETED:
-		/* Only the client is seen here; it would not go on without an answer. */
-		return kind == SUMMARY_SOURCE && !signal->answered ? CROWD_ANSWERED : SUMMARY_CROWDS;
-	case SIGNAL_UNANSWERED:
-	case SIGNAL_STILL_HALF_OPEN:
-		return CROWD_FAILING;
-	case SIGNAL_REFUSED:
-	case SIGNAL_UNREACHABLE:
-	case SIGNAL_CLIENT_RESET:
-		return is_early(signal) ? CROWD_FAILING : SUMMARY_CROWDS;
-	case SIGNAL_STRAY:
-		return CROWD_STRAY;
-	default:
-		return SUMMARY_CROWDS;
-	}
-}
-
 /* The end of which a key of this kind counts what it waits for. */
 static uint8_t waiting_side(enum summary_kind kind)
 {
@@ -60,208 +36,196 @@ bool summary_is_counted(enum summary_kind kind, const struct flow_signal *signal
 	}
 }
 
-static void count_sign(struct summary *summary, const struct flow_signal *signal)
+/* Each attempt counts one, and each sign of trouble two. What only goes on, or is over, can wait. */
+enum { URGE_OF_ATTEMPT = 1, URGE_OF_TROUBLE = 2 };
+
+#define COHORT(counter)   .n_cohorts = 1, .cohorts = { counter }
+#define EVENT(counter)    .n_events = 1, .events = { counter }
+#define SIGN_OF_TROUBLE   .recent = { .signs = 1 }, .urge = URGE_OF_TROUBLE
+#define JOINS(crowd_kind) .crowd = 1 + (crowd_kind), .crowd_of_source = 1 + (crowd_kind)
+
+/* What every signal of a kind counts. What else some of them do is in add_opening and add_course. */
+static const struct summary_tally tallies[SIGNAL_KIND_COUNT] = {
+	[SIGNAL_ATTEMPT] = { COHORT(SUMMARY_ATTEMPTS), .recent = { .attempts = 1 }, .urge = URGE_OF_ATTEMPT,
+			     JOINS(CROWD_TRYING) },
+	[SIGNAL_SYN_REPEATED] = { EVENT(SUMMARY_SYNS_REPEATED), .urge = URGE_OF_TROUBLE },
+	[SIGNAL_ANSWERED] = { COHORT(SUMMARY_ANSWERED), .crowd_of_source = 1 + CROWD_ANSWERED },
+	[SIGNAL_SYNACK_REPEATED] = { EVENT(SUMMARY_SYNACKS_REPEATED), .urge = URGE_OF_TROUBLE, .moves_held = true },
+	[SIGNAL_COMPLETED] = { COHORT(SUMMARY_COMPLETED), .gauge = GAUGE_UNSPOKEN, .gauge_change = 1,
+			       .urge_of_pair = URGE_OF_ATTEMPT },
+	[SIGNAL_REFUSED] = { COHORT(SUMMARY_REFUSED), SIGN_OF_TROUBLE },
+	[SIGNAL_UNREACHABLE] = { COHORT(SUMMARY_UNREACHABLE), SIGN_OF_TROUBLE },
+	[SIGNAL_UNANSWERED] = { COHORT(SUMMARY_UNANSWERED), SIGN_OF_TROUBLE, JOINS(CROWD_FAILING) },
+	[SIGNAL_STILL_HALF_OPEN] = { COHORT(SUMMARY_STILL_HALF_OPEN), SIGN_OF_TROUBLE, JOINS(CROWD_FAILING) },
+	[SIGNAL_HALF_OPEN_ENDED] = { COHORT(SUMMARY_HALF_OPEN_ENDED) },
+	[SIGNAL_TIME_WAIT] = { EVENT(SUMMARY_TIME_WAIT) },
+	[SIGNAL_TIME_WAIT_OVER] = { EVENT(SUMMARY_TIME_WAIT_OVER) },
+	[SIGNAL_SERVER_TIME_WAIT] = { EVENT(SUMMARY_SERVER_TIME_WAIT) },
+	[SIGNAL_SERVER_TIME_WAIT_OVER] = { EVENT(SUMMARY_SERVER_TIME_WAIT_OVER) },
+	[SIGNAL_CLIENT_RESET] = { COHORT(SUMMARY_CLIENT_RESET), SIGN_OF_TROUBLE },
+	[SIGNAL_CLIENT_SPOKE] = { EVENT(SUMMARY_SPOKEN), .gauge = GAUGE_UNSPOKEN, .gauge_change = -1 },
+	[SIGNAL_SYNACK_AFTER_ACK] = { EVENT(SUMMARY_SYNACKS_AFTER_ACK), SIGN_OF_TROUBLE },
+	[SIGNAL_DATA_IGNORED] = { EVENT(SUMMARY_DATA_IGNORED), SIGN_OF_TROUBLE },
+	[SIGNAL_STALLED] = { .urge = URGE_OF_TROUBLE },
+	[SIGNAL_HELD] = { .urge = URGE_OF_TROUBLE },
+	[SIGNAL_RST_SUSPECT] = { SIGN_OF_TROUBLE },
+	[SIGNAL_STRAY] = { SIGN_OF_TROUBLE, JOINS(CROWD_STRAY) },
+	[SIGNAL_JOINED] = { EVENT(SUMMARY_JOINED) },
+	[SIGNAL_STRAY_CLAIMED] = { EVENT(SUMMARY_STRAYS_CLAIMED) },
+};
+
+static void add_cohort(struct summary_tally *tally, bool is_so, enum summary_counter counter)
 {
-	summary_count_recent(summary, 0, 1, signal->now_ns);
+	if (is_so)
+		tally->cohorts[tally->n_cohorts++] = (uint8_t)counter;
 }
 
-static void count_failure(struct summary *summary, enum summary_counter counter, const struct flow_signal *signal)
+static void add_event(struct summary_tally *tally, bool is_so, enum summary_counter counter)
 {
-	summary_count(summary, counter, signal->since_ns);
-	count_sign(summary, signal);
+	if (is_so)
+		tally->events[tally->n_events++] = (uint8_t)counter;
 }
 
-static void settle_retried(struct summary *summary, const struct flow_signal *signal)
+static void add_failing(struct summary_tally *tally, const struct flow_signal *signal)
 {
-	if (signal->retried)
-		summary_count(summary, SUMMARY_RETRIED_SETTLED, signal->since_ns);
-}
-
-static void count_synack_repeated(struct summary *summary, const struct flow_signal *signal)
-{
-	summary->totals[SUMMARY_SYNACKS_REPEATED]++;
-	if (signal->held_until_ns != 0 && signal->held_before_ns == 0)
-		summary_count(summary, SUMMARY_SYNACK_REPEATERS, signal->since_ns);
-	if (summary->held != NULL)
-		summary_held_move(summary->held, signal->held_before_ns, signal->held_until_ns, signal->now_ns);
-}
-
-static void count_half_open_ended(struct summary *summary, const struct flow_signal *signal)
-{
-	summary_count(summary, SUMMARY_HALF_OPEN_ENDED, signal->since_ns);
-	if (signal->held_before_ns != 0)
-		summary_count(summary, SUMMARY_REPEATERS_ENDED, signal->since_ns);
-	if (summary->held != NULL && signal->held_before_ns != 0)
-		summary_held_move(summary->held, signal->held_before_ns, signal->held_until_ns, signal->now_ns);
-}
-
-static void count_completed(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
-{
-	summary_count(summary, SUMMARY_COMPLETED, signal->since_ns);
-	settle_retried(summary, signal);
-	/* How long they take is a matter of who is asked. */
-	if (kind != SUMMARY_SOURCE && kind != SUMMARY_PAIR)
-		summary_count_handshake(summary, ns_since(signal->now_ns, signal->since_ns));
-	summary_count_age(summary, GAUGE_UNSPOKEN, 1, signal->since_ns);
-}
-
-static void count_closed(struct summary *summary, const struct flow_signal *signal)
-{
-	if (!signal->completed)
+	if (!is_early(signal))
 		return;
-	summary->totals[SUMMARY_CLOSED]++;
-	if (signal->spoke)
-		return;
-	summary->totals[SUMMARY_CLOSED_UNSPOKEN]++;
-	summary_count_age(summary, GAUGE_UNSPOKEN, -1, signal->since_ns);
+	tally->crowd = 1 + CROWD_FAILING;
+	tally->crowd_of_source = 1 + CROWD_FAILING;
 }
 
-/* Counters of what began and is over stand side by side. */
-static void count_gauge(struct summary *summary, enum summary_counter begun, enum summary_gauge gauge, bool is_over,
-			const struct flow_signal *signal)
+static void add_completed(struct summary_tally *tally, const struct flow_signal *signal)
 {
-	summary->totals[begun + (is_over ? 1 : 0)]++;
-	summary_count_age(summary, gauge, is_over ? -1 : 1, signal->since_ns);
+	add_cohort(tally, signal->retried, SUMMARY_RETRIED_SETTLED);
+	tally->rtt_bucket = (uint8_t)(1 + summary_rtt_bucket(ns_since(signal->now_ns, signal->since_ns)));
+	/* Only the client is seen here; it would not go on without an answer. */
+	if (!signal->answered)
+		tally->crowd_of_source = 1 + CROWD_ANSWERED;
 }
 
-static void count_held(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
-{
-	bool is_over = signal->kind == SIGNAL_HELD_OVER;
-
-	if (signal->side != waiting_side(kind))
-		return;
-	if (signal->state == TCPS_CLOSE_WAIT)
-		count_gauge(summary, SUMMARY_CLOSE_WAIT, GAUGE_CLOSE_WAIT, is_over, signal);
-	else if (signal->state == TCPS_FIN_WAIT_2)
-		count_gauge(summary, SUMMARY_FIN_WAIT_2, GAUGE_FIN_WAIT_2, is_over, signal);
-	else if (signal->state == TCPS_LAST_ACK)
-		count_gauge(summary, SUMMARY_LAST_ACK, GAUGE_LAST_ACK, is_over, signal);
-}
-
-static void count_rst_suspect(struct summary *summary, const struct flow_signal *signal)
-{
-	summary->totals[SUMMARY_RST_SUSPECTS] += signal->is_first;
-	summary->totals[SUMMARY_RST_CONTRADICTED] += (signal->suspicion & RST_SUSPECT_CONTRADICTED) != 0;
-	summary->totals[SUMMARY_RST_FORGED] += (signal->suspicion & RST_SUSPECT_CONTRADICTED) != 0 &&
-					       (signal->suspicion & (RST_SUSPECT_TTL | RST_SUSPECT_IP_ID)) != 0;
-	summary->totals[SUMMARY_RST_PROBES] += (signal->suspicion & RST_SUSPECT_PROBE) != 0;
-	count_sign(summary, signal);
-}
-
-/* What becomes of an attempt. False: the signal is about something else. */
-static bool count_attempt(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
+/* What becomes of an attempt. */
+static void add_opening(struct summary_tally *tally, const struct flow_signal *signal)
 {
 	switch ((int)signal->kind) {
-	case SIGNAL_ATTEMPT:
-		summary_count(summary, SUMMARY_ATTEMPTS, signal->since_ns);
-		summary_count_recent(summary, 1, 0, signal->now_ns);
-		return true;
 	case SIGNAL_SYN_REPEATED:
-		summary->totals[SUMMARY_SYNS_REPEATED]++;
-		if (signal->is_first)
-			summary_count(summary, SUMMARY_RETRIED, signal->since_ns);
-		return true;
+		add_cohort(tally, signal->is_first, SUMMARY_RETRIED);
+		break;
 	case SIGNAL_ANSWERED:
-		summary_count(summary, SUMMARY_ANSWERED, signal->since_ns);
-		if (signal->bare_synack)
-			summary_count(summary, SUMMARY_BARE_SYNACKS, signal->since_ns);
-		return true;
+		add_cohort(tally, signal->bare_synack, SUMMARY_BARE_SYNACKS);
+		break;
 	case SIGNAL_SYNACK_REPEATED:
-		count_synack_repeated(summary, signal);
-		return true;
+		add_cohort(tally, signal->held_until_ns != 0 && signal->held_before_ns == 0, SUMMARY_SYNACK_REPEATERS);
+		break;
 	case SIGNAL_COMPLETED:
-		count_completed(summary, kind, signal);
-		return true;
+		add_completed(tally, signal);
+		break;
 	case SIGNAL_REFUSED:
-		count_failure(summary, SUMMARY_REFUSED, signal);
-		settle_retried(summary, signal);
-		return true;
 	case SIGNAL_UNREACHABLE:
-		count_failure(summary, SUMMARY_UNREACHABLE, signal);
-		settle_retried(summary, signal);
-		return true;
-	case SIGNAL_UNANSWERED:
-		count_failure(summary, SUMMARY_UNANSWERED, signal);
-		return true;
-	case SIGNAL_STILL_HALF_OPEN:
-		count_failure(summary, SUMMARY_STILL_HALF_OPEN, signal);
-		return true;
-	case SIGNAL_HALF_OPEN_ENDED:
-		count_half_open_ended(summary, signal);
-		return true;
+		add_cohort(tally, signal->retried, SUMMARY_RETRIED_SETTLED);
+		add_failing(tally, signal);
+		break;
 	case SIGNAL_CLIENT_RESET:
-		count_failure(summary, SUMMARY_CLIENT_RESET, signal);
-		return true;
+		add_failing(tally, signal);
+		break;
+	case SIGNAL_HALF_OPEN_ENDED:
+		add_cohort(tally, signal->held_before_ns != 0, SUMMARY_REPEATERS_ENDED);
+		tally->moves_held = signal->held_before_ns != 0;
+		break;
 	default:
-		return false;
+		break;
 	}
 }
 
-static void count_connection(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
+static void add_closed(struct summary_tally *tally, const struct flow_signal *signal)
+{
+	bool is_unspoken = signal->completed && !signal->spoke;
+
+	add_event(tally, signal->completed, SUMMARY_CLOSED);
+	add_event(tally, is_unspoken, SUMMARY_CLOSED_UNSPOKEN);
+	tally->gauge = GAUGE_UNSPOKEN;
+	tally->gauge_change = is_unspoken ? -1 : 0;
+}
+
+/* Counters of what began and is over stand side by side. */
+static void add_gauge(struct summary_tally *tally, enum summary_counter begun, enum summary_gauge gauge, bool is_over)
+{
+	add_event(tally, true, (enum summary_counter)(begun + (is_over ? 1 : 0)));
+	tally->gauge = (uint8_t)gauge;
+	tally->gauge_change = is_over ? -1 : 1;
+}
+
+static void add_held(struct summary_tally *tally, const struct flow_signal *signal)
+{
+	bool is_over = signal->kind == SIGNAL_HELD_OVER;
+
+	if (signal->state == TCPS_CLOSE_WAIT)
+		add_gauge(tally, SUMMARY_CLOSE_WAIT, GAUGE_CLOSE_WAIT, is_over);
+	else if (signal->state == TCPS_FIN_WAIT_2)
+		add_gauge(tally, SUMMARY_FIN_WAIT_2, GAUGE_FIN_WAIT_2, is_over);
+	else if (signal->state == TCPS_LAST_ACK)
+		add_gauge(tally, SUMMARY_LAST_ACK, GAUGE_LAST_ACK, is_over);
+}
+
+static void add_rst_suspect(struct summary_tally *tally, const struct flow_signal *signal)
+{
+	bool is_contradicted = (signal->suspicion & RST_SUSPECT_CONTRADICTED) != 0;
+
+	add_event(tally, signal->is_first, SUMMARY_RST_SUSPECTS);
+	add_event(tally, is_contradicted, SUMMARY_RST_CONTRADICTED);
+	add_event(tally, is_contradicted && (signal->suspicion & (RST_SUSPECT_TTL | RST_SUSPECT_IP_ID)) != 0,
+		  SUMMARY_RST_FORGED);
+	add_event(tally, (signal->suspicion & RST_SUSPECT_PROBE) != 0, SUMMARY_RST_PROBES);
+}
+
+static void note_not_counted(struct summary_tally *tally, const struct flow_signal *signal)
+{
+	tally->is_not_of_targets = !summary_is_counted(SUMMARY_SERVICE, signal);
+	tally->is_not_of_source = !summary_is_counted(SUMMARY_SOURCE, signal);
+}
+
+/* What becomes of a connection, and what belongs to none. */
+static void add_course(struct summary_tally *tally, const struct flow_signal *signal)
 {
 	switch ((int)signal->kind) {
-	case SIGNAL_TIME_WAIT:
-		summary->totals[SUMMARY_TIME_WAIT]++;
-		break;
 	case SIGNAL_TIME_WAIT_OVER:
-		summary->totals[SUMMARY_TIME_WAIT_OVER]++;
-		summary->totals[SUMMARY_TIME_WAIT_REUSED] += signal->reused;
+		add_event(tally, signal->reused, SUMMARY_TIME_WAIT_REUSED);
 		break;
 	case SIGNAL_CLOSED:
-		count_closed(summary, signal);
-		break;
-	case SIGNAL_SERVER_TIME_WAIT:
-		summary->totals[SUMMARY_SERVER_TIME_WAIT]++;
-		break;
-	case SIGNAL_SERVER_TIME_WAIT_OVER:
-		summary->totals[SUMMARY_SERVER_TIME_WAIT_OVER]++;
-		break;
-	case SIGNAL_CLIENT_SPOKE:
-		summary->totals[SUMMARY_SPOKEN]++;
-		summary_count_age(summary, GAUGE_UNSPOKEN, -1, signal->since_ns);
+		add_closed(tally, signal);
+		note_not_counted(tally, signal);
 		break;
 	case SIGNAL_SYNACK_AFTER_ACK:
-		summary->totals[SUMMARY_SYNACKS_AFTER_ACK]++;
-		summary->totals[SUMMARY_ACKS_DROPPED] += signal->is_first;
-		count_sign(summary, signal);
-		break;
-	case SIGNAL_DATA_IGNORED:
-		summary->totals[SUMMARY_DATA_IGNORED]++;
-		count_sign(summary, signal);
+		add_event(tally, signal->is_first, SUMMARY_ACKS_DROPPED);
 		break;
 	case SIGNAL_STALLED:
 	case SIGNAL_STALLED_OVER:
 		if (signal->side == SIDE_CLIENT)
-			count_gauge(summary, SUMMARY_STALLED, GAUGE_STALLED, signal->kind == SIGNAL_STALLED_OVER,
-				    signal);
+			add_gauge(tally, SUMMARY_STALLED, GAUGE_STALLED, signal->kind == SIGNAL_STALLED_OVER);
+		note_not_counted(tally, signal);
 		break;
 	case SIGNAL_HELD:
 	case SIGNAL_HELD_OVER:
-		count_held(summary, kind, signal);
+		add_held(tally, signal);
+		note_not_counted(tally, signal);
 		break;
 	case SIGNAL_RST_SUSPECT:
-		count_rst_suspect(summary, signal);
+		add_rst_suspect(tally, signal);
 		break;
 	case SIGNAL_STRAY:
-		if (signal->stray < STRAY_COUNT)
-			summary->totals[SUMMARY_STRAYS + signal->stray]++;
-		count_sign(summary, signal);
-		break;
-	case SIGNAL_JOINED:
-		summary->totals[SUMMARY_JOINED]++;
-		break;
-	case SIGNAL_STRAY_CLAIMED:
-		summary->totals[SUMMARY_STRAYS_CLAIMED]++;
+		add_event(tally, signal->stray < STRAY_COUNT, (enum summary_counter)(SUMMARY_STRAYS + signal->stray));
 		break;
 	default:
 		break;
 	}
 }
 
-void summary_count_signal(struct summary *summary, enum summary_kind kind, const struct flow_signal *signal)
+void summary_tally_signal(struct summary_tally *tally, const struct flow_signal *signal)
 {
-	if (signal->now_ns > summary->latest_ns)
-		summary->latest_ns = signal->now_ns;
-	if (!count_attempt(summary, kind, signal))
-		count_connection(summary, kind, signal);
+	*tally = tallies[signal->kind];
+	tally->slot = signal->since_ns / SUMMARY_SLOT_NS;
+	tally->recent.span = signal->now_ns / SUMMARY_SPAN_NS;
+	add_opening(tally, signal);
+	add_course(tally, signal);
+	tally->has_more =
+		tally->n_events > 0 || tally->gauge_change != 0 || tally->rtt_bucket != 0 || tally->moves_held;
 }

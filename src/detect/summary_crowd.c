@@ -25,29 +25,36 @@ static uint64_t mix(uint64_t value)
 	return value ^ (value >> 31);
 }
 
-static uint32_t add_saturated(uint32_t a, uint32_t b)
-{
-	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
 /* What a TTL began with, as stacks choose it. */
 static uint64_t ttl_class(uint8_t ttl)
 {
 	return ttl <= 32 ? 0 : ttl <= 64 ? 1 : ttl <= 128 ? 2 : 3;
 }
 
-struct summary_hashes summary_hashes_of(const struct flow_signal *signal, uint64_t client, uint64_t server)
+static void update_server(struct summary_hashes *hashes, uint64_t server, uint16_t server_port)
+{
+	uint64_t port = mix(server_port + UINT64_C(0x9e3779b97f4a7c15));
+
+	hashes->server = hyperloglog_small_mark_of(server);
+	hashes->port = hyperloglog_small_mark_of(port);
+	hashes->endpoint = hyperloglog_small_mark_of(mix(server + port));
+	hashes->server_hash = server;
+	hashes->server_port = server_port;
+}
+
+void summary_hashes_update(struct summary_hashes *hashes, const struct flow_signal *signal, uint64_t client,
+			   uint64_t server)
 {
 	/* Strays have no flow; the packet stands for them. */
 	uint64_t id = signal->flow_id != 0 ? signal->flow_id : signal->packet_number;
 	uint64_t look = (uint64_t)signal->syn_layout << 24 | (uint64_t)signal->window << 8 | ttl_class(signal->ttl);
-	struct summary_hashes hashes = { .client = client, .server = server };
 
-	hashes.port = mix(signal->server_port + UINT64_C(0x9e3779b97f4a7c15));
-	hashes.endpoint = mix(hashes.server + hashes.port);
-	hashes.sample = mix(hashes.client + id * UINT64_C(0x9e3779b97f4a7c15)) | 1;
-	hashes.fingerprint = (uint32_t)(mix(look + 1) % SUMMARY_FINGERPRINTS);
-	return hashes;
+	/* No mark has rank 0. */
+	if (hashes->server.rank == 0 || hashes->server_hash != server || hashes->server_port != signal->server_port)
+		update_server(hashes, server, signal->server_port);
+	hashes->client = hyperloglog_mark_of(client);
+	hashes->sample = mix(client + id * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+	hashes->fingerprint = (uint32_t)(mix(look + 1) % SUMMARY_FINGERPRINTS);
 }
 
 /*
@@ -81,13 +88,21 @@ static void sample_insert(struct summary_crowd *crowd, const struct summary_samp
 	crowd->sample[place] = *sampled;
 }
 
-static void sample_signal(struct summary_crowd *crowd, const struct flow_signal *signal, uint64_t priority)
+/* Among many connections few are left in the sample: those whose priority comes before the last one's. */
+static bool may_be_sampled(const struct summary_crowd *crowd, uint64_t priority)
 {
 	const struct summary_sampled *last = &crowd->sample[SUMMARY_SAMPLE - 1];
+
+	/* An empty place is behind all priorities. */
+	return crowd->connections <= SUMMARY_SAMPLE || last->priority - 1 >= priority;
+}
+
+/* Apart, as it is rare. */
+__attribute__((noinline)) static void sample_signal(struct summary_crowd *crowd, const struct flow_signal *signal,
+						    uint64_t priority)
+{
 	struct summary_sampled sampled;
 
-	if (crowd->connections > SUMMARY_SAMPLE && last->priority != 0 && last->priority <= priority)
-		return;
 	/* Padding is compared and sent along. */
 	memset(&sampled, 0, sizeof(sampled));
 	sampled.priority = priority;
@@ -109,29 +124,33 @@ void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, cons
 	bool is_first = crowd->connections == 0;
 
 	crowd->connections++;
-	crowd->fingerprints[hashes->fingerprint] = add_saturated(crowd->fingerprints[hashes->fingerprint], 1);
+	crowd->fingerprints[hashes->fingerprint] = summary_add_saturated(crowd->fingerprints[hashes->fingerprint], 1);
 	/* What is the same for all of them by the kind of the key needs to be told once. */
 	if (is_first || kind != SUMMARY_SOURCE)
-		hyperloglog_add(&crowd->sources, hashes->client);
+		hyperloglog_set(&crowd->sources, hashes->client);
 	if (is_first || (kind != SUMMARY_SERVICE && kind != SUMMARY_HOST))
-		hyperloglog_small_add(&crowd->servers, hashes->server);
+		hyperloglog_small_set(&crowd->servers, hashes->server);
 	if (is_first || kind != SUMMARY_SERVICE) {
-		hyperloglog_small_add(&crowd->ports, hashes->port);
-		hyperloglog_small_add(&crowd->endpoints, hashes->endpoint);
+		hyperloglog_small_set(&crowd->ports, hashes->port);
+		hyperloglog_small_set(&crowd->endpoints, hashes->endpoint);
 	}
-	sample_signal(crowd, signal, hashes->sample);
+	if (may_be_sampled(crowd, hashes->sample))
+		sample_signal(crowd, signal, hashes->sample);
 }
 
-struct summary_crowd *summary_crowd_at(struct summary_crowds *crowds, uint64_t now_ns)
+__attribute__((noinline)) static void begin_span(struct summary_crowd *crowd, uint64_t span)
 {
-	uint64_t span = now_ns / SUMMARY_SPAN_NS;
+	if (crowd->connections > 0)
+		memset(crowd, 0, sizeof(*crowd));
+	crowd->span = span;
+}
+
+struct summary_crowd *summary_crowd_of_span(struct summary_crowds *crowds, uint64_t span)
+{
 	struct summary_crowd *crowd = &crowds->spans[span & 1];
 
-	if (span > crowd->span) {
-		if (crowd->connections > 0)
-			memset(crowd, 0, sizeof(*crowd));
-		crowd->span = span;
-	}
+	if (span > crowd->span)
+		begin_span(crowd, span);
 	return span == crowd->span ? crowd : NULL;
 }
 
@@ -179,7 +198,7 @@ void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd 
 		into->span = from->span;
 	into->connections += from->connections;
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++)
-		into->fingerprints[i] = add_saturated(into->fingerprints[i], from->fingerprints[i]);
+		into->fingerprints[i] = summary_add_saturated(into->fingerprints[i], from->fingerprints[i]);
 	hyperloglog_merge(&into->sources, &from->sources);
 	hyperloglog_small_merge(&into->servers, &from->servers);
 	hyperloglog_small_merge(&into->ports, &from->ports);

@@ -27,6 +27,17 @@ struct summary_key summary_key_prefix(const struct ip_addr *ip)
 	return key;
 }
 
+/* The lengths are known, so that comparing is no call. */
+bool summary_prefix_has(const struct summary_key *prefix, const struct ip_addr *address)
+{
+	const uint8_t *bytes = prefix->ip.bytes;
+
+	if (address->version != prefix->ip.version)
+		return false;
+	return address->version == 4 ? memcmp(address->bytes, bytes, PREFIX_BITS_IPV4 / 8) == 0
+				     : memcmp(address->bytes, bytes, PREFIX_BITS_IPV6 / 8) == 0;
+}
+
 struct summary_key summary_key_source(const struct ip_addr *ip)
 {
 	return (struct summary_key){ .kind = SUMMARY_SOURCE, .ip = *ip };

@@ -2,57 +2,10 @@
 /*
  * From a signal to the summaries of all that it is about: its service, host, prefix, source, pair, and the sensor.
  */
-#include <string.h>
-
 #include "tcpwitness/base/prefetch.h"
 
 #include "port_use.h"
-#include "summary_count.h"
 #include "summary_table_internal.h"
-
-/* --- urgency --- */
-
-enum { URGE_OF_ATTEMPT = 1, URGE_OF_TROUBLE = 2 };
-
-/* What only goes on, or is over, can wait. */
-static unsigned urge_of(enum summary_kind kind, const struct flow_signal *signal)
-{
-	switch ((int)signal->kind) {
-	case SIGNAL_ATTEMPT:
-		return URGE_OF_ATTEMPT;
-	case SIGNAL_COMPLETED:
-		return kind == SUMMARY_PAIR ? URGE_OF_ATTEMPT : 0;
-	case SIGNAL_SYN_REPEATED:
-	case SIGNAL_SYNACK_REPEATED:
-	case SIGNAL_REFUSED:
-	case SIGNAL_UNREACHABLE:
-	case SIGNAL_UNANSWERED:
-	case SIGNAL_STILL_HALF_OPEN:
-	case SIGNAL_CLIENT_RESET:
-	case SIGNAL_SYNACK_AFTER_ACK:
-	case SIGNAL_DATA_IGNORED:
-	case SIGNAL_STALLED:
-	case SIGNAL_HELD:
-	case SIGNAL_RST_SUSPECT:
-	case SIGNAL_STRAY:
-		return URGE_OF_TROUBLE;
-	default:
-		return 0;
-	}
-}
-
-/* A newcomer may deserve attention; who has it may be judged sooner. */
-static void note_change(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
-{
-	enum summary_kind kind = (enum summary_kind)record->key.kind;
-
-	if (record->attention == ATTENTION_NONE)
-		summary_table_offer(table, record, signal->now_ns);
-	else if (urge_of(kind, signal) != 0)
-		summary_table_add_urge(table, record, urge_of(kind, signal));
-}
-
-/* --- signals --- */
 
 /*
  * What a signal does is compiled twice: for a table that has all keys, where nothing asks which kinds it is about, and
@@ -60,36 +13,50 @@ static void note_change(struct summary_table *table, struct summary_record *reco
  */
 #define BOTH_WAYS static inline __attribute__((always_inline))
 
-static bool has_crowd(enum summary_kind key_kind, enum summary_crowd_kind crowd)
+/* A newcomer may deserve attention; who has it may be judged sooner. */
+BOTH_WAYS void note_change(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
 {
-	return key_kind != SUMMARY_PAIR && (key_kind != SUMMARY_SENSOR || crowd == CROWD_STRAY);
+	unsigned urge = record->key.kind == SUMMARY_PAIR ? table->tally.urge_of_pair : table->tally.urge;
+
+	if (record->attention == ATTENTION_NONE)
+		summary_table_offer(table, record, signal->now_ns);
+	else if (urge != 0)
+		summary_table_add_urge(table, record, urge);
 }
 
 static uint64_t address_hash(struct hashed_address *last, const struct ip_addr *address)
 {
-	if (!ip_addr_equal(&last->address, address))
-		*last = (struct hashed_address){ *address, summary_address_hash(address) };
+	if (!ip_addr_equal(&last->address, address)) {
+		last->address = *address;
+		last->hash = summary_address_hash(address);
+	}
 	return last->hash;
 }
 
-static void count_crowd(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+/* Once for all that count the signal: the first that needs them asks. */
+__attribute__((noinline)) static void make_hashes(struct summary_table *table, const struct flow_signal *signal)
 {
-	enum summary_kind kind = (enum summary_kind)record->key.kind;
-	enum summary_crowd_kind which = summary_crowd_of(kind, signal);
+	summary_hashes_update(&table->hashes, signal, address_hash(&table->client, &signal->client),
+			      address_hash(&table->server, &signal->server));
+	table->has_hashes = true;
+}
 
-	if (which == SUMMARY_CROWDS || !has_crowd(kind, which))
+/* The signal's client joins a crowd of the key: one of summary_crowd_kind plus one; 0 = none. */
+BOTH_WAYS void count_crowd(struct summary_table *table, struct summary_record *record, uint8_t joined,
+			   const struct flow_signal *signal)
+{
+	if (joined == 0 || record->attention != ATTENTION_CROWDS)
 		return;
-	struct summary_crowds **crowds = &record->summary.crowds[which];
+	struct summary_crowds **crowds = &record->summary.crowds[joined - 1];
 	if (*crowds == NULL)
 		*crowds = block_pool_take(&table->crowds);
-	struct summary_crowd *crowd = *crowds == NULL ? NULL : summary_crowd_at(*crowds, signal->now_ns);
-	if (crowd == NULL)
+	if (*crowds == NULL)
 		return;
 	if (!table->has_hashes)
-		table->hashes = summary_hashes_of(signal, address_hash(&table->client, &signal->client),
-						  address_hash(&table->server, &signal->server));
-	table->has_hashes = true;
-	summary_crowd_add(crowd, kind, signal, &table->hashes);
+		make_hashes(table, signal);
+	struct summary_crowd *crowd = summary_crowd_of_span(*crowds, table->tally.recent.span);
+	if (crowd != NULL)
+		summary_crowd_add(crowd, (enum summary_kind)record->key.kind, signal, &table->hashes);
 }
 
 static bool creates_targets(const struct flow_signal *signal)
@@ -122,25 +89,25 @@ static void note_since(struct summary *summary, const struct flow_signal *signal
 		summary->since_ns = signal->since_ns;
 }
 
-static void count_target(struct summary_table *table, struct summary_record *record, const struct flow_signal *signal)
+BOTH_WAYS void count_target(struct summary_table *table, struct summary_record *record,
+			    const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[record->key.kind];
 	struct summary *summary = &record->summary;
 
 	if (!may_count(table, record, signal))
 		return;
-	if (summary->slots == NULL && signal->since_ns / SUMMARY_SLOT_NS != summary->since_ns / SUMMARY_SLOT_NS &&
+	if (summary->slots == NULL && table->tally.slot != summary->since_ns / SUMMARY_SLOT_NS &&
 	    !summary_table_begin_parts(kind, record))
 		return;
 	note_since(summary, signal);
 	if (signal->kind == SIGNAL_SYNACK_REPEATED && signal->held_until_ns != 0 && summary->held == NULL &&
 	    record->key.kind == SUMMARY_SERVICE)
 		summary->held = block_pool_take(&table->helds);
-	summary_count_signal(summary, (enum summary_kind)record->key.kind, signal);
-	if (record->attention == ATTENTION_CROWDS)
-		count_crowd(table, record, signal);
+	summary_count_signal(summary, (enum summary_kind)record->key.kind, &table->tally, signal);
+	count_crowd(table, record, table->tally.crowd, signal);
 	note_change(table, record, signal);
-	bounded_table_touch(kind->entries, record, summary_table_worth(record));
+	summary_table_touch(kind, record);
 }
 
 BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct summary_search *search,
@@ -169,16 +136,10 @@ BOTH_WAYS struct summary_record *host_of(struct summary_table *table, struct sum
 	return host;
 }
 
-static bool is_within(const struct ip_addr *address, const struct summary_key *prefix)
-{
-	return address->version == prefix->ip.version &&
-	       memcmp(address->bytes, prefix->ip.bytes, prefix->prefix_bits / 8) == 0;
-}
-
 BOTH_WAYS struct summary_record *prefix_of(struct summary_table *table, struct summary_record *service,
 					   const struct flow_signal *signal)
 {
-	if (service != NULL && service->prefix != NULL && is_within(&signal->server, &service->prefix->key))
+	if (service != NULL && service->prefix != NULL && summary_prefix_has(&service->prefix->key, &signal->server))
 		return service->prefix;
 	const struct summary_key key = summary_key_prefix(&signal->server);
 	struct summary_record *prefix = summary_table_find_or_create(table, &key, creates_targets(signal));
@@ -201,7 +162,7 @@ static struct summary_record *near_prefix(struct summary_table *table, const str
 {
 	struct summary_record **near = &table->near->prefix[table->server.hash % NEAR_RECORDS];
 
-	if (*near == NULL || !is_within(&signal->server, &(*near)->key))
+	if (*near == NULL || !summary_prefix_has(&(*near)->key, &signal->server))
 		*near = prefix_of(table, NULL, signal);
 	return *near;
 }
@@ -276,11 +237,10 @@ BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *
 	struct summary_record *record = summary_table_end_search(table, search, create);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
-	summary_count_signal(&record->summary, SUMMARY_SOURCE, signal);
-	if (record->attention == ATTENTION_CROWDS)
-		count_crowd(table, record, signal);
+	summary_count_signal(&record->summary, SUMMARY_SOURCE, &table->tally, signal);
+	count_crowd(table, record, table->tally.crowd_of_source, signal);
 	note_change(table, record, signal);
-	bounded_table_touch(kind->entries, record, summary_table_worth(record));
+	summary_table_touch(kind, record);
 }
 
 static bool concerns_pair(const struct flow_signal *signal)
@@ -311,7 +271,7 @@ BOTH_WAYS void count_pair(struct summary_table *table, const struct summary_sear
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	note_since(&record->summary, signal);
-	summary_count_signal(&record->summary, SUMMARY_PAIR, signal);
+	summary_count_signal(&record->summary, SUMMARY_PAIR, &table->tally, signal);
 	if (signal->kind == SIGNAL_COMPLETED)
 		summary_count_recent(&record->summary, 1, 0, signal->now_ns);
 	if (record->summary.ports != NULL)
@@ -320,15 +280,16 @@ BOTH_WAYS void count_pair(struct summary_table *table, const struct summary_sear
 	bounded_table_touch(kind->entries, record, summary_table_worth(record));
 }
 
-static void count_sensor(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void count_sensor(struct summary_table *table, const struct flow_signal *signal)
 {
 	struct summary *summary = &table->sensor.summary;
 
 	if (summary->since_ns == 0)
 		summary->since_ns = signal->since_ns;
-	summary_count_signal(summary, SUMMARY_SENSOR, signal);
-	if (table->sensor.attention == ATTENTION_CROWDS)
-		count_crowd(table, &table->sensor, signal);
+	summary_count_signal(summary, SUMMARY_SENSOR, &table->tally, signal);
+	/* Its only crowd. */
+	if (signal->kind == SIGNAL_STRAY)
+		count_crowd(table, &table->sensor, table->tally.crowd, signal);
 }
 
 unsigned summary_table_kinds(const struct flow_signal *signal)
@@ -402,10 +363,10 @@ static void expect_record(const struct summary_record *record)
 	prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
 }
 
-static void expect_cohort(const struct summary_record *record, const struct flow_signal *signal)
+static void expect_cohort(const struct summary_record *record, uint64_t slot)
 {
 	if (record != NULL && record->summary.slots != NULL)
-		prefetch(&record->summary.slots[signal->since_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
+		prefetch(&record->summary.slots[slot % SUMMARY_SLOTS]);
 }
 
 #define ALL_KINDS (~0u)
@@ -419,6 +380,7 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 	struct summary_record *prefix = NULL;
 
 	table->has_hashes = false;
+	summary_tally_signal(&table->tally, signal);
 	begin_searches(table, &searches, signal, kinds);
 	if (has_kind(kinds, SUMMARY_SERVICE))
 		service = service_of(table, &searches.service, signal);
@@ -428,21 +390,19 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 	expect_record(host);
 	if (has_kind(kinds, SUMMARY_PREFIX))
 		prefix = kinds == ALL_KINDS ? prefix_of(table, service, signal) : near_prefix(table, signal);
-	expect_cohort(service, signal);
-	expect_cohort(host, signal);
+	expect_cohort(service, table->tally.slot);
+	expect_cohort(host, table->tally.slot);
 	summary_table_expect_found(table, &searches.source);
 	summary_table_expect_found(table, &searches.pair);
-	if (summary_is_counted(SUMMARY_SERVICE, signal)) {
-		if (service != NULL)
-			count_target(table, service, signal);
-		if (host != NULL)
-			count_target(table, host, signal);
-		if (prefix != NULL)
-			count_target(table, prefix, signal);
+	if (!table->tally.is_not_of_targets) {
+		struct summary_record *const targets[] = { service, host, prefix };
+		for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+			if (targets[i] != NULL)
+				count_target(table, targets[i], signal);
 		if (has_kind(kinds, SUMMARY_SENSOR))
 			count_sensor(table, signal);
 	}
-	if (has_kind(kinds, SUMMARY_SOURCE) && summary_is_counted(SUMMARY_SOURCE, signal))
+	if (has_kind(kinds, SUMMARY_SOURCE) && !table->tally.is_not_of_source)
 		count_source(table, &searches.source, signal);
 	count_pair(table, &searches.pair, signal);
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);

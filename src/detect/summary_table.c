@@ -158,6 +158,7 @@ struct summary_table *summary_table_create(const struct summary_table_config *co
 	}
 	table->secret = config->secret;
 	table->n_tables = config->n_tables;
+	table->urgent_at = config->n_tables < SUMMARY_URGENT ? SUMMARY_URGENT / config->n_tables : 1;
 	table->sensor.key = summary_key_sensor();
 	table->sensor.summary.slots = table->sensor_slots;
 	return table;

@@ -138,5 +138,8 @@ struct summary_key summary_key_source(const struct ip_addr *ip);
 struct summary_key summary_key_pair(const struct flow_signal *signal);
 struct summary_key summary_key_sensor(void);
 
+/* Whether summary_key_prefix of the address is this one. */
+bool summary_prefix_has(const struct summary_key *prefix, const struct ip_addr *address);
+
 /* Whether what becomes of the attempts is kept by cohorts. */
 bool summary_kind_has_slots(enum summary_kind kind);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "block_pool.h"
+#include "summary_count.h"
 #include "summary_table.h"
 
 /*
@@ -49,6 +50,7 @@ struct near_records {
 struct summary_table {
 	struct siphash_key secret;
 	unsigned n_tables;
+	unsigned urgent_at; /* the urge of one of n_tables from which on a key may be urgent */
 	uint64_t evicted;
 	struct kind_table kinds[SUMMARY_SENSOR];
 	struct block_pool crowds;     /* struct summary_crowds */
@@ -66,7 +68,8 @@ struct summary_table {
 	size_t candidates_room;       /* and as many urgent ones */
 	struct hashed_address client; /* of the signal before, or of the one that is counted */
 	struct hashed_address server;
-	struct summary_hashes hashes; /* of the signal that is counted, once has_hashes */
+	struct summary_tally tally;   /* of the signal that is counted */
+	struct summary_hashes hashes; /* and what crowds keep of it, once has_hashes */
 	bool has_hashes;
 	struct summary_record sensor;
 	struct summary_slot sensor_slots[SUMMARY_SLOTS];
@@ -92,6 +95,13 @@ struct summary_record *summary_table_find_or_create(struct summary_table *table,
 						    bool create);
 
 enum bounded_keep summary_table_worth(const struct summary_record *record);
+
+/* It was used now. Of those that are never given up, nobody asks when. */
+static inline void summary_table_touch(struct kind_table *kind, struct summary_record *record)
+{
+	if (record->attention == ATTENTION_NONE || record->entry.keep != KEEP_PINNED)
+		bounded_table_touch(kind->entries, record, summary_table_worth(record));
+}
 
 /* Its connections begin in more than one slot of time. False: there is no room, it counts nothing. */
 bool summary_table_begin_parts(struct kind_table *kind, struct summary_record *record);

@@ -384,6 +384,33 @@ static void test_samples_hold_the_smallest(void **state)
 	}
 }
 
+/* Hashes of the signal before help with the next one, whoever that is about. */
+static void test_hashes_do_not_depend_on_the_signal_before(void **state)
+{
+	struct summary_hashes kept = { .sample = 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++) {
+		const struct flow_signal signal = {
+			.flow_id = i + 1,
+			.client = { .version = 4, .bytes = { 10, 0, 0, (uint8_t)i } },
+			.server = { .version = 4, .bytes = { 203, 0, 113, (uint8_t)(i >> 2 & 3) } },
+			.server_port = (uint16_t)(i & 3),
+			.ttl = (uint8_t)(i * 4),
+		};
+		uint64_t client = summary_address_hash(&signal.client);
+		uint64_t server = summary_address_hash(&signal.server);
+		static struct summary_crowd by_kept;
+		static struct summary_crowd by_fresh;
+
+		summary_hashes_update(&kept, &signal, client, server);
+		const struct summary_hashes fresh = summary_hashes_of(&signal, client, server);
+		summary_crowd_add(&by_kept, SUMMARY_PREFIX, &signal, &kept);
+		summary_crowd_add(&by_fresh, SUMMARY_PREFIX, &signal, &fresh);
+		assert_memory_equal(&by_kept, &by_fresh, sizeof(by_kept));
+	}
+}
+
 static void test_spans(void **state)
 {
 	static struct whole whole;
@@ -419,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
 		cmocka_unit_test(test_samples_hold_the_smallest),
+		cmocka_unit_test(test_hashes_do_not_depend_on_the_signal_before),
 		cmocka_unit_test(test_spans),
 	};
 

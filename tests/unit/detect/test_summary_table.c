@@ -213,6 +213,25 @@ static void test_parts_are_had_from_the_oldest(void **state)
 	summary_table_destroy(table);
 }
 
+static void test_a_prefix_has_what_begins_so(void **state)
+{
+	struct ip_addr six = { .version = 6, .bytes = { 0xcb, 0, 0x71, 1, 2, 3, 4, 5, 6 } };
+	const struct ip_addr four = ip4(0xcb007105);
+	const struct ip_addr beside = ip4(0xcb007205);
+	const struct summary_key of_four = summary_key_prefix(&four);
+	const struct summary_key of_six = summary_key_prefix(&six);
+
+	(void)state;
+	assert_true(summary_prefix_has(&of_four, &four));
+	assert_false(summary_prefix_has(&of_four, &beside));
+	assert_false(summary_prefix_has(&of_four, &six));
+	assert_true(summary_prefix_has(&of_six, &six));
+	six.bytes[8] = 7;
+	assert_true(summary_prefix_has(&of_six, &six));
+	six.bytes[7] = 7;
+	assert_false(summary_prefix_has(&of_six, &six));
+}
+
 static void test_busy_keys_are_offered_once(void **state)
 {
 	struct summary_table *table = create(1 << 20);
@@ -314,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_made_up_sources_have_no_records),
 		cmocka_unit_test(test_a_spray_does_not_displace_what_is_used),
 		cmocka_unit_test(test_parts_are_had_from_the_oldest),
+		cmocka_unit_test(test_a_prefix_has_what_begins_so),
 		cmocka_unit_test(test_busy_keys_are_offered_once),
 		cmocka_unit_test(test_a_trickle_is_offered),
 		cmocka_unit_test(test_forgotten_candidates),
