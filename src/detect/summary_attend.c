@@ -9,13 +9,16 @@
 
 void summary_table_offer(struct summary_table *table, struct summary_record *record, uint64_t now_ns)
 {
-	if (record->attention != ATTENTION_NONE || record->candidate != 0 ||
-	    table->n_candidates == table->candidates_room)
+	if (record->candidate != 0 || table->n_candidates == table->candidates_room)
 		return;
-	if (!summary_may_deserve(&record->summary, (enum summary_kind)record->key.kind, now_ns, table->n_tables))
+	uint32_t lacks = summary_lacks_to_deserve(&record->summary, (enum summary_kind)record->key.kind, now_ns,
+						  table->n_tables);
+	if (lacks > 0) {
+		record->n_calm = lacks - 1 < UINT16_MAX ? (uint16_t)(lacks - 1) : UINT16_MAX;
 		return;
+	}
 	table->candidates[table->n_candidates++] = record;
-	record->candidate = (uint32_t)table->n_candidates;
+	record->candidate = (uint16_t)table->n_candidates;
 }
 
 size_t summary_table_candidates(const struct summary_table *table, struct summary_record *const **candidates)
@@ -126,6 +129,7 @@ struct summary_record *summary_table_attend(struct summary_table *table, const s
 	if (record == NULL)
 		return NULL;
 	record->attention = (uint8_t)attention;
+	record->n_calm = 0;
 	if (attention == ATTENTION_NONE)
 		record->urge = 0;
 	if (attention < ATTENTION_CROWDS)

@@ -43,9 +43,22 @@ static uint64_t ended(const uint64_t *totals, enum summary_counter begun)
 	return totals[begun] > totals[begun + 1] ? totals[begun] - totals[begun + 1] : 0;
 }
 
-static bool reaches(uint64_t count, uint32_t least, unsigned n)
+enum { NEVER = UINT32_MAX };
+
+/* What one of n tables must count more until it is enough, if all n knew as much. NEVER: it does not matter. */
+static uint32_t lacks(uint64_t count, uint32_t least, unsigned n)
 {
-	return least != 0 && count * n >= least;
+	if (least == 0)
+		return NEVER;
+	if (count * n >= least)
+		return 0;
+	uint64_t rest = least - count * n;
+	return (uint32_t)(n <= 1 ? rest : (rest + n - 1) / n);
+}
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
 }
 
 /* Of a source, what it sent out of nowhere too. */
@@ -59,20 +72,6 @@ static uint64_t failed(const uint64_t *totals)
 	return n > totals[SUMMARY_STRAYS_CLAIMED] ? n - totals[SUMMARY_STRAYS_CLAIMED] : 0;
 }
 
-static bool is_piled_up(const struct summary *summary, const struct enough *least, unsigned n)
-{
-	const uint64_t *totals = summary->totals;
-
-	if (reaches(summary_half_open(summary), least->half_open, n) ||
-	    reaches(ended(totals, SUMMARY_SERVER_TIME_WAIT), least->server_time_wait, n) ||
-	    reaches(summary_gauge(summary, GAUGE_UNSPOKEN), least->unspoken, n))
-		return true;
-	return least->gauge != 0 && (reaches(ended(totals, SUMMARY_STALLED), least->gauge, n) ||
-				     reaches(ended(totals, SUMMARY_CLOSE_WAIT), least->gauge, n) ||
-				     reaches(ended(totals, SUMMARY_FIN_WAIT_2), least->gauge, n) ||
-				     reaches(ended(totals, SUMMARY_LAST_ACK), least->gauge, n));
-}
-
 static uint64_t ports_in_use(const uint64_t *totals)
 {
 	uint64_t begun = totals[SUMMARY_COMPLETED] + totals[SUMMARY_JOINED];
@@ -81,32 +80,71 @@ static uint64_t ports_in_use(const uint64_t *totals)
 	return open + ended(totals, SUMMARY_TIME_WAIT);
 }
 
-static bool is_enough(const struct summary *summary, const struct enough *least, uint64_t now_ns, unsigned n)
+/* As a level, however long ago it came to that. */
+static uint32_t lacks_level(const struct summary *summary, const struct enough *least, unsigned n)
 {
-	const struct summary_recent *recent = &summary->recent;
-	bool is_now = recent->span == now_ns / SUMMARY_SPAN_NS;
+	const uint64_t *totals = summary->totals;
+	uint32_t rest = lacks(summary_half_open(summary), least->half_open, n);
 
-	if (least->ports != 0 && reaches(ports_in_use(summary->totals), least->ports, n))
-		return true;
-	if (is_now && (reaches(recent->attempts, least->attempts, n) || reaches(recent->signs, least->signs, n)))
-		return true;
-	/* Of one table of several, the share of the attempts that failed says nothing. */
-	if (is_now && least->failed != 0 && reaches(failed(summary->totals), least->failed, n) &&
-	    (n > 1 || 4 * failed(summary->totals) >= summary->totals[SUMMARY_ATTEMPTS]))
-		return true;
-	return is_piled_up(summary, least, n);
+	rest = lesser(rest, lacks(ended(totals, SUMMARY_SERVER_TIME_WAIT), least->server_time_wait, n));
+	rest = lesser(rest, lacks(summary_gauge(summary, GAUGE_UNSPOKEN), least->unspoken, n));
+	if (least->ports != 0)
+		rest = lesser(rest, lacks(ports_in_use(totals), least->ports, n));
+	if (least->gauge == 0)
+		return rest;
+	rest = lesser(rest, lacks(ended(totals, SUMMARY_STALLED), least->gauge, n));
+	rest = lesser(rest, lacks(ended(totals, SUMMARY_CLOSE_WAIT), least->gauge, n));
+	rest = lesser(rest, lacks(ended(totals, SUMMARY_FIN_WAIT_2), least->gauge, n));
+	return lesser(rest, lacks(ended(totals, SUMMARY_LAST_ACK), least->gauge, n));
 }
 
-bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables)
+/* A share of the attempts too, but for one table of several, of which it says nothing. */
+static uint32_t lacks_failed(const uint64_t *totals, const struct enough *least, unsigned n)
 {
-	return is_enough(summary, &enough[kind], now_ns, n_tables);
+	uint64_t n_failed = failed(totals);
+	uint32_t rest = lacks(n_failed, least->failed, n);
+	bool is_share = n > 1 || 4 * n_failed >= totals[SUMMARY_ATTEMPTS];
+
+	return rest == 0 && !is_share ? 1 : rest;
+}
+
+static uint32_t lacks_recent(const struct summary *summary, const struct enough *least, unsigned n)
+{
+	uint32_t rest = lesser(lacks(summary->recent.attempts, least->attempts, n),
+			       lacks(summary->recent.signs, least->signs, n));
+
+	return least->failed == 0 || rest == 0 ? rest : lesser(rest, lacks_failed(summary->totals, least, n));
+}
+
+/*
+ * 0 = it is enough. Otherwise so many signals at least must come before it can be: each counts one of a kind, at most,
+ * and whatever is over counts less.
+ */
+static uint32_t lacks_to_be_enough(const struct summary *summary, const struct enough *least, uint64_t now_ns,
+				   unsigned n)
+{
+	uint32_t rest = lacks_recent(summary, least, n);
+
+	if (rest == 0) {
+		if (summary->recent.span == now_ns / SUMMARY_SPAN_NS)
+			return 0;
+		/* What is not recent at now_ns may be so for the next signal: times go back a little. */
+		rest = 1;
+	}
+	return lesser(rest, lacks_level(summary, least, n));
+}
+
+uint32_t summary_lacks_to_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns,
+				  unsigned n_tables)
+{
+	return lacks_to_be_enough(summary, &enough[kind], now_ns, n_tables);
 }
 
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns)
 {
 	if (kind == SUMMARY_SENSOR)
 		return ATTENTION_CROWDS;
-	if (is_enough(summary, &enough_for_crowds[kind], now_ns, 1))
+	if (lacks_to_be_enough(summary, &enough_for_crowds[kind], now_ns, 1) == 0)
 		return ATTENTION_CROWDS;
-	return is_enough(summary, &enough[kind], now_ns, 1) ? ATTENTION_KEPT : ATTENTION_NONE;
+	return lacks_to_be_enough(summary, &enough[kind], now_ns, 1) == 0 ? ATTENTION_KEPT : ATTENTION_NONE;
 }

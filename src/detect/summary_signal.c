@@ -18,10 +18,14 @@ BOTH_WAYS void note_change(struct summary_table *table, struct summary_record *r
 {
 	unsigned urge = record->key.kind == SUMMARY_PAIR ? table->tally.urge_of_pair : table->tally.urge;
 
-	if (record->attention == ATTENTION_NONE)
+	if (record->attention != ATTENTION_NONE) {
+		if (urge != 0)
+			summary_table_add_urge(table, record, urge);
+	} else if (record->n_calm > 0) {
+		record->n_calm--;
+	} else {
 		summary_table_offer(table, record, signal->now_ns);
-	else if (urge != 0)
-		summary_table_add_urge(table, record, urge);
+	}
 }
 
 static uint64_t address_hash(struct hashed_address *last, const struct ip_addr *address)
@@ -357,7 +361,7 @@ static void expect_record(const struct summary_record *record)
 	prefetch(&record->summary.ports);
 	prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
 	prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
-	if (record->attention != ATTENTION_NONE)
+	if (record->attention != ATTENTION_NONE || record->n_calm > 0)
 		return;
 	prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
 	prefetch(&totals[SUMMARY_LAST_ACK_OVER]);

@@ -9,6 +9,7 @@
 #include "summary_table_internal.h"
 
 enum { MAX_CANDIDATES = 4096, MIN_CANDIDATES = 64 };
+_Static_assert(MAX_CANDIDATES < UINT16_MAX, "records know their place among them");
 
 /* What each part gets of the memory, in 64ths. */
 static const unsigned record_share[SUMMARY_SENSOR] = {
@@ -408,6 +409,7 @@ bool summary_table_put(struct summary_table *table, const struct summary_key *ke
 	memcpy(record->summary.crowds, parts.crowds, sizeof(parts.crowds));
 	if (key->kind == SUMMARY_SENSOR)
 		return true;
+	record->n_calm = 0;
 	if (record->attention == ATTENTION_NONE)
 		summary_table_offer(table, record, summary->latest_ns);
 	else

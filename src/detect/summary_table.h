@@ -43,7 +43,8 @@ struct summary_record {
 	struct summary_key key;
 	uint8_t attention;           /* enum summary_attention */
 	bool is_alarmed;             /* an alarm about it is open */
-	uint32_t candidate;          /* place among the candidates plus one; 0 = none */
+	uint16_t candidate;          /* place among the candidates plus one; 0 = none */
+	uint16_t n_calm;             /* without attention: so many signals more cannot make it deserve some */
 	uint16_t urge;               /* what has happened since it was judged: see summary_table_urgent */
 	uint16_t urgent;             /* place among the urgent plus one; 0 = none */
 	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
@@ -119,8 +120,12 @@ void summary_table_judged(struct summary_table *table, const struct summary_key 
 /* Whether what is known of a key, over all tables, deserves attention at now_ns, and how much. */
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns);
 
-/* Whether it may, given what one of n_tables knows: if over all of them it does, then by one at least it may. */
-bool summary_may_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns, unsigned n_tables);
+/*
+ * Whether it may (0), given what one of n_tables knows: if over all of them it does, then by one at least it may.
+ * Otherwise, how many signals at least the one must count before it may.
+ */
+uint32_t summary_lacks_to_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns,
+				  unsigned n_tables);
 
 /* How many crowds there is room for, and of these, how many are left. */
 size_t summary_table_crowds(const struct summary_table *table, size_t *n_free);

@@ -108,7 +108,7 @@ bool summary_table_begin_parts(struct kind_table *kind, struct summary_record *r
 
 void summary_table_give_back_crowds(struct summary_table *table, struct summary *summary);
 
-/* Among the candidates, if it may deserve attention that it does not have. */
+/* Among the candidates, if it has no attention and may deserve some; if not, notes for how many signals. */
 void summary_table_offer(struct summary_table *table, struct summary_record *record, uint64_t now_ns);
 
 /* So much more has happened to a key that has attention. */

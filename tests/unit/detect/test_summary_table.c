@@ -263,6 +263,100 @@ static void test_busy_keys_are_offered_once(void **state)
 	summary_table_destroy(table);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* Of a connection like many: what the table hears of it next. */
+static struct flow_signal random_signal(uint32_t *random, uint64_t now_ns)
+{
+	static const enum tcp_state states[] = { TCPS_CLOSE_WAIT, TCPS_FIN_WAIT_2, TCPS_LAST_ACK };
+	uint64_t ago_ns = next_random(random) % 8 * (NS_PER_SEC / 2);
+	struct flow_signal signal = attempt(1 + next_random(random) % 3, 0xcb007105, 443, now_ns);
+
+	signal.kind = (enum flow_signal_kind)(next_random(random) % SIGNAL_KIND_COUNT);
+	if (next_random(random) % 3 == 0)
+		signal.kind = next_random(random) % 2 ? SIGNAL_ATTEMPT : SIGNAL_COMPLETED;
+	if (signal.kind == SIGNAL_ATTEMPT)
+		ago_ns = 0;
+	signal.since_ns -= ago_ns;
+	/* What is told late is told of the past. */
+	signal.now_ns -= next_random(random) % 4 * (ago_ns / 4);
+	signal.completed = next_random(random) % 2;
+	signal.spoke = next_random(random) % 2;
+	signal.side = (uint8_t)(next_random(random) % 2);
+	signal.state = (uint8_t)states[next_random(random) % 3];
+	signal.stray = (uint8_t)(next_random(random) % STRAY_COUNT);
+	return signal;
+}
+
+/* Whoever is not asked whether it deserves attention would not have been found to. */
+static void test_calm_keys_could_not_be_offered(void **state)
+{
+	uint32_t random = 1;
+	unsigned n_calm = 0;
+	unsigned n_offered = 0;
+
+	(void)state;
+	for (unsigned world = 0; world < 40; world++) {
+		struct summary_table *table = create(1 << 20);
+		struct summary_record *const *candidates;
+		for (uint64_t i = 0; i < 1000; i++) {
+			uint64_t now_ns = START_NS + i * (world + 1) * NS_PER_SEC / 16;
+			const struct flow_signal signal = random_signal(&random, now_ns);
+			const struct summary_key keys[] = {
+				summary_key_service(&signal.server, 443),
+				summary_key_host(&signal.server),
+				summary_key_prefix(&signal.server),
+				summary_key_source(&signal.client),
+				summary_key_pair(&signal),
+			};
+			summary_table_signal(table, &signal);
+			for (size_t k = 0; k < 5; k++) {
+				const struct summary_record *record = summary_table_find(table, &keys[k]);
+				if (record == NULL || record->candidate != 0 || record->n_calm == 0)
+					continue;
+				assert_true(summary_lacks_to_deserve(&record->summary, (enum summary_kind)keys[k].kind,
+								     signal.now_ns, 1) > record->n_calm);
+				n_calm++;
+			}
+			n_offered += summary_table_candidates(table, &candidates) > 0;
+			if (i % 100 == 0)
+				summary_table_forget_candidates(table);
+		}
+		summary_table_destroy(table);
+	}
+	assert_true(n_calm > 1000);
+	assert_true(n_offered > 1000);
+}
+
+/* Who had attention and lost it is asked at once, however calm it once was. */
+static void test_who_lost_attention_is_asked_anew(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	const struct ip_addr server = ip4(0xcb007105);
+	const struct summary_key key = summary_key_service(&server, 443);
+	struct summary_record *const *candidates;
+
+	(void)state;
+	struct flow_signal signal = attempt(1, 0xcb007105, 443, START_NS);
+	summary_table_signal(table, &signal);
+	assert_true(summary_table_find(table, &key)->n_calm > 0);
+	assert_non_null(summary_table_attend(table, &key, ATTENTION_KEPT, START_NS));
+	for (uint64_t i = 1; i < 8; i++) {
+		signal = attempt(1, 0xcb007105, 443, START_NS + i);
+		summary_table_signal(table, &signal);
+	}
+	assert_non_null(summary_table_attend(table, &key, ATTENTION_NONE, START_NS + 8));
+	summary_table_forget_candidates(table);
+	tell(table, signal, SIGNAL_ANSWERED, 1);
+	/* And its host, which was not attended. */
+	assert_int_equal(summary_table_candidates(table, &candidates), 2);
+	summary_table_destroy(table);
+}
+
 /* A trickle is never busy, but what it holds open adds up. */
 static void test_a_trickle_is_offered(void **state)
 {
@@ -335,6 +429,8 @@ int main(void)
 		cmocka_unit_test(test_parts_are_had_from_the_oldest),
 		cmocka_unit_test(test_a_prefix_has_what_begins_so),
 		cmocka_unit_test(test_busy_keys_are_offered_once),
+		cmocka_unit_test(test_calm_keys_could_not_be_offered),
+		cmocka_unit_test(test_who_lost_attention_is_asked_anew),
 		cmocka_unit_test(test_a_trickle_is_offered),
 		cmocka_unit_test(test_forgotten_candidates),
 		cmocka_unit_test(test_strays_make_hosts_and_no_services),
