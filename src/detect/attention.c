@@ -58,55 +58,65 @@ static bool by_key(const struct newcomer *a, const struct newcomer *b)
 	return memcmp(&a->key, &b->key, sizeof(a->key)) < 0;
 }
 
-/* Those to whom most happens first: there may not be room for all. */
+static bool by_reverse_key(const struct newcomer *a, const struct newcomer *b)
+{
+	return by_key(b, a);
+}
+
+/* Of one kind, those to whom most happens first: there may not be room for all. */
 static bool by_weight(const struct newcomer *a, const struct newcomer *b)
 {
-	if (a->key.kind == b->key.kind && a->weight != b->weight)
-		return a->weight > b->weight;
-	return by_key(a, b);
+	return a->weight != b->weight ? a->weight > b->weight : by_key(a, b);
 }
 
-static void sift_down(struct newcomer *list, size_t at, size_t n, comes_before_fn comes_before)
+/* A heap: who comes before all others is its first. */
+static void sift_down(struct newcomer *heap, size_t at, size_t n, comes_before_fn comes_before)
 {
-	struct newcomer moved = list[at];
+	struct newcomer moved = heap[at];
 
 	for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
-		if (child + 1 < n && comes_before(&list[child], &list[child + 1]))
+		if (child + 1 < n && comes_before(&heap[child + 1], &heap[child]))
 			child++;
-		if (!comes_before(&moved, &list[child]))
+		if (!comes_before(&heap[child], &moved))
 			break;
-		list[at] = list[child];
+		heap[at] = heap[child];
 		at = child;
 	}
-	list[at] = moved;
+	heap[at] = moved;
 }
 
-static void sort(struct newcomer *list, size_t n, comes_before_fn comes_before)
+static void make_heap(struct newcomer *list, size_t n, comes_before_fn comes_before)
 {
 	for (size_t i = n / 2; i-- > 0;)
 		sift_down(list, i, n, comes_before);
-	for (size_t end = n; end-- > 1;) {
-		struct newcomer last = list[end];
-		list[end] = list[0];
-		list[0] = last;
-		sift_down(list, 0, end, comes_before);
+}
+
+/* The first of n takes the place behind the others. */
+static void move_first_behind(struct newcomer *heap, size_t n, comes_before_fn comes_before)
+{
+	struct newcomer first = heap[0];
+
+	heap[0] = heap[n - 1];
+	heap[n - 1] = first;
+	sift_down(heap, 0, n - 1, comes_before);
+}
+
+/* Those of the kind come in front of all others; returns how many they are. */
+static size_t bring_forward(struct newcomer *list, size_t n, enum summary_kind kind)
+{
+	size_t n_of_kind = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].key.kind != kind)
+			continue;
+		struct newcomer moved = list[n_of_kind];
+		list[n_of_kind++] = list[i];
+		list[i] = moved;
 	}
+	return n_of_kind;
 }
 
 /* --- newcomers --- */
-
-static void gather(struct attention *attention)
-{
-	attention->n_newcomers = 0;
-	for (size_t i = 0; i < attention->set->n_tables; i++) {
-		struct summary_record *const *candidates;
-		size_t n = summary_table_candidates(attention->set->tables[i], &candidates);
-		for (size_t k = 0; k < n && attention->n_newcomers < attention->newcomers_room; k++)
-			if (candidates[k] != NULL)
-				attention->newcomers[attention->n_newcomers++].key = candidates[k]->key;
-		summary_table_forget_candidates(attention->set->tables[i]);
-	}
-}
 
 static uint32_t weight_of(const struct summary *summary)
 {
@@ -115,26 +125,68 @@ static uint32_t weight_of(const struct summary *summary)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-/* Each once, and only those that deserve it. */
-static void sift(struct attention *attention, uint64_t tick_ns)
+/* False: what happens to the key does not deserve attention. */
+static bool weigh(struct newcomer *newcomer, const struct summary *summary, uint64_t tick_ns)
+{
+	/* What was until the tick; at the tick itself a new span may begin. */
+	if (summary == NULL || !summary_is_enough(summary, (enum summary_kind)newcomer->key.kind, tick_ns - 1))
+		return false;
+	newcomer->weight = weight_of(summary);
+	return true;
+}
+
+/* A key that several sensors know of may be a candidate of each. */
+static void leave_each_once(struct attention *attention)
 {
 	struct newcomer *list = attention->newcomers;
 	size_t n_kept = 0;
 
-	sort(list, attention->n_newcomers, by_key);
+	make_heap(list, attention->n_newcomers, by_reverse_key);
+	for (size_t n = attention->n_newcomers; n > 1; n--)
+		move_first_behind(list, n, by_reverse_key);
+	for (size_t i = 0; i < attention->n_newcomers; i++)
+		if (n_kept == 0 || memcmp(&list[n_kept - 1].key, &list[i].key, sizeof(list[i].key)) != 0)
+			list[n_kept++] = list[i];
+	attention->n_newcomers = n_kept;
+}
+
+/* With other sensors: what all of them together know of the candidates counts. */
+static void sift_merged(struct attention *attention, uint64_t tick_ns)
+{
+	struct newcomer *list = attention->newcomers;
+	size_t n_kept = 0;
+
+	leave_each_once(attention);
 	for (size_t i = 0; i < attention->n_newcomers; i++) {
-		if (n_kept > 0 && memcmp(&list[n_kept - 1].key, &list[i].key, sizeof(list[i].key)) == 0)
-			continue;
-		const struct summary *summary = merged_summary_of(attention->merged, attention->set, &list[i].key);
-		enum summary_kind kind = (enum summary_kind)list[i].key.kind;
-		/* What was until the tick; at the tick itself a new span may begin. */
-		if (summary == NULL || summary_deserves(summary, kind, tick_ns - 1) == ATTENTION_NONE)
-			continue;
 		list[n_kept] = list[i];
-		list[n_kept++].weight = weight_of(summary);
+		n_kept += weigh(&list[n_kept], merged_summary_of(attention->merged, attention->set, &list[i].key),
+				tick_ns);
 	}
 	attention->n_newcomers = n_kept;
-	sort(list, n_kept, by_weight);
+}
+
+/* Each once, and only those that deserve it; looked at are no more candidates than there is room for. */
+static void gather(struct attention *attention, uint64_t tick_ns)
+{
+	bool is_alone = summary_set_layers(attention->set) == 1;
+	size_t n_left = attention->newcomers_room;
+
+	attention->n_newcomers = 0;
+	for (size_t i = 0; i < attention->set->n_tables; i++) {
+		struct summary_record *const *candidates;
+		size_t n = summary_table_candidates(attention->set->tables[i], &candidates);
+		for (size_t k = 0; k < n && n_left > 0; k++) {
+			if (candidates[k] == NULL)
+				continue;
+			struct newcomer *newcomer = &attention->newcomers[attention->n_newcomers];
+			n_left--;
+			newcomer->key = candidates[k]->key;
+			attention->n_newcomers += !is_alone || weigh(newcomer, &candidates[k]->summary, tick_ns);
+		}
+		summary_table_forget_candidates(attention->set->tables[i]);
+	}
+	if (!is_alone)
+		sift_merged(attention, tick_ns);
 }
 
 static void attend(struct attention *attention, struct watch *watch, enum summary_attention level, uint64_t tick_ns)
@@ -207,17 +259,42 @@ static bool crowds_are_short(const struct summary_set *set)
 	return false;
 }
 
+/*
+ * Takes those in for whom there is room, or makes some; returns how many are refused. Once no more can be taken in, the
+ * others are not put in order: there are thousands where many are watched.
+ */
+static unsigned adopt_heaviest(struct attention *attention, struct newcomer *list, size_t n, unsigned n_refused,
+			       uint64_t tick_ns)
+{
+	bool is_alone = summary_set_layers(attention->set) == 1;
+
+	make_heap(list, n, by_weight);
+	for (; n > 0; n--) {
+		/* Who is hot already is not refused; where other sensors are, he may be among them. */
+		if (is_alone && n_refused >= MAX_REFUSED &&
+		    watch_is_full(attention->watches, (enum summary_kind)list[0].key.kind))
+			return n_refused + (unsigned)n;
+		n_refused += !adopt(attention, &list[0], n_refused < MAX_REFUSED, tick_ns);
+		move_first_behind(list, n, by_weight);
+	}
+	return n_refused;
+}
+
 void attention_adopt(struct attention *attention, uint64_t tick_ns)
 {
 	attention->is_short = crowds_are_short(attention->set);
-	gather(attention);
-	if (attention->n_newcomers == 0)
-		return;
-	sift(attention, tick_ns);
+	gather(attention, tick_ns);
 	leavers_forget(&attention->leavers);
+
+	struct newcomer *rest = attention->newcomers;
+	size_t n_rest = attention->n_newcomers;
 	unsigned n_refused = 0;
-	for (size_t i = 0; i < attention->n_newcomers; i++)
-		n_refused += !adopt(attention, &attention->newcomers[i], n_refused < MAX_REFUSED, tick_ns);
+	for (int kind = 0; kind < SUMMARY_SENSOR && n_rest > 0; kind++) {
+		size_t n = bring_forward(rest, n_rest, (enum summary_kind)kind);
+		n_refused = adopt_heaviest(attention, rest, n, n_refused, tick_ns);
+		rest += n;
+		n_rest -= n;
+	}
 	attention->n_refused += n_refused;
 }
 

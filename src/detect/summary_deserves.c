@@ -30,7 +30,10 @@ static const struct enough enough[SUMMARY_SENSOR] = {
 	[SUMMARY_PAIR] = { .attempts = 6, .ports = 256 },
 };
 
-/* Of a key that has attention: from so much on it is worth knowing who takes part. */
+/*
+ * Of a key that has attention: from so much on it is worth knowing who takes part. Never less than what deserves
+ * attention at all.
+ */
 static const struct enough enough_for_crowds[SUMMARY_SENSOR] = {
 	[SUMMARY_SERVICE] = { .attempts = 16, .signs = 8, .half_open = 32, .unspoken = 64 },
 	[SUMMARY_HOST] = { .attempts = 32, .signs = 8, .half_open = 32 },
@@ -140,11 +143,17 @@ uint32_t summary_lacks_to_deserve(const struct summary *summary, enum summary_ki
 	return lacks_to_be_enough(summary, &enough[kind], now_ns, n_tables);
 }
 
+bool summary_is_enough(const struct summary *summary, enum summary_kind kind, uint64_t now_ns)
+{
+	return lacks_to_be_enough(summary, &enough[kind], now_ns, 1) == 0;
+}
+
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns)
 {
 	if (kind == SUMMARY_SENSOR)
 		return ATTENTION_CROWDS;
-	if (lacks_to_be_enough(summary, &enough_for_crowds[kind], now_ns, 1) == 0)
-		return ATTENTION_CROWDS;
-	return lacks_to_be_enough(summary, &enough[kind], now_ns, 1) == 0 ? ATTENTION_KEPT : ATTENTION_NONE;
+	if (!summary_is_enough(summary, kind, now_ns))
+		return ATTENTION_NONE;
+	return lacks_to_be_enough(summary, &enough_for_crowds[kind], now_ns, 1) == 0 ? ATTENTION_CROWDS
+										     : ATTENTION_KEPT;
 }

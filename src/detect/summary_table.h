@@ -120,6 +120,9 @@ void summary_table_judged(struct summary_table *table, const struct summary_key 
 /* Whether what is known of a key, over all tables, deserves attention at now_ns, and how much. */
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns);
 
+/* Whether it deserves any at all. Not of the sensor, which always does. */
+bool summary_is_enough(const struct summary *summary, enum summary_kind kind, uint64_t now_ns);
+
 /*
  * Whether it may (0), given what one of n_tables knows: if over all of them it does, then by one at least it may.
  * Otherwise, how many signals at least the one must count before it may.

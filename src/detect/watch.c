@@ -217,13 +217,18 @@ void watch_hurry(struct watch_set *set, const struct watch *watch)
 	set->kinds[watch->key.kind].hot[watch->hot_place].is_hurried = true;
 }
 
+bool watch_is_full(const struct watch_set *set, enum summary_kind kind)
+{
+	return set->kinds[kind].n_hot >= set->kinds[kind].max_hot;
+}
+
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns)
 {
 	struct watch_kind *kind = &set->kinds[key->kind];
-	uint64_t hash = siphash13(&set->secret, key, sizeof(*key));
 
-	if (kind->n_hot >= kind->max_hot)
+	if (watch_is_full(set, (enum summary_kind)key->kind))
 		return NULL;
+	uint64_t hash = siphash13(&set->secret, key, sizeof(*key));
 	struct watch *watch = bounded_table_find(kind->entries, hash, key);
 	if (watch == NULL) {
 		watch = bounded_table_insert(kind->entries, hash, key);

@@ -110,6 +110,10 @@ struct watch *watch_find(struct watch_set *set, const struct summary_key *key);
 
 /* The key is hot from now on. Null when there is no room. It must not be hot. */
 struct watch *watch_begin(struct watch_set *set, const struct summary_key *key, uint64_t now_ns);
+
+/* No more of the kind can be hot. Not of the sensor. */
+bool watch_is_full(const struct watch_set *set, enum summary_kind kind);
+
 void watch_weigh(struct watch_set *set, const struct watch *watch, uint32_t weight);
 void watch_end(struct watch_set *set, struct watch *watch);
 

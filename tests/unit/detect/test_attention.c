@@ -240,6 +240,32 @@ static void test_those_who_go_go_in_order(void **state)
 	world_destroy(world);
 }
 
+/* Of many more than there is room for, of services and of hosts, the heaviest are taken, and all others counted. */
+static void test_the_heaviest_of_many(void **state)
+{
+	enum { NEWCOMERS = 300, ROOM = 40 };
+	struct world *world = world_create(1, 8 << 20);
+
+	(void)state;
+	world->watches.kinds[SUMMARY_SERVICE].max_hot = ROOM;
+	world->watches.kinds[SUMMARY_HOST].max_hot = 2 * ROOM;
+	/* In an order that has nothing to do with their weight. */
+	for (unsigned i = 0; i < NEWCOMERS; i++)
+		try(world, 1 + i, 8 + i * 7 % NEWCOMERS);
+	tick(world);
+	for (unsigned i = 0; i < NEWCOMERS; i++) {
+		const struct ip_addr ip = host(1 + i);
+		const struct summary_key key = summary_key_host(&ip);
+		unsigned heavier = NEWCOMERS - 1 - i * 7 % NEWCOMERS;
+		assert_int_equal(service(world, 1 + i) != NULL, heavier < ROOM);
+		assert_int_equal(watch_find(&world->watches, &key) != NULL, heavier < 2 * ROOM);
+	}
+	uint64_t n_prefixes = 2;
+	assert_true(world->attention.n_refused >= 2 * NEWCOMERS - 3 * ROOM);
+	assert_true(world->attention.n_refused <= 2 * NEWCOMERS - 3 * ROOM + n_prefixes);
+	world_destroy(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_usual_traffic_gives_up_its_crowds),
 		cmocka_unit_test(test_a_flood_takes_the_place_of_the_least),
 		cmocka_unit_test(test_those_who_go_go_in_order),
+		cmocka_unit_test(test_the_heaviest_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
