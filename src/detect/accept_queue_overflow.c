@@ -5,7 +5,6 @@
  * word and never takes what the client says; and as long as the queue is full it answers no SYN, while those who are
  * connected are served as before.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "tcpwitness/base/units.h"
@@ -14,6 +13,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "recent.h"
 
 struct overflow_params {
@@ -93,7 +93,7 @@ static double waiting_of(const struct overflow_state *state, const struct overfl
 
 static double limit_of(const struct overflow_params *p, const struct overflow_window *window)
 {
-	return fmax((double)p->floor, p->share * (double)window->n_completed);
+	return greater((double)p->floor, p->share * (double)window->n_completed);
 }
 
 static void count(struct overflow_state *state, const struct overflow_params *p, const struct detect_scene *scene)
@@ -179,14 +179,14 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	bool silent = is_silent(state, scene, p);
 	double waiting = waiting_of(state, window);
 	double limit = limit_of(p, window);
-	double share = waiting / fmax((double)window->n_completed, 1);
+	double share = waiting / greater((double)window->n_completed, 1);
 
 	finding->level = (waiting + (silent ? (double)state->n_silent : 0)) / window_s;
 	finding->threshold = limit / window_s;
 	finding->is_alarming = waiting >= limit || silent;
 	finding->is_hot = waiting >= p->clear_below * limit || silent;
 	finding->is_suspicious = finding->is_alarming;
-	finding->score = waiting >= limit ? 0.75 + 0.2 * fmin(share, 1) : silent ? 0.6 : 0;
+	finding->score = waiting >= limit ? 0.75 + 0.2 * lesser(share, 1) : silent ? 0.6 : 0;
 	finding->confidence = (waiting >= limit ? 0.95 : 0.7) * sensor_view_confidence(scene->view);
 	finding->clear_after_ns = p->clear_after_ns;
 	/* On its way out an alarm stays what it was. */

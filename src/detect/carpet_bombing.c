@@ -13,8 +13,9 @@
 #include "tcpwitness/detect/detector.h"
 
 #include "baseline.h"
-#include "fate.h"
 #include "evidence.h"
+#include "fate.h"
+#include "minmax.h"
 
 enum { RATE_SLOTS = 8, HOT_SLOTS = 12, SAMPLE_SLOTS = 4, HOST_ESTIMATE_TOLERANCE = 10 };
 
@@ -80,7 +81,7 @@ static double usual_of(const struct carpet_params *p, const struct carpet_state 
 	double usual = fate->retried * fate_missed_repeats(scene);
 
 	if (baseline_ready(&state->failing))
-		usual = fmax(usual, p->factor * state->failing.mean * fate->seconds);
+		usual = greater(usual, p->factor * state->failing.mean * fate->seconds);
 	return usual;
 }
 
@@ -109,7 +110,7 @@ static void judge(const struct carpet_params *p, struct carpet_state *state, con
 		uint64_t slot = state->judged;
 		fate_sum(scene->summary, slot, slot, &fate);
 		double beyond = failing_of(state, &fate) - usual_of(p, state, scene, &fate) - p->floor * fate.seconds;
-		state->sum = fmin(fmax(state->sum + beyond, 0), MAX_EXCESS * p->count);
+		state->sum = lesser(greater(state->sum + beyond, 0), MAX_EXCESS * p->count);
 		if (state->sum > 0 && state->began_ns == 0)
 			state->began_ns = slot * SUMMARY_SLOT_NS;
 		if (state->sum <= 0 && scene->alarm == NULL)
@@ -131,7 +132,7 @@ static void measure(struct carpet_state *state, const struct detect_scene *scene
 	struct fate_leaders leaders;
 
 	fate_leaders(crowd, &leaders);
-	state->hosts = crowd != NULL ? fmin(hyperloglog_small_estimate(&crowd->servers), hosts_of(scene->key)) : 0;
+	state->hosts = crowd != NULL ? lesser(hyperloglog_small_estimate(&crowd->servers), hosts_of(scene->key)) : 0;
 	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
 	state->once = fate_once(crowd);
 	state->host_share = leaders.server;
@@ -229,7 +230,7 @@ static void explain(const void *params, const struct detect_scene *scene, const 
 			 "%.1f/s each, from %s: a flood spread over the prefix so that no host stands out. Limits per "
 			 "host will "
 			 "not see it: filter upstream for the whole prefix.",
-			 state->hosts, name, state->rate, state->failing.mean, state->rate / fmax(state->hosts, 1),
+			 state->hosts, name, state->rate, state->failing.mean, state->rate / greater(state->hosts, 1),
 			 fate_sources(alert, sources));
 }
 

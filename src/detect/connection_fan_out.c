@@ -11,6 +11,7 @@
 #include "detect_internal.h"
 #include "inside.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "reach.h"
 #include "source_scene.h"
 
@@ -108,7 +109,7 @@ static bool judge(struct fan_out_state *state, const struct detect_scene *scene,
 
 static double confidence(const struct fan_out_state *state, const struct detect_scene *scene)
 {
-	double sure = 1 - 0.5 * state->view.against / fmax(state->view.count + state->view.against, 1);
+	double sure = 1 - 0.5 * state->view.against / greater(state->view.count + state->view.against, 1);
 
 	/* A client that cannot get out tries many web servers. */
 	if (state->view.port == 80 || state->view.port == 443)
@@ -186,7 +187,7 @@ static const char *name_hosts(const struct reach_example *examples, char *text, 
 
 static unsigned whole(double value)
 {
-	return (unsigned)fmin(fmax(round(value), 0), 1e9);
+	return (unsigned)lesser(greater(round(value), 0), 1e9);
 }
 
 static const char *guess(const struct fan_out_state *state)
@@ -220,12 +221,12 @@ static void explain(const void *parameters, const struct detect_scene *scene, co
 	if (phase == ALERT_CLEARED)
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s has stopped: it tried %u hosts on port %u in vain within %u s, and %.200s.", source,
-			 whole(alert->peak), state->view.port, whole(fmax(ceil(seconds), 1)), reached);
+			 whole(alert->peak), state->view.port, whole(greater(ceil(seconds), 1)), reached);
 	else
 		snprintf(alert->explanation, sizeof(alert->explanation),
 			 "%s tries to connect to ever new hosts: %u in vain within %u s, most on port %u (%.60s), and "
 			 "%.65s: %s%s.",
-			 source, whole(state->view.count), whole(fmax(ceil(seconds), 1)), state->view.port, hosts,
+			 source, whole(state->view.count), whole(greater(ceil(seconds), 1)), state->view.port, hosts,
 			 reached, guess(state),
 			 state->view.found >= 0.5 && !has_old_list(state) ? ", and at those it reached" : "");
 	if (!ip_addr_is_inside(&scene->key->ip) && alert->mitre_technique != NULL &&

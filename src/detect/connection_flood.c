@@ -14,6 +14,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "recent.h"
 
 struct connection_flood_params {
@@ -90,7 +91,7 @@ static double limit_of(const struct connection_flood_params *p, const struct det
 {
 	bool is_usual = baseline_ready(usual) || (!is_new(scene) && usual->learned_ns >= KNOWN_NS);
 
-	return is_usual ? fmax((double)p->floor, p->factor * usual->mean) : (double)p->floor;
+	return is_usual ? greater((double)p->floor, p->factor * usual->mean) : (double)p->floor;
 }
 
 static double idle_limit_of(const struct connection_flood_params *p, const struct detect_scene *scene,
@@ -100,14 +101,14 @@ static double idle_limit_of(const struct connection_flood_params *p, const struc
 
 	if (state->n_sources < 0 || round(state->n_sources) > FEW_SOURCES)
 		return limit;
-	return fmax(limit, (double)p->per_source * round(state->n_sources));
+	return greater(limit, (double)p->per_source * round(state->n_sources));
 }
 
 /* A crowd of so few connections that they cannot be more sources than are known need not be counted. */
 static void note_crowd(struct connection_flood_state *state, const struct summary_crowd *crowd)
 {
 	if (crowd != NULL && hyperloglog_most(crowd->connections) > state->n_sources)
-		state->n_sources = fmax(state->n_sources, hyperloglog_estimate(&crowd->sources));
+		state->n_sources = greater(state->n_sources, hyperloglog_estimate(&crowd->sources));
 }
 
 /* Who opened a pile came when it grew, and may have done nothing since. */
@@ -188,22 +189,22 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	bool is_idle = idle_excess > 1 && is_known(scene, &state->usual_idle, p->idle_after_ns);
 	bool is_alarming = is_idle || is_empty;
 	bool by_idle = is_alarming ? !is_empty || idle_excess > empty_excess : state->was_idle;
-	double excess = fmax(idle_excess, empty_excess);
+	double excess = greater(idle_excess, empty_excess);
 
 	finding->level = (double)(by_idle ? state->n_idle : state->n_empty);
 	finding->threshold = by_idle ? idle_limit : empty_limit;
 	finding->is_alarming = is_alarming;
 	finding->is_hot = excess >= p->clear_below;
 	finding->is_suspicious = finding->is_alarming;
-	finding->score = finding->is_alarming ? 0.75 + 0.2 * fmin(fmax(excess - 1, 0) / 4, 1) : 0;
-	finding->extent = fmax(state->n_sources, 0);
+	finding->score = finding->is_alarming ? 0.75 + 0.2 * lesser(greater(excess - 1, 0) / 4, 1) : 0;
+	finding->extent = greater(state->n_sources, 0);
 	/* On its way out an alarm stays what it was. */
 	if (is_alarming) {
 		state->was_idle = by_idle;
 		state->severity = excess >= 5 || is_full(scene) ? 1 : 2;
 	}
 	finding->severity = state->severity != 0 ? state->severity : 2;
-	finding->confidence = (1 - 0.3 / fmax(excess, 1)) * sensor_view_confidence(scene->view);
+	finding->confidence = (1 - 0.3 / greater(excess, 1)) * sensor_view_confidence(scene->view);
 	finding->clear_after_ns = p->clear_after_ns;
 	finding->class_name = by_idle ? class_idle : class_empty;
 	learn(state, scene, finding->is_suspicious);

@@ -3,7 +3,6 @@
  * Flash crowds (detection science, section 6, D16): many times more attempts than usual, from many sources, and they
  * complete. Informational: it says what a busy service is about, and that it is no flood.
  */
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -11,8 +10,9 @@
 #include "tcpwitness/detect/detector.h"
 
 #include "baseline.h"
-#include "fate.h"
 #include "evidence.h"
+#include "fate.h"
+#include "minmax.h"
 
 enum { RATE_SLOTS = 8, SAMPLE_SLOTS = 4 };
 
@@ -107,7 +107,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	}
 	if (last > state->judged + SUMMARY_SLOTS / 2)
 		state->judged = last - SUMMARY_SLOTS / 2;
-	state->limit = fmax(p->floor, p->factor * state->attempts.mean);
+	state->limit = greater(p->floor, p->factor * state->attempts.mean);
 	measure(state, scene, last);
 	for (; state->judged <= last; state->judged++)
 		if (state->judged % SAMPLE_SLOTS == 0)

@@ -15,9 +15,10 @@
 #include "tcpwitness/detect/detector.h"
 
 #include "baseline.h"
+#include "evidence.h"
 #include "fate.h"
 #include "listener.h"
-#include "evidence.h"
+#include "minmax.h"
 
 /* From this rate of failing attempts on it is a flood that fills the queue, and the rate is the matter. */
 #define FLOOD_RATE 5.0
@@ -110,8 +111,8 @@ static double usual_level(const struct half_open_state *state)
 {
 	double share =
 		(state->learned_held + UNKNOWN_SHARE * UNKNOWN_WEIGHT) / (state->learned_attempts + UNKNOWN_WEIGHT);
-	double of_crowd = fmin(state->crowd_rate, state->attempts_rate);
-	double vanishing = share * (state->attempts_rate - of_crowd) + fmax(share, CROWD_SHARE) * of_crowd;
+	double of_crowd = lesser(state->crowd_rate, state->attempts_rate);
+	double vanishing = share * (state->attempts_rate - of_crowd) + greater(share, CROWD_SHARE) * of_crowd;
 
 	return vanishing * LIFETIME_S;
 }
@@ -119,12 +120,12 @@ static double usual_level(const struct half_open_state *state)
 static double limit_of(const struct half_open_params *p, const struct half_open_state *state)
 {
 	double usual = usual_level(state);
-	double limit = fmax(p->floor, p->factor * usual + 3 * sqrt(usual));
+	double limit = greater(p->floor, p->factor * usual + 3 * sqrt(usual));
 
 	/* A queue that is full of a crowd's leavings is no attack as long as cookies serve those who come. */
 	bool is_served = state->crowd_rate > 0 && !state->listener.is_silent;
 	if (state->listener.backlog >= LEAST_BACKLOG && !is_served)
-		limit = fmin(limit, p->of_backlog * (double)state->listener.backlog);
+		limit = lesser(limit, p->of_backlog * (double)state->listener.backlog);
 	if (state->retried >= LOST_ANSWERS)
 		limit *= LOST_ANSWER_FACTOR;
 	return limit;
@@ -157,11 +158,12 @@ static void measure(struct half_open_state *state, const struct detect_scene *sc
 /* A second of attempts that are old enough: is more added than what is usual, and chance, explain? (CUSUM) */
 static void sum_up(struct half_open_state *state, const struct detect_scene *scene, const struct fate *late)
 {
-	double share = usual_level(state) / LIFETIME_S / fmax(state->attempts_rate, 1);
+	double share = usual_level(state) / LIFETIME_S / greater(state->attempts_rate, 1);
 	double usual = share * late->attempts;
 	double limit = SURGE_COUNT + 3 * sqrt(SURGE_SECONDS * usual);
 
-	state->surge = fmin(fmax(state->surge + late->repeaters - SURGE_FACTOR * usual - SURGE_FLOOR, 0), 2 * limit);
+	state->surge =
+		lesser(greater(state->surge + late->repeaters - SURGE_FACTOR * usual - SURGE_FLOOR, 0), 2 * limit);
 	state->is_surging = state->surge > SURGE_COUNT;
 	if (state->surge >= limit)
 		state->surged_ns = scene->now_ns;
@@ -178,7 +180,7 @@ static void learn_completed(struct half_open_state *state, const struct detect_s
 		return;
 	}
 	if (state->crowd_rate > 0 && !baseline_ready(&state->completed))
-		rate = fmin(rate, CROWDED * state->completed.mean);
+		rate = lesser(rate, CROWDED * state->completed.mean);
 	baseline_learn(&state->completed, rate, scene->now_ns);
 }
 
@@ -274,7 +276,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 	finding->baseline = state->level.mean;
 	finding->threshold = state->limit;
 	finding->extent = state->sources;
-	finding->confidence = (1 - 0.4 * fmin(state->limit / fmax(state->held, 1), 1)) * (is_lost ? 0.6 : 1);
+	finding->confidence = (1 - 0.4 * lesser(state->limit / greater(state->held, 1), 1)) * (is_lost ? 0.6 : 1);
 	finding->severity = fate_worst(scene, is_dangerous(state) && !is_lost ? 1 : 2);
 	finding->began_ns = state->began_ns;
 	finding->clear_after_ns = p->clear_after_ns;

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "fate.h"
+#include "minmax.h"
 
 /* Attempts that tell: of a server that was seen to repeat SYN-ACKs, and of one that was not. */
 enum { TELLING_KNOWN = 8, TELLING_UNKNOWN = 20 };
@@ -45,7 +46,7 @@ enum { ONSET_MIN = 3, ONSET_SLOTS = 12 };
 
 static double lost_share(const struct detect_scene *scene)
 {
-	return fmax(sensor_view_lost_share(scene->view), 0);
+	return greater(sensor_view_lost_share(scene->view), 0);
 }
 
 static double telling(const struct detect_scene *scene)
@@ -75,12 +76,12 @@ static bool latest_waiting(const struct detect_scene *scene, uint64_t last, stru
 	for (uint64_t i = 0; i < TELLING_SLOTS && i < last && fate->waiting - unseen < enough; i++) {
 		fate_sum(scene->summary, last - i, last - i, &slot);
 		/* Whoever asked again may have been answered only then. */
-		fate->waiting += fmax(slot.waiting - slot.retrying, 0);
-		fate->ignored += fmax(slot.ignored - slot.retrying, 0);
+		fate->waiting += greater(slot.waiting - slot.retrying, 0);
+		fate->ignored += greater(slot.ignored - slot.retrying, 0);
 		unseen += unseen_handshakes(scene, &slot);
 	}
-	fate->waiting = fmax(fate->waiting - unseen, 0);
-	fate->ignored = fmax(fate->ignored - unseen, 0);
+	fate->waiting = greater(fate->waiting - unseen, 0);
+	fate->ignored = greater(fate->ignored - unseen, 0);
 	return fate->waiting >= enough;
 }
 
@@ -195,7 +196,7 @@ static void judge_onset(struct listener *listener, const struct detect_scene *sc
 	if (summary_half_open(scene->summary) < ONSET_MIN)
 		return;
 	fate_sum(scene->summary, last, last, &fate);
-	double ignored = fmax(fate.ignored - fate.retrying, 0);
+	double ignored = greater(fate.ignored - fate.retrying, 0);
 	if (listener->onset == 0 && !was_full && ignored >= ONSET_MIN && ignored >= SILENT_FROM * fate.waiting) {
 		listener->onset = last;
 		/* In the slot before there may have been some too, unnoticed. */
@@ -232,8 +233,8 @@ static void judge_now(struct listener *listener, const struct detect_scene *scen
 	if (scene->summary->held != NULL || summary_half_open(scene->summary) > 0)
 		fate_sum(scene->summary, last + 1, scene->now_ns / SUMMARY_SLOT_NS, &young);
 	/* What is given up since then is replaced by those who are too young; in this slot, nobody knows when. */
-	double now = fmin(fmax(kept_behind(scene, 1) - young.repeaters, 0), held) + young.waiting;
-	double least = fmin(fmax(kept_behind(scene, 0) - young.repeaters, 0), held) + young.waiting;
+	double now = lesser(greater(kept_behind(scene, 1) - young.repeaters, 0), held) + young.waiting;
+	double least = lesser(greater(kept_behind(scene, 0) - young.repeaters, 0), held) + young.waiting;
 	if (!has_cookies || !listener->is_full)
 		listener->recorded[(scene->now_ns - 1) / SUMMARY_SLOT_NS % LISTENER_RECORDED] = (uint32_t)least;
 	if (listener->is_full && !has_cookies && least > (double)listener->backlog)

@@ -13,6 +13,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "stray_rate.h"
 
 struct stray_flood_params {
@@ -159,9 +160,9 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	sort(sums.counts, by_class);
 	sort(sums.recent, recent);
 	double strays = sum(by_class);
-	double net = fmax(strays - sums.claimed, 0);
+	double net = greater(strays - sums.claimed, 0);
 	double limit = baseline_limit(&state->usual, p->floor, p->factor);
-	double max_claimed = is_early ? fmin(p->max_claimed, WARM_UP_MAX_CLAIMED) : p->max_claimed;
+	double max_claimed = is_early ? lesser(p->max_claimed, WARM_UP_MAX_CLAIMED) : p->max_claimed;
 	bool is_over =
 		net >= limit && sums.claimed <= max_claimed * strays && net >= p->min_share * (net + sums.attempts);
 

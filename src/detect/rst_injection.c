@@ -5,7 +5,6 @@
  * one sequence number after the other. A RST from another distance alone is none: load balancers and firewalls end
  * connections for others.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "tcpwitness/base/units.h"
@@ -13,6 +12,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "recent.h"
 
 struct rst_injection_params {
@@ -72,9 +72,9 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 
 	double by_forged = (double)state->n_forged / (double)p->forged;
 	double by_denied = (double)state->n_contradicted / (double)p->contradicted;
-	double by_probes = (double)state->n_probes / (double)p->probes / fmax((double)state->n_connections, 1);
-	double denied = fmax(by_forged, by_denied);
-	double excess = fmax(denied, by_probes);
+	double by_probes = (double)state->n_probes / (double)p->probes / greater((double)state->n_connections, 1);
+	double denied = greater(by_forged, by_denied);
+	double excess = greater(denied, by_probes);
 	bool is_probing = by_probes > denied;
 
 	finding->level = (double)(is_probing ? state->n_probes : state->n_contradicted);
@@ -85,7 +85,7 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	finding->is_alarming = excess >= 1;
 	finding->is_hot = excess >= 1 && n_now > 0;
 	finding->is_suspicious = finding->is_hot;
-	finding->score = fmin(excess / 2, 1);
+	finding->score = lesser(excess / 2, 1);
 	finding->severity = 2;
 	finding->confidence = by_forged >= 1 ? 0.95 : is_probing ? 0.9 : 0.7;
 	finding->clear_after_ns = p->clear_after_ns;

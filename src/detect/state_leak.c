@@ -4,7 +4,6 @@
  * not close, FIN_WAIT_2 a peer that does not, LAST_ACK a peer that is gone. Any of them passes within seconds; what is
  * there for a minute, and does not become less, is a leak, whether it came at once or drop by drop.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "tcpwitness/base/units.h"
@@ -13,6 +12,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 
 struct state_leak_params {
 	uint64_t floor;
@@ -83,7 +83,7 @@ struct state_leak_state {
  */
 static double unseen_ends(const struct detect_scene *scene, const struct leak_state *leak, uint64_t minute, unsigned i)
 {
-	double lost = fmax(sensor_view_lost_share(scene->view), 0);
+	double lost = greater(sensor_view_lost_share(scene->view), 0);
 	uint64_t begun = scene->summary->totals[leaks[i].begun];
 	uint64_t before = leak->begun[(minute + 1) % MINUTES];
 
@@ -96,7 +96,7 @@ static double limit_of(const struct state_leak_params *p, const struct detect_sc
 	double limit = (double)p->floor;
 
 	if (baseline_ready(&leak->usual))
-		limit = fmax(limit, p->factor * leak->usual.mean);
+		limit = greater(limit, p->factor * leak->usual.mean);
 	return limit + unseen_ends(scene, leak, minute, i);
 }
 
@@ -158,12 +158,12 @@ static void judge(const struct state_leak_params *p, const struct detect_scene *
 	finding->is_alarming = is_alarming;
 	finding->is_hot = excess > p->clear_below;
 	finding->is_suspicious = excess > 1;
-	finding->score = fmin(excess / 2, 1);
+	finding->score = lesser(excess / 2, 1);
 	finding->level = leak->level;
 	finding->threshold = limit;
 	finding->baseline = leak->usual.mean;
 	finding->severity = 2;
-	finding->confidence = (1 - 0.3 / fmax(excess, 1)) * sensor_view_confidence(scene->view);
+	finding->confidence = (1 - 0.3 / greater(excess, 1)) * sensor_view_confidence(scene->view);
 	finding->class_name = leaks[i].class_name;
 	finding->began_ns = leak->above_ns > p->age_ns ? leak->above_ns - p->age_ns : 0;
 }

@@ -13,6 +13,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 #include "stray_rate.h"
 
 struct reflection_params {
@@ -62,7 +63,7 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	stray_rate_take(&state->rate, scene, scene->began_ns + WARM_UP_NS);
 	stray_rate_sum(&state->rate, scene->now_ns, &sums);
 	double synacks = sums.counts[STRAY_SYNACK];
-	double net = fmax(synacks - sums.claimed, 0);
+	double net = greater(synacks - sums.claimed, 0);
 	double limit = baseline_limit(&state->usual, p->floor, p->factor);
 	bool is_over = net >= limit && sums.claimed <= p->max_claimed * synacks;
 
@@ -85,7 +86,8 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	finding->baseline = state->usual.mean;
 	finding->threshold = limit;
 	finding->extent = state->spread.sources;
-	finding->confidence = (baseline_ready(&state->usual) ? 1 : 0.9) * (1 - 0.5 * sums.claimed / fmax(synacks, 1));
+	finding->confidence =
+		(baseline_ready(&state->usual) ? 1 : 0.9) * (1 - 0.5 * sums.claimed / greater(synacks, 1));
 	if (!is_own || state->severity != 1)
 		state->severity = state->now >= URGENT_FACTOR * limit ? 1 : 2;
 	finding->severity = state->severity;

@@ -4,7 +4,6 @@
  * so that connections and buffers stay taken (sockstress, slow reading). A client that is busy opens its window again
  * within seconds.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "tcpwitness/base/units.h"
@@ -12,6 +11,7 @@
 #include "detect_internal.h"
 #include "evidence.h"
 #include "judgement.h"
+#include "minmax.h"
 
 struct zero_window_params {
 	uint64_t floor;
@@ -47,8 +47,8 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 {
 	const struct zero_window_params *p = rule_params;
 	uint64_t held = summary_old_gauge(scene->summary, GAUGE_STALLED, ns_since(scene->now_ns, p->hold_ns));
-	double established = fmax(established_of(scene->summary), (double)held);
-	double limit = fmax((double)p->floor, p->share * established);
+	double established = greater(established_of(scene->summary), (double)held);
+	double limit = greater((double)p->floor, p->share * established);
 
 	(void)memory;
 	finding->level = (double)held;
@@ -56,9 +56,9 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	finding->is_alarming = (double)held > limit;
 	finding->is_hot = (double)held > p->clear_below * limit;
 	finding->is_suspicious = finding->is_alarming;
-	finding->score = fmin((double)held / (2 * limit), 1);
+	finding->score = lesser((double)held / (2 * limit), 1);
 	finding->severity = (double)held > 0.5 * established && (double)held > 4 * limit ? 1 : 2;
-	finding->confidence = (1 - 0.3 * limit / fmax((double)held, limit)) * sensor_view_confidence(scene->view);
+	finding->confidence = (1 - 0.3 * limit / greater((double)held, limit)) * sensor_view_confidence(scene->view);
 	finding->began_ns = finding->is_alarming ? ns_since(scene->now_ns, p->hold_ns) : 0;
 	finding->clear_after_ns = p->clear_after_ns;
 }
@@ -89,8 +89,8 @@ static void explain(const void *rule_params, const struct detect_scene *scene, c
 		 "has "
 		 "something to send%s: its connections and send buffers stay taken. Limit connections per source, drop "
 		 "these, and set a write time-out.",
-		 finding->level, fmax(established_of(scene->summary), finding->level), name, ns_to_seconds(p->hold_ns),
-		 worst);
+		 finding->level, greater(established_of(scene->summary), finding->level), name,
+		 ns_to_seconds(p->hold_ns), worst);
 }
 
 const struct detector detector_zero_window_hold = {
