@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "minmax.h"
+
 /* Fewer tell nothing. */
 enum { LEAST_SEGMENTS = 100, LEAST_CONNECTIONS = 10 };
 
@@ -32,22 +34,6 @@ static struct detect_visibility difference(const struct detect_visibility *now, 
 	};
 }
 
-void sensor_view_update(struct sensor_view *view, const struct detect_visibility *counts, uint64_t now_ns)
-{
-	uint64_t slot = now_ns / SENSOR_VIEW_SLOT_NS;
-
-	/* At first all came within the minute. */
-	uint64_t from = view->slot == 0 || slot - view->slot > SENSOR_VIEW_SLOTS ? slot - SENSOR_VIEW_SLOTS + 1
-										 : view->slot + 1;
-	if (view->slot != 0 && slot <= view->slot)
-		from = slot + 1;
-	for (uint64_t number = from; number <= slot; number++)
-		view->began[number % SENSOR_VIEW_SLOTS] = view->slot == 0 ? (struct detect_visibility){ 0 } : *counts;
-	if (view->slot == 0 || slot > view->slot)
-		view->slot = slot;
-	view->recent = difference(counts, &view->began[(view->slot + 1) % SENSOR_VIEW_SLOTS]);
-}
-
 static double share(uint64_t part, uint64_t rest, uint64_t least)
 {
 	return part + rest < least ? -1 : (double)part / (double)(part + rest);
@@ -58,11 +44,8 @@ uint64_t sensor_view_unseen(const struct detect_visibility *counts)
 	return counts->unseen_segments > counts->late_segments ? counts->unseen_segments - counts->late_segments : 0;
 }
 
-double sensor_view_lost_share(const struct sensor_view *view)
+static double lost_share(const struct detect_visibility *recent)
 {
-	if (view == NULL)
-		return -1;
-	const struct detect_visibility *recent = &view->recent;
 	double missed = share(sensor_view_unseen(recent), recent->payload_segments, LEAST_SEGMENTS);
 	double dropped = share(recent->kernel_dropped + recent->interface_dropped, recent->segments, LEAST_SEGMENTS);
 
@@ -70,7 +53,12 @@ double sensor_view_lost_share(const struct sensor_view *view)
 	if (missed < 0 && dropped <= 0)
 		return -1;
 	/* What was dropped is acknowledged all the same, and one direction may be dropped more than the other. */
-	return fmax(missed, dropped);
+	return greater(missed, dropped);
+}
+
+double sensor_view_lost_share(const struct sensor_view *view)
+{
+	return view == NULL || !view->is_begun ? -1 : view->lost_share;
 }
 
 double sensor_view_one_way_share(const struct sensor_view *view)
@@ -103,13 +91,35 @@ bool sensor_view_is_one_way(const struct sensor_view *view)
 	return sensor_view_one_way_share(view) > 0.5;
 }
 
-double sensor_view_confidence(const struct sensor_view *view)
+static double confidence(double lost_share, double one_way_share)
 {
 	/* With one segment in a hundred missing, three connections in a hundred look unfinished; with ten, a third. */
 	enum { SEGMENTS_OF_HANDSHAKE = 3 };
-	double lost = fmax(sensor_view_lost_share(view), 0);
-	double one_way = fmax(sensor_view_one_way_share(view), 0);
 
 	/* Where only one end is heard, its ACKs are still certain, and that it does not ask again. */
-	return pow(1 - lost, SEGMENTS_OF_HANDSHAKE) * (1 - one_way / 2);
+	return pow(1 - greater(lost_share, 0), SEGMENTS_OF_HANDSHAKE) * (1 - greater(one_way_share, 0) / 2);
+}
+
+double sensor_view_confidence(const struct sensor_view *view)
+{
+	return view == NULL || !view->is_begun ? 1 : view->confidence;
+}
+
+void sensor_view_update(struct sensor_view *view, const struct detect_visibility *counts, uint64_t now_ns)
+{
+	uint64_t slot = now_ns / SENSOR_VIEW_SLOT_NS;
+
+	/* At first all came within the minute. */
+	uint64_t from = view->slot == 0 || slot - view->slot > SENSOR_VIEW_SLOTS ? slot - SENSOR_VIEW_SLOTS + 1
+										 : view->slot + 1;
+	if (view->slot != 0 && slot <= view->slot)
+		from = slot + 1;
+	for (uint64_t number = from; number <= slot; number++)
+		view->began[number % SENSOR_VIEW_SLOTS] = view->slot == 0 ? (struct detect_visibility){ 0 } : *counts;
+	if (view->slot == 0 || slot > view->slot)
+		view->slot = slot;
+	view->recent = difference(counts, &view->began[(view->slot + 1) % SENSOR_VIEW_SLOTS]);
+	view->is_begun = true;
+	view->lost_share = lost_share(&view->recent);
+	view->confidence = confidence(view->lost_share, sensor_view_one_way_share(view));
 }

@@ -18,6 +18,10 @@ struct sensor_view {
 	uint64_t slot;                                     /* packet time / SENSOR_VIEW_SLOT_NS; 0 = not begun */
 	struct detect_visibility began[SENSOR_VIEW_SLOTS]; /* what it was when the slot began */
 	struct detect_visibility recent;                   /* what came since the oldest of them */
+	/* By recent, what every judgement asks. */
+	bool is_begun;
+	double lost_share;
+	double confidence;
 };
 
 /* It is now_ns, and the sensor's counts are these. */

@@ -302,7 +302,9 @@ static void test_what_the_sensor_could_not_see(void **state)
 	world->sensor.totals[SUMMARY_JOINED] = 1;
 	world->scene.began_ns = NOW_NS - 60 * NS_PER_SEC;
 	/* Of the last minute, and from the first event on. */
-	view.recent = (struct detect_visibility){ .segments = 990, .payload_segments = 396, .unseen_segments = 4 };
+	sensor_view_update(
+		&view, &(struct detect_visibility){ .segments = 990, .payload_segments = 396, .unseen_segments = 4 },
+		NOW_NS);
 	evidence_begin(&world->past, &world->scene, NOW_NS, totals);
 	alert = fill(world, &flood);
 	assert_true(is_about(alert->visibility.lost_share, 0.01, 1e-9));
