@@ -7,9 +7,9 @@
 enum { RECENT_SLOTS = 10 };
 
 struct recent {
-	uint64_t slot; /* number of the present one; 0 = not begun */
-	uint64_t began[RECENT_SLOTS];
-	uint64_t seen; /* what it was at the last look */
+	uint64_t looked_ns;           /* when it was looked at last; 0 = never */
+	uint64_t began[RECENT_SLOTS]; /* what it was when slots began, by number */
+	uint64_t seen;                /* what it was at the last look */
 };
 
 /*

@@ -308,6 +308,26 @@ static void recent_counts_slide(void **state)
 	assert_int_equal(recent_count(&recent, 101, 0, NS_PER_SEC, now_ns), 1);
 }
 
+/* Looks at which nothing had been counted for long are looks all the same: what follows came since the last one. */
+static void recent_counts_come_evenly_behind_a_silence(void **state)
+{
+	const uint64_t slot_ns = 500 * NS_PER_MS;
+	struct recent recent = { 0 };
+	uint64_t now_ns = 1000 * NS_PER_SEC;
+
+	(void)state;
+	for (unsigned second = 0; second < 30; second++, now_ns += NS_PER_SEC)
+		assert_int_equal(recent_count(&recent, 40, 0, slot_ns, now_ns), 0);
+	/* Two slots in that second: half came in either. */
+	assert_int_equal(recent_count(&recent, 50, 0, slot_ns, now_ns), 10);
+	assert_int_equal(recent_count(&recent, 50, 0, slot_ns, now_ns + 4 * NS_PER_SEC - slot_ns), 10);
+	assert_int_equal(recent_count(&recent, 50, 0, slot_ns, now_ns + 4 * NS_PER_SEC), 5);
+	assert_int_equal(recent_count(&recent, 50, 0, slot_ns, now_ns + 4 * NS_PER_SEC + slot_ns), 0);
+	/* Clocks that go back change nothing. */
+	assert_int_equal(recent_count(&recent, 50, 0, slot_ns, now_ns), 0);
+	assert_int_equal(recent_count(&recent, 51, 0, slot_ns, now_ns + 6 * NS_PER_SEC), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +344,7 @@ int main(void)
 		cmocka_unit_test(each_kind_of_blindness_has_its_class),
 		cmocka_unit_test(a_clock_that_steps_back_is_told_once),
 		cmocka_unit_test(recent_counts_slide),
+		cmocka_unit_test(recent_counts_come_evenly_behind_a_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
