@@ -24,9 +24,9 @@ static struct hyperloglog_mark mark_of(uint64_t hash, unsigned bits)
 
 static void merge(uint8_t *into, const uint8_t *from, size_t n_registers)
 {
+	/* Whatever it was, it is written: so compilers take many registers at once. */
 	for (size_t i = 0; i < n_registers; i++)
-		if (from[i] > into[i])
-			into[i] = from[i];
+		into[i] = from[i] > into[i] ? from[i] : into[i];
 }
 
 /* Of eight registers. As long as few values were seen, most are empty. */
