@@ -8,6 +8,8 @@
 
 #include "tcpwitness/base/units.h"
 
+#include "minmax.h"
+
 #define HALF_LIFE_S 300.0
 
 /* Until then the plain mean of all samples counts. */
@@ -20,6 +22,19 @@
 /* A sample speaks for the time since the one before it, but for no more than this. */
 #define MAX_SAMPLE_NS NS_PER_SEC
 
+/* exp2(-seconds / HALF_LIFE_S) for the times that nearly all lessons are apart. */
+#define KEPT_OF_SECOND  0x1.fed1824b51373p-1
+#define KEPT_OF_QUARTER 0x1.ffb44fcbf1d77p-1
+
+double baseline_kept(double seconds)
+{
+	if (seconds == 1.0)
+		return KEPT_OF_SECOND;
+	if (seconds == 0.25)
+		return KEPT_OF_QUARTER;
+	return exp2(-seconds / HALF_LIFE_S);
+}
+
 void baseline_begin(struct baseline *baseline, uint64_t now_ns)
 {
 	*baseline = (struct baseline){ .updated_ns = now_ns };
@@ -28,7 +43,7 @@ void baseline_begin(struct baseline *baseline, uint64_t now_ns)
 void baseline_rest(struct baseline *baseline, uint64_t now_ns)
 {
 	uint64_t silent_ns = ns_since(now_ns, baseline->updated_ns);
-	double kept = exp2(-ns_to_seconds(silent_ns) / HALF_LIFE_S);
+	double kept = baseline_kept(ns_to_seconds(silent_ns));
 
 	baseline->mean *= kept;
 	baseline->deviation *= kept;
@@ -49,14 +64,14 @@ void baseline_learn(struct baseline *baseline, double value, uint64_t now_ns)
 	baseline->updated_ns = now_ns;
 	baseline->learned_ns += elapsed_ns;
 
-	double moving_weight = 1.0 - exp2(-ns_to_seconds(elapsed_ns) / HALF_LIFE_S);
+	double moving_weight = 1.0 - baseline_kept(ns_to_seconds(elapsed_ns));
 	double plain_weight = (double)elapsed_ns / (double)baseline->learned_ns;
-	double weight = fmax(moving_weight, plain_weight);
+	double weight = greater(moving_weight, plain_weight);
 	double mean = baseline->mean + weight * (value - baseline->mean);
 	if (was_ready) {
 		double minutes = ns_to_seconds(elapsed_ns) / 60.0;
 		double most = baseline->mean * (1.0 + GROWTH_PER_MINUTE * minutes) + GROWTH_FLOOR_PER_MINUTE * minutes;
-		mean = fmin(mean, most);
+		mean = lesser(mean, most);
 	}
 	baseline->deviation += weight * (fabs(value - mean) - baseline->deviation);
 	baseline->mean = mean;
@@ -74,7 +89,7 @@ bool baseline_ready(const struct baseline *baseline)
 
 double baseline_limit(const struct baseline *baseline, double floor, double factor)
 {
-	return baseline_ready(baseline) ? fmax(floor, factor * baseline->mean) : floor;
+	return baseline_ready(baseline) ? greater(floor, factor * baseline->mean) : floor;
 }
 
 void baseline_teach(struct baseline *baseline, uint64_t *second, double value, bool is_suspicious, uint64_t now_ns)

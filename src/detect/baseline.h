@@ -28,6 +28,9 @@ void baseline_rest(struct baseline *baseline, uint64_t now_ns);
 /* The time since the last call is not to be learned from. */
 void baseline_skip(struct baseline *baseline, uint64_t now_ns);
 
+/* What is left after seconds of what was learned. */
+double baseline_kept(double seconds);
+
 /* It has learned for a minute; before that, floors alone decide. */
 bool baseline_ready(const struct baseline *baseline);
 

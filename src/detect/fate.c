@@ -4,11 +4,11 @@
  */
 #include "fate.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "evidence.h"
+#include "minmax.h"
 #include "sensor_view.h"
 
 /* On a path that loses 2 % of segments; and where more is lost, what the sensor itself finds is missing. */
@@ -24,15 +24,9 @@
 /* Fewer say nothing of a crowd. */
 enum { MIN_CROWD = 12 };
 
-/* As fmax and fmin, which are calls: nothing here is NaN. */
 static double not_negative(double value)
 {
-	return value > 0 ? value : 0;
-}
-
-static double lesser(double a, double b)
-{
-	return a < b ? a : b;
+	return greater(value, 0);
 }
 
 void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, struct fate *fate)
@@ -65,6 +59,24 @@ void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, stru
 	fate->ignored = not_negative(fate->waiting - fate->repeaters);
 }
 
+void fate_of_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort)
+{
+	const struct summary_slot *known = summary->slots == NULL ? NULL : &summary->slots[slot % SUMMARY_SLOTS];
+
+	*cohort = (struct fate_cohort){ 0 };
+	if (known == NULL) {
+		cohort->attempts = (double)summary_cohort(summary, SUMMARY_ATTEMPTS, slot);
+		cohort->refused = (double)(summary_cohort(summary, SUMMARY_REFUSED, slot) +
+					   summary_cohort(summary, SUMMARY_UNREACHABLE, slot));
+		cohort->open = not_negative(cohort->attempts - cohort->refused -
+					    (double)summary_cohort(summary, SUMMARY_COMPLETED, slot));
+	} else if (known->number == slot) {
+		cohort->attempts = known->counts[SUMMARY_ATTEMPTS];
+		cohort->refused = (double)known->counts[SUMMARY_REFUSED] + known->counts[SUMMARY_UNREACHABLE];
+		cohort->open = not_negative(cohort->attempts - cohort->refused - known->counts[SUMMARY_COMPLETED]);
+	}
+}
+
 uint64_t fate_last_slot(uint64_t now_ns, uint64_t age_ns)
 {
 	uint64_t n_slots = ns_since(now_ns, age_ns) / SUMMARY_SLOT_NS;
@@ -81,7 +93,7 @@ double fate_missed_repeats(const struct detect_scene *scene)
 {
 	double lost = sensor_view_lost_share(scene->view);
 
-	return fmin(MISSED_REPEATS_LEAST + UNSEEN_WEIGHT * fmax(lost, 0), MISSED_REPEATS_MOST);
+	return lesser(MISSED_REPEATS_LEAST + UNSEEN_WEIGHT * greater(lost, 0), MISSED_REPEATS_MOST);
 }
 
 double fate_alike(const struct summary_crowd *crowd)
@@ -93,7 +105,7 @@ double fate_alike(const struct summary_crowd *crowd)
 		return 0;
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++) {
 		all += crowd->fingerprints[i];
-		most = fmax(most, crowd->fingerprints[i]);
+		most = greater(most, crowd->fingerprints[i]);
 	}
 	return fate_share(most, all);
 }
@@ -117,35 +129,64 @@ double fate_raw(const struct summary_crowd *crowd)
 	return fate_share(raw, all);
 }
 
+/* How many of a sample are like each of them. */
+struct alike {
+	unsigned source[SUMMARY_SAMPLE];
+	unsigned server[SUMMARY_SAMPLE];
+	unsigned port[SUMMARY_SAMPLE];
+};
+
 static bool same_address(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+static void count_alike(const struct summary_sampled *sample, unsigned n, struct alike *alike)
+{
+	memset(alike, 0, sizeof(*alike));
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			bool is_source = same_address(&sample[i].client, &sample[k].client);
+			bool is_server = same_address(&sample[i].server, &sample[k].server);
+			bool is_port = sample[i].server_port == sample[k].server_port;
+			alike->source[i] += is_source;
+			alike->source[k] += is_source;
+			alike->server[i] += is_server;
+			alike->server[k] += is_server;
+			alike->port[i] += is_port;
+			alike->port[k] += is_port;
+		}
+	}
+}
+
+/* The place of the first of those that most are like. */
+static unsigned first_most(const unsigned *alike, unsigned n)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 1; i < n; i++)
+		if (alike[i] > alike[most])
+			most = i;
+	return most;
+}
+
 void fate_leaders(const struct summary_crowd *crowd, struct fate_leaders *leaders)
 {
 	const struct summary_sampled *sample = crowd != NULL ? crowd->sample : NULL;
+	struct alike alike;
 	unsigned n = 0;
 
 	*leaders = (struct fate_leaders){ 0 };
 	while (sample != NULL && n < SUMMARY_SAMPLE && sample[n].priority != 0)
 		n++;
-	for (unsigned i = 0; i < n; i++) {
-		unsigned of_source = 0;
-		unsigned of_server = 0;
-		unsigned of_port = 0;
-		for (unsigned k = 0; k < n; k++) {
-			of_source += same_address(&sample[i].client, &sample[k].client);
-			of_server += same_address(&sample[i].server, &sample[k].server);
-			of_port += sample[i].server_port == sample[k].server_port;
-		}
-		if (fate_share(of_source, n) > leaders->source) {
-			leaders->source = fate_share(of_source, n);
-			leaders->source_ip = sample[i].client;
-		}
-		leaders->server = fmax(leaders->server, fate_share(of_server, n));
-		leaders->port = fmax(leaders->port, fate_share(of_port, n));
-	}
+	if (n == 0)
+		return;
+	count_alike(sample, n, &alike);
+	unsigned source = first_most(alike.source, n);
+	leaders->source = fate_share(alike.source[source] + 1, n);
+	leaders->source_ip = sample[source].client;
+	leaders->server = fate_share(alike.server[first_most(alike.server, n)] + 1, n);
+	leaders->port = fate_share(alike.port[first_most(alike.port, n)] + 1, n);
 	leaders->n = n;
 }
 

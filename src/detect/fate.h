@@ -34,6 +34,15 @@ struct fate {
 /* Slots: numbers as in summary.h, both included. */
 void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, struct fate *fate);
 
+/* Of one cohort, what shows whether anything failed at all. */
+struct fate_cohort {
+	double attempts;
+	double refused; /* or unreachable */
+	double open;
+};
+
+void fate_of_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort);
+
 /* The last slot that ended at least age_ns ago. */
 uint64_t fate_last_slot(uint64_t now_ns, uint64_t age_ns);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fate.h"
+#include "minmax.h"
 
 /* Beyond so many attempts in a bin, old ones fade. */
 #define FADE_AT 4000.0F
@@ -33,19 +34,29 @@ static int bin_of(uint64_t slot, uint64_t now_ns)
 	return age < PROFILE_BINS ? (int)age : PROFILE_BINS - 1;
 }
 
+static void learn_bin(struct pending_profile *profile, int bin, uint16_t seen, double completed)
+{
+	if (seen == 0)
+		return;
+	profile->completed[bin] += (float)completed;
+	profile->pending[bin] += (float)greater(completed - (seen - 1), 0);
+	if (profile->completed[bin] > FADE_AT) {
+		profile->completed[bin] /= 2;
+		profile->pending[bin] /= 2;
+	}
+}
+
 /* The slot is so old that what has not completed never will: it tells how long the others took. */
 static void learn_slot(struct pending_profile *profile, uint64_t place, double completed)
 {
-	for (int bin = 0; bin < PROFILE_BINS; bin++) {
-		uint16_t seen = profile->completed_at[place][bin];
-		if (seen == 0)
+	/* Most slots were seen at an age or two. */
+	for (int bin = 0; bin < PROFILE_BINS; bin += 2) {
+		uint32_t both;
+		memcpy(&both, &profile->completed_at[place][bin], sizeof(both));
+		if (both == 0)
 			continue;
-		profile->completed[bin] += (float)completed;
-		profile->pending[bin] += (float)fmax(completed - (seen - 1), 0);
-		if (profile->completed[bin] > FADE_AT) {
-			profile->completed[bin] /= 2;
-			profile->pending[bin] /= 2;
-		}
+		learn_bin(profile, bin, profile->completed_at[place][bin], completed);
+		learn_bin(profile, bin + 1, profile->completed_at[place][bin + 1], completed);
 	}
 }
 
@@ -81,7 +92,7 @@ static double slower_than(const struct summary *handshakes, double age_s)
 	}
 	if (all < MIN_HANDSHAKES)
 		return age_s < UNKNOWN_HANDSHAKE_S ? 1 : NEVER_SHARE;
-	return fmax(slower / all, NEVER_SHARE);
+	return greater(slower / all, NEVER_SHARE);
 }
 
 /* The attempts of a slot are on average half a slot younger than its beginning. */
@@ -91,7 +102,7 @@ static double usual_share(const struct pending_profile *profile, const struct su
 	double prior = slower_than(handshakes, middle_s);
 	double share = (profile->pending[bin] + PRIOR_WEIGHT * prior) / (profile->completed[bin] + PRIOR_WEIGHT);
 
-	return fmax(share, NEVER_SHARE);
+	return greater(share, NEVER_SHARE);
 }
 
 static void add_fate(struct pending_excess *window, const struct fate *fate)

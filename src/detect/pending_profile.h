@@ -14,6 +14,7 @@
  */
 #define PROFILE_BIN_NS (50 * NS_PER_MS)
 enum { PROFILE_BINS = 26 };
+_Static_assert(PROFILE_BINS % 2 == 0, "bins are looked at in twos");
 
 /* Slots that are over, and young enough to have a place in it. */
 enum { PROFILE_SLOTS = 6 };

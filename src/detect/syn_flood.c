@@ -17,6 +17,7 @@
 #include "tcpwitness/detect/detector.h"
 
 #include "detect_internal.h"
+#include "minmax.h"
 #include "sensor_view.h"
 
 /* The CUSUMs may not grow so far beyond their limits that the end of a flood would not be noticed. */
@@ -170,8 +171,8 @@ static double excused_resets(const struct syn_flood_params *p, const struct syn_
 	if (state->resets == RESETS_MEANT)
 		return 0;
 	if (state->resets == RESETS_OF_MANY)
-		most = fmin(most, GIVING_UP_SHARE * attempts);
-	return fmin(resets, most);
+		most = lesser(most, GIVING_UP_SHARE * attempts);
+	return lesser(resets, most);
 }
 
 /* Silent attempts, and of those that were reset what counts; and repeated ones, in a flood that repeats its SYNs. */
@@ -179,7 +180,7 @@ static double failing_of(const struct syn_flood_params *p, const struct syn_floo
 {
 	double silent = fate->silent - excused_resets(p, state, fate->reset, fate->attempts, fate->seconds);
 
-	return fmax(silent, 0) + (state->repeats_its_syns ? fate->retrying : 0);
+	return greater(silent, 0) + (state->repeats_its_syns ? fate->retrying : 0);
 }
 
 /*
@@ -232,13 +233,13 @@ static void begin_watch(struct syn_flood_state *state, const struct detect_scene
 	baseline_begin(&state->silent, scene->now_ns);
 }
 
-void syn_flood_learn_share(struct silent_share *share, const struct fate *fate, double failing)
+void syn_flood_learn_share(struct silent_share *share, double seconds, double attempts, double failing)
 {
-	double kept = exp2(-fate->seconds / SHARE_HALF_LIFE_S);
+	double kept = baseline_kept(seconds);
 
 	share->silent = share->silent * kept + failing;
-	share->attempts = share->attempts * kept + fate->attempts;
-	share->learned_ns += (uint64_t)(fate->seconds * (double)NS_PER_SEC);
+	share->attempts = share->attempts * kept + attempts;
+	share->learned_ns += (uint64_t)(seconds * (double)NS_PER_SEC);
 }
 
 static void teach(struct baseline *baseline, double value, bool is_doubtful, uint64_t end_ns)
@@ -265,7 +266,8 @@ static void learn(const struct syn_flood_params *p, struct syn_flood_state *stat
 	/* A slow flood must not be learned while it is told from chance. */
 	bool is_doubtful = is_troubled || (is_late ? state->late : state->early) > MAX_SUM_TO_LEARN;
 	if (!is_doubtful)
-		syn_flood_learn_share(is_late ? &state->late_share : &state->early_share, &fate, silent);
+		syn_flood_learn_share(is_late ? &state->late_share : &state->early_share, fate.seconds, fate.attempts,
+				      silent);
 	if (is_late) {
 		teach(&state->silent, silent / fate.seconds, is_doubtful, end_ns);
 	} else {
@@ -289,9 +291,9 @@ static double usual_silent(const struct syn_flood_params *p, const struct syn_fl
 
 	if (known->learned_ns < SHARE_READY_NS)
 		return unseen + (state->is_made_up ? MADE_UP_SHARE : UNKNOWN_SHARE) * fate->attempts;
-	double usual = fmin(share, USUAL_SHARE_MOST) * (is_crowd ? p->crowd_factor : p->factor);
+	double usual = lesser(share, USUAL_SHARE_MOST) * (is_crowd ? p->crowd_factor : p->factor);
 
-	return fmax(unseen, fmax(usual, is_crowd ? CROWD_LEAVES : 0) * fate->attempts);
+	return greater(unseen, greater(usual, is_crowd ? CROWD_LEAVES : 0) * fate->attempts);
 }
 
 /* --- the sums --- */
@@ -299,7 +301,7 @@ static double usual_silent(const struct syn_flood_params *p, const struct syn_fl
 double syn_flood_add_slot(double sum, double beyond, double seconds, const struct syn_flood_limits *limits)
 {
 	sum += beyond - limits->floor * seconds;
-	return fmin(fmax(sum, 0), limits->count * MAX_EXCESS);
+	return lesser(greater(sum, 0), limits->count * MAX_EXCESS);
 }
 
 void syn_flood_note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
@@ -310,14 +312,39 @@ void syn_flood_note_beginning(uint64_t *began_ns, uint64_t slot, double sum)
 		*began_ns = slot * SUMMARY_SLOT_NS;
 }
 
-/* The first slot to judge, and what a gap since the last look takes from the sum. */
 uint64_t syn_flood_first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor)
 {
 	if (last < judged + SUMMARY_SLOTS / 2)
 		return judged;
 	uint64_t first = last - SUMMARY_SLOTS / 2;
-	*sum = fmax(*sum - floor * ns_to_seconds((first - judged) * SUMMARY_SLOT_NS), 0);
+	*sum = greater(*sum - floor * ns_to_seconds((first - judged) * SUMMARY_SLOT_NS), 0);
 	return first;
+}
+
+/*
+ * Of a cohort of which no more is open than the floor allows, nothing is added to a sum that is zero: what fails is a
+ * part of what is open.
+ */
+static bool is_harmless(const struct detect_scene *scene, uint64_t slot, double sum, double floor)
+{
+	struct fate_cohort cohort;
+
+	if (sum > 0)
+		return false;
+	fate_of_cohort(scene->summary, slot, &cohort);
+	return cohort.open <= floor * ns_to_seconds(SUMMARY_SLOT_NS);
+}
+
+static void add_silence(const struct syn_flood_params *p, struct syn_flood_state *state,
+			const struct detect_scene *scene, const struct syn_flood_limits *limits, uint64_t slot,
+			bool is_late)
+{
+	double *sum = is_late ? &state->late : &state->early;
+	struct fate fate;
+
+	fate_sum(scene->summary, slot, slot, &fate);
+	double beyond = failing_of(p, state, &fate) - usual_silent(p, state, scene, &fate, is_late);
+	*sum = syn_flood_add_slot(*sum, beyond, fate.seconds, limits);
 }
 
 static void judge_silence(const struct syn_flood_params *p, struct syn_flood_state *state,
@@ -329,12 +356,10 @@ static void judge_silence(const struct syn_flood_params *p, struct syn_flood_sta
 	uint64_t *judged = is_late ? &state->judged_late : &state->judged_early;
 	double *sum = is_late ? &state->late : &state->early;
 	uint64_t *began_ns = is_late ? &state->late_began_ns : &state->early_began_ns;
-	struct fate fate;
 
 	for (uint64_t slot = syn_flood_first_to_judge(*judged, last, sum, limits.floor); slot <= last; slot++) {
-		fate_sum(scene->summary, slot, slot, &fate);
-		double beyond = failing_of(p, state, &fate) - usual_silent(p, state, scene, &fate, is_late);
-		*sum = syn_flood_add_slot(*sum, beyond, fate.seconds, &limits);
+		if (!is_harmless(scene, slot, *sum, limits.floor))
+			add_silence(p, state, scene, &limits, slot, is_late);
 		syn_flood_note_beginning(began_ns, slot, *sum);
 		if (slot % SAMPLE_SLOTS == 0)
 			learn(p, state, scene, slot, is_late);
@@ -417,7 +442,7 @@ static double unanswered_share(const struct detect_scene *scene, double unanswer
 {
 	if (evidence_one_way(scene->summary) || sensor_view_is_one_way(scene->view))
 		return 0;
-	return fate_share(unanswered - fmax(sensor_view_lost_share(scene->view), 0) * attempts, attempts);
+	return fate_share(unanswered - greater(sensor_view_lost_share(scene->view), 0) * attempts, attempts);
 }
 
 /* All figures are of one window of cohorts, first .. last: what fails is part of what was tried. */
@@ -430,9 +455,9 @@ static void measure_window(const struct syn_flood_params *p, struct syn_flood_st
 	fate_sum(scene->summary, first, last, &fate);
 	double usual = usual_silent(p, state, scene, &fate, is_late);
 	double silent = failing_of(p, state, &fate);
-	double failing = refused ? fate.refused + fate.unreachable : fmax(silent - usual, 0);
+	double failing = refused ? fate.refused + fate.unreachable : greater(silent - usual, 0);
 	state->rate = failing / fate.seconds;
-	state->usual_rate = refused ? 0 : fmin(usual, silent) / fate.seconds;
+	state->usual_rate = refused ? 0 : lesser(usual, silent) / fate.seconds;
 	state->allowed_rate = refused ? 0 : usual / fate.seconds;
 	state->attempts_rate = fate.attempts / fate.seconds;
 	state->completed_rate = fate.completed / fate.seconds;
@@ -529,14 +554,14 @@ static bool is_silence_flood(const struct syn_flood_params *p, struct syn_flood_
 	double times = doubt(p, state, scene);
 
 	if (state->early >= p->quick_count &&
-	    state->rate >= fmax(times * p->quick_floor, EARLY_OF_RETRYING * state->retrying_rate))
+	    state->rate >= greater(times * p->quick_floor, EARLY_OF_RETRYING * state->retrying_rate))
 		return true;
 	if (state->late < p->count)
 		return false;
 	/* What is usual after one repetition hides a weak flood, which the second one shows. */
 	if (scene->alarm == NULL || goes_on(p, state, scene))
 		measure_late(p, state, scene);
-	return state->rate >= fmax(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
+	return state->rate >= greater(times * p->floor, LATE_OF_RETRYING * state->retrying_rate);
 }
 
 /*
@@ -553,18 +578,21 @@ static bool is_raw_flood(const struct syn_flood_params *p, const struct syn_floo
 	if (scene->key->kind != SUMMARY_SERVICE)
 		return false;
 	/* As a rule there are not so many: who they are is in memory that nobody else needs now. */
-	fate_sum(scene->summary, first, last, &fate);
-	if (fate.attempts < p->fast_count)
+	double attempts = (double)summary_cohort(scene->summary, SUMMARY_ATTEMPTS, last);
+	if (first < last)
+		attempts += (double)summary_cohort(scene->summary, SUMMARY_ATTEMPTS, first);
+	if (attempts < p->fast_count)
 		return false;
+	fate_sum(scene->summary, first, last, &fate);
 	const struct summary_crowd *crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
 	if (crowd == NULL || (double)crowd->connections < p->fast_count || fate_raw(crowd) < RAW_SURE)
 		return false;
-	double seconds = fmin(ns_to_seconds(ns_since(scene->now_ns, first * SUMMARY_SLOT_NS)), fate.seconds);
+	double seconds = lesser(ns_to_seconds(ns_since(scene->now_ns, first * SUMMARY_SLOT_NS)), fate.seconds);
 	if (fate.completed > RAW_MAX_COMPLETED * fate.attempts ||
 	    fate.attempts < CROWD_FACTOR * state->attempts.mean * seconds)
 		return false;
 	*excess = (struct pending_excess){
-		.seconds = fmax(seconds, 0.05),
+		.seconds = greater(seconds, 0.05),
 		.attempts = fate.attempts,
 		.pending = fate.open,
 		.excess = fate.attempts - fate.completed,
@@ -681,7 +709,7 @@ static uint64_t last_seen_ns(const struct syn_flood_params *p, const struct syn_
 			     const struct detect_scene *scene)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, state->by == BY_REFUSAL ? REFUSED_NS : FATE_EARLY_NS);
-	double least = fmax(p->floor, LAST_SHARE * (is_told(scene) ? scene->alarm->peak : state->rate));
+	double least = greater(p->floor, LAST_SHARE * (is_told(scene) ? scene->alarm->peak : state->rate));
 	struct fate fate;
 
 	if (state->by == BY_PENDING || state->again_rate > 0)
@@ -720,8 +748,8 @@ static double score(const struct syn_flood_state *state)
 		fit += 0.1;
 	fit -= 0.4 * state->retrying_share;
 	if (state->by == BY_SILENCE && state->rate < TRICKLE_RATE)
-		fit = fmin(fit, 0.5);
-	return fmax(fit, 0.05);
+		fit = lesser(fit, 0.5);
+	return greater(fit, 0.05);
 }
 
 static const char *class_now(const struct syn_flood_state *state)
@@ -754,7 +782,7 @@ static const char *class_name(struct syn_flood_state *state, const struct detect
 static double confidence(const struct syn_flood_state *state, const struct detect_scene *scene)
 {
 	double level = state->rate + state->usual_rate + state->again_rate;
-	double sure = 1 - 0.4 * fmin(state->threshold / fmax(level, state->threshold), 1);
+	double sure = 1 - 0.4 * lesser(state->threshold / greater(level, state->threshold), 1);
 
 	if (!baseline_ready(&state->attempts))
 		sure *= 0.95;

@@ -131,7 +131,8 @@ void syn_flood_note_beginning(uint64_t *began_ns, uint64_t slot, double sum);
 /* The first slot to judge, and what a gap since the last look takes from the sum. */
 uint64_t syn_flood_first_to_judge(uint64_t judged, uint64_t last, double *sum, double floor);
 
-void syn_flood_learn_share(struct silent_share *share, const struct fate *fate, double failing);
+/* What was seen of attempts over seconds: so many of them failed. */
+void syn_flood_learn_share(struct silent_share *share, double seconds, double attempts, double failing);
 
 /* Whether any handshake of the target has completed. */
 bool syn_flood_has_worked(const struct detect_scene *scene);

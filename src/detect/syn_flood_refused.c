@@ -8,6 +8,7 @@
 
 #include "tcpwitness/base/units.h"
 
+#include "minmax.h"
 #include "syn_flood.h"
 
 /* A refusing port that once worked is dead rather than flooded, unless so many times more attempts come than usual. */
@@ -37,7 +38,7 @@ static double usual_refused(const struct syn_flood_params *p, const struct syn_f
 	const struct silent_share *known = &state->refusals;
 	double known_s = ns_to_seconds(known->learned_ns);
 
-	return known_s < 1 ? 0 : p->factor * known->silent / fmin(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
+	return known_s < 1 ? 0 : p->factor * known->silent / lesser(known_s, SHARE_HALF_LIFE_S / M_LN2) * seconds;
 }
 
 /* The refusals were there when the run began, or soon after. */
@@ -51,10 +52,10 @@ static bool is_from_the_start(const struct syn_flood_state *state, const struct 
  * the floor is usual; nor is what no system sends.
  */
 static double refusals_to_learn(const struct syn_flood_params *p, const struct syn_flood_state *state,
-				const struct detect_scene *scene, uint64_t slot, const struct fate *fate)
+				const struct detect_scene *scene, uint64_t slot, double refused)
 {
-	double refused = fate->refused + fate->unreachable;
 	uint64_t run_ns = ns_since(slot * SUMMARY_SLOT_NS, scene->began_ns);
+	double seconds = ns_to_seconds(SUMMARY_SLOT_NS);
 
 	if (state->refusals.learned_ns >= SHARE_READY_NS || refused <= 0)
 		return refused;
@@ -63,7 +64,7 @@ static double refusals_to_learn(const struct syn_flood_params *p, const struct s
 		crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 	if (fate_raw(crowd) >= RAW_SPOOFED || (run_ns < COLD_NS && crowd == NULL))
 		return 0;
-	return run_ns < COLD_NS ? fmin(refused, p->refused_floor * fate->seconds / p->factor) : refused;
+	return run_ns < COLD_NS ? lesser(refused, p->refused_floor * seconds / p->factor) : refused;
 }
 
 static bool may_learn_refusals(struct syn_flood_state *state, const struct detect_scene *scene, uint64_t slot)
@@ -85,18 +86,22 @@ void syn_flood_judge_refusals(const struct syn_flood_params *p, struct syn_flood
 {
 	const struct syn_flood_limits limits = { p->refused_floor, p->refused_count };
 	uint64_t last = fate_last_slot(scene->now_ns, REFUSED_NS);
-	struct fate fate;
+	double seconds = ns_to_seconds(SUMMARY_SLOT_NS);
+	struct fate_cohort cohort;
 
 	for (uint64_t slot = syn_flood_first_to_judge(state->judged_refused, last, &state->refused, limits.floor);
 	     slot <= last; slot++) {
-		fate_sum(scene->summary, slot, slot, &fate);
-		double refused = fate.refused + fate.unreachable;
-		double beyond = refused - usual_refused(p, state, fate.seconds);
-		state->refused = syn_flood_add_slot(state->refused, beyond, fate.seconds, &limits);
+		fate_of_cohort(scene->summary, slot, &cohort);
+		/* To a sum that is zero nothing adds nothing. */
+		if (state->refused > 0 || cohort.refused > 0) {
+			double beyond = cohort.refused - usual_refused(p, state, seconds);
+			state->refused = syn_flood_add_slot(state->refused, beyond, seconds, &limits);
+		}
 		syn_flood_note_beginning(&state->refused_began_ns, slot, state->refused);
 		if (!may_learn_refusals(state, scene, slot))
 			continue;
-		syn_flood_learn_share(&state->refusals, &fate, refusals_to_learn(p, state, scene, slot, &fate));
+		syn_flood_learn_share(&state->refusals, seconds, cohort.attempts,
+				      refusals_to_learn(p, state, scene, slot, cohort.refused));
 	}
 	if (last >= state->judged_refused)
 		state->judged_refused = last + 1;
@@ -106,7 +111,7 @@ static bool is_more_than_usual(const struct syn_flood_state *state, double rate,
 {
 	if (state->attempts.learned_ns < NS_PER_SEC)
 		return true;
-	return rate >= times * fmax(state->attempts.mean, 1);
+	return rate >= times * greater(state->attempts.mean, 1);
 }
 
 bool syn_flood_is_refused(const struct syn_flood_params *p, const struct syn_flood_state *state,

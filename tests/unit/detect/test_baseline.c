@@ -85,6 +85,18 @@ static void test_silence_is_known_to_be_silence(void **state)
 	assert_true(baseline.mean >= 0 && baseline.mean <= 0);
 }
 
+/* The factors that are written down are those that would be computed. */
+static void test_what_is_kept(void **state)
+{
+	const volatile double half_life_s = 300;
+
+	(void)state;
+	for (unsigned quarters = 0; quarters <= 40; quarters++) {
+		double computed = exp2(-(quarters / 4.0) / half_life_s);
+		assert_true(fabs(baseline_kept(quarters / 4.0) - computed) <= 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +105,7 @@ int main(void)
 		cmocka_unit_test(test_grows_by_five_percent_a_minute_at_most),
 		cmocka_unit_test(test_skipped_time_changes_nothing),
 		cmocka_unit_test(test_silence_is_known_to_be_silence),
+		cmocka_unit_test(test_what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
