@@ -14,6 +14,7 @@
 
 #include "detect_internal.h"
 #include "inside.h"
+#include "minmax.h"
 #include "source_scene.h"
 
 #define P(member) offsetof(struct port_scan_params, member)
@@ -207,7 +208,7 @@ static enum port_scan_class judge_recent(const struct detect_scene *scene, const
 	struct reach_period recent = { 0 };
 	uint64_t failures = crowd_recent(scene->summary, CROWD_FAILING, scene->now_ns);
 
-	if ((double)failures < fmin((double)p->ports, (double)p->hosts))
+	if ((double)failures < lesser((double)p->ports, (double)p->hosts))
 		return SCAN_NONE;
 	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
 	reach_add_answers(&recent.answered, scene->summary, scene->now_ns);
@@ -265,7 +266,7 @@ static enum port_scan_class judge_slow(const struct port_scan_state *state, cons
 	/* If all that was seen was new each time, so was what failed before anybody looked. */
 	double seen = (double)both.failed.connections;
 	if (seen > 0 && view->count > 0.8 * seen)
-		view->count += (double)state->unseen * fmin(view->count / seen, 1);
+		view->count += (double)state->unseen * lesser(view->count / seen, 1);
 	if (!is_scan(view, (double)p->slow_endpoints * hosts_factor(scene->summary, view), p))
 		return SCAN_NONE;
 	return SCAN_SLOW;
@@ -428,15 +429,13 @@ static bool has_main_source(const struct summary_crowd *crowd, uint64_t failures
 static enum port_scan_class judge_target(struct port_scan_state *state, const struct detect_scene *scene,
 					 const struct port_scan_params *p, struct reach_view *view)
 {
-	struct reach_period recent = { 0 };
 	uint64_t failures = crowd_recent(scene->summary, CROWD_FAILING, scene->now_ns);
 
 	if (failures < p->spread_endpoints)
 		return SCAN_NONE;
-	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
-	reach_see(&recent, view);
-	view->count = view->failed;
-	if (round(view->failed) < (double)p->spread_endpoints || (double)failures > SPREAD_MAX_REPEATS * view->failed)
+	/* Floods, of which there are more, differ from scans in how many were asked and how many asked. */
+	double endpoints = reach_endpoints(scene->summary, CROWD_FAILING, scene->now_ns);
+	if (round(endpoints) < (double)p->spread_endpoints || (double)failures > SPREAD_MAX_REPEATS * endpoints)
 		return SCAN_NONE;
 	state->sources = recent_sources(scene);
 	if (round(state->sources) < (double)p->spread_sources || (double)failures < SPREAD_MIN_EACH * state->sources ||
@@ -444,6 +443,10 @@ static enum port_scan_class judge_target(struct port_scan_state *state, const st
 	    has_main_source(summary_crowd_now(scene->summary, CROWD_FAILING, scene->now_ns), failures) ||
 	    has_main_source(summary_crowd_before(scene->summary, CROWD_FAILING, scene->now_ns), failures))
 		return SCAN_NONE;
+	struct reach_period recent = { 0 };
+	reach_add(&recent.failed, scene->summary, CROWD_FAILING, scene->now_ns, failures);
+	reach_see(&recent, view);
+	view->count = view->failed;
 	/* Of a prefix only what its hosts do not show. */
 	if (scene->key->kind == SUMMARY_PREFIX && (scene->n_alarms_below > 0 || round(view->hosts) < SPREAD_MIN_HOSTS))
 		return SCAN_NONE;
@@ -492,9 +495,9 @@ static void keep_evidence(struct port_scan_state *state, const struct detect_sce
 		state->view = longer;
 	/* What answered before anybody looked is known by its number only, if the source does little else. */
 	if (2 * source_failures(scene->summary) >= scene->summary->totals[SUMMARY_ATTEMPTS])
-		state->view.found = fmax(state->view.found, (double)scene->summary->totals[SUMMARY_ANSWERED]);
+		state->view.found = greater(state->view.found, (double)scene->summary->totals[SUMMARY_ANSWERED]);
 	/* What was open once is not unknown to the scanner later. */
-	state->view.found = fmax(state->view.found, found);
+	state->view.found = greater(state->view.found, found);
 	const struct reach_side *asked = state->class >= SCAN_STEALTH ? &state->stray : &both.failed;
 	struct reach_side trying = { 0 };
 	if (asked->examples[0].priority == 0) {
@@ -508,7 +511,7 @@ static void keep_evidence(struct port_scan_state *state, const struct detect_sce
 static double confidence(const struct port_scan_state *state, const struct detect_scene *scene)
 {
 	const struct reach_view *view = &state->view;
-	double sure = 1 - 0.3 * view->against / fmax(view->count + view->against, 1);
+	double sure = 1 - 0.3 * view->against / greater(view->count + view->against, 1);
 
 	if (state->class == SCAN_SLOW)
 		sure *= 0.9;

@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "minmax.h"
+
 /* An honest host's first contact succeeds with theta0, a scanner's with theta1 (Jung et al.). */
 #define THETA_HONEST  0.8
 #define THETA_SCANNER 0.2
@@ -113,6 +115,19 @@ void reach_add_answers(struct reach_answers *answers, const struct summary *summ
 	add_answers(answers, summary_crowd_now(summary, CROWD_ANSWERED, now_ns));
 }
 
+double reach_endpoints(const struct summary *summary, enum summary_crowd_kind kind, uint64_t now_ns)
+{
+	const struct summary_crowd *before = summary_crowd_before(summary, kind, now_ns);
+	const struct summary_crowd *now = summary_crowd_now(summary, kind, now_ns);
+	struct hyperloglog_small endpoints = { 0 };
+
+	if (before != NULL)
+		hyperloglog_small_merge(&endpoints, &before->endpoints);
+	if (now != NULL)
+		hyperloglog_small_merge(&endpoints, &now->endpoints);
+	return hyperloglog_small_estimate(&endpoints);
+}
+
 void reach_add_hosts(struct hyperloglog_small *hosts, const struct summary *summary, enum summary_crowd_kind kind,
 		     uint64_t now_ns)
 {
@@ -215,8 +230,8 @@ static void find_shape(struct reach_view *view)
 		view->count = view->ports;
 	} else if (view->hosts >= LINE * view->ports) {
 		view->shape = REACH_HORIZONTAL;
-		view->count = fmin(view->hosts, view->failed);
-	} else if (view->failed >= BLOCK * fmax(view->hosts, view->ports)) {
+		view->count = lesser(view->hosts, view->failed);
+	} else if (view->failed >= BLOCK * greater(view->hosts, view->ports)) {
 		view->shape = REACH_BLOCK;
 		view->count = view->failed;
 	} else if (view->port_share >= LINE_SHARE) {
@@ -235,16 +250,16 @@ void reach_see(const struct reach_period *period, struct reach_view *view)
 	memset(view, 0, sizeof(*view));
 	view->failures = period->failed.connections;
 	view->failed = hyperloglog_small_estimate(&period->failed.endpoints);
-	view->hosts = fmin(hyperloglog_small_estimate(&period->failed.hosts), view->failed);
-	view->ports = fmin(hyperloglog_small_estimate(&period->failed.ports), view->failed);
+	view->hosts = lesser(hyperloglog_small_estimate(&period->failed.hosts), view->failed);
+	view->ports = lesser(hyperloglog_small_estimate(&period->failed.ports), view->failed);
 	view->found = hyperloglog_small_estimate(&period->answered.endpoints);
 	find_main_port(&period->failed, view);
 	find_shape(view);
 	/* What answered and then failed all the same (a SYN scan resets what it finds open) was not reached. */
 	hyperloglog_small_merge(&all, &period->failed.endpoints);
-	double reached = fmax(hyperloglog_small_estimate(&all) - view->failed, 0);
+	double reached = greater(hyperloglog_small_estimate(&all) - view->failed, 0);
 	double alike = share_alike(period, view->shape);
-	view->reset = fmax(view->found - reached, 0) * alike;
+	view->reset = greater(view->found - reached, 0) * alike;
 	view->found *= alike;
 	view->against = reached * alike;
 }

@@ -83,6 +83,9 @@ void reach_add(struct reach_side *side, const struct summary *summary, enum summ
 void reach_add_answers(struct reach_answers *answers, const struct summary *summary, uint64_t now_ns);
 void reach_add_hosts(struct hyperloglog_small *hosts, const struct summary *summary, enum summary_crowd_kind kind,
 		     uint64_t now_ns);
+
+/* How many distinct endpoints the crowd has, over the present span and the one before. */
+double reach_endpoints(const struct summary *summary, enum summary_crowd_kind kind, uint64_t now_ns);
 void reach_union(struct reach_period *into, const struct reach_period *from);
 
 /* The period of now_ns among the two, emptied if it is a new one. */
