@@ -37,6 +37,11 @@ static const char *slot_name(const struct incident_book *book, unsigned slot)
 	return "";
 }
 
+static bool judges(const struct detector_run *run, unsigned kind)
+{
+	return run->detector->find != NULL && ((run->detector->kinds >> kind) & 1) != 0;
+}
+
 static uint32_t slots_in_use(const struct watch_set *watches)
 {
 	uint32_t slots = 0;
@@ -54,8 +59,12 @@ int incident_book_init(struct incident_book *book, struct watch_set *watches, si
 	size_t n_slots = (size_t)__builtin_popcount(slots);
 
 	*book = (struct incident_book){ .watches = watches, .writer = writer, .stats = stats };
-	for (size_t i = 0; i < watches->n_runs; i++)
+	for (size_t i = 0; i < watches->n_runs; i++) {
 		book->runs_of_slot[watches->runs[i].slot] |= UINT32_C(1) << i;
+		for (unsigned kind = 0; kind < SUMMARY_KINDS; kind++)
+			if (judges(&watches->runs[i], kind))
+				book->runs_of_kind[kind] |= UINT32_C(1) << i;
+	}
 	if (n_slots == 0)
 		return 0;
 	for (unsigned slot = 0; slot < MAX_SLOTS; slot++) {
@@ -168,11 +177,6 @@ static size_t index_of(const struct incident_book *book, const struct detector_r
 static const struct finding *finding_of(const struct incident_book *book, const struct detector_run *run)
 {
 	return &book->findings[index_of(book, run)];
-}
-
-static bool judges(const struct detector_run *run, unsigned kind)
-{
-	return run->detector->find != NULL && ((run->detector->kinds >> kind) & 1) != 0;
 }
 
 static uint8_t severity_of(const struct watch *watch, const struct detector_run *run, const struct finding *finding)
@@ -566,11 +570,10 @@ static uint32_t find_all(struct incident_book *book, struct watch *watch, struct
 	if (watch->folded_into != 0 && incident_fold_now(book, watch) == NULL)
 		watch->folded_into = 0;
 	scene->is_folded = watch->folded_into != 0;
-	for (size_t i = 0; i < book->watches->n_runs; i++) {
+	for (uint32_t left = book->runs_of_kind[watch->key.kind]; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
 		const struct detector_run *run = &book->watches->runs[i];
 		struct finding *finding = &book->findings[i];
-		if (!judges(run, watch->key.kind))
-			continue;
 		const struct incident *incident = incident_of(watch, run->slot);
 		scene->alarm = incident != NULL ? incident->alarm : NULL;
 		scene->present_class = incident != NULL ? incident->present->detector : NULL;
@@ -615,23 +618,37 @@ static void note_trouble(struct incident_book *book, struct watch *watch, struct
 	forget_late_crowd(scene, trouble);
 }
 
+/* alarming: the slots in which something is enough for an alarm. */
+static void judge_slots(struct incident_book *book, struct watch *watch, struct detect_scene *scene, uint32_t alarming,
+			struct incident_time time)
+{
+	uint32_t judged = 0;
+
+	for (size_t i = 0; i < book->watches->n_runs; i++) {
+		const struct detector_run *run = &book->watches->runs[i];
+		uint32_t slot_bit = UINT32_C(1) << run->slot;
+		if (!judges(run, watch->key.kind) || (judged & slot_bit) != 0)
+			continue;
+		judged |= slot_bit;
+		judge_slot(book, watch, scene, run->slot, (alarming & slot_bit) != 0, time);
+	}
+}
+
 void incident_judge(struct incident_book *book, struct watch *watch, struct detect_scene *scene,
 		    struct incident_time time)
 {
 	uint64_t began_ns = scene->now_ns;
 	uint32_t alarming = 0;
-	uint32_t slots = 0;
 
 	watch->suspicious = find_all(book, watch, scene, &alarming, &began_ns);
 	if (watch->suspicious != 0)
 		note_trouble(book, watch, scene, began_ns);
-	for (size_t i = 0; i < book->watches->n_runs; i++) {
-		const struct detector_run *run = &book->watches->runs[i];
-		uint32_t slot_bit = UINT32_C(1) << run->slot;
-		if (!judges(run, watch->key.kind) || (slots & slot_bit) != 0)
-			continue;
-		slots |= slot_bit;
-		judge_slot(book, watch, scene, run->slot, (alarming & slot_bit) != 0, time);
+	if (alarming == 0 && watch->incidents == NULL) {
+		/* As a rule; what judge_slots does comes to the same. */
+		watch->silenced = 0;
+		watch->suppressed = 0;
+	} else {
+		judge_slots(book, watch, scene, alarming, time);
 	}
 	if (watch->trouble != NULL && watch->incidents == NULL &&
 	    ns_since(scene->now_ns, watch->trouble->suspicious_ns) >= CALM_NS)

@@ -39,9 +39,10 @@ struct incident_book {
 	const struct event_writer *writer;
 	struct detect_stats *stats;
 	struct alarm_set *sets[MAX_SLOTS];
-	uint32_t runs_of_slot[MAX_SLOTS]; /* bits: numbers of runs */
-	struct block_pool pool;           /* struct incident */
-	struct summary_crowd *views;      /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
+	uint32_t runs_of_slot[MAX_SLOTS];     /* bits: numbers of runs */
+	uint32_t runs_of_kind[SUMMARY_KINDS]; /* those that judge it */
+	struct block_pool pool;               /* struct incident */
+	struct summary_crowd *views;          /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
 	uint32_t n_shared;                      /* open incidents in which sources may be told */
