@@ -65,12 +65,12 @@ struct detect_engine {
 	struct watch_set watches;
 	struct attention attention;
 	struct incident_book book;
-	/* Of the key that is judged, its host, its prefix, and the sensor: with other sensors. */
+	/* Of the key that is judged, its host, and the sensor: with other sensors. */
 	struct merged_summary *merged;
 	struct summary_crowd *views; /* SUMMARY_CROWDS */
 };
 
-enum merged_place { MERGED_KEY = 0, MERGED_HOST, MERGED_PREFIX, MERGED_SENSOR, MERGED_PLACES };
+enum merged_place { MERGED_KEY = 0, MERGED_HOST, MERGED_SENSOR, MERGED_PLACES };
 
 static void list_runs(struct detect_engine *engine, const struct ruleset *ruleset)
 {
@@ -322,6 +322,13 @@ static const struct summary *summary_of(struct detect_engine *engine, enum merge
 	return merged_summary_of(engine->merged == NULL ? NULL : &engine->merged[place], &engine->set, key);
 }
 
+static const struct summary *find_host(void *tables, const struct summary_key *service)
+{
+	const struct summary_key host = summary_key_host(&service->ip);
+
+	return summary_of(tables, MERGED_HOST, &host);
+}
+
 static void tell_alarmed(struct detect_engine *engine, struct watch *watch)
 {
 	bool is_alarmed = watch->incidents != NULL;
@@ -369,14 +376,11 @@ static void judge(struct detect_engine *engine, struct watch *watch, const struc
 		return;
 	}
 	if (key->kind == SUMMARY_SERVICE) {
-		const struct summary_key host = summary_key_host(&key->ip);
-		scene.host = summary_of(engine, MERGED_HOST, &host);
+		scene.find_host = find_host;
+		scene.tables = engine;
 	}
-	if (key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_HOST) {
-		const struct summary_key prefix = summary_key_prefix(&key->ip);
-		scene.prefix = summary_of(engine, MERGED_PREFIX, &prefix);
+	if (key->kind == SUMMARY_SERVICE || key->kind == SUMMARY_HOST)
 		scene.is_alarm_above = incident_is_above(&engine->book, key);
-	}
 	if (key->kind == SUMMARY_HOST || key->kind == SUMMARY_PREFIX)
 		scene.n_alarms_below = incident_count_below(&engine->book, key);
 	watch_view_crowds(&engine->watches, watch, summary, tick_ns, engine->views, scene.crowd);

@@ -24,9 +24,10 @@ struct detect_scene {
 	uint64_t began_ns; /* packet time of the first packet of the run: what began before was not seen */
 	const struct summary_key *key;
 	const struct summary *summary; /* of the key, merged over all sources */
-	const struct summary *host;    /* of a SERVICE: that of its host; else null */
-	const struct summary *prefix;  /* of a SERVICE or HOST: that of its prefix; else null */
-	const struct summary *sensor;  /* of everything */
+	/* Of a SERVICE, what is known of its host is seldom asked: see scene_host. Null = nobody knows. */
+	const struct summary *(*find_host)(void *tables, const struct summary_key *service);
+	void *tables;
+	const struct summary *sensor; /* of everything */
 	const struct detect_visibility *visibility;
 	const struct sensor_view *view; /* the same over the last minute; null = not known */
 	uint32_t n_alarms_below;        /* HOST: open incidents of its services; PREFIX: of its hosts and services */
@@ -38,6 +39,12 @@ struct detect_scene {
 	/* Who took part since the trouble began, over spans: filled while something is found; null = none yet. */
 	const struct summary_crowd *crowd[SUMMARY_CROWDS];
 };
+
+/* Of a SERVICE: the summary of its host; null = none. */
+static inline const struct summary *scene_host(const struct detect_scene *scene)
+{
+	return scene->find_host != NULL ? scene->find_host(scene->tables, scene->key) : NULL;
+}
 
 /* What a detector finds about one key at one time. */
 struct finding {

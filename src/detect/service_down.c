@@ -5,15 +5,15 @@
  * matter of syn_flood. It ends with the first handshake that completes. What never worked cannot be down: health
  * checks of dead hosts, scans.
  */
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/detect/detector.h"
 
-#include "fate.h"
 #include "evidence.h"
+#include "fate.h"
+#include "minmax.h"
 
 /* Share of those who are neither refused nor ask again from which on it is no outage. */
 #define MAX_SILENT_SHARE 0.5
@@ -107,7 +107,7 @@ static void note_success(struct service_down_state *state, const struct detect_s
 	state->first_fail_ns = 0;
 	double watched_s = ns_to_seconds(ns_since(scene->now_ns, summary->since_ns));
 	if (state->outage == OUTAGE_NONE)
-		state->usual_rate = (double)completed / fmax(watched_s, 1);
+		state->usual_rate = (double)completed / greater(watched_s, 1);
 	for (int k = 0; k <= SUMMARY_SYNS_REPEATED; k++)
 		state->before[k] = summary->totals[k];
 }
@@ -130,7 +130,7 @@ static void measure(struct service_down_state *state, const struct detect_scene 
 	double unreachable = (double)count_since(state, summary, SUMMARY_UNREACHABLE);
 	double answered = (double)count_since(state, summary, SUMMARY_ANSWERED);
 	double retried = (double)count_since(state, summary, SUMMARY_RETRIED);
-	double judged = fmax(attempts - (young.attempts - young.refused - young.unreachable), 0);
+	double judged = greater(attempts - (young.attempts - young.refused - young.unreachable), 0);
 
 	state->syns = judged + (double)count_since(state, summary, SUMMARY_SYNS_REPEATED);
 	state->failed_share = 1 - fate_share(answered, attempts);
@@ -144,11 +144,12 @@ static void measure(struct service_down_state *state, const struct detect_scene 
 static bool host_is_silent(const struct detect_scene *scene)
 {
 	uint64_t last = fate_last_slot(scene->now_ns, 0);
+	const struct summary *summary = scene_host(scene);
 	struct fate host;
 
-	if (scene->host == NULL)
+	if (summary == NULL)
 		return false;
-	fate_sum(scene->host, last >= SUMMARY_SLOTS ? last - SUMMARY_SLOTS + 1 : 0, last, &host);
+	fate_sum(summary, last >= SUMMARY_SLOTS ? last - SUMMARY_SLOTS + 1 : 0, last, &host);
 	return host.answered + host.refused <= 0;
 }
 
@@ -218,7 +219,7 @@ static void find(const void *params, const struct detect_scene *scene, void *tar
 		finding->is_alarming || (is_open && !is_deserted && (!has_served(state) || finding->is_suspicious));
 	finding->score = is_failing ? 0.5 + 0.45 * state->real_share : 0;
 	finding->level =
-		(double)state->n_failing / fmax(ns_to_seconds(ns_since(scene->now_ns, state->first_fail_ns)), 1);
+		(double)state->n_failing / greater(ns_to_seconds(ns_since(scene->now_ns, state->first_fail_ns)), 1);
 	finding->baseline = 0;
 	finding->threshold = (double)p->min_syns;
 	finding->extent = state->sources;
