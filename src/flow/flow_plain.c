@@ -6,8 +6,6 @@
 #include "flow_plain_close.h"
 #include "flow_rest_close.h"
 
-#include <string.h>
-
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/tcp/tcp_limits.h"
 #include "tcpwitness/tcp/tcp_seq.h"
@@ -24,19 +22,9 @@ static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *o
 	return true;
 }
 
-/* Nothing is in doubt at this end; waits is as in is_in_order. */
-static bool is_trusted(const struct tcp_end *e, unsigned side, bool waits, const struct rest_head *head)
+/* Nothing is in doubt at this end. */
+static bool is_trusted(const struct tcp_end *e, unsigned side, const struct rest_head *head)
 {
-	static const struct tcp_end must = {
-		.heard = true,
-		.seq_known = true,
-		.una_known = true,
-		.acked_any = true,
-		.window_known = true,
-		.syn_seen = true,
-	};
-	static const struct tcp_end opened_first = { .active_open = true };
-	static const struct tcp_end spoke_since = { .edge_known = true, .fin_ack_boundary_known = true };
 	static const struct tcp_end may = {
 		.fast_open = true,
 		.ts_known = true,
@@ -49,11 +37,8 @@ static bool is_trusted(const struct tcp_end *e, unsigned side, bool waits, const
 	};
 	static const struct tcp_end may_as_last = { .close_order_unsure = true };
 	bool closes_last = head->close == REST_FINS && side != head->closer;
-	uint64_t expected = must.truths | (side == SIDE_CLIENT ? opened_first.truths : 0) |
-			    (waits ? 0 : spoke_since.truths) |
-			    flow_rest_closing_truths((enum rest_close)head->close, side == head->closer);
 
-	return (e->truths & ~(may.truths | (closes_last ? may_as_last.truths : 0))) == expected;
+	return (e->truths & ~(may.truths | (closes_last ? may_as_last.truths : 0))) == flow_rest_truths(head, side);
 }
 
 /*
@@ -70,7 +55,7 @@ static bool is_in_order(const struct flow *flow, const struct rest_head *head, u
 		e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp | flow->narrow_ms[side];
 	uint32_t payload = e->snd_nxt - e->syn_end - e->fin_seen;
 
-	return is_trusted(e, side, waits, head) && is_in_state && rare == 0 && are_repeats_settled(e, other) &&
+	return is_trusted(e, side, head) && is_in_state && rare == 0 && are_repeats_settled(e, other) &&
 	       e->last_ack == other->snd_una && e->payload_bytes == payload && e->new_bytes == payload &&
 	       payload <= INT32_MAX && d->ttl_min == e->ttl && d->ttl_max == e->ttl;
 }
@@ -117,9 +102,10 @@ static bool both_go_on(const struct tcp_conn *conn, const struct rest_head *head
 static bool has_expected_gauges(const struct flow *flow, const struct rest_head *head)
 {
 	for (unsigned side = 0; side < 2; side++) {
+		const struct flow_gauges expected = flow_rest_gauges(head, side);
 		const struct flow_gauges *gauges = &flow->gauges[side];
-		if (gauges->held != flow_rest_closing_held((enum rest_close)head->close, side == head->closer) ||
-		    gauges->is_narrow || gauges->is_stalled || gauges->is_stray)
+		if (gauges->held != expected.held || gauges->is_narrow != expected.is_narrow ||
+		    gauges->is_stalled != expected.is_stalled || gauges->is_stray != expected.is_stray)
 			return false;
 	}
 	return true;

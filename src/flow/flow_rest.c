@@ -47,32 +47,13 @@ static unsigned offers_shift(void)
 	return (unsigned)__builtin_ctzll(first.truths);
 }
 
-/* Of an end in good order that does not close. */
-static uint64_t expected_truths_of_end(unsigned side, bool waits, uint8_t offers)
-{
-	const struct tcp_end usual = { .heard = true,
-				       .seq_known = true,
-				       .una_known = true,
-				       .acked_any = true,
-				       .window_known = true,
-				       .syn_seen = true };
-	const struct tcp_end opener = { .active_open = true };
-	const struct tcp_end has_opened = { .edge_known = true, .fin_ack_boundary_known = true };
-	uint64_t truths = usual.truths | (uint64_t)offers << offers_shift();
-
-	truths |= side == SIDE_CLIENT ? opener.truths : 0;
-	truths |= waits ? 0 : has_opened.truths;
-	return truths;
-}
-
-/* What the steps of a close add to that. */
+/* What the steps of a close say of states; what they add to truths is in flow_rest_truths, but for this. */
 static void add_close(const struct rest_head *head, struct said *said)
 {
 	const struct tcp_end unsure = { .close_order_unsure = true };
 
 	for (unsigned side = 0; side < 2; side++) {
 		bool is_closer = side == head->closer;
-		said->truths[side] |= flow_rest_closing_truths((enum rest_close)head->close, is_closer);
 		said->state[side] = (uint8_t)flow_rest_closing_state((enum rest_close)head->close, is_closer);
 	}
 	said->truths[1 - head->closer] |= head->is_close_order_unsure ? unsure.truths : 0;
@@ -95,8 +76,7 @@ static void read_opening(const struct rest_head *head, const struct rest_opening
 	said->state[SIDE_CLIENT] = opening->state_client;
 	said->state[SIDE_SERVER] = opening->state_server;
 	for (unsigned side = 0; side < 2; side++)
-		said->truths[side] =
-			expected_truths_of_end(side, side == SIDE_SERVER && head->server_waits, opening->offers[side]);
+		said->truths[side] = flow_rest_truths(head, side) | (uint64_t)opening->offers[side] << offers_shift();
 	if (head->close != REST_OPEN)
 		add_close(head, said);
 }
@@ -391,8 +371,7 @@ ALL_WAYS void code_anomalies(struct coder *c, const enum way way, struct anomaly
 /* What lasts at an end, as a byte. */
 static uint8_t expected_gauges(const struct rest_head *head, unsigned side)
 {
-	enum flow_held held = flow_rest_closing_held((enum rest_close)head->close, side == head->closer);
-	const struct flow_gauges gauges = { .held = (unsigned)held & 3u };
+	const struct flow_gauges gauges = flow_rest_gauges(head, side);
 	uint8_t byte;
 
 	memcpy(&byte, &gauges, sizeof(byte));

@@ -22,7 +22,7 @@ enum tcp_state flow_rest_closing_state(enum rest_close close, bool is_closer)
 	return (enum tcp_state)(is_closer ? of_closer[close] : of_peer[close]);
 }
 
-uint64_t flow_rest_closing_truths(enum rest_close close, bool is_closer)
+static uint64_t closing_truths(enum rest_close close, bool is_closer)
 {
 	static const struct tcp_end closes = { .fin_seen = true };
 	static const struct tcp_end acknowledges = { .fin_ack_sent = true };
@@ -32,12 +32,37 @@ uint64_t flow_rest_closing_truths(enum rest_close close, bool is_closer)
 	return (has_closed ? closes.truths : 0) | (has_acknowledged ? acknowledges.truths : 0);
 }
 
+uint64_t flow_rest_truths(const struct rest_head *head, unsigned side)
+{
+	static const struct tcp_end usual = {
+		.heard = true,
+		.seq_known = true,
+		.una_known = true,
+		.acked_any = true,
+		.window_known = true,
+		.syn_seen = true,
+	};
+	static const struct tcp_end opener = { .active_open = true };
+	static const struct tcp_end has_opened = { .edge_known = true, .fin_ack_boundary_known = true };
+	bool waits = side == SIDE_SERVER && head->server_waits;
+
+	return usual.truths | (side == SIDE_CLIENT ? opener.truths : 0) | (waits ? 0 : has_opened.truths) |
+	       closing_truths((enum rest_close)head->close, side == head->closer);
+}
+
 /* tracker_gauges.c */
 enum flow_held flow_rest_closing_held(enum rest_close close, bool is_closer)
 {
 	if (is_closer)
 		return close == REST_FIN_ACKED ? FLOW_HELD_FIN_WAIT_2 : FLOW_HELD_NOTHING;
 	return close == REST_FIN || close == REST_FIN_ACKED ? FLOW_HELD_CLOSE_WAIT : FLOW_HELD_NOTHING;
+}
+
+struct flow_gauges flow_rest_gauges(const struct rest_head *head, unsigned side)
+{
+	enum flow_held held = flow_rest_closing_held((enum rest_close)head->close, side == head->closer);
+
+	return (struct flow_gauges){ .held = (unsigned)held & 3u };
 }
 
 uint32_t flow_rest_close_wait_ms(const struct rest_closing *closing)

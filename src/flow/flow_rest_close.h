@@ -44,11 +44,15 @@ void flow_rest_take_close(const struct rest_head *head, const struct rest_closin
 /* Its state alone. */
 enum tcp_state flow_rest_closing_state(enum rest_close close, bool is_closer);
 
-/* What it has set among the end's truths (struct tcp_end), but for close_order_unsure. */
-uint64_t flow_rest_closing_truths(enum rest_close close, bool is_closer);
+/*
+ * The truths (struct tcp_end) of an end in good order, open or closing, but for close_order_unsure and for what the end
+ * offered and shows of its stack.
+ */
+uint64_t flow_rest_truths(const struct rest_head *head, unsigned side);
 
-/* What of the end is told to last. */
+/* What of the end is told to last, alone and as it stands in struct flow. */
 enum flow_held flow_rest_closing_held(enum rest_close close, bool is_closer);
+struct flow_gauges flow_rest_gauges(const struct rest_head *head, unsigned side);
 
 /* Since when the end that closes second waits in CLOSE_WAIT, as in struct flow_direction. */
 uint32_t flow_rest_close_wait_ms(const struct rest_closing *closing);
