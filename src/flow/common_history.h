@@ -24,6 +24,7 @@ struct common_history {
 
 enum {
 	N_COMMON_HISTORIES = 62,
+	COMMON_HISTORY_OPENED = 2, /* the handshake alone: "ShA" */
 	/*
 	 * A number from here on says what the next segment may ask of a history that is none of these: its lowest bits
 	 * are the steps D, A, d and a, set where that letter was given. Both ends have the connection, and payload was

@@ -37,16 +37,6 @@ struct said {
 /* All bits of a member. */
 #define ALL_BITS(n) ((UINT64_C(1) << (n)) - 1)
 
-enum { SYNACK_AFTER_BITS = 36, RTT_BITS = 28, CAUSED_BITS = 20 };
-
-/* They are side by side, as a test shows. */
-static unsigned offers_shift(void)
-{
-	const struct tcp_end first = { .fast_open = true };
-
-	return (unsigned)__builtin_ctzll(first.truths);
-}
-
 /* What the steps of a close say of states; what they add to truths is in flow_rest_truths, but for this. */
 static void add_close(const struct rest_head *head, struct said *said)
 {
@@ -64,10 +54,11 @@ static void read_opening(const struct rest_head *head, const struct rest_opening
 {
 	said->first_ns = rest_first_ns(opening, touched_ns);
 	said->id = rest_id(opening);
-	said->first_synack_ns =
-		opening->synack_after_ns != ALL_BITS(SYNACK_AFTER_BITS) ? said->first_ns + opening->synack_after_ns : 0;
+	said->first_synack_ns = opening->synack_after_ns != ALL_BITS(REST_SYNACK_AFTER_BITS)
+					? said->first_ns + opening->synack_after_ns
+					: 0;
 	said->rtt_client_us =
-		opening->rtt_client_us != ALL_BITS(RTT_BITS) ? (uint32_t)opening->rtt_client_us : UINT32_MAX;
+		opening->rtt_client_us != ALL_BITS(REST_RTT_BITS) ? (uint32_t)opening->rtt_client_us : UINT32_MAX;
 	said->client_caused_by = said->id + opening->client_caused_by;
 	said->client_state_packet = said->client_caused_by + opening->client_state_packet;
 	said->server_state_packet = said->client_state_packet + opening->server_state_packet;
@@ -76,7 +67,8 @@ static void read_opening(const struct rest_head *head, const struct rest_opening
 	said->state[SIDE_CLIENT] = opening->state_client;
 	said->state[SIDE_SERVER] = opening->state_server;
 	for (unsigned side = 0; side < 2; side++)
-		said->truths[side] = flow_rest_truths(head, side) | (uint64_t)opening->offers[side] << offers_shift();
+		said->truths[side] = flow_rest_truths(head, side) | (uint64_t)opening->offers[side]
+									    << rest_offers_shift();
 	if (head->close != REST_OPEN)
 		add_close(head, said);
 }
@@ -420,17 +412,17 @@ static void pack_opening(struct rest_opening *opening, const struct flow *flow, 
 		.is_far = is_far(flow),
 		.id = flow->id & ALL_BITS(48),
 		.syn_window = conn->syn_window,
-		.synack_after_ns = FITTING(synack_after_ns, SYNACK_AFTER_BITS),
-		.rtt_client_us = FITTING(conn->rtt_client_us, RTT_BITS),
-		.client_caused_by = FITTING(client->caused_by - flow->id, CAUSED_BITS),
-		.client_state_packet = FITTING(client->state_packet - client->caused_by, CAUSED_BITS),
+		.synack_after_ns = FITTING(synack_after_ns, REST_SYNACK_AFTER_BITS),
+		.rtt_client_us = FITTING(conn->rtt_client_us, REST_RTT_BITS),
+		.client_caused_by = FITTING(client->caused_by - flow->id, REST_CAUSED_BITS),
+		.client_state_packet = FITTING(client->state_packet - client->caused_by, REST_CAUSED_BITS),
 		.server_state_packet = FITTING(server->state_packet - client->state_packet, REST_STATE_PACKET_BITS),
 		.iss = { client->iss, server->iss },
 		.first_syn_ts_val = { client->first_syn_ts_val, server->first_syn_ts_val },
 		.syn_layout = conn->syn_layout,
 		.signals = flow->signals,
 		.mss = { client->mss, server->mss },
-		.offers = { (uint8_t)(client->truths >> offers_shift()), (uint8_t)(server->truths >> offers_shift()) },
+		.offers = { rest_offers_of(client->truths), rest_offers_of(server->truths) },
 		.wscale_client = client->wscale & 15u,
 		.wscale_server = server->wscale & 15u,
 		.state_client = client->state & 15u,

@@ -22,7 +22,15 @@
  */
 enum { FLOW_REST_MAX_BYTES = sizeof(struct flow) + 256 };
 
-enum { REST_FIRST_NS_BITS = 48, REST_STATE_PACKET_BITS = 24 };
+/* Of members of struct rest_opening. */
+enum {
+	REST_FIRST_NS_BITS = 48,
+	REST_ID_BITS = 48,
+	REST_SYNACK_AFTER_BITS = 36,
+	REST_RTT_BITS = 28,
+	REST_CAUSED_BITS = 20,
+	REST_STATE_PACKET_BITS = 24,
+};
 
 /* Of one end, in the head. */
 struct rest_end {
@@ -173,6 +181,19 @@ static inline struct rest_opening *rest_opening_of(struct rest_head *head)
 static inline struct rest_closing *rest_closing_of(struct rest_head *head)
 {
 	return (void *)(rest_opening_of(head) + 1);
+}
+
+/* Those of truths (struct tcp_end) that are offers are side by side, as a test shows. */
+static inline unsigned rest_offers_shift(void)
+{
+	const struct tcp_end first = { .fast_open = true };
+
+	return (unsigned)__builtin_ctzll(first.truths);
+}
+
+static inline uint8_t rest_offers_of(uint64_t truths)
+{
+	return (uint8_t)(truths >> rest_offers_shift());
 }
 
 /* touched_ns is as in struct rest_link. */

@@ -26,6 +26,7 @@
 
 #include "flow_link.h"
 #include "flow_plain.h"
+#include "flow_plain_open.h"
 #include "flow_rest.h"
 #include "flow_sort.h"
 #include "growing_index.h"
@@ -589,10 +590,15 @@ static void evict_oldest_established(struct flow_table *table)
 }
 
 /* Keeps one place in 16 for connections that are not established, so that the sensor never goes blind to new ones. */
+static bool is_established_share_full(const struct flow_table *table)
+{
+	return table->stats.in_use[FLOW_CLASS_ESTABLISHED] >= table->established_max ||
+	       table->body_bytes[FLOW_CLASS_ESTABLISHED] >= table->established_bytes_max;
+}
+
 static void make_established_place(struct flow_table *table)
 {
-	if (table->stats.in_use[FLOW_CLASS_ESTABLISHED] >= table->established_max ||
-	    table->body_bytes[FLOW_CLASS_ESTABLISHED] >= table->established_bytes_max)
+	if (is_established_share_full(table))
 		evict_oldest_established(table);
 }
 
@@ -617,20 +623,27 @@ static uint32_t take_slot_by_force(struct flow_table *table)
 	return slot != NO_SLOT || !evict_one(table) ? slot : take_slot(table);
 }
 
+/* In its chain, and in no queue yet. */
+static void begin_link(struct flow_table *table, uint32_t slot, uint64_t hash, uint32_t body)
+{
+	uint32_t *chain = chain_of(table, hash);
+
+	table->links[slot] = (struct flow_link){ .hash = hash, .hash_next = *chain, .body = body };
+	*chain = slot;
+	grow_index(table);
+	table->stats.created++;
+}
+
 /* An open flow in its chain, and in no queue yet. Null when no place could be made. */
 static struct flow *begin_flow(struct flow_table *table, uint64_t hash)
 {
-	uint32_t *chain = chain_of(table, hash);
 	uint32_t slot = take_slot_by_force(table);
 
 	if (slot == NO_SLOT) {
 		table->stats.refused++;
 		return NULL;
 	}
-	table->links[slot] = (struct flow_link){ .hash = hash, .hash_next = *chain };
-	*chain = slot;
-	grow_index(table);
-	table->stats.created++;
+	begin_link(table, slot, hash, 0);
 	struct flow *flow = open_place(table);
 	fill_place(table, flow, slot);
 	return flow;
@@ -705,6 +718,27 @@ struct flow *flow_table_adopt(struct flow_table *table, const struct flow *image
 	flow->slot = slot;
 	class_enter_since(table, flow, flow_class, touched_ns);
 	return flow;
+}
+
+bool flow_table_plain_opening(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			      const struct plain_opening *opening, const struct packet *packet,
+			      const struct plain_rules *rules)
+{
+	bool has_link = table->first_freed != NO_SLOT || table->first_fresh <= table->capacity;
+
+	if (packet->time_ns < table->clock_ns || !has_link || is_established_share_full(table) ||
+	    !plain_open_judge(opening, packet, rules))
+		return false;
+	uint32_t body = slot_arena_take(table->bodies, plain_open_bytes(opening));
+	if (body == 0)
+		return false;
+	plain_open_apply(opening, key, packet, rules, slot_arena_at(table->bodies, body));
+	uint32_t slot = take_slot(table);
+	begin_link(table, slot, hash, body);
+	table->clock_ns = packet->time_ns;
+	queue_append(table, &table->queues[FLOW_CLASS_ESTABLISHED], slot);
+	count_in(table, slot, FLOW_CLASS_ESTABLISHED, packet->time_ns);
+	return true;
 }
 
 /* A body does not say whose it is, but its flow's key does, and so where its link is. */

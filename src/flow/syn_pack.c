@@ -17,6 +17,7 @@ enum {
 	ORDINARY_OPTIONS = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP,
 	MAX_ENTRY_IP_BYTES = UINT8_MAX,
 	MAX_DUPLICATES = UINT8_MAX,
+	MAX_PLAIN_WSCALE = 14, /* RFC 7323 2.3 */
 };
 
 /* What fits into the bits of an entry. */
@@ -404,6 +405,63 @@ void syn_unpack_answer(const struct syn_entry *entry, const struct syn_parts *pa
 	packet->options.ts_ecr = answer->ts_ecr;
 	packet->options.layout = answer->layout;
 	packet->options_complete = answer->options_complete;
+}
+
+/* One SYN, read to its end, without ECN, VLANs, or a connection before it; and an answer in time that is as plain. */
+static bool is_in_good_order(const struct syn_entry *entry, const struct syn_parts *parts)
+{
+	const struct syn_more *more = parts->more;
+	const struct syn_answer *answer = parts->answer;
+	bool is_alone = more == NULL || (more->flags == SEG_SYN && more->previous_id == 0);
+
+	return answer != NULL && is_alone && !entry->has_vlan && entry->options_complete && entry->window != 0 &&
+	       entry->wscale <= MAX_PLAIN_WSCALE && answer->flags == (SEG_SYN | SEG_ACK) && answer->options_complete &&
+	       answer->window != 0 && answer->wscale <= MAX_PLAIN_WSCALE && !answer->is_late && !answer->is_overdue;
+}
+
+bool syn_get_opening(const struct syn_entry *entry, const struct syn_parts *parts, struct plain_opening *opening)
+{
+	const struct syn_more *more = parts->more;
+	const struct syn_answer *answer = parts->answer;
+
+	if (!is_in_good_order(entry, parts))
+		return false;
+	opening->attempt = entry;
+	opening->syn = (struct plain_syn){
+		.time_ns = entry->first_ns,
+		.number = entry->id,
+		.seq = entry->iss,
+		.ts_val = entry->ts_val,
+		.payload_hash = more != NULL ? more->hash : answer->syn_hash,
+		.options = unpack_options(entry->options),
+		.mss = entry->mss,
+		.window = entry->window,
+		.ip_id = entry->ip_id,
+		.ip_bytes = more != NULL ? more->ip_bytes : entry->ip_bytes,
+		.wscale = entry->wscale,
+		.ttl = entry->ttl,
+	};
+	opening->synack = (struct plain_syn){
+		.time_ns = syn_answer_time_ns(entry, answer),
+		.number = answer->number,
+		.seq = answer->iss,
+		.ts_val = answer->ts_val,
+		.ts_ecr = answer->ts_ecr,
+		.payload_hash = answer->hash,
+		.options = unpack_options(answer->options),
+		.mss = answer->mss,
+		.window = answer->window,
+		.ip_id = answer->ip_id,
+		.ip_bytes = answer->ip_bytes,
+		.wscale = answer->wscale,
+		.ttl = answer->ttl,
+	};
+	opening->layout = entry->layout;
+	opening->source = entry->source;
+	opening->client_index = entry->client_index;
+	opening->is_ipv6 = entry->is_ipv6;
+	opening->alerted = entry->alerted;
+	return true;
 }
 
 static bool same_options(const struct tcp_options *a, const struct tcp_options *b)

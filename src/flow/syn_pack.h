@@ -165,6 +165,9 @@ void syn_unpack(const struct syn_entry *entry, const struct syn_parts *parts, st
 
 void syn_get_gist(const struct syn_entry *entry, const struct syn_parts *parts, struct syn_gist *gist);
 
+/* As syn_store_get_opening. */
+bool syn_get_opening(const struct syn_entry *entry, const struct syn_parts *parts, struct plain_opening *opening);
+
 /* Its key, if it has no VLANs or tunnels. */
 void syn_untagged_key(const struct syn_entry *entry, const struct syn_parts *parts, struct flow_key *key);
 

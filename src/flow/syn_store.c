@@ -373,6 +373,13 @@ void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *e
 	syn_get_gist(entry, &parts, gist);
 }
 
+bool syn_store_get_opening(const struct syn_store *store, const struct syn_entry *entry, struct plain_opening *opening)
+{
+	struct syn_parts parts = syn_parts_of(store, entry);
+
+	return syn_get_opening(entry, &parts, opening);
+}
+
 void syn_store_each(const struct syn_store *store, syn_visit_fn *visit, void *context)
 {
 	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++)

@@ -3,7 +3,8 @@
  * Attempts of which only SYNs were seen, or one SYN and a plain SYN-ACK, live in the SYN store, packed. Whenever
  * something happens to one, the flow that it stands for is made anew in tracker->scratch, by giving its segments to the
  * state machine again; then the same functions serve it as serve every flow. So a store that is full, or none, changes
- * how much is remembered and nothing else.
+ * how much is remembered and nothing else. What comes most often needs no flow: the first SYN, the SYN-ACK that answers
+ * it, and the third segment, as long as nothing is odd about them.
  */
 #include "tracker_internal.h"
 
@@ -264,8 +265,7 @@ static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 	uint64_t max_window_bytes = tracker->config.conn.max_window_bytes;
 	struct syn_gist syn;
 
-	if (event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) ||
-	    tracked->sender_index == syn_store_client_index(attempt) || packet->time_ns != tracker->now_ns ||
+	if (event_writer_may_want(&tracker->writer, EVENT_TCP_STATE) || packet->time_ns != tracker->now_ns ||
 	    (max_window_bytes != 0 && packet->window > max_window_bytes))
 		return false;
 	syn_store_get_gist(tracker->syn_store, attempt, &syn);
@@ -282,11 +282,42 @@ static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 	return true;
 }
 
+/* The same as signal_opening of tracker_signals.c gives, when a server has the third segment that sent one SYN-ACK. */
+bool tracker_connection_opens(void *context, const struct plain_opening *opening)
+{
+	const struct tracker *tracker = context;
+
+	if (tracker->detection == NULL)
+		return false;
+	struct flow_signal signal = signal_of(tracker, SIGNAL_COMPLETED, opening->attempt);
+	bool alerted = detect_source_signal(tracker->detection, &signal);
+	signal.kind = SIGNAL_HALF_OPEN_ENDED;
+	signal.completed = true;
+	signal.spoke = false;
+	return detect_source_signal(tracker->detection, &signal) || alerted;
+}
+
+/* The third segment of an attempt in good order: it becomes a flow at rest, without one that is open in between. */
+static bool open_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked)
+{
+	struct plain_opening opening;
+
+	if (!tracker->config.takes_short_way || !syn_store_get_opening(tracker->syn_store, attempt, &opening) ||
+	    !flow_table_plain_opening(tracker->table, &tracked->key, tracked->hash, &opening, tracked->packet,
+				      &tracker->plain))
+		return false;
+	syn_store_promote(tracker->syn_store, attempt);
+	tracker->stats.short_way++;
+	return true;
+}
+
 bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked)
 {
-	if ((tracked->packet->flags & SEG_ACK) != 0)
-		return answer_attempt(tracker, attempt, tracked);
-	return repeat_attempt(tracker, attempt, tracked->packet);
+	if ((tracked->packet->flags & SEG_ACK) == 0)
+		return repeat_attempt(tracker, attempt, tracked->packet);
+	if (tracked->sender_index == syn_store_client_index(attempt))
+		return open_attempt(tracker, attempt, tracked);
+	return answer_attempt(tracker, attempt, tracked);
 }
 
 /* --- the end --- */

@@ -58,6 +58,9 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 /* Adds a segment to an attempt. False, with nothing done: it is no repeat and no plain SYN-ACK, so it needs a flow. */
 bool tracker_follow_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct tracked_packet *tracked);
 
+/* An attempt becomes a flow at rest (connection_opens_fn); context is the tracker. */
+bool tracker_connection_opens(void *context, const struct plain_opening *opening);
+
 /* The attempt as a flow in the table, as if it had been there all the time. Null: no place, its record is written. */
 struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *attempt);
 

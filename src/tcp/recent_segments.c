@@ -94,12 +94,17 @@ static struct recent_segment *oldest_of(struct recent_segment *set)
 	return oldest;
 }
 
+void recent_segments_put(struct recent_segments *recent, const struct recent_segment *segment)
+{
+	*oldest_of(recent_segments_set(recent, segment->owner, segment->seq)) = *segment;
+}
+
 void recent_segments_copy(struct recent_segments *to, const struct recent_segments *from)
 {
 	for (size_t i = 0; i < from->n_sets * RECENT_WAYS; i++) {
 		const struct recent_segment *segment = &from->sets[i / RECENT_WAYS].ways[i % RECENT_WAYS];
 		if (segment->time_ns != 0)
-			*oldest_of(recent_segments_set(to, segment->owner, segment->seq)) = *segment;
+			recent_segments_put(to, segment);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/flow/flow.h"
+#include "tcpwitness/flow/syn_store.h"
 #include "tcpwitness/tcp/recent_segments.h"
 
 /*
@@ -91,9 +92,16 @@ typedef bool client_speaks_fn(void *context, struct flow *flow);
  */
 typedef void flow_closes_fn(void *context, struct flow *flow);
 
+/*
+ * A connection opens in good order: SIGNAL_COMPLETED and SIGNAL_HALF_OPEN_ENDED. True: something of that happened while
+ * an alarm was open for its server. The table must not be used in it.
+ */
+typedef bool connection_opens_fn(void *context, const struct plain_opening *opening);
+
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;
+	connection_opens_fn *connection_opens;
 	client_speaks_fn *client_speaks;
 	flow_closes_fn *flow_closes;
 	void *context;
@@ -111,6 +119,15 @@ struct plain_rules {
 bool flow_table_plain_segment(struct flow_table *table, const struct flow_key *key, uint64_t hash,
 			      unsigned sender_index, const struct packet *packet, const struct plain_rules *rules,
 			      struct flow **flow);
+
+/*
+ * The same for the third segment of an attempt (flow/syn_store.h), which packet is if it is nothing else, sent by the
+ * client and the latest of all: the table has the flow then, at rest, as if flow_table_adopt had taken it over and it
+ * had been touched as established. False: nothing was done, or nobody would have to go for it.
+ */
+bool flow_table_plain_opening(struct flow_table *table, const struct flow_key *key, uint64_t hash,
+			      const struct plain_opening *opening, const struct packet *packet,
+			      const struct plain_rules *rules);
 
 /*
  * A new, zeroed, open flow with key and hash set, in the queue of flow_class as touched at now_ns; another may have

@@ -112,6 +112,35 @@ struct syn_gist {
 	bool answered;
 };
 
+/* What a connection that opens in good order takes from its SYN, or from its SYN-ACK. */
+struct plain_syn {
+	uint64_t time_ns;
+	uint64_t number; /* of the packet */
+	uint32_t seq;
+	uint32_t ts_val;
+	uint32_t ts_ecr;
+	uint32_t payload_hash;
+	uint16_t options; /* TCPOPT_*: as in struct syn_gist */
+	uint16_t mss;
+	uint16_t window;
+	uint16_t ip_id;
+	uint16_t ip_bytes;
+	uint8_t wscale; /* 14 at most (RFC 7323 2.3) */
+	uint8_t ttl;
+};
+
+/* An attempt that was answered in time, and nothing is odd about it so far: see src/flow/flow_plain_open.h. */
+struct plain_opening {
+	const struct syn_entry *attempt;
+	struct plain_syn syn;
+	struct plain_syn synack;
+	uint32_t layout; /* of the SYN's options */
+	uint16_t source;
+	uint8_t client_index;
+	bool is_ipv6;
+	bool alerted;
+};
+
 /* Called for an attempt that leaves by eviction; the store must not be changed in it. */
 typedef void syn_evict_fn(void *context, struct syn_entry *entry);
 
@@ -167,6 +196,9 @@ bool syn_store_is_alerted(const struct syn_entry *entry);
 void syn_store_unpack(const struct syn_store *store, const struct syn_entry *entry, struct syn_attempt *attempt);
 
 void syn_store_get_gist(const struct syn_store *store, const struct syn_entry *entry, struct syn_gist *gist);
+
+/* False: it is no such attempt. */
+bool syn_store_get_opening(const struct syn_store *store, const struct syn_entry *entry, struct plain_opening *opening);
 
 /* Packet number of the first SYN. */
 uint64_t syn_store_id(const struct syn_entry *entry);

@@ -47,6 +47,9 @@ void recent_segments_fetch(const struct recent_segments *recent, uint32_t owner,
 const struct recent_segment *recent_segments_find(const struct recent_segment *set, uint32_t owner,
 						  const struct packet *packet);
 
+/* Remembers the segment, whose time is set, in the place of the oldest in its set. */
+void recent_segments_put(struct recent_segments *recent, const struct recent_segment *segment);
+
 /* Copies all segments of one memory into another, where each takes the place of the oldest in its set. */
 void recent_segments_copy(struct recent_segments *to, const struct recent_segments *from);
 

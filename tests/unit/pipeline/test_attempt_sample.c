@@ -163,8 +163,10 @@ static void which_ones_does_not_depend_on_where_they_are_kept(void **state)
 	assert_true(in_store.n_sampled > 1000);
 	assert_int_equal(in_store.n_sampled, in_table.n_sampled);
 	assert_int_equal(in_store.n_before, in_table.n_before);
-	assert_memory_equal(tracker_get_stats(in_store.tracker), tracker_get_stats(in_table.tracker),
-			    sizeof(struct tracker_stats));
+	struct tracker_stats stats = *tracker_get_stats(in_store.tracker);
+	assert_true(stats.short_way > 0);
+	stats.short_way = tracker_get_stats(in_table.tracker)->short_way;
+	assert_memory_equal(&stats, tracker_get_stats(in_table.tracker), sizeof(stats));
 	sensor_destroy(&in_store);
 	sensor_destroy(&in_table);
 }
