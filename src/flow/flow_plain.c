@@ -12,16 +12,6 @@
 
 /* --- which flows --- */
 
-/* tcp_loss.c: what the other end acknowledges now says no more of what this end sent again. */
-static bool are_repeats_settled(const struct tcp_end *e, const struct tcp_end *other)
-{
-	for (unsigned i = 0; i < e->n_repeated; i++) {
-		if ((e->repeated_dated >> i & 1) != 0 && seq_lt(other->ts_ecr, e->repeated[i].ts_val))
-			return false;
-	}
-	return true;
-}
-
 /* Nothing is in doubt at this end. */
 static bool is_trusted(const struct tcp_end *e, unsigned side, const struct rest_head *head)
 {
@@ -55,9 +45,9 @@ static bool is_in_order(const struct flow *flow, const struct rest_head *head, u
 		e->n_holes | e->n_sacked | e->probe | e->ip_ids_missed | e->rst_refused_stamp | flow->narrow_ms[side];
 	uint32_t payload = e->snd_nxt - e->syn_end - e->fin_seen;
 
-	return is_trusted(e, side, head) && is_in_state && rare == 0 && are_repeats_settled(e, other) &&
-	       e->last_ack == other->snd_una && e->payload_bytes == payload && e->new_bytes == payload &&
-	       payload <= INT32_MAX && d->ttl_min == e->ttl && d->ttl_max == e->ttl;
+	return is_trusted(e, side, head) && is_in_state && rare == 0 && e->last_ack == other->snd_una &&
+	       e->payload_bytes == payload && e->new_bytes == payload && payload <= INT32_MAX && d->ttl_min == e->ttl &&
+	       d->ttl_max == e->ttl;
 }
 
 static bool follows_front_id(const struct tcp_end *e)
@@ -156,6 +146,19 @@ static bool may_go_on(const struct flow *flow, const struct rest_head *head)
 	return false;
 }
 
+/* tcp_loss.c: what was sent again, and is told to have come before by the echo of an older timestamp. */
+static void mark_repeats(struct rest_head *head, unsigned side, const struct tcp_end *e)
+{
+	for (unsigned i = 0; i < e->n_repeated; i++) {
+		if ((e->repeated_dated >> i & 1) == 0)
+			continue;
+		bool is_first = (head->has_repeats >> side & 1) == 0;
+		uint32_t newest = head->end[side].ts_repeated;
+		head->end[side].ts_repeated = is_first ? e->repeated[i].ts_val : seq_max(e->repeated[i].ts_val, newest);
+		head->has_repeats = (head->has_repeats | 1u << side) & 3u;
+	}
+}
+
 void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 {
 	const struct tcp_end *ends = flow->conn.end;
@@ -172,7 +175,8 @@ void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 	head->recorded_ms = (uint32_t)recorded_ms;
 	head->wscale_client = scaled ? ends[SIDE_CLIENT].wscale & 15u : 0;
 	head->wscale_server = scaled ? ends[SIDE_SERVER].wscale & 15u : 0;
-	head->has_repeats = (ends[0].n_repeated | ends[1].n_repeated) != 0;
+	mark_repeats(head, SIDE_CLIENT, &ends[SIDE_CLIENT]);
+	mark_repeats(head, SIDE_SERVER, &ends[SIDE_SERVER]);
 	head->has_timestamps = agreed && all_dated;
 	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
 	head->ids_are_followed =
@@ -232,15 +236,16 @@ static bool has_plain_window(const struct plain_segment *seg, uint64_t max_windo
 	       (max_window_bytes == 0 || seg->window_bytes <= max_window_bytes);
 }
 
-/* RFC 7323 5.3: they do not go back; tcp_loss.c: nor do echoes that may tell where something was lost. */
+/* RFC 7323 5.3: they do not go back; tcp_loss.c: nor does the echo tell where something of the receiver was lost. */
 static bool has_plain_timestamps(const struct plain_segment *seg)
 {
 	const struct tcp_options *options = &seg->packet->options;
+	bool may_tell = (seg->rest->has_repeats >> (1 - seg->side) & 1) != 0;
 
 	if (!seg->rest->has_timestamps)
 		return true;
 	return seq_geq(options->ts_val, seg->sender->ts_val) &&
-	       (!seg->rest->has_repeats || seq_geq(options->ts_ecr, seg->sender->ts_ecr));
+	       (!may_tell || seq_geq(options->ts_ecr, seg->receiver->ts_repeated));
 }
 
 /* tcp_loss.c, note_ip_id: they go on as before, or show now that they count. */
@@ -371,10 +376,8 @@ static void apply(const struct plain_segment *seg)
 						     ? (uint8_t)(rest->small_run[seg->side] + 1)
 						     : 0;
 	seg->receiver->snd_una = packet->ack;
-	if (rest->has_timestamps) {
+	if (rest->has_timestamps)
 		sender->ts_val = packet->options.ts_val;
-		sender->ts_ecr = seq_max(packet->options.ts_ecr, sender->ts_ecr);
-	}
 	rest->lag_ns = seg->lag_ns & ((UINT64_C(1) << 40) - 1);
 	rest->last_side = seg->side & 1;
 	rest->history = seg->history;

@@ -122,12 +122,10 @@ static bool offers(const struct plain_syn *syn, uint16_t option)
 static struct rest_end client_of(const struct plain_opening *opening, const struct packet *packet)
 {
 	const struct plain_syn *syn = &opening->syn;
-	const struct tcp_options *options = &packet->options;
 	struct rest_end client = {
 		.snd_nxt = packet->seq,
 		.snd_una = packet->seq,
 		.ts_val = offers(syn, TCPOPT_TIMESTAMP) ? syn->ts_val : 0,
-		.ts_ecr = offers(syn, TCPOPT_TIMESTAMP) ? syn->ts_ecr : 0,
 		.packets = 2,
 		.bytes = (uint32_t)syn->ip_bytes + packet->ip_bytes,
 		.last_window = packet->window,
@@ -135,10 +133,8 @@ static struct rest_end client_of(const struct plain_opening *opening, const stru
 		.flags = SEG_SYN | packet->flags,
 	};
 
-	if (is_agreed(opening, TCPOPT_TIMESTAMP)) {
-		client.ts_val = seq_max(options->ts_val, client.ts_val);
-		client.ts_ecr = seq_max(options->ts_ecr, client.ts_ecr);
-	}
+	if (is_agreed(opening, TCPOPT_TIMESTAMP))
+		client.ts_val = seq_max(packet->options.ts_val, client.ts_val);
 	return client;
 }
 
@@ -151,7 +147,6 @@ static struct rest_end server_of(const struct plain_opening *opening)
 		.snd_nxt = synack->seq + 1,
 		.snd_una = synack->seq + 1,
 		.ts_val = offers(synack, TCPOPT_TIMESTAMP) ? synack->ts_val : 0,
-		.ts_ecr = offers(synack, TCPOPT_TIMESTAMP) ? synack->ts_ecr : 0,
 		.packets = 1,
 		.bytes = synack->ip_bytes,
 		.last_window = synack->window,

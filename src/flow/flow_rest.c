@@ -578,7 +578,6 @@ static void pack_head(struct rest_head *head, const struct flow *flow, enum rest
 			.snd_nxt = ends[side].snd_nxt,
 			.snd_una = ends[side].snd_una,
 			.ts_val = ends[side].ts_val,
-			.ts_ecr = ends[side].ts_ecr,
 			.packets = (uint32_t)direction->packets,
 			.bytes = (uint32_t)direction->bytes,
 			.last_window = ends[side].last_window,
@@ -609,7 +608,6 @@ static void unpack_head(const struct rest_head *head, struct flow *flow)
 		end->snd_nxt = from->snd_nxt;
 		end->snd_una = from->snd_una;
 		end->ts_val = from->ts_val;
-		end->ts_ecr = from->ts_ecr;
 		end->last_window = from->last_window;
 		end->front_ip_id = from->front_ip_id;
 		end->small_run = head->small_run[side];

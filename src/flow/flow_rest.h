@@ -37,8 +37,8 @@ struct rest_end {
 	uint32_t snd_nxt; /* as in struct tcp_end */
 	uint32_t snd_una;
 	uint32_t ts_val;
-	uint32_t ts_ecr;
-	uint32_t packets; /* as in struct flow_direction; the low halves */
+	uint32_t ts_repeated; /* if has_repeats: the newest TSval of what it sent again, for plain segments */
+	uint32_t packets;     /* as in struct flow_direction; the low halves */
 	uint32_t bytes;
 	uint16_t last_window;
 	uint16_t front_ip_id;
@@ -75,7 +75,8 @@ struct rest_head {
 	uint8_t small_run[2];      /* as in struct tcp_end */
 	uint8_t wscale_client : 4; /* what windows are scaled by, if is_plain */
 	uint8_t wscale_server : 4;
-	uint8_t has_repeats : 1; /* an echo of an older timestamp than the last may tell where something was lost */
+	/* A bit for each end: an echo older than ts_repeated may tell where something of it was lost. */
+	uint8_t has_repeats : 2;
 	/*
 	 * The server was sent the third segment and has not shown that it has it; nor has it sent anything else since
 	 * its SYN-ACK. Most of what is known of it follows from that. front_ip_id is that of the SYN-ACK meanwhile.
@@ -84,9 +85,8 @@ struct rest_head {
 	uint8_t close : 3;  /* enum rest_close; unless REST_OPEN, struct rest_closing follows the opening */
 	uint8_t closer : 1; /* enum conn_side that sent the first FIN */
 	uint8_t is_close_order_unsure : 1; /* as in struct tcp_end of the other one */
-	uint8_t : 1;
-	struct rest_end end[2]; /* by enum conn_side */
-	uint8_t addr[2][4];     /* as in struct flow_key; of IPv6 the first four bytes */
+	struct rest_end end[2];            /* by enum conn_side */
+	uint8_t addr[2][4];                /* as in struct flow_key; of IPv6 the first four bytes */
 	uint16_t port[2];
 	uint16_t source;
 	uint8_t ttl[2]; /* as in struct tcp_end */

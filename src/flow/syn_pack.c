@@ -446,7 +446,6 @@ bool syn_get_opening(const struct syn_entry *entry, const struct syn_parts *part
 		.number = answer->number,
 		.seq = answer->iss,
 		.ts_val = answer->ts_val,
-		.ts_ecr = answer->ts_ecr,
 		.payload_hash = answer->hash,
 		.options = unpack_options(answer->options),
 		.mss = answer->mss,

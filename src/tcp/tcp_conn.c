@@ -115,8 +115,6 @@ static void note_heard(struct segment *seg)
 		return;
 	if (!sender->ts_known || seq_gt(options->ts_val, sender->ts_val))
 		sender->ts_val = options->ts_val;
-	if (!sender->ts_known || seq_gt(options->ts_ecr, sender->ts_ecr))
-		sender->ts_ecr = options->ts_ecr;
 	sender->ts_known = true;
 }
 

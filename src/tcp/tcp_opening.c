@@ -142,7 +142,6 @@ static void note_timestamps(struct tcp_end *sender, const struct packet *packet)
 	if ((options->present & TCPOPT_TIMESTAMP) == 0)
 		return;
 	sender->ts_val = sender->ts_known ? seq_max(options->ts_val, sender->ts_val) : options->ts_val;
-	sender->ts_ecr = sender->ts_known ? seq_max(options->ts_ecr, sender->ts_ecr) : options->ts_ecr;
 	sender->ts_known = true;
 }
 

@@ -118,7 +118,6 @@ struct plain_syn {
 	uint64_t number; /* of the packet */
 	uint32_t seq;
 	uint32_t ts_val;
-	uint32_t ts_ecr;
 	uint32_t payload_hash;
 	uint16_t options; /* TCPOPT_*: as in struct syn_gist */
 	uint16_t mss;

@@ -160,7 +160,6 @@ struct tcp_end {
 	uint32_t window_bytes;       /* its receive window as last advertised, scaled */
 	uint32_t right_edge;         /* of its window, as last advertised behind the handshake */
 	uint32_t ts_val;             /* highest TSval it sent */
-	uint32_t ts_ecr;             /* highest TSecr it sent */
 	uint32_t new_bytes;          /* of payload sent after the flow was picked up, saturated */
 	uint32_t candidates[CONN_MAX_SYN_CANDIDATES]; /* for iss while the handshake is open, newest last */
 

@@ -154,6 +154,7 @@ static bool get_flow(const struct sensor *sensor, const struct packet *packet, s
 /* How many segments took the short way of which this is to be said. */
 struct cases {
 	uint64_t all;
+	uint64_t openings;      /* it was the third */
 	uint64_t behind_repeat; /* something was sent again before */
 	uint64_t proofs;        /* the server showed that it has the third segment */
 	uint64_t speeches;      /* the client spoke for the first time */
@@ -188,6 +189,10 @@ static void count_case(struct cases *cases, const struct flow *flow, const struc
 	bool from_server = packet->src_port == flow_port(flow, SIDE_SERVER);
 
 	cases->all++;
+	if (flow->direction[SIDE_CLIENT].packets == 2 && flow->direction[SIDE_SERVER].packets == 1 && !spoke) {
+		cases->openings++;
+		return;
+	}
 	cases->proofs += flow->conn.end[SIDE_SERVER].state_packet == packet->number;
 	cases->speeches += spoke && !from_server;
 	cases->served += spoke && from_server;
@@ -388,8 +393,10 @@ static void open_talk(struct talk *talk, struct pair *pair)
 		unsigned side = i == 1 ? SIDE_SERVER : SIDE_CLIENT;
 		uint16_t flags = i == 0 ? SEG_SYN : i == 1 ? SEG_SYN | SEG_ACK : SEG_ACK;
 		struct packet packet = segment(talk, side, flags, 0);
-		if (i == 0)
+		if (i == 0) {
 			packet.ack = 0;
+			packet.options.ts_ecr = 0;
+		}
 		if (i == 0 && below(talk, 16) == 0) {
 			packet.options.present |= TCPOPT_FASTOPEN;
 			packet.options.fastopen_cookie_bytes = 8;
@@ -583,6 +590,8 @@ static void test_connections_in_good_order(void **state)
 	assert_true(untold.all > told.all);
 	assert_int_equal(told.proofs, 0);
 	assert_true(untold.proofs > 60 && untold.speeches > 25 && untold.served > 5);
+	assert_int_equal(told.openings, 0);
+	assert_true(untold.openings > 20);
 }
 
 static void test_connections_that_close(void **state)
@@ -695,6 +704,50 @@ static void test_an_echo_from_before_the_repeat(void **state)
 	assert_true(pair_end(&pair).all > 40);
 }
 
+/* Echoes of what passed behind the repeat tell nothing, whether or not each is newer than the one before. */
+static void test_echoes_that_go_back(void **state)
+{
+	enum { TALKS = 20 };
+	struct pair pair;
+	struct talk talk = { .random = { 4 }, .now_ns = 1000 * NS_PER_SEC, .timestamps = true };
+	uint64_t n_behind = 0;
+
+	(void)state;
+	pair_init(&pair, false, 0);
+	for (unsigned i = 0; i < TALKS; i++) {
+		begin_talk(&talk, i);
+		open_talk(&talk, &pair);
+		say(&talk, &pair, SIDE_CLIENT, 100, 0);
+		say(&talk, &pair, SIDE_SERVER, 100, 0);
+		struct packet data = segment(&talk, SIDE_CLIENT, SEG_ACK, 100);
+		hand_to_both(&pair, &data, false);
+		sent(&talk, SIDE_CLIENT, &data);
+		talk.now_ns += 300 * NS_PER_MS;
+		data.number = ++talk.number;
+		data.time_ns = talk.now_ns;
+		data.options.ts_val += 300;
+		hand_to_both(&pair, &data, false);
+		uint64_t n_before = pair.cases.behind_repeat;
+		for (unsigned back = 0; back < 3; back++) {
+			struct packet answer = segment(&talk, SIDE_SERVER, SEG_ACK, 100);
+			answer.options.ts_ecr = data.options.ts_val + 2 - back;
+			hand_to_both(&pair, &answer, false);
+			sent(&talk, SIDE_SERVER, &answer);
+			talk.now_ns += NS_PER_MS;
+		}
+		n_behind += pair.cases.behind_repeat - n_before;
+		struct packet older = segment(&talk, SIDE_SERVER, SEG_ACK, 100);
+		older.options.ts_ecr = data.options.ts_val - 1;
+		n_before = pair.cases.all;
+		hand_to_both(&pair, &older, false);
+		assert_int_equal(pair.cases.all, n_before);
+		sent(&talk, SIDE_SERVER, &older);
+		talk.now_ns += NS_PER_MS;
+	}
+	pair_end(&pair);
+	assert_int_equal(n_behind, 3 * TALKS);
+}
+
 static void test_records_in_between_come_when_they_are_due(void **state)
 {
 	(void)state;
@@ -741,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_client_that_speaks_late),
 		cmocka_unit_test(test_an_echo_from_before_the_repeat),
+		cmocka_unit_test(test_echoes_that_go_back),
 		cmocka_unit_test(test_endpoints_on_a_bad_path),
 		cmocka_unit_test(test_records_in_between_come_when_they_are_due),
 	};
