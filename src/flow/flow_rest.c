@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "tcpwitness/base/units.h"
+#include "tcpwitness/tcp/tcp_seq.h"
 #include "tcpwitness/tcp/tcp_stamp.h"
 
 /* --- what the opening says --- */
@@ -744,6 +745,22 @@ bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 			return false;
 	}
 	return key->ip_version == (head->is_ipv6 ? 6u : 4u);
+}
+
+bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome)
+{
+	enum { ASKED = 1 << REST_OPENING | 1 << REST_NUMBERS_OF_CLIENT | 1 << REST_NUMBERS_OF_SERVER | 1 << REST_CONN };
+	const struct rest_head *head = rest;
+	const struct rest_opening *opening = opening_of(rest);
+	const struct rest_end *ends = head->end;
+
+	/* It began with a SYN, and nobody sent a RST. */
+	if ((opening->groups & (unsigned)ASKED) != 0 || (opening->signals & FLOW_SIGNAL_COMPLETED) == 0)
+		return false;
+	bool all_acknowledged = seq_geq(ends[0].snd_una, ends[0].snd_nxt) && seq_geq(ends[1].snd_una, ends[1].snd_nxt);
+	*outcome =
+		head->close >= REST_FINS && all_acknowledged ? CONN_OUTCOME_COMPLETED_NORMAL : CONN_OUTCOME_IN_PROGRESS;
+	return true;
 }
 
 uint64_t flow_rest_id(const void *rest)

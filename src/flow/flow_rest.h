@@ -264,5 +264,11 @@ void flow_rest_make_room(const void *from, size_t n, void *to);
 /* Is it the flow with this key? The domain, itself a hash, is in the hash of the key, which the caller compares. */
 bool flow_rest_has_key(const void *rest, const struct flow_key *key);
 
+/*
+ * What became of the flow, if the run ends now (tcp_conn_outcome), where head and opening tell. False: it takes the
+ * whole flow.
+ */
+bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome);
+
 /* Number of its first packet. */
 uint64_t flow_rest_id(const void *rest);

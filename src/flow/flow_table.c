@@ -937,3 +937,40 @@ struct flow *flow_table_first(struct flow_table *table)
 		begin_drain(table);
 	return open_flow(table, table->drain.head);
 }
+
+static void count_outcome(struct flow_table *table, uint32_t slot, uint64_t outcomes[CONN_OUTCOME_COUNT],
+			  flow_visit_fn *visit, void *context)
+{
+	const struct flow_link *link = &table->links[slot];
+	const void *body = slot_arena_at(table->bodies, link->body);
+	enum conn_outcome outcome;
+
+	if (flow_rest_outcome(body, &outcome)) {
+		outcomes[outcome]++;
+	} else {
+		struct flow *flow = open_flow(table, slot);
+		visit(context, flow);
+		leave_place(table, flow);
+	}
+	slot_arena_give_back(table->bodies, link->body);
+}
+
+void flow_table_count_out(struct flow_table *table, uint64_t outcomes[CONN_OUTCOME_COUNT], flow_visit_fn *visit,
+			  void *context)
+{
+	assert(!table->draining);
+	flow_table_close(table);
+	for (uint32_t slot = NO_SLOT + 1; slot < table->first_fresh; slot++) {
+		if (table->links[slot].body != 0)
+			count_outcome(table, slot, outcomes, visit, context);
+	}
+	memset(table->links, 0, table->first_fresh * sizeof(table->links[0]));
+	memset(table->index.chains, 0, table->index.n * sizeof(table->index.chains[0]));
+	memset(table->queues, 0, sizeof(table->queues));
+	memset(table->body_bytes, 0, sizeof(table->body_bytes));
+	memset(table->stats.in_use, 0, sizeof(table->stats.in_use));
+	table->first_fresh = NO_SLOT + 1;
+	table->first_freed = NO_SLOT;
+	table->expiring = NO_SLOT;
+	table->next_due_ns = UINT64_MAX;
+}

@@ -686,9 +686,35 @@ void tracker_set_writer(struct tracker *tracker, const struct event_writer *writ
 	tracker->orphan_counts = orphan_counts;
 }
 
+/* Its record is counted, and nobody wants it. */
+static void count_left(void *context, const struct flow *flow)
+{
+	struct tracker *tracker = context;
+
+	tracker_write_flow(tracker, flow, tracker->now_ns, FLOW_END_SHUTDOWN);
+}
+
+/* Of flows that are left, only their number is told: as of attempts (tracker_attempts.c). */
+static void finish_quietly(struct tracker *tracker)
+{
+	uint64_t outcomes[CONN_OUTCOME_COUNT] = { 0 };
+
+	flow_table_count_out(tracker->table, outcomes, count_left, tracker);
+	for (unsigned i = 0; i < CONN_OUTCOME_COUNT; i++)
+		tracker_count_records(tracker, (enum conn_outcome)i, outcomes[i]);
+}
+
+static struct flow *first_flow_left(struct tracker *tracker)
+{
+	if (event_writer_may_want(&tracker->writer, EVENT_FLOW))
+		return flow_table_first(tracker->table);
+	finish_quietly(tracker);
+	return NULL;
+}
+
 bool tracker_first_left(struct tracker *tracker, uint64_t *flow_id)
 {
-	struct flow *flow = flow_table_first(tracker->table);
+	struct flow *flow = first_flow_left(tracker);
 	struct syn_entry *attempt = tracker_attempt_left_before(tracker, flow);
 
 	if (flow == NULL && attempt == NULL)

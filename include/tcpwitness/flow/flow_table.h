@@ -188,5 +188,13 @@ uint64_t flow_table_due_ns(const struct flow_table *table, const struct flow *fl
  */
 struct flow *flow_table_first(struct flow_table *table);
 
+/*
+ * For the end of a run in which flows are counted and no more: all leave at once, in no order. What became of those in
+ * good order (tcp_conn_outcome) is added to outcomes; of the others visit is told, which must not use the table.
+ */
+typedef void flow_visit_fn(void *context, const struct flow *flow);
+void flow_table_count_out(struct flow_table *table, uint64_t outcomes[CONN_OUTCOME_COUNT], flow_visit_fn *visit,
+			  void *context);
+
 /* Borrowed, always current. */
 const struct flow_table_stats *flow_table_get_stats(const struct flow_table *table);

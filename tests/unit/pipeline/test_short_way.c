@@ -558,13 +558,10 @@ static void begin_talk(struct talk *talk, unsigned n)
 	}
 }
 
-static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned one_odd_in, bool wants_states,
-			       uint64_t interim_ns)
+static void hold_talks(struct pair *pair, unsigned n_talks, unsigned n_segments, unsigned one_odd_in)
 {
-	struct pair pair;
 	struct talk talk = { .random = { 7 + one_odd_in }, .now_ns = 1000 * NS_PER_SEC };
 
-	pair_init(&pair, wants_states, interim_ns);
 	for (unsigned i = 0; i < n_talks; i++) {
 		talk.timestamps = below(&talk, 2) == 0;
 		talk.ipv6 = below(&talk, 4) == 0;
@@ -572,12 +569,59 @@ static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned o
 		talk.speaks_in_small_pieces = below(&talk, 16) == 0;
 		talk.ids = talk.ipv6 ? 0 : (uint8_t)below(&talk, 4);
 		begin_talk(&talk, i);
-		open_talk(&talk, &pair);
+		open_talk(&talk, pair);
 		/* A packet far behind the first is named otherwise in a flow at rest. */
 		talk.number += below(&talk, 4) == 0 ? 100000 : 0;
-		converse(&talk, &pair, n_segments, one_odd_in);
+		converse(&talk, pair, n_segments, one_odd_in);
 	}
+}
+
+static struct cases play_talks(unsigned n_talks, unsigned n_segments, unsigned one_odd_in, bool wants_states,
+			       uint64_t interim_ns)
+{
+	struct pair pair;
+
+	pair_init(&pair, wants_states, interim_ns);
+	hold_talks(&pair, n_talks, n_segments, one_odd_in);
 	return pair_end(&pair);
+}
+
+/* The one counts what is left, the other one would write it. */
+static void test_what_is_left_is_counted_without_records(void **state)
+{
+	static const unsigned odd[] = { 1000000, 40, 5 };
+	struct pair pair;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		pair_init(&pair, false, 0);
+		hold_talks(&pair, 100, 4, odd[i]);
+		struct talk begun = { .random = { 8 },
+				      .now_ns = pair.with.tracker->now_ns,
+				      .number = pair.with.tracker->packet_number };
+		for (unsigned n = 0; n < 20; n++) {
+			begin_talk(&begun, n);
+			open_talk(&begun, &pair);
+		}
+		const struct tracker_stats before = *tracker_get_stats(pair.with.tracker);
+		struct event_writer writer = pair.with.tracker->writer;
+		writer.unwanted |= (sensor_event_mask)1 << EVENT_FLOW;
+		tracker_set_writer(pair.with.tracker, &writer, pair.with.tracker->orphan_counts);
+		tracker_finish(pair.with.tracker);
+		tracker_finish(pair.without.tracker);
+		struct tracker_stats stats = *tracker_get_stats(pair.with.tracker);
+		bool both_are_left =
+			stats.outcomes[CONN_OUTCOME_COMPLETED_NORMAL] >
+				before.outcomes[CONN_OUTCOME_COMPLETED_NORMAL] &&
+			stats.outcomes[CONN_OUTCOME_IN_PROGRESS] > before.outcomes[CONN_OUTCOME_IN_PROGRESS];
+		assert_true(both_are_left || i > 0);
+		stats.short_way = 0;
+		assert_memory_equal(&stats, tracker_get_stats(pair.without.tracker), sizeof(stats));
+		for (unsigned class = 0; class < FLOW_CLASS_COUNT; class ++)
+			assert_int_equal(tracker_get_table_stats(pair.with.tracker)->in_use[class], 0);
+		tracker_destroy(pair.with.tracker);
+		tracker_destroy(pair.without.tracker);
+	}
 }
 
 static void test_connections_in_good_order(void **state)
@@ -789,6 +833,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recorded_connections),
 		cmocka_unit_test(test_connections_in_good_order),
+		cmocka_unit_test(test_what_is_left_is_counted_without_records),
 		cmocka_unit_test(test_connections_that_close),
 		cmocka_unit_test(test_connections_with_troubles),
 		cmocka_unit_test(test_what_proves_nothing),
