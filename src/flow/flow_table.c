@@ -116,7 +116,10 @@ static uint64_t power_of_two_from(uint64_t n)
 	return power;
 }
 
-/* Room for one chain or more for each link, as many links as typical bodies, and the rest for bodies. */
+/*
+ * Room for as many links as typical bodies, for one to two chains for each link, whatever makes a power of two, and the
+ * rest for bodies. So a table that is full has fewer chains for a flow than one that is not, see grow_index.
+ */
 static int map_memory(struct flow_table *table, size_t budget_bytes)
 {
 	uint64_t n_links = budget_bytes / (sizeof(struct flow_link) + 2 * sizeof(uint32_t) + TYPICAL_BODY_BYTES);
@@ -482,12 +485,10 @@ static void touch_at_rest(struct flow_table *table, uint32_t slot, enum flow_cla
 	const struct rest_head *head = slot_arena_at(table->bodies, table->links[slot].body);
 	enum flow_class after = (enum flow_class)head->flow_class;
 
-	if (after == before && table->queues[after].tail == slot) {
-		table->links[slot].touched_ns = now_ns;
-		return;
+	if (after != before || table->queues[after].tail != slot) {
+		queue_unlink(table, &table->queues[before], slot);
+		queue_append(table, &table->queues[after], slot);
 	}
-	queue_unlink(table, &table->queues[before], slot);
-	queue_append(table, &table->queues[after], slot);
 	if (after == before) {
 		table->links[slot].touched_ns = now_ns;
 		return;

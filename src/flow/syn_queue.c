@@ -16,7 +16,6 @@
 #include <assert.h>
 
 #include "list_sort.h"
-
 #include "tcpwitness/base/prefetch.h"
 
 /* ---- Time ---- */
