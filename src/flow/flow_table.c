@@ -375,7 +375,7 @@ static uint64_t hash_of(const void *links, uint32_t slot)
  */
 static void grow_index(struct flow_table *table)
 {
-	enum { CHAINS_OF_FLOW = 4 };
+	enum { CHAINS_OF_FLOW = 2 };
 	uint64_t wanted = (uint64_t)CHAINS_OF_FLOW * table->first_fresh;
 
 	while (table->index.n < wanted && table->index.n < table->index.n_max)
