@@ -11,6 +11,7 @@
 #include "common_history.h"
 #include "flow_plain.h"
 #include "flow_rest_close.h"
+#include "flow_rest_over.h"
 #include "rest_coder.h"
 
 #include <string.h>
@@ -657,7 +658,7 @@ static void unpack_ipv6(const struct rest_head *head, struct flow *flow)
 	memcpy(flow->key.addr[1] + 4, behind + REST_ADDR_BYTES, REST_ADDR_BYTES);
 }
 
-size_t flow_rest_pack(struct flow *flow, void *to)
+size_t flow_rest_pack(struct flow *flow, struct syn_shapes *shapes, void *to)
 {
 	struct rest_head *head = to;
 	uint8_t *behind = (uint8_t *)(head + 1);
@@ -681,13 +682,13 @@ size_t flow_rest_pack(struct flow *flow, void *to)
 	}
 	read_opening(head, opening, flow->touched_ns, &said);
 	opening->groups = pack_groups(head, &said, &at, flow, expected_ns) & 0x7ffu;
-	return (size_t)(at - (uint8_t *)to);
+	size_t n_over = flow_rest_over_pack(head, flow->touched_ns, shapes, to);
+	return n_over != 0 ? n_over : (size_t)(at - (uint8_t *)to);
 }
 
-void flow_rest_unpack(const void *from, const struct rest_link *link, struct flow *flow)
+static void unpack(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
 {
-	const struct rest_head *head = from;
-	const struct rest_opening *opening = opening_of(from);
+	const struct rest_opening *opening = opening_of(head);
 	const uint8_t *behind = behind_opening(head);
 	uint64_t expected_ns[2];
 	struct said said;
@@ -703,6 +704,19 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, struct flo
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
 	unpack_groups(head, &said, closing_of(head), opening->groups, &at, flow, expected_ns);
+}
+
+void flow_rest_unpack(const void *from, const struct rest_link *link, const struct syn_shapes *shapes,
+		      struct flow *flow)
+{
+	const struct rest_head *head = from;
+	struct rest_closed closed;
+
+	if (head->is_over) {
+		flow_rest_over_unpack(from, link->touched_ns, shapes, &closed);
+		head = &closed.head;
+	}
+	unpack(head, link, flow);
 }
 
 void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
@@ -736,6 +750,8 @@ bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 	const struct rest_head *head = rest;
 	const uint8_t *behind = (const uint8_t *)rest + sizeof(*head);
 
+	if (head->is_over)
+		return flow_rest_over_has_key(rest, key);
 	for (unsigned end = 0; end < 2; end++) {
 		if (head->port[end] != key->port[end] ||
 		    memcmp(head->addr[end], key->addr[end], sizeof(head->addr[end])) != 0)
@@ -754,6 +770,10 @@ bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome)
 	const struct rest_opening *opening = opening_of(rest);
 	const struct rest_end *ends = head->end;
 
+	if (head->is_over) {
+		*outcome = CONN_OUTCOME_COMPLETED_NORMAL;
+		return true;
+	}
 	/* It began with a SYN, and nobody sent a RST. */
 	if ((opening->groups & (unsigned)ASKED) != 0 || (opening->signals & FLOW_SIGNAL_COMPLETED) == 0)
 		return false;
@@ -765,5 +785,8 @@ bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome)
 
 uint64_t flow_rest_id(const void *rest)
 {
-	return rest_id(opening_of(rest));
+	const struct rest_head *head = rest;
+	const struct rest_over *over = rest;
+
+	return head->is_over ? over->id : rest_id(opening_of(rest));
 }

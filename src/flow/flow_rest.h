@@ -18,7 +18,8 @@
  *
  * The form begins with struct rest_head, in which stands what every segment changes. Behind it are what the handshake
  * settled, what a close in good order has brought so far, if there is one, and then groups of members, each of which
- * is left out when all in it is as expected.
+ * is left out when all in it is as expected. A connection that has closed in good order has a form of its own, which
+ * shares the first word alone (flow_rest_over.h).
  */
 enum { FLOW_REST_MAX_BYTES = sizeof(struct flow) + 256 };
 
@@ -69,11 +70,11 @@ struct rest_head {
 	uint64_t client_has_spoken : 1;
 	uint64_t ids_are_followed : 2; /* a bit for each end: last_ip_id is front_ip_id */
 	uint64_t ids_count_up : 2;     /* as in struct tcp_end */
-	uint64_t : 1;
-	uint64_t history : 8;      /* of common_history.h; 0 = not known, no segment is plain */
-	uint32_t recorded_ms;      /* after first_ns, rounded down */
-	uint8_t small_run[2];      /* as in struct tcp_end */
-	uint8_t wscale_client : 4; /* what windows are scaled by, if is_plain */
+	uint64_t is_over : 1;          /* what follows is another form: flow_rest_over.h */
+	uint64_t history : 8;          /* of common_history.h; 0 = not known, no segment is plain */
+	uint32_t recorded_ms;          /* after first_ns, rounded down */
+	uint8_t small_run[2];          /* as in struct tcp_end */
+	uint8_t wscale_client : 4;     /* what windows are scaled by, if is_plain */
 	uint8_t wscale_server : 4;
 	/* A bit for each end: an echo older than ts_repeated may tell where something of it was lost. */
 	uint8_t has_repeats : 2;
@@ -240,14 +241,17 @@ struct rest_link {
 	uint64_t touched_ns;
 };
 
+struct syn_shapes;
+
 /*
  * Writes the flow to to, which has room for FLOW_REST_MAX_BYTES and is aligned for uint64_t, and returns the number of
- * bytes. hash and touched_ns, and the flow's place in the table, are the caller's to keep.
+ * bytes. hash and touched_ns, and the flow's place in the table, are the caller's to keep. shapes: see syn_shapes.h.
  */
-size_t flow_rest_pack(struct flow *flow, void *to);
+size_t flow_rest_pack(struct flow *flow, struct syn_shapes *shapes, void *to);
 
-/* The flow that was packed into from. */
-void flow_rest_unpack(const void *from, const struct rest_link *link, struct flow *flow);
+/* The flow that was packed into from, with these shapes. */
+void flow_rest_unpack(const void *from, const struct rest_link *link, const struct syn_shapes *shapes,
+		      struct flow *flow);
 
 /*
  * As much of the flow as its signals tell (tracker_signal_of): what is in the head and in the opening. The rest of

@@ -28,10 +28,12 @@
 #include "flow_plain.h"
 #include "flow_plain_open.h"
 #include "flow_rest.h"
+#include "flow_rest_over.h"
 #include "flow_sort.h"
 #include "growing_index.h"
 #include "lazy_memory.h"
 #include "slot_arena.h"
+#include "syn_shapes.h"
 #include "tcpwitness/base/prefetch.h"
 #include "tcpwitness/base/units.h"
 
@@ -76,6 +78,7 @@ struct flow_table {
 	flow_evict_fn *evict;
 	void *evict_context;
 	struct flow_table_stats stats;
+	struct syn_shapes shapes; /* large, and seldom looked at: behind all others */
 };
 
 /*
@@ -266,7 +269,7 @@ static struct flow *open_flow(struct flow_table *table, uint32_t slot)
 		return flow;
 	flow = open_place(table);
 	const struct rest_link rest = { link->hash, link->touched_ns };
-	flow_rest_unpack(slot_arena_at(table->bodies, link->body), &rest, flow);
+	flow_rest_unpack(slot_arena_at(table->bodies, link->body), &rest, &table->shapes, flow);
 	fill_place(table, flow, slot);
 	return flow;
 }
@@ -497,6 +500,26 @@ static void touch_at_rest(struct flow_table *table, uint32_t slot, enum flow_cla
 	count_in(table, slot, after, now_ns);
 }
 
+/* The flow at rest may be over, and takes less room then. */
+static void shrink_at_rest(struct flow_table *table, uint32_t slot)
+{
+	struct flow_link *link = &table->links[slot];
+	struct rest_head *head = slot_arena_at(table->bodies, link->body);
+	enum flow_class flow_class = (enum flow_class)head->flow_class;
+	size_t before = bytes_of_body(table, slot);
+	size_t bytes = flow_rest_over_pack(head, link->touched_ns, &table->shapes, table->packed);
+
+	if (bytes == 0 || slot_arena_is_same_size(bytes, before))
+		return;
+	uint32_t body = slot_arena_take(table->bodies, bytes);
+	if (body == 0)
+		return;
+	memcpy(slot_arena_at(table->bodies, body), table->packed, bytes);
+	slot_arena_give_back(table->bodies, link->body);
+	link->body = body;
+	table->body_bytes[flow_class] += bytes_of_body(table, slot) - before;
+}
+
 /* Applies a plain segment to the flow at rest. False: nothing was done. */
 static bool apply_at_rest(struct flow_table *table, uint32_t slot, unsigned sender_index, const struct packet *packet,
 			  const struct plain_rules *rules)
@@ -516,6 +539,8 @@ static bool apply_at_rest(struct flow_table *table, uint32_t slot, unsigned send
 	table->clock_ns = packet->time_ns;
 	if (flow_plain_apply(&seg, slot_arena_at(table->bodies, link->body), rules))
 		touch_at_rest(table, slot, before, packet->time_ns);
+	else
+		shrink_at_rest(table, slot);
 	return true;
 }
 
@@ -749,7 +774,7 @@ static void on_body_moved(void *context, uint32_t from, uint32_t to)
 	const struct rest_link rest = { 0 };
 	struct flow flow;
 
-	flow_rest_unpack(slot_arena_at(table->bodies, to), &rest, &flow);
+	flow_rest_unpack(slot_arena_at(table->bodies, to), &rest, &table->shapes, &flow);
 	uint32_t slot = *chain_of(table, flow_key_hash(table->key, &flow.key));
 	while (slot != NO_SLOT && table->links[slot].body != from)
 		slot = table->links[slot].hash_next;
@@ -791,7 +816,7 @@ static bool resize_body(struct flow_table *table, const struct flow *flow, size_
 static void close_flow(struct flow_table *table, struct flow *flow)
 {
 	const struct flow_link *link = &table->links[flow->slot];
-	size_t bytes = flow_rest_pack(flow, table->packed);
+	size_t bytes = flow_rest_pack(flow, &table->shapes, table->packed);
 	size_t room = bytes_of_body(table, flow->slot);
 
 	if (!slot_arena_is_same_size(bytes, room) && !resize_body(table, flow, bytes) && room < bytes) {

@@ -11,7 +11,10 @@
 _Static_assert(FLOW_SIGNALS_OPENED == (1 << SIGNAL_ATTEMPT | 1 << SIGNAL_ANSWERED | 1 << SIGNAL_COMPLETED |
 				       1 << SIGNAL_HALF_OPEN_ENDED) &&
 		       FLOW_SIGNAL_COMPLETED == 1 << SIGNAL_COMPLETED &&
-		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE && FLOW_SIGNAL_CLOSED == 1 << SIGNAL_CLOSED,
+		       FLOW_SIGNAL_SPOKE == 1 << SIGNAL_CLIENT_SPOKE && FLOW_SIGNAL_CLOSED == 1 << SIGNAL_CLOSED &&
+		       FLOW_SIGNAL_TIME_WAIT == 1 << SIGNAL_TIME_WAIT &&
+		       FLOW_SIGNAL_SERVER_TIME_WAIT == 1 << SIGNAL_SERVER_TIME_WAIT &&
+		       FLOW_SIGNALS_HELD == (1 << SIGNAL_HELD | 1 << SIGNAL_HELD_OVER),
 	       "flows at rest know these signals by their bits");
 _Static_assert(SIGNAL_KIND_COUNT <= 32, "struct flow remembers each kind in a bit of 32");
 _Static_assert((int)RST_SUSPECT_PROBE == (int)CONN_RST_PROBE &&

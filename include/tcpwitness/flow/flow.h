@@ -48,7 +48,7 @@ const char *flow_end_reason_name(enum flow_end_reason reason);
 enum { FLOW_WIDE_WINDOW_BYTES = 1460 };
 
 /*
- * Bits of signals: of an attempt that was completed, of its end, and of its client that spoke.
+ * Bits of signals: of an attempt that was completed, of its end, of its client that spoke, and of ends that waited.
  * pipeline/tracker_signals.c holds them against enum flow_signal_kind.
  */
 enum {
@@ -56,6 +56,9 @@ enum {
 	FLOW_SIGNAL_COMPLETED = 1 << 4,
 	FLOW_SIGNAL_CLOSED = 1 << 12,
 	FLOW_SIGNAL_SPOKE = 1 << 16,
+	FLOW_SIGNAL_TIME_WAIT = 1 << 10,
+	FLOW_SIGNAL_SERVER_TIME_WAIT = 1 << 13,
+	FLOW_SIGNALS_HELD = 1 << 21 | 1 << 22,
 };
 
 /* synack_after and synack_held are kept in this unit: good for four minutes. */

@@ -9,9 +9,13 @@
 #include <string.h>
 
 #include "flow_rest.h"
+#include "flow_rest_over.h"
 #include "random.h"
 
+static struct syn_shapes shapes;
 static uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
+
+static unsigned n_told; /* outcomes */
 
 static size_t pack_and_compare(struct flow *flow)
 {
@@ -19,13 +23,18 @@ static size_t pack_and_compare(struct flow *flow)
 	const struct rest_link link = { flow->hash, flow->touched_ns };
 
 	memset(packed, 0xa5, sizeof(packed));
-	size_t bytes = flow_rest_pack(flow, packed);
+	size_t bytes = flow_rest_pack(flow, &shapes, packed);
 	assert_in_range(bytes, 1, FLOW_REST_MAX_BYTES);
-	flow_rest_unpack(packed, &link, &unpacked);
+	flow_rest_unpack(packed, &link, &shapes, &unpacked);
 	unpacked.slot = flow->slot;
 	assert_memory_equal(&unpacked, flow, sizeof(*flow));
 	assert_true(flow_rest_has_key(packed, &flow->key));
 	assert_int_equal(flow_rest_id(packed), flow->id);
+	enum conn_outcome outcome;
+	if (flow_rest_outcome(packed, &outcome)) {
+		n_told++;
+		assert_int_equal(outcome, tcp_conn_outcome(&flow->conn, false));
+	}
 	return bytes;
 }
 
@@ -181,6 +190,14 @@ static enum rest_close packed_close(void)
 	return (enum rest_close)head.close;
 }
 
+static bool packed_is_over(void)
+{
+	struct rest_head head;
+
+	memcpy(&head, packed, sizeof(head));
+	return head.is_over;
+}
+
 static void test_a_flow_that_closes_is_small(void **state)
 {
 	struct flow open = ordinary_flow();
@@ -189,13 +206,90 @@ static void test_a_flow_that_closes_is_small(void **state)
 	(void)state;
 	for (enum rest_close close = REST_FIN; close <= REST_FINS_ACKED; close++) {
 		struct flow flow = closing_flow(close);
-		assert_int_equal(pack_and_compare(&flow), bytes + sizeof(struct rest_closing));
-		assert_int_equal(packed_close(), close);
+		size_t closing_bytes = pack_and_compare(&flow);
+		assert_int_equal(packed_is_over(), close == REST_FINS_ACKED);
+		if (close != REST_FINS_ACKED) {
+			assert_int_equal(closing_bytes, bytes + sizeof(struct rest_closing));
+			assert_int_equal(packed_close(), close);
+		}
 		/* One thing is odd: it is kept as any other flow is. */
 		flow.conn.end[SIDE_CLIENT].certainty = TCP_CONTRADICTED;
 		assert_true(pack_and_compare(&flow) > bytes + sizeof(struct rest_closing));
+		assert_false(packed_is_over());
 		assert_int_equal(packed_close(), REST_OPEN);
 	}
+}
+
+/* And how much less, when it is over. */
+static void test_a_flow_that_is_over_is_smaller(void **state)
+{
+	struct flow flow = closing_flow(REST_FINS_ACKED);
+
+	(void)state;
+	memset(&shapes, 0, sizeof(shapes));
+	assert_in_range(pack_and_compare(&flow), 1, 96);
+	flow.key.ip_version = 6;
+	flow.key.addr[0][15] = 1;
+	flow.key.addr[1][4] = 2;
+	assert_in_range(pack_and_compare(&flow), 1, 120);
+	for (unsigned i = 0; i < sizeof(flow.key.addr) + sizeof(flow.key.port); i++) {
+		struct flow_key key = flow.key;
+		((uint8_t *)&key)[i] ^= 1;
+		assert_false(flow_rest_has_key(packed, &key));
+	}
+	flow.key.ip_version = 4;
+	assert_false(flow_rest_has_key(packed, &flow.key));
+}
+
+static unsigned n_noted(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SYN_SHAPES; i++)
+		n += shapes.shape[i].is_used;
+	return n;
+}
+
+/* However far from one another its numbers are. */
+static void test_a_flow_that_is_over_is_kept_whole(void **state)
+{
+	struct random random = { 6 };
+	size_t largest = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		static const uint32_t widths[] = { 0, 0x7f, 0xff, 0x7fff, 0xffff, 0xffffff, UINT32_MAX };
+		struct flow flow = closing_flow(REST_FINS_ACKED);
+		uint32_t width = widths[random_below(&random, sizeof(widths) / sizeof(widths[0]))];
+		flow.signals = (random_u32(&random) & width) | FLOW_SIGNAL_COMPLETED;
+		flow.source = (uint16_t)(random_u32(&random) & width);
+		flow.conn.syn_layout = random_u32(&random);
+		flow.conn.syn_window = (uint16_t)random_u32(&random);
+		flow.conn.rtt_client_us = random_u32(&random) & width & ((1u << 28) - 1);
+		for (unsigned side = 0; side < 2; side++) {
+			struct tcp_end *end = &flow.conn.end[side];
+			end->ts_val = random_u32(&random) & width;
+			end->first_syn_ts_val = end->last_syn_ts_val = random_u32(&random) & width;
+			end->mss = (uint16_t)random_u32(&random);
+			end->ttl = flow.direction[side].ttl_min = flow.direction[side].ttl_max =
+				(uint8_t)random_u32(&random);
+			end->wscale = (uint8_t)random_below(&random, 15);
+			end->small_run = (uint8_t)(random_u32(&random) & width);
+			end->longest_payload_bytes = (uint16_t)(random_u32(&random) & width);
+			end->right_edge -= random_u32(&random) & width;
+			flow.direction[side].packets = random_u32(&random) & width;
+			flow.direction[side].bytes = random_u32(&random) & width;
+			flow.direction[side].flags = (uint16_t)(random_u32(&random) & width);
+		}
+		n_told = 0;
+		size_t bytes = pack_and_compare(&flow);
+		assert_true(packed_is_over());
+		assert_int_equal(n_told, 1);
+		largest = bytes > largest ? bytes : largest;
+	}
+	assert_in_range(largest, 130, REST_OVER_MAX_BYTES);
+	/* The first of a shape has noted it, and the others, for which there was no room, were kept whole. */
+	assert_in_range(n_noted(), SYN_SHAPES / 2, SYN_SHAPES);
 }
 
 static void test_an_ordinary_flow_is_small(void **state)
@@ -309,8 +403,8 @@ static void change_every_byte(struct flow flow)
 		clear_unused(&changed.conn.end[0]);
 		clear_unused(&changed.conn.end[1]);
 		const struct rest_link link = { changed.hash, changed.touched_ns };
-		flow_rest_pack(&changed, packed);
-		flow_rest_unpack(packed, &link, &unpacked);
+		flow_rest_pack(&changed, &shapes, packed);
+		flow_rest_unpack(packed, &link, &shapes, &unpacked);
 		unpacked.slot = changed.slot;
 		if (memcmp(&unpacked, &changed, sizeof(changed)) == 0)
 			continue;
@@ -416,6 +510,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_ordinary_flow_is_small),
 		cmocka_unit_test(test_a_flow_that_closes_is_small),
+		cmocka_unit_test(test_a_flow_that_is_over_is_smaller),
+		cmocka_unit_test(test_a_flow_that_is_over_is_kept_whole),
 		cmocka_unit_test(test_another_key_is_another_flow),
 		cmocka_unit_test(test_every_byte_is_kept),
 		cmocka_unit_test(test_members_that_are_wider_than_usual_are_kept),

@@ -527,6 +527,50 @@ static void test_drain_ends_with_the_last_flow(void **state)
 	flow_table_destroy(table);
 }
 
+/* Gives the flow, which is closed, this body. */
+static void set_body(struct flow_table *table, uint32_t slot, enum flow_class flow_class, const void *bytes, size_t n)
+{
+	struct flow_link *link = &table->links[slot];
+
+	table->body_bytes[flow_class] -= bytes_of_body(table, slot);
+	slot_arena_give_back(table->bodies, link->body);
+	link->body = slot_arena_take(table->bodies, n);
+	table->body_bytes[flow_class] += bytes_of_body(table, slot);
+	memcpy(slot_arena_at(table->bodies, link->body), bytes, n);
+}
+
+/* As the short way leaves it behind the last acknowledgement of a close: see flow_table_plain_segment. */
+static void test_a_flow_at_rest_that_is_over_takes_less_room(void **state)
+{
+	struct flow_table *table = create_table(SMALL_BYTES, NULL);
+	uint32_t slot = insert(table, 1, FLOW_CLASS_TIME_WAIT, 1000)->slot;
+	const struct flow_key key = key_number(1);
+	struct rest_closed closed = {
+		.head = { .close = REST_FINS_ACKED,
+			  .flow_class = FLOW_CLASS_TIME_WAIT,
+			  .port = { key.port[0], key.port[1] } },
+	};
+	const struct rest_link link = { table->links[slot].hash, table->links[slot].touched_ns };
+	struct flow before;
+
+	(void)state;
+	flow_table_close(table);
+	memcpy(closed.head.addr[1], key.addr[1], sizeof(closed.head.addr[1]));
+	rest_opening_of(&closed.head)->id = 1;
+	rest_opening_of(&closed.head)->signals = FLOW_SIGNAL_COMPLETED;
+	flow_rest_unpack(&closed, &link, &table->shapes, &before);
+	set_body(table, slot, FLOW_CLASS_TIME_WAIT, &closed, sizeof(closed) - 2 * (size_t)REST_ADDR_BYTES);
+	assert_in_range(bytes_of_body(table, slot), 192, 192);
+	shrink_at_rest(table, slot);
+	assert_in_range(bytes_of_body(table, slot), 1, 112);
+	check_flow_table(table);
+	struct flow *flow = find(table, 1);
+	before.slot = flow->slot;
+	assert_memory_equal(flow, &before, sizeof(before));
+	flow_table_close(table);
+	flow_table_destroy(table);
+}
+
 static void test_memory_stays_within_the_budget(void **state)
 {
 	static const size_t budgets[] = { SMALL_BYTES, 65537, 100000, 1 << 20, (1 << 20) + 4095, 64 << 20 };
@@ -767,6 +811,7 @@ int main(void)
 		cmocka_unit_test(test_syn_lives_135_seconds_from_its_last_repeat),
 		cmocka_unit_test(test_drain_gives_all_by_id),
 		cmocka_unit_test(test_drain_ends_with_the_last_flow),
+		cmocka_unit_test(test_a_flow_at_rest_that_is_over_takes_less_room),
 		cmocka_unit_test(test_memory_stays_within_the_budget),
 		cmocka_unit_test(test_allocates_nothing_after_create),
 		cmocka_unit_test(test_bad_config_is_refused_with_a_reason),

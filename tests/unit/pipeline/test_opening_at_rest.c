@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../../../src/flow/flow_plain_open.h"
+#include "../../../src/flow/syn_shapes.h"
 #include "../../../src/pipeline/tracker_internal.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
@@ -347,6 +348,9 @@ static void compare_flows(const struct run *run, const struct packet *third, boo
 	static struct flow a;
 	static struct flow b;
 	static uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
+	static struct syn_shapes shapes;
+	struct rest_head written;
+	struct rest_head head;
 
 	bool known = get_flow(&run->with, third, &a);
 	assert_int_equal(known, get_flow(&run->without, third, &b));
@@ -356,8 +360,11 @@ static void compare_flows(const struct run *run, const struct packet *third, boo
 	assert_memory_equal(&a, &b, sizeof(a));
 	if (!is_at_rest)
 		return;
-	assert_int_equal(flow_rest_pack(&b, packed), n_bytes);
-	((struct rest_head *)packed)->alerted = ((const struct rest_head *)at_rest)->alerted;
+	assert_int_equal(flow_rest_pack(&b, &shapes, packed), n_bytes);
+	memcpy(&written, at_rest, sizeof(written));
+	memcpy(&head, packed, sizeof(head));
+	head.alerted = written.alerted;
+	memcpy(packed, &head, sizeof(head));
 	assert_memory_equal(packed, at_rest, n_bytes);
 }
 
