@@ -15,8 +15,6 @@
 #include "tcpwitness/base/big_memory.h"
 #include "tcpwitness/base/prefetch.h"
 
-enum { CACHE_LINE_BYTES = 64 };
-
 /* Places are numbered from 1, so that zeroed memory is an empty list. */
 struct use_list {
 	uint32_t newest;
@@ -172,21 +170,6 @@ void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash
 		return;
 	prefetch(&table->links[place]);
 	prefetch(entry_at(table, place));
-}
-
-void bounded_table_expect_insert(const struct bounded_table *table)
-{
-	if (table->n_used < table->capacity)
-		return;
-	for (int keep = KEEP_LEAST; keep < KEEP_PINNED; keep++) {
-		uint32_t place = table->lists[keep].oldest;
-		if (place == 0)
-			continue;
-		prefetch_to_write(&table->links[place]);
-		for (size_t at = 0; at < table->entry_bytes; at += CACHE_LINE_BYTES)
-			prefetch_to_write((const char *)entry_at(table, place) + at);
-		return;
-	}
 }
 
 /* As memcmp, which is a call, for keys of a few words. */

@@ -55,9 +55,6 @@ void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void 
 void bounded_table_expect(const struct bounded_table *table, uint64_t hash);
 void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash);
 
-/* A key that is probably new will be inserted soon: the entry whose place it takes is fetched. */
-void bounded_table_expect_insert(const struct bounded_table *table);
-
 /* A new zeroed entry for a key that is not in the table, or null when all others are pinned. */
 void *bounded_table_insert(struct bounded_table *table, uint64_t hash, const void *key);
 

@@ -148,6 +148,11 @@ bool summary_is_enough(const struct summary *summary, enum summary_kind kind, ui
 	return lacks_to_be_enough(summary, &enough[kind], now_ns, 1) == 0;
 }
 
+unsigned summary_pair_deserves_at(unsigned n_tables)
+{
+	return (enough[SUMMARY_PAIR].attempts + n_tables - 1) / n_tables;
+}
+
 enum summary_attention summary_deserves(const struct summary *summary, enum summary_kind kind, uint64_t now_ns)
 {
 	if (kind == SUMMARY_SENSOR)

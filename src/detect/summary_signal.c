@@ -264,6 +264,30 @@ static bool concerns_pair(const struct flow_signal *signal)
 	}
 }
 
+/* As may_count and note_since have it of a record. */
+static void count_rare_pair(struct summary_table *table, struct rare_pair *rare, const struct flow_signal *signal)
+{
+	if (signal->since_ns < rare->since_ns) {
+		if (signal->since_ns <= table->kinds[SUMMARY_PAIR].forgotten_ns)
+			return;
+		rare->since_ns = signal->since_ns;
+	}
+	rare_pair_count(rare, signal);
+}
+
+static void begin_rare_pair(struct summary_table *table, uint64_t hash, const struct flow_signal *signal)
+{
+	struct kind_table *kind = &table->kinds[SUMMARY_PAIR];
+	struct rare_pair *rare;
+
+	if (rare_pairs_add(&table->rare_pairs, hash, signal->since_ns, &rare)) {
+		table->evicted++;
+		if (signal->now_ns > kind->forgotten_ns)
+			kind->forgotten_ns = signal->now_ns;
+	}
+	rare_pair_count(rare, signal);
+}
+
 BOTH_WAYS void count_pair(struct summary_table *table, const struct summary_search *search,
 			  const struct flow_signal *signal)
 {
@@ -271,7 +295,16 @@ BOTH_WAYS void count_pair(struct summary_table *table, const struct summary_sear
 
 	if (!search->is_begun)
 		return;
-	struct summary_record *record = summary_table_end_search(table, search, signal->kind == SIGNAL_COMPLETED);
+	struct rare_pair *rare = rare_pairs_find(&table->rare_pairs, search->hash);
+	if (rare != NULL && !rare_pair_is_full(rare, signal, table->rare_connections)) {
+		count_rare_pair(table, rare, signal);
+		return;
+	}
+	bool is_rare = rare == NULL && signal->kind == SIGNAL_COMPLETED;
+	bool create = rare != NULL || (is_rare && table->rare_connections <= 1);
+	struct summary_record *record = summary_table_end_search(table, search, create);
+	if (record == NULL && is_rare && !create)
+		begin_rare_pair(table, search->hash, signal);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	note_since(&record->summary, signal);
@@ -346,8 +379,6 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
 		const struct summary_key key = summary_key_pair(signal);
 		summary_table_begin_search(table, &searches->pair, &key);
-		if (signal->kind == SIGNAL_COMPLETED)
-			bounded_table_expect_insert(table->kinds[SUMMARY_PAIR].entries);
 	}
 }
 

@@ -13,7 +13,7 @@ _Static_assert(MAX_CANDIDATES < UINT16_MAX, "records know their place among them
 
 /* What each part gets of the memory, in 64ths. */
 static const unsigned record_share[SUMMARY_SENSOR] = {
-	[SUMMARY_SERVICE] = 6, [SUMMARY_HOST] = 5, [SUMMARY_PREFIX] = 3, [SUMMARY_SOURCE] = 8, [SUMMARY_PAIR] = 3,
+	[SUMMARY_SERVICE] = 6, [SUMMARY_HOST] = 5, [SUMMARY_PREFIX] = 3, [SUMMARY_SOURCE] = 8, [SUMMARY_PAIR] = 2,
 };
 static const unsigned parts_share[SUMMARY_SENSOR] = {
 	[SUMMARY_SERVICE] = 6,
@@ -27,7 +27,7 @@ static const unsigned parts_share[SUMMARY_SENSOR] = {
 #define FILTER_NS         (300 * NS_PER_SEC)
 #define FAILING_FILTER_NS (900 * NS_PER_SEC)
 
-enum { CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 10, FILTER_SHARE = 1, SHARES = 64 };
+enum { RARE_PAIRS_SHARE = 1, CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 10, FILTER_SHARE = 1, SHARES = 64 };
 
 /* --- what is given up --- */
 
@@ -137,7 +137,8 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		if (create_kind(table, (enum summary_kind)kind, share_bytes) != 0)
 			return -1;
-	if (block_pool_init(&table->crowds, sizeof(struct summary_crowds), CROWDS_SHARE * share_bytes) != 0 ||
+	if (rare_pairs_init(&table->rare_pairs, RARE_PAIRS_SHARE * share_bytes) != 0 ||
+	    block_pool_init(&table->crowds, sizeof(struct summary_crowds), CROWDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
 		return -1;
@@ -160,6 +161,7 @@ struct summary_table *summary_table_create(const struct summary_table_config *co
 	table->secret = config->secret;
 	table->n_tables = config->n_tables;
 	table->urgent_at = config->n_tables < SUMMARY_URGENT ? SUMMARY_URGENT / config->n_tables : 1;
+	table->rare_connections = summary_pair_deserves_at(config->n_tables);
 	table->sensor.key = summary_key_sensor();
 	table->sensor.summary.slots = table->sensor_slots;
 	return table;
@@ -173,6 +175,7 @@ void summary_table_destroy(struct summary_table *table)
 		bounded_table_destroy(table->kinds[kind].entries);
 		block_pool_fini(&table->kinds[kind].parts);
 	}
+	rare_pairs_fini(&table->rare_pairs);
 	block_pool_fini(&table->crowds);
 	block_pool_fini(&table->helds);
 	block_pool_fini(&table->ports);
@@ -216,12 +219,28 @@ void summary_table_begin_search(struct summary_table *table, struct summary_sear
 {
 	*search = (struct summary_search){ *key, hash_of(table, key), true };
 	bounded_table_expect(table->kinds[key->kind].entries, search->hash);
+	if (key->kind == SUMMARY_PAIR)
+		rare_pairs_expect(&table->rare_pairs, search->hash);
 }
 
 void summary_table_expect_found(const struct summary_table *table, const struct summary_search *search)
 {
-	if (search->is_begun)
-		bounded_table_expect_entry(table->kinds[search->key.kind].entries, search->hash);
+	if (!search->is_begun)
+		return;
+	bounded_table_expect_entry(table->kinds[search->key.kind].entries, search->hash);
+	if (search->key.kind == SUMMARY_PAIR)
+		rare_pairs_expect_found(&table->rare_pairs, search->hash);
+}
+
+/* What was counted of a pair before it had a record. */
+static void take_over_rare(struct summary_table *table, uint64_t hash, struct summary *summary)
+{
+	struct rare_pair *rare = rare_pairs_find(&table->rare_pairs, hash);
+
+	if (rare == NULL)
+		return;
+	rare_pair_give(rare, summary);
+	rare_pairs_remove(&table->rare_pairs, rare);
 }
 
 struct summary_record *summary_table_end_search(struct summary_table *table, const struct summary_search *search,
@@ -237,6 +256,8 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 		return NULL;
 	if (search->key.kind == SUMMARY_SOURCE)
 		record->summary.ages = &((struct source_record *)(void *)record)->ages;
+	if (search->key.kind == SUMMARY_PAIR)
+		take_over_rare(table, search->hash, &record->summary);
 	return record;
 }
 

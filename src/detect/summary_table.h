@@ -83,7 +83,7 @@ bool summary_table_put(struct summary_table *table, const struct summary_key *ke
 void summary_table_each(struct summary_table *table, void (*visit)(void *context, struct summary_record *record),
 			void *context);
 
-/* Null: nothing is known. */
+/* Null: nothing is known; or it is a pair with so few connections that it has no record. */
 struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key);
 
 /*
@@ -129,6 +129,9 @@ bool summary_is_enough(const struct summary *summary, enum summary_kind kind, ui
  */
 uint32_t summary_lacks_to_deserve(const struct summary *summary, enum summary_kind kind, uint64_t now_ns,
 				  unsigned n_tables);
+
+/* By one of n_tables a pair may deserve it from so many connections on; before, it has no record. */
+unsigned summary_pair_deserves_at(unsigned n_tables);
 
 /* How many crowds there is room for, and of these, how many are left. */
 size_t summary_table_crowds(const struct summary_table *table, size_t *n_free);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "block_pool.h"
+#include "rare_pairs.h"
 #include "summary_count.h"
 #include "summary_table.h"
 
@@ -53,6 +54,8 @@ struct summary_table {
 	unsigned urgent_at; /* the urge of one of n_tables from which on a key may be urgent */
 	uint64_t evicted;
 	struct kind_table kinds[SUMMARY_SENSOR];
+	struct rare_pairs rare_pairs; /* that have no record yet, */
+	unsigned rare_connections;    /* for they have fewer than this */
 	struct block_pool crowds;     /* struct summary_crowds */
 	struct block_pool helds;      /* struct summary_held */
 	struct block_pool ports;      /* struct port_use */
@@ -88,7 +91,7 @@ void summary_table_begin_search(struct summary_table *table, struct summary_sear
 /* Fetches what is probably the record, and reads what summary_table_begin_search has fetched. */
 void summary_table_expect_found(const struct summary_table *table, const struct summary_search *search);
 
-/* Null: there is none, or no room for a new one. */
+/* Null: there is none, or no room for a new one. That of a pair knows what was counted of it without one. */
 struct summary_record *summary_table_end_search(struct summary_table *table, const struct summary_search *search,
 						bool create);
 struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,

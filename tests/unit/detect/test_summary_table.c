@@ -75,10 +75,8 @@ static void test_a_connection_counts_for_all_its_keys(void **state)
 		assert_int_equal(totals(table, keys[i])[SUMMARY_COMPLETED], 1);
 		assert_int_equal(totals(table, keys[i])[SUMMARY_HALF_OPEN_ENDED], 1);
 	}
-	/* A pair is known from its first completed connection on, and counts only what holds its ports. */
-	assert_int_equal(totals(table, summary_key_pair(&signal))[SUMMARY_COMPLETED], 1);
-	assert_int_equal(totals(table, summary_key_pair(&signal))[SUMMARY_ATTEMPTS], 0);
-	/* A client that came once has no record. */
+	/* A client that came once has no record, and neither has its pair. */
+	assert_null(totals(table, summary_key_pair(&signal)));
 	assert_null(totals(table, summary_key_source(&signal.client)));
 	tell(table, signal, SIGNAL_CLOSED, NS_PER_SEC);
 	assert_int_equal(totals(table, keys[0])[SUMMARY_CLOSED_UNSPOKEN], 1);
@@ -124,6 +122,90 @@ static void test_the_order_of_telling_does_not_matter(void **state)
 	assert_int_equal(summary_cohort(&summary_table_find(table, &service)->summary, SUMMARY_ATTEMPTS,
 					START_NS / SUMMARY_SLOT_NS),
 			 1);
+	summary_table_destroy(table);
+}
+
+/* A pair has a record once it completes enough connections to matter, and knows of the first of them too. */
+static void test_a_pair_that_comes_again_has_a_record(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal signal = attempt(0x0a000001, 0xcb007105, 443, START_NS);
+	const struct summary_key pair = summary_key_pair(&signal);
+	unsigned least = summary_pair_deserves_at(1);
+
+	(void)state;
+	signal.completed = true;
+	for (unsigned i = 0; i < least; i++) {
+		struct summary_record *const *candidates;
+		assert_null(totals(table, pair));
+		assert_int_equal(summary_table_candidates(table, &candidates), 0);
+		tell(table, signal, SIGNAL_COMPLETED, i * NS_PER_MS);
+		tell(table, signal, SIGNAL_CLOSED, i * NS_PER_MS);
+		tell(table, signal, SIGNAL_TIME_WAIT, i * NS_PER_MS);
+	}
+	assert_int_equal(totals(table, pair)[SUMMARY_COMPLETED], least);
+	assert_int_equal(totals(table, pair)[SUMMARY_CLOSED], least);
+	assert_int_equal(totals(table, pair)[SUMMARY_TIME_WAIT], least);
+	/* It counts only what holds its ports. */
+	assert_int_equal(totals(table, pair)[SUMMARY_ATTEMPTS], 0);
+	assert_true(summary_table_find(table, &pair)->summary.since_ns == START_NS);
+	assert_true(summary_deserves(&summary_table_find(table, &pair)->summary, SUMMARY_PAIR, START_NS) ==
+		    ATTENTION_KEPT);
+	summary_table_destroy(table);
+}
+
+/* Where several tables count, each has but a part of the connections. */
+static void test_of_several_tables_each_is_sooner_content(void **state)
+{
+	(void)state;
+	assert_int_equal(summary_pair_deserves_at(1), 6);
+	assert_int_equal(summary_pair_deserves_at(2), 3);
+	assert_int_equal(summary_pair_deserves_at(4), 2);
+	assert_int_equal(summary_pair_deserves_at(6), 1);
+	assert_int_equal(summary_pair_deserves_at(60), 1);
+}
+
+/* Somebody else knows that it deserves attention. */
+static void test_attention_finds_what_is_known_of_a_rare_pair(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal signal = attempt(0x0a000001, 0xcb007105, 443, START_NS);
+	const struct summary_key pair = summary_key_pair(&signal);
+
+	(void)state;
+	tell(table, signal, SIGNAL_COMPLETED, 0);
+	tell(table, signal, SIGNAL_JOINED, 0);
+	assert_non_null(summary_table_attend(table, &pair, ATTENTION_KEPT, START_NS));
+	tell(table, signal, SIGNAL_COMPLETED, NS_PER_MS);
+	assert_int_equal(totals(table, pair)[SUMMARY_COMPLETED], 2);
+	assert_int_equal(totals(table, pair)[SUMMARY_JOINED], 1);
+	assert_non_null(summary_table_find(table, &pair)->summary.ports);
+	summary_table_destroy(table);
+}
+
+/* What a connection tells whose beginning was not counted makes no gauge negative. */
+static void test_a_rare_pair_counts_all_or_nothing(void **state)
+{
+	struct summary_table *table = create(1 << 20);
+	struct flow_signal early = attempt(1, 0xcb007105, 443, START_NS);
+	struct flow_signal late = attempt(1, 0xcb007105, 443, START_NS + NS_PER_SEC);
+	const struct summary_key pair = summary_key_pair(&early);
+
+	(void)state;
+	tell(table, early, SIGNAL_COMPLETED, 0);
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct flow_signal other = attempt(1000 + i, 0x0a000000, 443, START_NS);
+		tell(table, other, SIGNAL_COMPLETED, NS_PER_MS);
+	}
+	late.completed = early.completed = true;
+	for (unsigned i = 0; i + 1 < summary_pair_deserves_at(1); i++)
+		tell(table, late, SIGNAL_COMPLETED, 0);
+	tell(table, early, SIGNAL_CLOSED, 2 * NS_PER_SEC);
+	tell(table, early, SIGNAL_TIME_WAIT_OVER, 2 * NS_PER_SEC);
+	tell(table, late, SIGNAL_CLOSED, 2 * NS_PER_SEC);
+	tell(table, late, SIGNAL_COMPLETED, 2 * NS_PER_SEC);
+	assert_int_equal(totals(table, pair)[SUMMARY_CLOSED], 1);
+	assert_int_equal(totals(table, pair)[SUMMARY_TIME_WAIT_OVER], 0);
 	summary_table_destroy(table);
 }
 
@@ -423,6 +505,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_connection_counts_for_all_its_keys),
 		cmocka_unit_test(test_all_or_nothing_of_a_connection_counts),
+		cmocka_unit_test(test_a_pair_that_comes_again_has_a_record),
+		cmocka_unit_test(test_of_several_tables_each_is_sooner_content),
+		cmocka_unit_test(test_attention_finds_what_is_known_of_a_rare_pair),
+		cmocka_unit_test(test_a_rare_pair_counts_all_or_nothing),
 		cmocka_unit_test(test_the_order_of_telling_does_not_matter),
 		cmocka_unit_test(test_made_up_sources_have_no_records),
 		cmocka_unit_test(test_a_spray_does_not_displace_what_is_used),
