@@ -197,13 +197,11 @@ void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void 
 	uint32_t place = table->buckets[hash & table->bucket_mask];
 
 	while (place != 0) {
-		const struct bounded_link *link = &table->links[place];
 		struct bounded_entry *entry = entry_at(table, place);
-		/* As a rule it is the first, and need not wait until its hash has come from memory. */
-		prefetch(entry);
-		if (link->hash == (uint32_t)hash && is_key((const unsigned char *)(entry + 1), key, table->key_bytes))
+		/* As a rule it is the first: whoever asked for its link would wait for that too. */
+		if (is_key((const unsigned char *)(entry + 1), key, table->key_bytes))
 			return entry;
-		place = link->next_in_bucket;
+		place = table->links[place].next_in_bucket;
 	}
 	return NULL;
 }

@@ -235,8 +235,8 @@ BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *
 	if (!create && bounded_table_count(kind->entries) == 0)
 		return;
 	if (!search->is_begun) {
-		const struct summary_key key = summary_key_source(&signal->client);
-		summary_table_begin_search(table, search, &key);
+		search->key = summary_key_source(&signal->client);
+		summary_table_begin_search(table, search);
 	}
 	struct summary_record *record = summary_table_end_search(table, search, create);
 	if (record == NULL || !may_count(table, record, signal))
@@ -367,18 +367,18 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 	searches->pair.is_begun = false;
 	if (has_kind(kinds, SUMMARY_SERVICE) &&
 	    (last == NULL || last->key.port != signal->server_port || !ip_addr_equal(&last->key.ip, &signal->server))) {
-		const struct summary_key key = summary_key_service(&signal->server, signal->server_port);
-		summary_table_begin_search(table, &searches->service, &key);
+		searches->service.key = summary_key_service(&signal->server, signal->server_port);
+		summary_table_begin_search(table, &searches->service);
 	}
 	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
 		prefetch_filters(table, signal);
 	} else if (has_kind(kinds, SUMMARY_SOURCE) && bounded_table_count(table->kinds[SUMMARY_SOURCE].entries) > 0) {
-		const struct summary_key key = summary_key_source(&signal->client);
-		summary_table_begin_search(table, &searches->source, &key);
+		searches->source.key = summary_key_source(&signal->client);
+		summary_table_begin_search(table, &searches->source);
 	}
 	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
-		const struct summary_key key = summary_key_pair(signal);
-		summary_table_begin_search(table, &searches->pair, &key);
+		searches->pair.key = summary_key_pair(signal);
+		summary_table_begin_search(table, &searches->pair);
 	}
 }
 

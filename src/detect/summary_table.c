@@ -189,22 +189,28 @@ void summary_table_destroy(struct summary_table *table)
 
 /* --- records --- */
 
+/* As two words: bytes that were stored one by one would be waited for. */
+static size_t hash_address(struct siphash_state *state, const struct ip_addr *address)
+{
+	uint64_t words[2];
+
+	memcpy(words, address->bytes, sizeof(words));
+	siphash13_add(state, words[0]);
+	if (address->version == 4)
+		return sizeof(words[0]);
+	siphash13_add(state, words[1]);
+	return sizeof(words);
+}
+
 /* Kinds have tables of their own, and prefixes of an IP version one length: that leaves addresses and port. */
 static uint64_t hash_of(const struct summary_table *table, const struct summary_key *key)
 {
-	size_t address_bytes = key->ip.version == 4 ? 4 : sizeof(key->ip.bytes);
-	uint32_t port = key->port;
-	uint8_t bytes[sizeof(port) + 2 * sizeof(key->ip.bytes)];
-	size_t n = sizeof(port);
+	struct siphash_state state = siphash13_begin(&table->secret);
+	size_t n_bytes = sizeof(key->port) + hash_address(&state, &key->ip);
 
-	memcpy(bytes, &port, sizeof(port));
-	memcpy(bytes + n, key->ip.bytes, address_bytes);
-	n += address_bytes;
-	if (key->kind == SUMMARY_PAIR) {
-		memcpy(bytes + n, key->client.bytes, address_bytes);
-		n += address_bytes;
-	}
-	return siphash13(&table->secret, bytes, n);
+	if (key->kind == SUMMARY_PAIR)
+		n_bytes += hash_address(&state, &key->client);
+	return siphash13_end(&state, key->port, n_bytes);
 }
 
 struct summary_record *summary_table_find(struct summary_table *table, const struct summary_key *key)
@@ -214,12 +220,12 @@ struct summary_record *summary_table_find(struct summary_table *table, const str
 	return bounded_table_find(table->kinds[key->kind].entries, hash_of(table, key), key);
 }
 
-void summary_table_begin_search(struct summary_table *table, struct summary_search *search,
-				const struct summary_key *key)
+void summary_table_begin_search(struct summary_table *table, struct summary_search *search)
 {
-	*search = (struct summary_search){ *key, hash_of(table, key), true };
-	bounded_table_expect(table->kinds[key->kind].entries, search->hash);
-	if (key->kind == SUMMARY_PAIR)
+	search->hash = hash_of(table, &search->key);
+	search->is_begun = true;
+	bounded_table_expect(table->kinds[search->key.kind].entries, search->hash);
+	if (search->key.kind == SUMMARY_PAIR)
 		rare_pairs_expect(&table->rare_pairs, search->hash);
 }
 
@@ -264,9 +270,9 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,
 						    bool create)
 {
-	struct summary_search search;
+	struct summary_search search = { .key = *key };
 
-	summary_table_begin_search(table, &search, key);
+	summary_table_begin_search(table, &search);
 	return summary_table_end_search(table, &search, create);
 }
 

@@ -85,8 +85,8 @@ struct summary_search {
 	bool is_begun;
 };
 
-void summary_table_begin_search(struct summary_table *table, struct summary_search *search,
-				const struct summary_key *key);
+/* For the key that search holds. */
+void summary_table_begin_search(struct summary_table *table, struct summary_search *search);
 
 /* Fetches what is probably the record, and reads what summary_table_begin_search has fetched. */
 void summary_table_expect_found(const struct summary_table *table, const struct summary_search *search);
