@@ -40,8 +40,11 @@ struct bounded_table {
 	void *context;
 	uint32_t *buckets;
 	struct bounded_link *links; /* by place */
-	unsigned char *entries;
+	unsigned char *memory;
+	unsigned char *entries; /* in it, the first at the beginning of a line of a processor's cache */
 };
+
+enum { LINE_BYTES = 64 };
 
 static size_t bucket_count(size_t n_entries)
 {
@@ -54,8 +57,8 @@ static size_t bucket_count(size_t n_entries)
 
 size_t bounded_table_bytes(size_t n_entries, size_t entry_bytes)
 {
-	return sizeof(struct bounded_table) + n_entries * entry_bytes + bucket_count(n_entries) * sizeof(uint32_t) +
-	       (n_entries + 1) * sizeof(struct bounded_link);
+	return sizeof(struct bounded_table) + LINE_BYTES + n_entries * entry_bytes +
+	       bucket_count(n_entries) * sizeof(uint32_t) + (n_entries + 1) * sizeof(struct bounded_link);
 }
 
 static size_t entries_within(size_t memory_bytes, size_t entry_bytes)
@@ -94,11 +97,12 @@ struct bounded_table *bounded_table_create(size_t entry_bytes, size_t key_bytes,
 	table->context = context;
 	table->buckets = big_memory_calloc(bucket_count(capacity), sizeof(*table->buckets));
 	table->links = big_memory_calloc(capacity + 1, sizeof(*table->links));
-	table->entries = big_memory_calloc(capacity, entry_bytes);
-	if (table->buckets == NULL || table->links == NULL || table->entries == NULL) {
+	table->memory = big_memory_calloc(capacity * entry_bytes + LINE_BYTES, 1);
+	if (table->buckets == NULL || table->links == NULL || table->memory == NULL) {
 		bounded_table_destroy(table);
 		return NULL;
 	}
+	table->entries = table->memory + (LINE_BYTES - (uintptr_t)table->memory % LINE_BYTES) % LINE_BYTES;
 	return table;
 }
 
@@ -108,7 +112,7 @@ void bounded_table_destroy(struct bounded_table *table)
 		return;
 	free(table->buckets);
 	free(table->links);
-	free(table->entries);
+	free(table->memory);
 	free(table);
 }
 

@@ -27,13 +27,11 @@ void summary_count_age(struct summary *summary, enum summary_gauge gauge, int ch
 		return;
 
 	uint64_t number = since_ns / SUMMARY_AGE_NS;
-	uint64_t place = number % SUMMARY_AGES;
-	if (number > summary->ages->numbers[place]) {
-		summary->ages->numbers[place] = number;
-		memset(summary->ages->counts[place], 0, sizeof(summary->ages->counts[place]));
-	}
-	if (number == summary->ages->numbers[place])
-		summary->ages->counts[place][gauge] += change;
+	struct summary_age *age = &summary->ages->buckets[number % SUMMARY_AGES];
+	if (number > age->number)
+		*age = (struct summary_age){ .number = number };
+	if (number == age->number)
+		age->counts[gauge] += change;
 }
 
 /* All that began, began within one slot: then the totals are that slot. */
@@ -186,10 +184,11 @@ uint64_t summary_old_gauge(const struct summary *summary, enum summary_gauge gau
 	if (summary->ages == NULL)
 		return summary->since_ns / SUMMARY_AGE_NS < since_ns / SUMMARY_AGE_NS ? all : 0;
 	for (int i = 0; i < SUMMARY_AGES; i++) {
-		int64_t n = summary->ages->counts[i][gauge];
-		if (summary->ages->numbers[i] > since_ns / SUMMARY_AGE_NS)
+		const struct summary_age *age = &summary->ages->buckets[i];
+		int64_t n = age->counts[gauge];
+		if (age->number > since_ns / SUMMARY_AGE_NS)
 			young += n;
-		else if (summary->ages->numbers[i] == since_ns / SUMMARY_AGE_NS)
+		else if (age->number == since_ns / SUMMARY_AGE_NS)
 			young += young_part(n, since_ns);
 	}
 	return difference(all, young > 0 ? (uint64_t)young : 0);
@@ -208,18 +207,20 @@ void summary_count_rtt(struct summary *summary, unsigned bucket)
 	summary->handshakes[bucket] = summary_add_saturated(summary->handshakes[bucket], 1);
 }
 
+static void age_merge(struct summary_age *into, const struct summary_age *from)
+{
+	if (from->number < into->number)
+		return;
+	if (from->number > into->number)
+		*into = (struct summary_age){ .number = from->number };
+	for (int gauge = 0; gauge < SUMMARY_GAUGES; gauge++)
+		into->counts[gauge] += from->counts[gauge];
+}
+
 static void ages_merge(struct summary_ages *into, const struct summary_ages *from)
 {
-	for (int i = 0; i < SUMMARY_AGES; i++) {
-		if (from->numbers[i] < into->numbers[i])
-			continue;
-		if (from->numbers[i] > into->numbers[i]) {
-			into->numbers[i] = from->numbers[i];
-			memset(into->counts[i], 0, sizeof(into->counts[i]));
-		}
-		for (int gauge = 0; gauge < SUMMARY_GAUGES; gauge++)
-			into->counts[i][gauge] += from->counts[i][gauge];
-	}
+	for (int i = 0; i < SUMMARY_AGES; i++)
+		age_merge(&into->buckets[i], &from->buckets[i]);
 }
 
 static void parts_merge(struct summary *into, const struct summary *from)

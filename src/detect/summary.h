@@ -119,9 +119,13 @@ enum summary_gauge {
 #define SUMMARY_AGE_NS (5 * NS_PER_SEC)
 enum { SUMMARY_AGES = 16 };
 
+struct summary_age {
+	uint64_t number; /* packet time / SUMMARY_AGE_NS */
+	int32_t counts[SUMMARY_GAUGES];
+};
+
 struct summary_ages {
-	uint64_t numbers[SUMMARY_AGES]; /* packet time / SUMMARY_AGE_NS */
-	int32_t counts[SUMMARY_AGES][SUMMARY_GAUGES];
+	struct summary_age buckets[SUMMARY_AGES]; /* by number % SUMMARY_AGES */
 };
 
 /*
@@ -209,11 +213,11 @@ struct summary {
 	struct summary_recent recent;
 	/* Parts that only some kinds have, or only keys that deserve attention; null = none. Owned by the table. */
 	struct summary_slot *slots; /* SUMMARY_SLOTS; none yet: all began in one slot, see summary_begin_slots */
-	struct summary_held *held;  /* SERVICE, from its first repeated SYN-ACK on */
 	struct summary_ages *ages;
-	struct summary_crowds *crowds[SUMMARY_CROWDS];
-	struct port_use *ports;
 	uint64_t totals[SUMMARY_COUNTERS];
+	struct summary_crowds *crowds[SUMMARY_CROWDS];
+	struct summary_held *held; /* SERVICE, from its first repeated SYN-ACK on */
+	struct port_use *ports;
 	uint32_t handshakes[SUMMARY_RTT_BUCKETS];
 };
 

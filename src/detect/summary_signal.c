@@ -382,26 +382,35 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 	}
 }
 
-/* The parts of a record that nearly every signal reads, and those that tell whether it deserves attention. */
+/* The lines of a record that nearly every signal needs, and those that tell whether it deserves attention. */
 static void expect_record(const struct summary_record *record)
 {
 	if (record == NULL)
 		return;
 	const uint64_t *totals = record->summary.totals;
-	prefetch(&record->summary);
-	prefetch(&record->summary.ports);
-	prefetch(&totals[SUMMARY_HALF_OPEN_ENDED]);
-	prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
+	prefetch_to_write(&record->summary);
+	prefetch_to_write(&totals[SUMMARY_ATTEMPTS]);
 	if (record->attention != ATTENTION_NONE || record->n_calm > 0)
 		return;
+	prefetch(&totals[SUMMARY_CLOSED_UNSPOKEN]);
 	prefetch(&totals[SUMMARY_SERVER_TIME_WAIT]);
 	prefetch(&totals[SUMMARY_LAST_ACK_OVER]);
 }
 
-static void expect_cohort(const struct summary_record *record, uint64_t slot)
+/* And what only some need; reads what expect_record has fetched. */
+static void expect_parts(const struct summary_record *record, const struct flow_signal *signal, uint64_t slot)
 {
-	if (record != NULL && record->summary.slots != NULL)
-		prefetch(&record->summary.slots[slot % SUMMARY_SLOTS]);
+	if (record == NULL)
+		return;
+	const struct summary *summary = &record->summary;
+	if (signal->kind == SIGNAL_CLIENT_SPOKE || signal->kind == SIGNAL_CLOSED)
+		prefetch_to_write(&summary->totals[SUMMARY_SPOKEN]);
+	else if (summary->slots != NULL)
+		prefetch_to_write(&summary->slots[slot % SUMMARY_SLOTS]);
+	if (summary->ages != NULL)
+		prefetch_to_write(&summary->ages->buckets[signal->since_ns / SUMMARY_AGE_NS % SUMMARY_AGES]);
+	if (signal->kind == SIGNAL_COMPLETED)
+		prefetch_to_write(summary->handshakes);
 }
 
 #define ALL_KINDS (~0u)
@@ -425,8 +434,8 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 	expect_record(host);
 	if (has_kind(kinds, SUMMARY_PREFIX))
 		prefix = kinds == ALL_KINDS ? prefix_of(table, service, signal) : near_prefix(table, signal);
-	expect_cohort(service, table->tally.slot);
-	expect_cohort(host, table->tally.slot);
+	expect_parts(service, signal, table->tally.slot);
+	expect_parts(host, signal, table->tally.slot);
 	summary_table_expect_found(table, &searches.source);
 	summary_table_expect_found(table, &searches.pair);
 	if (!table->tally.is_not_of_targets) {

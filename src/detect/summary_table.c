@@ -79,7 +79,10 @@ static void forget_record(void *context, void *entry)
 
 static size_t record_bytes(enum summary_kind kind)
 {
-	return kind == SUMMARY_SOURCE ? sizeof(struct source_record) : sizeof(struct summary_record);
+	size_t bytes = kind == SUMMARY_SOURCE ? sizeof(struct source_record) : sizeof(struct summary_record);
+
+	/* The next one begins a line too. */
+	return (bytes + SUMMARY_LINE_BYTES - 1) / SUMMARY_LINE_BYTES * SUMMARY_LINE_BYTES;
 }
 
 static int create_kind(struct summary_table *table, enum summary_kind which, size_t share_bytes)

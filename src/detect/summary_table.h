@@ -38,6 +38,12 @@ enum summary_attention {
 	ATTENTION_CROWDS,   /* and who takes part */
 };
 
+/*
+ * In lines of a processor's cache: by which one is found and what has attention needs; what every signal changes; then
+ * the totals, of which each signal needs one line or two.
+ */
+enum { SUMMARY_LINE_BYTES = 64 };
+
 struct summary_record {
 	struct bounded_entry entry;
 	struct summary_key key;
@@ -47,11 +53,13 @@ struct summary_record {
 	uint16_t n_calm;             /* without attention: so many signals more cannot make it deserve some */
 	uint16_t urge;               /* what has happened since it was judged: see summary_table_urgent */
 	uint16_t urgent;             /* place among the urgent plus one; 0 = none */
+	uint64_t version;            /* of what a remote sensor told; 0 = counted here */
 	struct summary_record *host; /* SERVICE: perhaps that of its host, if the key says so */
 	struct summary_record *prefix;
-	uint64_t version; /* of what a remote sensor told; 0 = counted here */
 	struct summary summary;
 };
+_Static_assert(offsetof(struct summary_record, host) == SUMMARY_LINE_BYTES, "begins a line");
+_Static_assert(offsetof(struct summary_record, summary.totals) == (size_t)2 * SUMMARY_LINE_BYTES, "begin a line");
 
 struct summary_table *summary_table_create(const struct summary_table_config *config, struct error *error);
 void summary_table_destroy(struct summary_table *table);

@@ -162,11 +162,12 @@ static void walk_slots(struct cursor *cursor, struct summary_slot *slots)
 static void walk_ages(struct cursor *cursor, struct summary_ages *ages)
 {
 	for (int i = 0; i < SUMMARY_AGES; i++) {
-		walk_u64(cursor, &ages->numbers[i]);
+		struct summary_age *age = &ages->buckets[i];
+		walk_u64(cursor, &age->number);
 		for (int gauge = 0; gauge < SUMMARY_GAUGES; gauge++) {
-			uint32_t count = (uint32_t)ages->counts[i][gauge];
+			uint32_t count = (uint32_t)age->counts[gauge];
 			walk_u32(cursor, &count);
-			ages->counts[i][gauge] = (int32_t)count;
+			age->counts[gauge] = (int32_t)count;
 		}
 	}
 }
@@ -402,7 +403,7 @@ static bool are_slots(const struct summary_slot *slots)
 static bool are_ages(const struct summary_ages *ages)
 {
 	for (uint64_t i = 0; i < SUMMARY_AGES; i++)
-		if (ages->numbers[i] != 0 && ages->numbers[i] % SUMMARY_AGES != i)
+		if (ages->buckets[i].number != 0 && ages->buckets[i].number % SUMMARY_AGES != i)
 			return false;
 	return true;
 }

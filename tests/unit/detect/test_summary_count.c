@@ -224,7 +224,7 @@ static void test_gauges_are_told_by_age(void **state)
 		summary_count_signal(&summary, SUMMARY_SERVICE, &tally, &signal);
 	}
 	uint64_t place = START_NS / SUMMARY_AGE_NS % SUMMARY_AGES;
-	assert_int_equal(ages.counts[place][GAUGE_UNSPOKEN], 3);
+	assert_int_equal(ages.buckets[place].counts[GAUGE_UNSPOKEN], 3);
 	signal.kind = SIGNAL_CLIENT_SPOKE;
 	summary_tally_signal(&tally, &signal);
 	summary_count_signal(&summary, SUMMARY_SERVICE, &tally, &signal);
@@ -232,16 +232,16 @@ static void test_gauges_are_told_by_age(void **state)
 	signal.completed = true;
 	summary_tally_signal(&tally, &signal);
 	summary_count_signal(&summary, SUMMARY_SERVICE, &tally, &signal);
-	assert_int_equal(ages.counts[place][GAUGE_UNSPOKEN], 1);
+	assert_int_equal(ages.buckets[place].counts[GAUGE_UNSPOKEN], 1);
 	signal.spoke = true;
 	summary_tally_signal(&tally, &signal);
 	summary_count_signal(&summary, SUMMARY_SERVICE, &tally, &signal);
-	assert_int_equal(ages.counts[place][GAUGE_UNSPOKEN], 1);
+	assert_int_equal(ages.buckets[place].counts[GAUGE_UNSPOKEN], 1);
 	signal.kind = SIGNAL_HELD;
 	signal.state = TCPS_CLOSE_WAIT;
 	summary_tally_signal(&tally, &signal);
 	summary_count_signal(&summary, SUMMARY_SERVICE, &tally, &signal);
-	assert_int_equal(ages.counts[place][GAUGE_CLOSE_WAIT], 1);
+	assert_int_equal(ages.buckets[place].counts[GAUGE_CLOSE_WAIT], 1);
 }
 
 static void test_what_the_server_keeps_moves(void **state)
