@@ -624,10 +624,10 @@ static void judge_slots(struct incident_book *book, struct watch *watch, struct 
 {
 	uint32_t judged = 0;
 
-	for (size_t i = 0; i < book->watches->n_runs; i++) {
-		const struct detector_run *run = &book->watches->runs[i];
+	for (uint32_t left = book->runs_of_kind[watch->key.kind]; left != 0; left &= left - 1) {
+		const struct detector_run *run = &book->watches->runs[__builtin_ctz(left)];
 		uint32_t slot_bit = UINT32_C(1) << run->slot;
-		if (!judges(run, watch->key.kind) || (judged & slot_bit) != 0)
+		if ((judged & slot_bit) != 0)
 			continue;
 		judged |= slot_bit;
 		judge_slot(book, watch, scene, run->slot, (alarming & slot_bit) != 0, time);

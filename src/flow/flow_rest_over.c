@@ -108,23 +108,28 @@ static uint32_t payload_of(const struct parts *p, unsigned side)
 	return p->head->end[side].snd_nxt - p->opening->iss[side] - 2;
 }
 
+/* What each segment carries behind its header, as long as timestamps are all that it does. */
+static uint32_t options_of(const struct rest_end *end)
+{
+	enum { TIMESTAMPS_BYTES = 12 };
+
+	return end->ts_val != 0 ? TIMESTAMPS_BYTES : 0;
+}
+
 /* Of headers without what SYNs carry. */
 static uint32_t expected_bytes(const struct parts *p, unsigned side)
 {
-	enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20, TIMESTAMPS_BYTES = 12 };
+	enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20 };
 	const struct rest_end *end = &p->head->end[side];
 	unsigned headers = (p->head->is_ipv6 ? IPV6_BYTES : IPV4_BYTES) + TCP_BYTES;
 
-	if (end->ts_val != 0)
-		headers += TIMESTAMPS_BYTES;
-	return payload_of(p, side) + end->packets * headers;
+	return payload_of(p, side) + end->packets * (headers + options_of(end));
 }
 
 static uint16_t expected_longest(const struct parts *p, unsigned side)
 {
-	enum { TIMESTAMPS_BYTES = 12 };
 	uint32_t payload = payload_of(p, side);
-	uint32_t segment = p->opening->mss[side] - (p->head->end[side].ts_val != 0 ? TIMESTAMPS_BYTES : 0u);
+	uint32_t segment = p->opening->mss[side] - options_of(&p->head->end[side]);
 
 	return (uint16_t)(payload < segment ? payload : segment);
 }
@@ -163,11 +168,10 @@ static uint32_t stamp_of_second_fin(const struct parts *p)
 /* Seldom more than a few bits each. */
 ALL_WAYS void code_small(struct number_coder *c, const enum way way, struct parts *p)
 {
-	enum { RTT_BITS = 28 }; /* as in struct rest_opening */
 	struct rest_head *head = p->head;
 	uint64_t synack_after_ns = p->opening->synack_after_ns;
 	uint32_t rare = head->small_run[0] | (uint32_t)head->small_run[1] << 8 | (uint32_t)head->source << 16;
-	uint32_t rtt_and_synack_high = p->opening->rtt_client_us | (uint32_t)(synack_after_ns >> 32) << RTT_BITS;
+	uint32_t rtt_and_synack_high = p->opening->rtt_client_us | (uint32_t)(synack_after_ns >> 32) << REST_RTT_BITS;
 
 	code_bits(c, way, &rare, 0);
 	code_bits(c, way, &rtt_and_synack_high, 0);
@@ -177,8 +181,8 @@ ALL_WAYS void code_small(struct number_coder *c, const enum way way, struct part
 	head->small_run[0] = (uint8_t)rare;
 	head->small_run[1] = (uint8_t)(rare >> 8);
 	head->source = (uint16_t)(rare >> 16);
-	p->opening->synack_after_ns = synack_after_ns | (uint64_t)(rtt_and_synack_high >> RTT_BITS) << 32;
-	p->opening->rtt_client_us = rtt_and_synack_high & ((1u << RTT_BITS) - 1);
+	p->opening->synack_after_ns = synack_after_ns | (uint64_t)(rtt_and_synack_high >> REST_RTT_BITS) << 32;
+	p->opening->rtt_client_us = rtt_and_synack_high & ((1u << REST_RTT_BITS) - 1);
 }
 
 ALL_WAYS void code_ends(struct number_coder *c, const enum way way, struct parts *p)
