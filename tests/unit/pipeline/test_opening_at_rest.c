@@ -17,6 +17,7 @@
 #include "../../../src/pipeline/tracker_internal.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
+#include "tracked_flow.h"
 
 enum { MS_PER_S = 1000 };
 
@@ -298,20 +299,6 @@ static struct packet third_of(struct run *run, const struct packet *syn, const s
 	return third;
 }
 
-/* The flow that the packet is of, in the words of packet's key; false: there is none. */
-static bool get_flow(const struct sensor *sensor, const struct packet *packet, struct flow *flow)
-{
-	const struct flow_key_config *config = &sensor->tracker->config.key;
-	struct flow_key key;
-
-	flow_key_from_packet(config, packet, &key);
-	const struct flow *known = flow_table_find(sensor->tracker->table, &key, flow_key_hash(config, &key));
-	if (known != NULL)
-		*flow = *known;
-	flow_table_close(sensor->tracker->table);
-	return known != NULL;
-}
-
 static bool is_no_alarm(void *context, const struct plain_opening *opening)
 {
 	(void)context;
@@ -352,8 +339,8 @@ static void compare_flows(const struct run *run, const struct packet *third, boo
 	struct rest_head written;
 	struct rest_head head;
 
-	bool known = get_flow(&run->with, third, &a);
-	assert_int_equal(known, get_flow(&run->without, third, &b));
+	bool known = tracked_flow_of(run->with.tracker, third, &a);
+	assert_int_equal(known, tracked_flow_of(run->without.tracker, third, &b));
 	if (!known)
 		return;
 	a.slot = b.slot = 0;

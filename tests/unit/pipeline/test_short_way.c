@@ -22,6 +22,7 @@
 #include "tcpwitness/capture/capture.h"
 #include "tcpwitness/decode/decoder.h"
 #include "tcpwitness/tcp/tcp_stamp.h"
+#include "tracked_flow.h"
 
 struct detect_source {
 	uint64_t n_signals;
@@ -138,19 +139,6 @@ static void mask(struct flow *flow)
 	flow->conn.stamps_from_ns = 0;
 }
 
-static bool get_flow(const struct sensor *sensor, const struct packet *packet, struct flow *flow)
-{
-	const struct flow_key_config *config = &sensor->tracker->config.key;
-	struct flow_key key;
-
-	flow_key_from_packet(config, packet, &key);
-	const struct flow *known = flow_table_find(sensor->tracker->table, &key, flow_key_hash(config, &key));
-	if (known != NULL)
-		*flow = *known;
-	flow_table_close(sensor->tracker->table);
-	return known != NULL;
-}
-
 /* How many segments took the short way of which this is to be said. */
 struct cases {
 	uint64_t all;
@@ -216,8 +204,8 @@ static void hand_to_both(struct pair *pair, const struct packet *packet, bool is
 	uint64_t n_speeches = pair->with.detection.n_speeches;
 	tracker_packet(pair->with.tracker, packet, is_icmp_quote);
 	tracker_packet(pair->without.tracker, packet, is_icmp_quote);
-	bool known = get_flow(&pair->with, packet, &a);
-	assert_int_equal(known, get_flow(&pair->without, packet, &b));
+	bool known = tracked_flow_of(pair->with.tracker, packet, &a);
+	assert_int_equal(known, tracked_flow_of(pair->without.tracker, packet, &b));
 	if (known) {
 		mask(&a);
 		mask(&b);
