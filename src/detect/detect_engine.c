@@ -27,9 +27,10 @@
  * So many hot keys are judged at each tick, whatever happens to them. Of more than that, those to which little happens
  * and where nothing is suspicious are judged so often: there may be tens of thousands, and each judgement reads all
  * that is known of its key, while a few packets concern it. Whoever gets SUMMARY_URGENT is judged at the next tick, so
- * judging costs so much per attempt and per failure at most.
+ * judging costs so much per attempt and per failure at most. Where something is suspicious, a key is judged at each
+ * tick too, but when that is so of thousands at once: then so many take their turn at a tick, or there would be pauses.
  */
-enum { ALWAYS_JUDGED = 64 };
+enum { ALWAYS_JUDGED = 64, TURNS_AT_A_TICK = 256 };
 #define CALM_NS NS_PER_SEC
 
 #define MIN_MEMORY_BYTES ((size_t)256 * 1024)
@@ -52,6 +53,7 @@ struct detect_engine {
 	uint64_t heard_ns;     /* the latest packet */
 	uint64_t next_tick_ns; /* 0 = not begun */
 	bool is_crowded;       /* more keys are hot than are judged at each tick */
+	uint64_t n_rounds;     /* ticks until a restless key has its turn again */
 
 	size_t n_runs;
 	struct detector_run runs[MAX_DETECTORS];
@@ -429,24 +431,37 @@ static bool hurry_urgent(struct detect_engine *engine)
 static void find_due(struct detect_engine *engine)
 {
 	size_t n_hot = 0;
+	size_t n_restless = 0;
 
-	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
+	for (int kind = 0; kind < SUMMARY_SENSOR; kind++) {
 		n_hot += engine->watches.kinds[kind].n_hot;
+		n_restless += engine->watches.kinds[kind].n_restless;
+	}
+	engine->n_rounds = (n_restless + TURNS_AT_A_TICK - 1) / TURNS_AT_A_TICK;
 	engine->is_crowded = n_hot > ALWAYS_JUDGED;
 	if (engine->is_crowded && !hurry_urgent(engine))
 		engine->is_crowded = false;
 }
 
-static bool is_due(const struct detect_engine *engine, const struct hot_key *hot, uint64_t tick_ns)
+/* Who is due as often as that anyhow needs no turn. */
+static bool has_turn(const struct detect_engine *engine, size_t place, uint64_t tick_ns)
 {
-	return hot->watch != NULL && (!engine->is_crowded || hot->due_ns <= tick_ns || hot->is_hurried);
+	return engine->n_rounds < CALM_NS / TICK_NS && (place + tick_ns / TICK_NS) % engine->n_rounds == 0;
+}
+
+static bool is_due(const struct detect_engine *engine, const struct watch_kind *kind, size_t place, uint64_t tick_ns)
+{
+	const struct hot_key *hot = &kind->hot[place];
+
+	return hot->watch != NULL && (!engine->is_crowded || hot->due_ns <= tick_ns || hot->is_hurried ||
+				      (hot->is_restless && has_turn(engine, place, tick_ns)));
 }
 
 /* Of those from place on; n_places = none. */
 static size_t next_due(const struct detect_engine *engine, const struct watch_kind *kind, size_t place,
 		       uint64_t tick_ns)
 {
-	while (place < kind->n_places && !is_due(engine, &kind->hot[place], tick_ns))
+	while (place < kind->n_places && !is_due(engine, kind, place, tick_ns))
 		place++;
 	return place;
 }
@@ -499,8 +514,7 @@ static void judge_due(struct detect_engine *engine, struct watch_kind *kind, con
 			hot->due_ns = tick_ns + CALM_NS;
 		judge(engine, watch, sensor, tick_ns, time);
 		begin_anew(engine, watch);
-		hot->is_troubled = watch->trouble != NULL || watch->incidents != NULL;
-		hot->is_hurried = watch->suspicious != 0 || hot->is_troubled;
+		watch_note_judged(&engine->watches, watch);
 	}
 }
 

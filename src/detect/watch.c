@@ -217,6 +217,22 @@ void watch_hurry(struct watch_set *set, const struct watch *watch)
 	set->kinds[watch->key.kind].hot[watch->hot_place].is_hurried = true;
 }
 
+static void set_restless(struct watch_kind *kind, struct hot_key *hot, bool is_restless)
+{
+	kind->n_restless += (size_t)is_restless - (size_t)hot->is_restless;
+	hot->is_restless = is_restless;
+}
+
+void watch_note_judged(struct watch_set *set, const struct watch *watch)
+{
+	struct watch_kind *kind = &set->kinds[watch->key.kind];
+	struct hot_key *hot = &kind->hot[watch->hot_place];
+
+	hot->is_hurried = false;
+	hot->is_troubled = watch->trouble != NULL || watch->incidents != NULL;
+	set_restless(kind, hot, hot->is_troubled || watch->suspicious != 0);
+}
+
 bool watch_is_full(const struct watch_set *set, enum summary_kind kind)
 {
 	return set->kinds[kind].n_hot >= set->kinds[kind].max_hot;
@@ -257,6 +273,7 @@ void watch_end(struct watch_set *set, struct watch *watch)
 	struct watch_kind *kind = &set->kinds[watch->key.kind];
 
 	watch_end_trouble(set, watch);
+	set_restless(kind, &kind->hot[watch->hot_place], false);
 	kind->hot[watch->hot_place].watch = NULL;
 	kind->n_hot--;
 	watch->is_hot = false;

@@ -69,10 +69,11 @@ struct watch {
  */
 struct hot_key {
 	struct watch *watch; /* null = it is hot no longer */
-	uint64_t due_ns;     /* when it is to be judged next, or at the next tick if it is hurried */
+	uint64_t due_ns;     /* when it is to be judged next, or before if it is hurried or restless */
 	uint32_t weight;     /* how much happened to it, when it was judged last */
-	bool is_hurried;
-	bool is_troubled; /* an incident about it is open, or trouble lasts: it may not go */
+	bool is_hurried;     /* it is to be judged at the next tick */
+	bool is_restless;    /* something is suspicious, or it is troubled: by turns, if there are many */
+	bool is_troubled;    /* an incident about it is open, or trouble lasts: it may not go */
 };
 
 /* Of a watch, what nearly every judgement reads. */
@@ -86,6 +87,7 @@ struct watch_kind {
 	struct hot_key *hot; /* in the order in which they became hot, with gaps */
 	size_t n_places;     /* of hot, gaps included */
 	size_t n_hot;
+	size_t n_restless;
 	size_t max_hot;
 	size_t n_parts;
 	struct watch_part parts[MAX_DETECTORS]; /* of its detectors */
@@ -131,6 +133,9 @@ void watch_expect(const struct watch_set *set, const struct watch *watch, unsign
 
 /* A hot one, but the sensor's, is to be judged at the next tick. */
 void watch_hurry(struct watch_set *set, const struct watch *watch);
+
+/* Of a hot one, but the sensor's, after it was judged. */
+void watch_note_judged(struct watch_set *set, const struct watch *watch);
 
 void *watch_state(struct watch *watch, const struct detector_run *run);
 const void *watch_params(const struct watch *watch, const struct detector_run *run);

@@ -60,8 +60,8 @@ struct detector {
 	/*
 	 * params: in force for the key (rule_params_for). state: the detector's own of this key, target_bytes, zeroed
 	 * when the key is first watched. Called at ticks (100 ms of packet time) for each key that deserves attention,
-	 * in an order that depends on packets only: at each tick, or where little happens and many keys are watched,
-	 * once a second at least. *finding is zeroed before.
+	 * in an order that depends on packets only: at each tick, or where many keys are watched, and little happens
+	 * or many are suspicious, once a second at least. *finding is zeroed before.
 	 */
 	void (*find)(const void *params, const struct detect_scene *scene, void *state, struct finding *finding);
 	/*
