@@ -25,22 +25,31 @@ static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
 	return time_ns > UINT64_MAX - duration_ns ? UINT64_MAX : time_ns + duration_ns;
 }
 
-uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry)
+/* When the timer of the attempt, which is of this class, began. */
+static uint64_t touched_ns_in(const struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
 {
-	enum syn_class class = syn_class_of(store, entry);
-	struct syn_parts parts = syn_parts_of(store, entry);
 	uint64_t begun_ns = entry->first_ns;
 
-	if (parts.answer != NULL)
-		begun_ns = syn_answer_time_ns(entry, parts.answer);
-	else if (parts.rare != NULL)
-		begun_ns = parts.rare->begun_ns;
+	if (syn_is_half_open(class))
+		begun_ns = syn_answer_time_ns(entry, syn_answer_of(store, entry));
+	else if (entry->has_rare)
+		begun_ns = syn_parts_of(store, entry).rare->begun_ns;
 	return syn_is_overdue(class) ? add_ns(begun_ns, store->timeout_ns[class - 1]) : begun_ns;
+}
+
+static uint64_t due_ns_in(const struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
+{
+	return add_ns(touched_ns_in(store, class, entry), store->timeout_ns[class]);
+}
+
+uint64_t syn_touched_ns(const struct syn_store *store, const struct syn_entry *entry)
+{
+	return touched_ns_in(store, syn_class_of(store, entry), entry);
 }
 
 uint64_t syn_due_ns(const struct syn_store *store, const struct syn_entry *entry)
 {
-	return add_ns(syn_touched_ns(store, entry), store->timeout_ns[syn_class_of(store, entry)]);
+	return due_ns_in(store, syn_class_of(store, entry), entry);
 }
 
 /* ---- Queues ---- */
@@ -86,19 +95,14 @@ static uint32_t next_of(const struct syn_store *store, enum syn_class class, uin
 	return syn_is_half_open(class) ? place->answer.queue_next : place->entry.queue_next;
 }
 
-/*
- * The head may be another one than before. Fetches what will be touched when it leaves, which is seldom before the next
- * packet; the head itself was fetched when it was second.
- */
-static void note_head(struct syn_store *store, enum syn_class class)
+/* Fetches what will be touched when the head leaves: it was fetched itself when it was second. */
+static void note_new_head(struct syn_store *store, enum syn_class class)
 {
 	const struct syn_entry *head = syn_queue_head(store, class);
 	uint32_t slot = store->queues[class].head;
 
-	if (slot == store->noted[class])
-		return;
 	store->noted[class] = slot;
-	note_due(store, class, head != NULL ? syn_due_ns(store, head) : UINT64_MAX);
+	note_due(store, class, head != NULL ? due_ns_in(store, class, head) : UINT64_MAX);
 	if (head == NULL)
 		return;
 	prefetch_to_write(&store->slots[next_of(store, class, slot)]);
@@ -106,6 +110,13 @@ static void note_head(struct syn_store *store, enum syn_class class)
 		return;
 	store->chain_of_next = syn_chain_of_entry(store, head);
 	prefetch_to_write(store->chain_of_next);
+}
+
+/* The head may be another one than before, which is seldom so when an attempt leaves from anywhere. */
+static inline void note_head(struct syn_store *store, enum syn_class class)
+{
+	if (store->queues[class].head != store->noted[class])
+		note_new_head(store, class);
 }
 
 static void answer_append(struct syn_store *store, struct syn_queue *queue, struct syn_answer *answer)

@@ -100,11 +100,7 @@ static uint32_t *link_to(const struct syn_store *store, uint32_t *chain, uint32_
 	return link;
 }
 
-void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry)
+void syn_chain_unlink(struct syn_store *store, uint32_t *chain, const struct syn_entry *entry)
 {
-	uint32_t slot = syn_slot_of(store, entry);
-	bool is_next = slot == store->noted[SYN_UNANSWERED];
-	uint32_t *chain = is_next ? store->chain_of_next : syn_chain_of_entry(store, entry);
-
-	*link_to(store, chain, slot) = entry->hash_next;
+	*link_to(store, chain, syn_slot_of(store, entry)) = entry->hash_next;
 }

@@ -180,19 +180,23 @@ static void end_drain(struct syn_store *store)
 
 void syn_store_remove(struct syn_store *store, struct syn_entry *entry)
 {
-	if (!store->draining)
-		syn_chain_unlink(store, entry);
-	else if (entry->is_answered)
+	if (!store->draining) {
+		bool is_next = syn_slot_of(store, entry) == store->noted[SYN_UNANSWERED];
+		syn_chain_unlink(store, is_next ? store->chain_of_next : syn_chain_of_entry(store, entry), entry);
+	} else if (entry->is_answered) {
 		store->half_open_left = entry->hash_next;
+	}
 	syn_queue_leave(store, entry);
 	if (store->draining && is_empty(store))
 		end_drain(store);
 }
 
-void syn_store_promote(struct syn_store *store, struct syn_entry *entry)
+void syn_store_promote(struct syn_store *store, struct syn_entry *entry, uint64_t hash)
 {
+	assert(!store->draining);
 	store->stats.promoted++;
-	syn_store_remove(store, entry);
+	syn_chain_unlink(store, syn_chain_of(store, hash), entry);
+	syn_queue_leave(store, entry);
 }
 
 void syn_store_expire(struct syn_store *store, struct syn_entry *entry)
@@ -225,12 +229,11 @@ static bool make_room(struct syn_store *store, unsigned n, const struct syn_entr
 
 /* ---- Attempts ---- */
 
-struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, uint64_t hash,
-				   uint64_t previous_id, uint64_t now_ns)
+struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, unsigned client_index,
+				   uint64_t hash, uint64_t previous_id, uint64_t now_ns)
 {
 	unsigned n_parts = syn_parts_needed(packet, previous_id, now_ns);
 	struct syn_parts parts = { NULL, NULL, NULL, NULL };
-	struct flow_key key;
 
 	if (store->memory == NULL || !syn_fits(packet) || packet->number <= store->last_overdue_id ||
 	    !make_room(store, 1 + n_parts, NULL)) {
@@ -246,7 +249,7 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 		parts.rare = &store->slots[rare].rare;
 	/* Put together elsewhere and written at once: to read it where it goes is to wait for memory never used. */
 	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
-	packed.client_index = flow_key_from_packet(&store->key, packet, &key) & 1;
+	packed.client_index = client_index & 1;
 	packed.state = ENTRY_LIVE;
 	packed.in_queue = true;
 	packed.has_parts = n_parts > 0;
@@ -408,11 +411,7 @@ struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns,
 
 uint64_t syn_store_due_ns(const struct syn_store *store)
 {
-	uint64_t due_ns = store->due_ns[0];
-
-	for (unsigned i = 1; i < SYN_CLASS_COUNT; i++)
-		due_ns = store->due_ns[i] < due_ns ? store->due_ns[i] : due_ns;
-	return due_ns;
+	return store->due_ns[store->first_due];
 }
 
 void syn_store_move_on(struct syn_store *store, struct syn_entry *entry)

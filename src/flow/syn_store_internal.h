@@ -111,7 +111,7 @@ void syn_free_parts(struct syn_store *store, struct syn_entry *entry);
 void syn_key_of(const struct syn_store *store, const struct syn_entry *entry, struct flow_key *key);
 uint32_t *syn_chain_of_entry(struct syn_store *store, const struct syn_entry *entry);
 void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot);
-void syn_chain_unlink(struct syn_store *store, const struct syn_entry *entry);
+void syn_chain_unlink(struct syn_store *store, uint32_t *chain, const struct syn_entry *entry);
 
 /* --- syn_queue.c --- */
 

@@ -338,7 +338,7 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 {
 	struct tcp_verdict verdict;
 
-	if (tracker_begin_attempt(tracker, key, hash, packet, previous_id))
+	if (tracker_begin_attempt(tracker, key, hash, sender_index, packet, previous_id))
 		return;
 	bool is_stray = previous_id == 0 && (packet->flags & (SEG_SYN | SEG_ACK)) != SEG_SYN;
 	struct flow *flow = insert(tracker, key, hash, packet);

@@ -98,7 +98,7 @@ struct flow *tracker_promote_attempt(struct tracker *tracker, struct syn_entry *
 	struct flow *image = &tracker->scratch;
 
 	make_flow(tracker, attempt, image);
-	syn_store_promote(tracker->syn_store, attempt);
+	syn_store_promote(tracker->syn_store, attempt, image->hash);
 	struct flow *flow =
 		flow_table_adopt(tracker->table, image, (enum flow_class)image->flow_class, image->touched_ns);
 	if (flow == NULL)
@@ -195,7 +195,7 @@ static void keep_alerted(const struct tracker *tracker, struct syn_entry *attemp
 		syn_store_set_alerted(attempt);
 }
 
-bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
 			   const struct packet *packet, uint64_t previous_id)
 {
 	struct flow *flow = &tracker->scratch;
@@ -203,7 +203,8 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 
 	if ((packet->flags & (SEG_SYN | SEG_ACK | SEG_RST | SEG_FIN)) != SEG_SYN)
 		return false;
-	struct syn_entry *attempt = syn_store_insert(tracker->syn_store, packet, hash, previous_id, tracker->now_ns);
+	struct syn_entry *attempt =
+		syn_store_insert(tracker->syn_store, packet, sender_index, hash, previous_id, tracker->now_ns);
 	if (attempt == NULL)
 		return false;
 	tracker->stats.connections++;
@@ -214,7 +215,7 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 	memset(flow, 0, sizeof(*flow));
 	flow->key = *key;
 	flow->hash = hash;
-	flow->client_index = (uint8_t)syn_store_client_index(attempt);
+	flow->client_index = (uint8_t)sender_index;
 	tracker_init_flow(flow, packet);
 	flow->previous_id = previous_id;
 	recent_segments_clear(tracker->scratch_tcp.recent);
@@ -306,7 +307,7 @@ static bool open_attempt(struct tracker *tracker, struct syn_entry *attempt, con
 	    !flow_table_plain_opening(tracker->table, &tracked->key, tracked->hash, &opening, tracked->packet,
 				      &tracker->plain))
 		return false;
-	syn_store_promote(tracker->syn_store, attempt);
+	syn_store_promote(tracker->syn_store, attempt, tracked->hash);
 	tracker->stats.short_way++;
 	return true;
 }

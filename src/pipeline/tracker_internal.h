@@ -51,8 +51,8 @@ void tracker_end_record(struct tracker *tracker, struct flow *flow, uint64_t tim
 /* tracker_attempts.c */
 struct syn_store *tracker_create_syn_store(struct tracker *tracker, struct error *error);
 
-/* Puts a connection that begins with packet into the store. False: it needs a flow. */
-bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+/* Puts a connection that begins with packet, of this end of its key, into the store. False: it needs a flow. */
+bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
 			   const struct packet *packet, uint64_t previous_id);
 
 /* Adds a segment to an attempt. False, with nothing done: it is no repeat and no plain SYN-ACK, so it needs a flow. */

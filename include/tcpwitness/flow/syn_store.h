@@ -161,12 +161,12 @@ struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key 
 void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step);
 
 /*
- * A new attempt that began with packet; its key must not be in the store. now_ns is the latest packet time seen: the
- * attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted); so
+ * A new attempt that began with packet, which this end of its key sent; the key must not be in the store, and hash is
+ * that of it. now_ns is the latest packet time seen: the attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted); so
  * does a packet whose number is not higher than that of an attempt that is overdue.
  */
-struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, uint64_t hash,
-				   uint64_t previous_id, uint64_t now_ns);
+struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, unsigned client_index,
+				   uint64_t hash, uint64_t previous_id, uint64_t now_ns);
 
 /* Is it the attempt's SYN again, so that the functions below may add it? False: only a flow can hold both. */
 bool syn_store_holds(const struct syn_store *store, const struct syn_entry *entry, const struct packet *packet);
@@ -205,9 +205,9 @@ uint64_t syn_store_id(const struct syn_entry *entry);
 /* Which end of the attempt's key (0 or 1) sent the SYN. */
 unsigned syn_store_client_index(const struct syn_entry *entry);
 
-/* All take the attempt out; the pointer is dead afterwards. They differ in what they count. */
+/* All take the attempt out; the pointer is dead afterwards. They differ in what they count. hash is that of its key. */
 void syn_store_remove(struct syn_store *store, struct syn_entry *entry);
-void syn_store_promote(struct syn_store *store, struct syn_entry *entry);
+void syn_store_promote(struct syn_store *store, struct syn_entry *entry, uint64_t hash);
 void syn_store_expire(struct syn_store *store, struct syn_entry *entry);
 
 /*

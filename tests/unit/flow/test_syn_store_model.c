@@ -313,6 +313,7 @@ static void step_insert(struct run *run, uint32_t n)
 
 	fill_syn(run, &packet, n);
 	uint64_t hash = hash_of(run, &packet, &key);
+	unsigned client_index = flow_key_from_packet(&run->key, &packet, &key);
 	unsigned n_parts = syn_parts_needed(&packet, previous_id, run->now_ns);
 	if (model_make_room(run, 1 + n_parts, N_KEYS)) {
 		*attempt = (struct model_attempt){ .present = true,
@@ -325,7 +326,7 @@ static void step_insert(struct run *run, uint32_t n)
 		run->expected.created++;
 		run->expected.in_use[false]++;
 	}
-	assert_non_null(syn_store_insert(run->store, &packet, hash, previous_id, run->now_ns));
+	assert_non_null(syn_store_insert(run->store, &packet, client_index, hash, previous_id, run->now_ns));
 }
 
 static void step_repeat(struct run *run, uint32_t n, struct syn_entry *entry)
@@ -432,13 +433,16 @@ static void step_answer(struct run *run, uint32_t n, struct syn_entry *entry)
 
 static void step_leave(struct run *run, uint32_t n, struct syn_entry *entry)
 {
+	struct flow_key key;
+	uint64_t hash = hash_of(run, &run->attempts[n].first, &key);
+
 	model_remove(run, n);
 	if (random_below(&run->random, 3) == 0) {
 		syn_store_remove(run->store, entry);
 		return;
 	}
 	run->expected.promoted++;
-	syn_store_promote(run->store, entry);
+	syn_store_promote(run->store, entry, hash);
 }
 
 static void step_time(struct run *run)
@@ -641,8 +645,8 @@ static struct syn_entry *insert(struct syn_store *store, const struct packet *pa
 	const struct flow_key_config keys = { .use_vlan = true };
 	struct flow_key key;
 
-	flow_key_from_packet(&keys, packet, &key);
-	return syn_store_insert(store, packet, flow_key_hash(&keys, &key), 0, packet->time_ns);
+	unsigned client_index = flow_key_from_packet(&keys, packet, &key);
+	return syn_store_insert(store, packet, client_index, flow_key_hash(&keys, &key), 0, packet->time_ns);
 }
 
 static struct syn_store *create(size_t memory_bytes, syn_evict_fn *evict, void *context)
