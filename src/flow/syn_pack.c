@@ -10,9 +10,6 @@
 
 #include "tcpwitness/tcp/tcp_seq.h"
 
-/* Those that nearly every SYN carries have a bit in the entry. */
-static const uint16_t ordinary_options[] = { TCPOPT_MSS, TCPOPT_WSCALE, TCPOPT_SACK_PERMITTED, TCPOPT_TIMESTAMP };
-
 enum {
 	ORDINARY_OPTIONS = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP,
 	MAX_ENTRY_IP_BYTES = UINT8_MAX,
@@ -64,52 +61,58 @@ unsigned syn_parts_needed(const struct packet *packet, uint64_t previous_id, uin
 	       packet->payload_bytes != 0 || previous_id != 0;
 }
 
+/* Those that nearly every SYN carries have a bit in the entry: the three lowest, and behind them one from above. */
+enum {
+	LOW_OPTIONS = TCPOPT_MSS | TCPOPT_WSCALE | TCPOPT_SACK_PERMITTED,
+	HIGH_OPTION_SHIFT = 1,
+};
+
+_Static_assert(LOW_OPTIONS == 7 && TCPOPT_TIMESTAMP == (LOW_OPTIONS + 1) << HIGH_OPTION_SHIFT, "options take four bits");
+
 static unsigned pack_options(uint16_t present)
 {
-	unsigned bits = 0;
-
-	for (unsigned i = 0; i < sizeof(ordinary_options) / sizeof(ordinary_options[0]); i++)
-		bits |= (present & ordinary_options[i]) != 0 ? 1u << i : 0;
-	return bits;
+	return (present & LOW_OPTIONS) | (unsigned)(present & TCPOPT_TIMESTAMP) >> HIGH_OPTION_SHIFT;
 }
 
 static uint16_t unpack_options(unsigned bits)
 {
-	unsigned present = 0;
-
-	for (unsigned i = 0; i < sizeof(ordinary_options) / sizeof(ordinary_options[0]); i++)
-		present |= (bits >> i & 1) != 0 ? ordinary_options[i] : 0u;
-	return (uint16_t)present;
+	return (uint16_t)((bits & LOW_OPTIONS) | (bits << HIGH_OPTION_SHIFT & TCPOPT_TIMESTAMP));
 }
 
-/* The rest of it is zero. */
-static struct syn_entry pack_entry(const struct packet *packet)
+void syn_pack(const struct packet *packet, unsigned client_index, unsigned n_parts, uint32_t more,
+	      struct syn_entry *entry)
 {
 	const struct tcp_options *options = &packet->options;
-	struct syn_entry entry = {
+
+	*entry = (struct syn_entry){
 		.first_ns = packet->time_ns,
 		.id = packet->number & MAX_ID,
 		.source = packet->source & MAX_SOURCE,
 		.iss = packet->seq,
 		.ts_val = options->ts_val,
 		.layout = options->layout,
+		.hash_or_part = n_parts > 0 ? more : packet->payload_hash,
 		.port = { packet->src_port, packet->dst_port },
 		.window = packet->window,
 		.mss = options->mss,
 		.ip_id = packet->ip_id,
 		.ttl = packet->ttl,
 		.ip_bytes = (uint8_t)packet->ip_bytes,
+		.state = ENTRY_LIVE,
+		.has_parts = n_parts > 0,
+		.has_rare = n_parts > 1,
 		.is_ipv6 = packet->src.version == 6,
+		.client_index = client_index & 1,
 		.wscale = options->wscale & MAX_WSCALE,
 		.options = pack_options(options->present) & 0xf,
 		.has_vlan = packet->n_vlans == 1,
 		.options_complete = packet->options_complete,
 		.vlan = packet->vlans[0] & MAX_VLAN,
+		.in_queue = true,
 	};
 
-	memcpy(entry.addr[0], packet->src.bytes, sizeof(entry.addr[0]));
-	memcpy(entry.addr[1], packet->dst.bytes, sizeof(entry.addr[1]));
-	return entry;
+	memcpy(entry->addr[0], packet->src.bytes, sizeof(entry->addr[0]));
+	memcpy(entry->addr[1], packet->dst.bytes, sizeof(entry->addr[1]));
 }
 
 static void pack_more(struct syn_more *more, const struct packet *packet, uint64_t previous_id)
@@ -143,18 +146,11 @@ static void pack_rare(struct syn_rare *rare, const struct packet *packet, uint64
 	rare->mptcp_subtype = options->mptcp_subtype;
 }
 
-struct syn_entry syn_pack(const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id,
-			  uint64_t now_ns)
+void syn_pack_parts(const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id, uint64_t now_ns)
 {
-	struct syn_entry entry = pack_entry(packet);
-
-	if (parts->more == NULL)
-		entry.hash_or_part = packet->payload_hash;
-	else
-		pack_more(parts->more, packet, previous_id);
+	pack_more(parts->more, packet, previous_id);
 	if (parts->rare != NULL)
 		pack_rare(parts->rare, packet, now_ns);
-	return entry;
 }
 
 void syn_extend(const struct syn_entry *entry, struct syn_more *more)

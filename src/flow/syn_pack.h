@@ -151,12 +151,12 @@ bool syn_fits(const struct packet *packet);
 /* Beside the entry: 0, 1 or 2. */
 unsigned syn_parts_needed(const struct packet *packet, uint64_t previous_id, uint64_t now_ns);
 
-/*
- * Links, flags of parts, state and client_index are zero, the caller's to fill in. parts are zeroed, but for links, and
- * as many as needed.
- */
-struct syn_entry syn_pack(const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id,
-			  uint64_t now_ns);
+/* The entry, in no queue and no chain yet; more: slot of the first part, if it has any. */
+void syn_pack(const struct packet *packet, unsigned client_index, unsigned n_parts, uint32_t more,
+	      struct syn_entry *entry);
+
+/* Beside it, what it has no room for. parts are zeroed, and as many as needed. */
+void syn_pack_parts(const struct syn_parts *parts, const struct packet *packet, uint64_t previous_id, uint64_t now_ns);
 
 /* Gives an attempt without parts its second one. The caller links it. */
 void syn_extend(const struct syn_entry *entry, struct syn_more *more);

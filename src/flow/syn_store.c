@@ -210,8 +210,8 @@ static uint64_t n_free(const struct syn_store *store)
 	return store->stats.capacity - store->stats.entries_in_use;
 }
 
-/* Evicts until n slots are free; not spared, which may be null. False: there was nobody else to evict. */
-static bool make_room(struct syn_store *store, unsigned n, const struct syn_entry *spared)
+/* As make_room. Not inline: there mostly is room. */
+__attribute__((noinline)) static bool evict_for(struct syn_store *store, unsigned n, const struct syn_entry *spared)
 {
 	while (n_free(store) < n) {
 		struct syn_entry *victim = syn_queue_head(store, SYN_UNANSWERED);
@@ -227,13 +227,34 @@ static bool make_room(struct syn_store *store, unsigned n, const struct syn_entr
 	return true;
 }
 
+/* Evicts until n slots are free; not spared, which may be null. False: there was nobody else to evict. */
+static inline bool make_room(struct syn_store *store, unsigned n, const struct syn_entry *spared)
+{
+	return n_free(store) >= n || evict_for(store, n, spared);
+}
+
 /* ---- Attempts ---- */
+
+/* What the entry has no room for. Returns the slot of the first part. */
+static uint32_t take_parts(struct syn_store *store, unsigned n_parts, const struct packet *packet, uint64_t previous_id,
+			   uint64_t now_ns)
+{
+	struct syn_parts parts = { NULL, NULL, NULL, NULL };
+	uint32_t more = syn_take_slot(store);
+
+	parts.more = &store->slots[more].more;
+	if (n_parts > 1) {
+		parts.more->rest = syn_take_slot(store);
+		parts.rare = &store->slots[parts.more->rest].rare;
+	}
+	syn_pack_parts(&parts, packet, previous_id, now_ns);
+	return more;
+}
 
 struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, unsigned client_index,
 				   uint64_t hash, uint64_t previous_id, uint64_t now_ns)
 {
 	unsigned n_parts = syn_parts_needed(packet, previous_id, now_ns);
-	struct syn_parts parts = { NULL, NULL, NULL, NULL };
 
 	if (store->memory == NULL || !syn_fits(packet) || packet->number <= store->last_overdue_id ||
 	    !make_room(store, 1 + n_parts, NULL)) {
@@ -241,25 +262,9 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 		return NULL;
 	}
 	uint32_t slot = syn_take_slot_as_it_is(store);
-	uint32_t more = n_parts > 0 ? syn_take_slot(store) : NO_SLOT;
-	uint32_t rare = n_parts > 1 ? syn_take_slot(store) : NO_SLOT;
-	if (n_parts > 0)
-		parts.more = &store->slots[more].more;
-	if (n_parts > 1)
-		parts.rare = &store->slots[rare].rare;
-	/* Put together elsewhere and written at once: to read it where it goes is to wait for memory never used. */
-	struct syn_entry packed = syn_pack(&parts, packet, previous_id, now_ns);
-	packed.client_index = client_index & 1;
-	packed.state = ENTRY_LIVE;
-	packed.in_queue = true;
-	packed.has_parts = n_parts > 0;
-	packed.has_rare = n_parts > 1;
-	if (n_parts > 0)
-		packed.hash_or_part = more;
-	if (n_parts > 1)
-		parts.more->rest = rare;
 	struct syn_entry *entry = syn_entry_at(store, slot);
-	*entry = packed;
+	uint32_t more = n_parts > 0 ? take_parts(store, n_parts, packet, previous_id, now_ns) : NO_SLOT;
+	syn_pack(packet, client_index, n_parts, more, entry);
 	syn_chain_append(store, hash, slot);
 	syn_queue_append(store, SYN_UNANSWERED_NEW, entry);
 	store->stats.created++;
