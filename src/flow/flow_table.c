@@ -419,24 +419,30 @@ static uint32_t find_slot(struct flow_table *table, const struct flow_key *key, 
 	return found;
 }
 
-enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step)
+void flow_table_fetch_chain(const struct flow_table *table, uint64_t hash, struct flow_trail *trail)
 {
-	const uint32_t *chain = growing_index_chain(&table->index, hash);
+	trail->chain = growing_index_chain(&table->index, hash);
+	prefetch(trail->chain);
+}
 
-	if (step == FLOW_FETCH_CHAIN) {
-		prefetch(chain);
-		return FLOW_FIRST_UNKNOWN;
-	}
-	if (*chain == NO_SLOT)
-		return FLOW_FIRST_NONE;
-	const struct flow_link *link = &table->links[*chain];
-	if (step == FLOW_FETCH_LINK) {
-		prefetch_to_write(link);
-		return FLOW_FIRST_UNKNOWN;
-	}
+void flow_table_fetch_link(const struct flow_table *table, struct flow_trail *trail)
+{
+	const struct flow_link *link = &table->links[*trail->chain];
+
+	prefetch_to_write(link);
+	trail->link = *trail->chain != NO_SLOT ? link : NULL;
+}
+
+void flow_table_fetch_flow(const struct flow_table *table, uint64_t hash, struct flow_trail *trail)
+{
+	const struct flow_link *link = trail->link;
+
+	trail->rest = NULL;
+	if (link == NULL)
+		return;
 	if (link->hash != hash || link->body == 0) {
 		prefetch_to_write(&table->links[link->hash_next]);
-		return FLOW_FIRST_OTHER;
+		return;
 	}
 	const uint8_t *body = slot_arena_at(table->bodies, link->body);
 	for (size_t i = 0; i < TYPICAL_BODY_BYTES; i += CACHE_LINE_BYTES)
@@ -444,19 +450,15 @@ enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, 
 	/* Its neighbours in the queue, which it leaves when it is touched. */
 	prefetch_to_write(&table->links[link->class_next]);
 	prefetch_to_write(&table->links[link->class_prev]);
-	return FLOW_FIRST_IT;
+	trail->rest = body;
 }
 
-bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index)
+void flow_table_peek(const struct flow_trail *trail, uint64_t *id, unsigned *client_index)
 {
-	const struct flow_link *link = &table->links[*growing_index_chain(&table->index, hash)];
+	const struct rest_head *head = trail->rest;
 
-	if (link->hash != hash || link->body == 0)
-		return false;
-	const struct rest_head *head = slot_arena_at(table->bodies, link->body);
 	*id = flow_rest_id(head);
 	*client_index = head->client_index;
-	return true;
 }
 
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)

@@ -133,20 +133,24 @@ static bool is_key_of(const struct syn_store *store, const struct syn_entry *ent
 	return flow_key_equal(&own, key);
 }
 
-void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step)
+const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t hash)
 {
-	const uint32_t *link;
+	static const uint32_t no_chain = NO_SLOT;
+	const uint32_t *link = store->memory != NULL ? &store->chains[hash & store->chain_mask] : &no_chain;
 
-	if (store->memory == NULL)
-		return;
-	link = &store->chains[hash & store->chain_mask];
-	if (step == 0) {
-		prefetch(link);
-		return;
-	}
-	for (unsigned i = 1; i < step && *link != NO_SLOT; i++)
-		link = &syn_entry_at(store, *link)->hash_next;
-	prefetch_to_write(syn_entry_at(store, *link));
+	prefetch(link);
+	return link;
+}
+
+/* Behind the last entry, this stays where it is. */
+const uint32_t *syn_store_fetch_next(const struct syn_store *store, const uint32_t *link)
+{
+	const struct syn_entry *entry = syn_entry_at(store, *link);
+
+	if (*link == NO_SLOT)
+		return link;
+	prefetch_to_write(entry);
+	return &entry->hash_next;
 }
 
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)

@@ -101,12 +101,13 @@ struct burst {
 
 static inline void burst_add(struct burst *burst, const struct shards *shards, const struct decoded_frame *frame)
 {
-	burst->errands[burst->n] = (struct tracker_errand){ shards->shard[frame->shard].tracker, &frame->tracked };
+	burst->errands[burst->n].tracker = shards->shard[frame->shard].tracker;
+	burst->errands[burst->n].tracked = &frame->tracked;
 	burst->n += is_tracked(frame->result);
 }
 
 /* When all are in it: what will be looked at for them is fetched. */
-static inline void burst_fetch(const struct burst *burst)
+static inline void burst_fetch(struct burst *burst)
 {
 	if (burst->n > 1)
 		tracker_fetch(burst->errands, burst->n);

@@ -539,73 +539,80 @@ static void fetch_recent_of_attempt(const struct tracker *tracker, const struct 
  * What is looked at is a flow as a rule. With a SYN it is an attempt instead, or nothing at all; and so it may be with
  * whatever has no flow. Each of these functions is one step: it looks at what the one before has fetched.
  */
-static inline bool is_of_handshake(const struct packet *packet)
-{
-	return (packet->flags & SEG_SYN) != 0;
-}
-
 static inline bool is_opening(const struct packet *packet)
 {
 	return (packet->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN;
 }
 
-static inline void fetch_chains(const struct tracker *tracker, const struct tracked_packet *tracked)
+static inline void fetch_chains(struct tracker_errand *errand)
 {
-	flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_CHAIN);
-	if (is_of_handshake(tracked->packet))
-		syn_store_fetch(tracker->syn_store, tracked->hash, 0);
+	const struct tracker *tracker = errand->tracker;
+	const struct tracked_packet *tracked = errand->tracked;
+
+	errand->trail.is_of_handshake = (tracked->packet->flags & SEG_SYN) != 0;
+	flow_table_fetch_chain(tracker->table, tracked->hash, &errand->trail.flow);
+	if (!errand->trail.is_of_handshake)
+		return;
+	errand->trail.attempt = syn_store_fetch_chain(tracker->syn_store, tracked->hash);
 	if (is_opening(tracked->packet))
 		tombstones_fetch(tracker->tombstones, tracked->hash, 0);
 }
 
-static inline void fetch_firsts(const struct tracker *tracker, const struct tracked_packet *tracked)
+static inline void fetch_firsts(struct tracker_errand *errand)
 {
-	enum flow_first first = flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_LINK);
+	const struct tracker *tracker = errand->tracker;
+	const struct tracked_packet *tracked = errand->tracked;
 
-	if (is_of_handshake(tracked->packet))
-		syn_store_fetch(tracker->syn_store, tracked->hash, 1);
-	else if (first == FLOW_FIRST_NONE)
-		syn_store_fetch(tracker->syn_store, tracked->hash, 0);
-	if (is_opening(tracked->packet))
-		tombstones_fetch(tracker->tombstones, tracked->hash, 1);
+	flow_table_fetch_link(tracker->table, &errand->trail.flow);
+	if (errand->trail.is_of_handshake) {
+		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
+		if (is_opening(tracked->packet))
+			tombstones_fetch(tracker->tombstones, tracked->hash, 1);
+	} else if (errand->trail.flow.link == NULL) {
+		errand->trail.attempt = syn_store_fetch_chain(tracker->syn_store, tracked->hash);
+	}
 }
 
-static inline void fetch_flow(const struct tracker *tracker, const struct tracked_packet *tracked)
+static inline void fetch_flow(struct tracker_errand *errand)
 {
-	enum flow_first first = flow_table_fetch(tracker->table, tracked->hash, FLOW_FETCH_FLOW);
+	const struct tracker *tracker = errand->tracker;
 
-	if (is_of_handshake(tracked->packet))
-		syn_store_fetch(tracker->syn_store, tracked->hash, 2);
-	else if (first != FLOW_FIRST_IT)
-		syn_store_fetch(tracker->syn_store, tracked->hash, first == FLOW_FIRST_NONE ? 1 : 0);
+	flow_table_fetch_flow(tracker->table, errand->tracked->hash, &errand->trail.flow);
+	if (errand->trail.is_of_handshake || errand->trail.flow.link == NULL)
+		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
+	else if (errand->trail.flow.rest == NULL)
+		syn_store_fetch_chain(tracker->syn_store, errand->tracked->hash);
 }
 
 /* Behind the flow: the last segments of its sender. */
-static inline void fetch_recent(const struct tracker *tracker, const struct tracked_packet *tracked)
+static inline void fetch_recent(const struct tracker_errand *errand)
 {
+	const struct tracker *tracker = errand->tracker;
+	const struct tracked_packet *tracked = errand->tracked;
 	unsigned client_index;
 	uint64_t id;
 
-	if (flow_table_peek(tracker->table, tracked->hash, &id, &client_index)) {
+	if (errand->trail.flow.rest != NULL) {
+		flow_table_peek(&errand->trail.flow, &id, &client_index);
 		uint32_t side = tracked->sender_index == client_index ? SIDE_CLIENT : SIDE_SERVER;
 		recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
-	} else if (is_of_handshake(tracked->packet)) {
-		syn_store_fetch(tracker->syn_store, tracked->hash, 3);
+	} else if (errand->trail.is_of_handshake) {
+		syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
 	} else if ((tracked->packet->flags & SEG_ACK) != 0) {
 		fetch_recent_of_attempt(tracker, tracked);
 	}
 }
 
-void tracker_fetch(const struct tracker_errand *errands, unsigned n)
+void tracker_fetch(struct tracker_errand *errands, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		fetch_chains(errands[i].tracker, errands[i].tracked);
+		fetch_chains(&errands[i]);
 	for (unsigned i = 0; i < n; i++)
-		fetch_firsts(errands[i].tracker, errands[i].tracked);
+		fetch_firsts(&errands[i]);
 	for (unsigned i = 0; i < n; i++)
-		fetch_flow(errands[i].tracker, errands[i].tracked);
+		fetch_flow(&errands[i]);
 	for (unsigned i = 0; i < n; i++)
-		fetch_recent(errands[i].tracker, errands[i].tracked);
+		fetch_recent(&errands[i]);
 }
 
 void tracker_follow(struct tracker *tracker, const struct tracked_packet *tracked)

@@ -178,7 +178,7 @@ static void handle_burst(struct pauses *pauses, const struct frame *frames, size
 		if (result != DECODE_TCP && result != DECODE_ICMP_QUOTE)
 			continue;
 		tracker_prepare(pauses->tracker, &packets[i], result == DECODE_ICMP_QUOTE, &tracked[i]);
-		errands[n_errands++] = (struct tracker_errand){ pauses->tracker, &tracked[i] };
+		errands[n_errands++] = (struct tracker_errand){ .tracker = pauses->tracker, .tracked = &tracked[i] };
 	}
 	tracker_fetch(errands, n_errands);
 	step_ends(pauses, STEP_DECODE);

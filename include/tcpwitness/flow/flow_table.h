@@ -69,15 +69,21 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 
 /*
  * Fetches what flow_table_find with this hash will look at, so that it is there by then: the chain, then the first link
- * of it, then that flow. Each step looks at what the one before has fetched, so other work comes between them. Returns
- * what stands first in the chain as far as the step can tell: nothing, or another flow than that with this hash, or it.
+ * of it, then that flow. Each step looks at what the one before has fetched, so other work comes between them, but
+ * nothing that changes the table. *trail is what they have come to.
  */
-enum flow_fetch { FLOW_FETCH_CHAIN, FLOW_FETCH_LINK, FLOW_FETCH_FLOW };
-enum flow_first { FLOW_FIRST_UNKNOWN, FLOW_FIRST_NONE, FLOW_FIRST_OTHER, FLOW_FIRST_IT };
-enum flow_first flow_table_fetch(const struct flow_table *table, uint64_t hash, enum flow_fetch step);
+struct flow_trail {
+	const uint32_t *chain;
+	const struct flow_link *link; /* null: the chain is empty */
+	const void *rest;             /* the flow; null: another one is first in the chain, or it is open */
+};
 
-/* Who the flow is that was fetched. False: there is none, or it is not the first of its chain, or it is open. */
-bool flow_table_peek(const struct flow_table *table, uint64_t hash, uint64_t *id, unsigned *client_index);
+void flow_table_fetch_chain(const struct flow_table *table, uint64_t hash, struct flow_trail *trail);
+void flow_table_fetch_link(const struct flow_table *table, struct flow_trail *trail);
+void flow_table_fetch_flow(const struct flow_table *table, uint64_t hash, struct flow_trail *trail);
+
+/* Behind the last step, if it came to a flow: who that is. */
+void flow_table_peek(const struct flow_trail *trail, uint64_t *id, unsigned *client_index);
 
 /*
  * The client of a flow at rest speaks for the first time (SIGNAL_CLIENT_SPOKE). Of *flow, borrowed for the call, only

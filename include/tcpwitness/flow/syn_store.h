@@ -155,10 +155,12 @@ void syn_store_destroy(struct syn_store *store);
 struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash);
 
 /*
- * As flow_table_fetch: step 0 the chain, step n its nth entry. A newcomer looks at all of them; a chain has seldom
- * more than three.
+ * Fetches what syn_store_find with this hash will look at, as flow_table_fetch_chain and its like do: first the chain,
+ * then its entries, one with each call. A newcomer looks at all of them; a chain has seldom more than three. Returned is
+ * what the next call begins with.
  */
-void syn_store_fetch(const struct syn_store *store, uint64_t hash, unsigned step);
+const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t hash);
+const uint32_t *syn_store_fetch_next(const struct syn_store *store, const uint32_t *link);
 
 /*
  * A new attempt that began with packet, which this end of its key sent; the key must not be in the store, and hash is

@@ -85,6 +85,11 @@ struct tracked_packet {
 struct tracker_errand {
 	const struct tracker *tracker;
 	const struct tracked_packet *tracked;
+	struct { /* of tracker_fetch: what its steps have come to */
+		bool is_of_handshake;
+		struct flow_trail flow;
+		const uint32_t *attempt;
+	} trail;
 };
 
 /*
@@ -94,7 +99,7 @@ struct tracker_errand {
  */
 void tracker_prepare(const struct tracker *tracker, const struct packet *packet, bool is_icmp_quote,
 		     struct tracked_packet *tracked);
-void tracker_fetch(const struct tracker_errand *errands, unsigned n);
+void tracker_fetch(struct tracker_errand *errands, unsigned n);
 void tracker_track(struct tracker *tracker, const struct tracked_packet *tracked);
 
 /* A burst of one. */
