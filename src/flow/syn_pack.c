@@ -67,7 +67,8 @@ enum {
 	HIGH_OPTION_SHIFT = 1,
 };
 
-_Static_assert(LOW_OPTIONS == 7 && TCPOPT_TIMESTAMP == (LOW_OPTIONS + 1) << HIGH_OPTION_SHIFT, "options take four bits");
+_Static_assert(LOW_OPTIONS == 7 && TCPOPT_TIMESTAMP == (LOW_OPTIONS + 1) << HIGH_OPTION_SHIFT,
+	       "options take four bits");
 
 static unsigned pack_options(uint16_t present)
 {
@@ -314,23 +315,29 @@ void syn_untagged_key(const struct syn_entry *entry, const struct syn_parts *par
 	}
 }
 
-bool syn_ends_are(const struct syn_entry *entry, const struct syn_parts *parts, const struct flow_key *key)
+static bool rests_are(const struct syn_more *more, const uint8_t client[16], const uint8_t server[16])
 {
-	for (unsigned end = 0; end < 2; end++) {
-		unsigned index = end == 0 ? entry->client_index : 1u - entry->client_index;
-		if (entry->port[end] != key->port[index] ||
-		    memcmp(entry->addr[end], key->addr[index], sizeof(entry->addr[end])) != 0)
-			return false;
-		if (entry->is_ipv6 &&
-		    memcmp(parts->more->addr_rest[end], key->addr[index] + 4, sizeof(parts->more->addr_rest[end])) != 0)
-			return false;
-	}
-	return key->ip_version == (entry->is_ipv6 ? 6u : 4u);
+	return memcmp(more->addr_rest[0], client + 4, sizeof(more->addr_rest[0])) == 0 &&
+	       memcmp(more->addr_rest[1], server + 4, sizeof(more->addr_rest[1])) == 0;
 }
 
-bool syn_is_tagged(const struct syn_entry *entry, const struct syn_parts *parts)
+bool syn_ends_are(const struct syn_entry *entry, const struct syn_more *more, const struct flow_key *key)
 {
-	return entry->has_vlan || parts->rare != NULL;
+	const unsigned client = entry->client_index;
+	const unsigned server = 1 - client;
+
+	if (entry->port[0] != key->port[client] || entry->port[1] != key->port[server] ||
+	    memcmp(entry->addr[0], key->addr[client], sizeof(entry->addr[0])) != 0 ||
+	    memcmp(entry->addr[1], key->addr[server], sizeof(entry->addr[1])) != 0)
+		return false;
+	if (!entry->is_ipv6)
+		return key->ip_version == 4;
+	return key->ip_version == 6 && rests_are(more, key->addr[client], key->addr[server]);
+}
+
+bool syn_is_tagged(const struct syn_entry *entry)
+{
+	return entry->has_vlan || entry->has_rare;
 }
 
 bool syn_is_plain_answer(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet)

@@ -171,11 +171,11 @@ bool syn_get_opening(const struct syn_entry *entry, const struct syn_parts *part
 /* Its key, if it has no VLANs or tunnels. */
 void syn_untagged_key(const struct syn_entry *entry, const struct syn_parts *parts, struct flow_key *key);
 
-/* Same addresses and ports as the key; VLANs and tunnels are not compared. */
-bool syn_ends_are(const struct syn_entry *entry, const struct syn_parts *parts, const struct flow_key *key);
+/* Same addresses and ports as the key; VLANs and tunnels are not compared. more: the second part, or null. */
+bool syn_ends_are(const struct syn_entry *entry, const struct syn_more *more, const struct flow_key *key);
 
-/* It has VLANs or tunnels. */
-bool syn_is_tagged(const struct syn_entry *entry, const struct syn_parts *parts);
+/* It may have VLANs or tunnels. */
+bool syn_is_tagged(const struct syn_entry *entry);
 
 /* Adds a repeat; its part must be there. */
 void syn_pack_repeat(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet);

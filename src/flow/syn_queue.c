@@ -26,14 +26,14 @@ static uint64_t add_ns(uint64_t time_ns, uint64_t duration_ns)
 }
 
 /* When the timer of the attempt, which is of this class, began. */
-static uint64_t touched_ns_in(const struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
+static inline uint64_t touched_ns_in(const struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
 {
 	uint64_t begun_ns = entry->first_ns;
 
 	if (syn_is_half_open(class))
 		begun_ns = syn_answer_time_ns(entry, syn_answer_of(store, entry));
 	else if (entry->has_rare)
-		begun_ns = syn_parts_of(store, entry).rare->begun_ns;
+		begun_ns = store->slots[store->slots[entry->hash_or_part].more.rest].rare.begun_ns;
 	return syn_is_overdue(class) ? add_ns(begun_ns, store->timeout_ns[class - 1]) : begun_ns;
 }
 
@@ -95,8 +95,11 @@ static uint32_t next_of(const struct syn_store *store, enum syn_class class, uin
 	return syn_is_half_open(class) ? place->answer.queue_next : place->entry.queue_next;
 }
 
-/* Fetches what will be touched when the head leaves: it was fetched itself when it was second. */
-static void note_new_head(struct syn_store *store, enum syn_class class)
+/*
+ * Fetches what will be touched when the head leaves: it was fetched itself when it was second. Inline, as most callers
+ * know the class.
+ */
+static inline __attribute__((always_inline)) void note_new_head(struct syn_store *store, enum syn_class class)
 {
 	const struct syn_entry *head = syn_queue_head(store, class);
 	uint32_t slot = store->queues[class].head;
@@ -112,11 +115,27 @@ static void note_new_head(struct syn_store *store, enum syn_class class)
 	prefetch_to_write(store->chain_of_next);
 }
 
-/* The head may be another one than before, which is seldom so when an attempt leaves from anywhere. */
-static inline void note_head(struct syn_store *store, enum syn_class class)
+static void note_head(struct syn_store *store, enum syn_class class)
 {
 	if (store->queues[class].head != store->noted[class])
 		note_new_head(store, class);
+}
+
+/*
+ * The head may have left before its time, as most do that are answered. When the next one is due is looked at when the
+ * time comes that was noted: it cannot be due before.
+ */
+static inline void forget_head(struct syn_store *store, enum syn_class class)
+{
+	if (store->queues[class].head != store->noted[class])
+		store->noted[class] = NOT_NOTED;
+}
+
+enum syn_class syn_queue_first_due(struct syn_store *store)
+{
+	while (store->noted[store->first_due] == NOT_NOTED)
+		note_new_head(store, store->first_due);
+	return store->first_due;
 }
 
 static void answer_append(struct syn_store *store, struct syn_queue *queue, struct syn_answer *answer)
@@ -165,17 +184,15 @@ void syn_queue_append(struct syn_store *store, enum syn_class class, struct syn_
 		answer->is_overdue = syn_is_overdue(class);
 		answer_append(store, queue, answer);
 	} else {
-		if (syn_is_overdue(class))
-			store->last_overdue_id = entry->id;
 		entry_append(store, queue, entry);
 	}
 	store->stats.in_use[class]++;
-	if (was_empty)
+	if (was_empty && store->noted[class] != NOT_NOTED)
 		note_head(store, class);
 }
 
 /* Of the unanswered. */
-static void entry_pop(struct syn_store *store, enum syn_class class)
+static inline void entry_pop(struct syn_store *store, enum syn_class class)
 {
 	struct syn_queue *queue = &store->queues[class];
 
@@ -185,7 +202,7 @@ static void entry_pop(struct syn_store *store, enum syn_class class)
 }
 
 /* Of the unanswered: what is gone goes when it comes to the head, and what is answered is there no longer. */
-static void clear_head(struct syn_store *store, enum syn_class class)
+static inline void clear_head(struct syn_store *store, enum syn_class class)
 {
 	uint32_t slot;
 
@@ -198,7 +215,6 @@ static void clear_head(struct syn_store *store, enum syn_class class)
 		if (head->state == ENTRY_GONE)
 			syn_free_slot(store, slot);
 	}
-	note_head(store, class);
 }
 
 void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct syn_answer *answer)
@@ -208,8 +224,13 @@ void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct s
 	answer->entry = syn_slot_of(store, entry);
 	entry->is_answered = true;
 	store->stats.in_use[before]--;
-	if (store->queues[before].head == answer->entry)
+	if (store->queues[before].head == answer->entry) {
 		clear_head(store, before);
+		if (before == SYN_UNANSWERED_NEW)
+			forget_head(store, before);
+		else
+			note_head(store, before);
+	}
 	syn_queue_append(store, SYN_HALF_OPEN_NEW, entry);
 }
 
@@ -217,7 +238,7 @@ void syn_queue_answer(struct syn_store *store, struct syn_entry *entry, struct s
 static void leave_half_open(struct syn_store *store, enum syn_class class, const struct syn_entry *entry)
 {
 	answer_unlink(store, &store->queues[class], syn_answer_of(store, entry));
-	note_head(store, class);
+	forget_head(store, class);
 }
 
 void syn_queue_leave(struct syn_store *store, struct syn_entry *entry)
@@ -234,23 +255,36 @@ void syn_queue_leave(struct syn_store *store, struct syn_entry *entry)
 		return;
 	}
 	entry->state = ENTRY_GONE;
-	if (is_head)
+	if (is_head) {
 		clear_head(store, class);
+		note_head(store, class);
+	}
+}
+
+/* What happens to nearly all attempts of a flood. */
+static void move_on_unanswered(struct syn_store *store, struct syn_entry *entry)
+{
+	assert(entry == syn_queue_head(store, SYN_UNANSWERED_NEW));
+	store->stats.in_use[SYN_UNANSWERED_NEW]--;
+	entry_pop(store, SYN_UNANSWERED_NEW);
+	clear_head(store, SYN_UNANSWERED_NEW);
+	note_new_head(store, SYN_UNANSWERED_NEW);
+	store->last_overdue_id = entry->id;
+	entry_append(store, &store->queues[SYN_UNANSWERED], entry);
+	store->stats.in_use[SYN_UNANSWERED]++;
+	note_head(store, SYN_UNANSWERED);
 }
 
 void syn_queue_move_on(struct syn_store *store, struct syn_entry *entry)
 {
-	enum syn_class class = syn_class_of(store, entry);
-
-	assert(!syn_is_overdue(class) && entry == syn_queue_head(store, class));
-	store->stats.in_use[class]--;
-	if (entry->is_answered) {
-		leave_half_open(store, class, entry);
-	} else {
-		entry_pop(store, class);
-		clear_head(store, class);
+	if (!entry->is_answered) {
+		move_on_unanswered(store, entry);
+		return;
 	}
-	syn_queue_append(store, (enum syn_class)(class + 1), entry);
+	assert(entry == syn_queue_head(store, SYN_HALF_OPEN_NEW));
+	store->stats.in_use[SYN_HALF_OPEN_NEW]--;
+	leave_half_open(store, SYN_HALF_OPEN_NEW, entry);
+	syn_queue_append(store, SYN_HALF_OPEN, entry);
 }
 
 /* ---- The end of a run ---- */

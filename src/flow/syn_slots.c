@@ -41,14 +41,20 @@ void syn_free_slot(struct syn_store *store, uint32_t slot)
 	store->stats.entries_in_use--;
 }
 
-void syn_free_parts(struct syn_store *store, struct syn_entry *entry)
+/* What the second part leads to. */
+static void free_rest(struct syn_store *store, const struct syn_entry *entry)
 {
 	struct syn_parts parts = syn_parts_of(store, entry);
 
 	if (parts.rare != NULL)
 		syn_free_slot(store, parts.rare->repeats);
-	if (parts.more != NULL)
-		syn_free_slot(store, parts.more->rest);
+	syn_free_slot(store, parts.more->rest);
+}
+
+void syn_free_parts(struct syn_store *store, struct syn_entry *entry)
+{
+	if (entry->has_parts)
+		free_rest(store, entry);
 	if (entry->has_parts || entry->is_answered)
 		syn_free_slot(store, entry->hash_or_part);
 	entry->has_parts = false;
@@ -63,7 +69,7 @@ void syn_key_of(const struct syn_store *store, const struct syn_entry *entry, st
 	struct syn_parts parts = syn_parts_of(store, entry);
 	struct packet packet;
 
-	if (!syn_is_tagged(entry, &parts)) {
+	if (!syn_is_tagged(entry)) {
 		syn_untagged_key(entry, &parts, key);
 		return;
 	}

@@ -120,17 +120,22 @@ const struct syn_store_stats *syn_store_get_stats(const struct syn_store *store)
 
 /* ---- Looking up ---- */
 
-static bool is_key_of(const struct syn_store *store, const struct syn_entry *entry, const struct flow_key *key)
+/* Not inline, or whoever looks for a key makes room on the stack for one of its own. */
+__attribute__((noinline)) static bool is_whole_key_of(const struct syn_store *store, const struct syn_entry *entry,
+						      const struct flow_key *key)
 {
-	struct syn_parts parts = syn_parts_of(store, entry);
 	struct flow_key own;
 
-	if (!syn_ends_are(entry, &parts, key))
-		return false;
-	if (key->domain == 0 && !syn_is_tagged(entry, &parts))
-		return true;
 	syn_key_of(store, entry, &own);
 	return flow_key_equal(&own, key);
+}
+
+static bool is_key_of(const struct syn_store *store, const struct syn_entry *entry, const struct flow_key *key)
+{
+	const struct syn_more *more = entry->has_parts ? &store->slots[entry->hash_or_part].more : NULL;
+
+	return syn_ends_are(entry, more, key) &&
+	       ((key->domain == 0 && !syn_is_tagged(entry)) || is_whole_key_of(store, entry, key));
 }
 
 const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t hash)
@@ -413,7 +418,7 @@ void syn_store_clear(struct syn_store *store)
 
 struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, enum syn_class *class)
 {
-	*class = store->first_due;
+	*class = syn_queue_first_due(store);
 	*due_ns = store->due_ns[*class];
 	return syn_queue_head(store, *class);
 }

@@ -11,6 +11,9 @@
 
 enum { NO_SLOT = 0 };
 
+/* Of struct syn_store.noted. The store has fewer slots. */
+#define NOT_NOTED UINT32_MAX
+
 /* Of entries, or, of the half open, of their answers. */
 struct syn_queue {
 	uint32_t head; /* oldest */
@@ -26,7 +29,7 @@ struct syn_store {
 	uint32_t first_freed;
 	size_t mapped_bytes;
 	struct syn_queue queues[SYN_CLASS_COUNT];
-	uint32_t noted[SYN_CLASS_COUNT];  /* the heads for which the following is so */
+	uint32_t noted[SYN_CLASS_COUNT];  /* the heads for which the following is so; NOT_NOTED: it is so or later */
 	uint64_t due_ns[SYN_CLASS_COUNT]; /* UINT64_MAX = no head */
 	enum syn_class first_due;         /* which of these is first; of equals the lower */
 	uint64_t last_overdue_id;         /* of all that came to SYN_UNANSWERED: whoever came before is overdue, too */
@@ -114,6 +117,9 @@ void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot);
 void syn_chain_unlink(struct syn_store *store, uint32_t *chain, const struct syn_entry *entry);
 
 /* --- syn_queue.c --- */
+
+/* The class whose head is due first; of equals the lower. */
+enum syn_class syn_queue_first_due(struct syn_store *store);
 
 /* The attempt that is first in the queue, or null. */
 struct syn_entry *syn_queue_head(const struct syn_store *store, enum syn_class class);

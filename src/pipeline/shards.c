@@ -89,10 +89,13 @@ struct due_shard {
  * Timers of one time and class go off in the order of their queue. One that stands behind another there comes behind
  * it for all shards, whatever its flow id; so what a shard tells is in order, even to those who do not see all of it.
  */
-static bool find_timer(struct due_shard *due)
+static bool find_timer(struct due_shard *due, uint64_t now_ns)
 {
 	const struct tracker_timer *latest = &due->shard->latest;
 
+	due->shard->due_ns = tracker_due_ns(due->shard->tracker);
+	if (due->shard->due_ns > now_ns)
+		return false;
 	if (!tracker_first_timer(due->shard->tracker, &due->timer)) {
 		due->shard->due_ns = tracker_due_ns(due->shard->tracker);
 		return false;
@@ -112,7 +115,7 @@ static unsigned find_due(struct shard_group *group, uint64_t now_ns, uint64_t pa
 			continue;
 		tracker_pass_time(group->members[i]->tracker, now_ns, packet_number);
 		due[n].shard = group->members[i];
-		n += find_timer(&due[n]);
+		n += find_timer(&due[n], now_ns);
 	}
 	return n;
 }
@@ -143,7 +146,7 @@ bool shard_group_fire(struct shard_group *group, uint64_t now_ns, uint64_t packe
 		}
 		first->shard->latest = first->timer;
 		tracker_fire(first->shard->tracker);
-		if (!find_timer(first))
+		if (!find_timer(first, now_ns))
 			*first = due[--n];
 	}
 	renew_first_due(group);

@@ -118,7 +118,8 @@ void tracker_pass_time(struct tracker *tracker, uint64_t now_ns, uint64_t packet
 
 bool tracker_first_timer(struct tracker *tracker, struct tracker_timer *timer)
 {
-	struct flow *flow = flow_table_next_expired(tracker->table, tracker->now_ns);
+	bool is_flow_due = flow_table_next_due_ns(tracker->table) <= tracker->now_ns;
+	struct flow *flow = is_flow_due ? flow_table_next_expired(tracker->table, tracker->now_ns) : NULL;
 
 	if (flow != NULL) {
 		*timer = (struct tracker_timer){

@@ -218,7 +218,7 @@ void syn_store_expire(struct syn_store *store, struct syn_entry *entry);
  */
 struct syn_entry *syn_store_first_due(struct syn_store *store, uint64_t *due_ns, enum syn_class *class);
 
-/* When that is; UINT64_MAX when the store is empty. */
+/* Packet time before which no attempt is due. There may be none then either, as the one that would be may have left. */
 uint64_t syn_store_due_ns(const struct syn_store *store);
 
 /* Its first timer ended: it goes to the next class. It must be the one that syn_store_first_due gave. */

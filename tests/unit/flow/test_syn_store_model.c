@@ -480,6 +480,19 @@ static void step_time(struct run *run)
 	}
 }
 
+/* What is noted is so, or else nothing is due before; and it is as much as one that left could tell. */
+static void check_noted(const struct syn_store *store)
+{
+	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++) {
+		const struct syn_entry *head = syn_queue_head(store, (enum syn_class) class);
+		uint64_t due_ns = head != NULL ? syn_due_ns(store, head) : UINT64_MAX;
+		assert_true(store->noted[class] == NOT_NOTED || store->noted[class] == store->queues[class].head);
+		assert_true(store->noted[class] == NOT_NOTED ? store->due_ns[class] <= due_ns
+							     : store->due_ns[class] == due_ns);
+		assert_true(syn_store_due_ns(store) <= due_ns);
+	}
+}
+
 /* The invariants at the top of syn_store.c. */
 static void check_invariants(const struct syn_store *store)
 {
@@ -530,6 +543,7 @@ static void check_invariants(const struct syn_store *store)
 	for (uint32_t slot = store->first_freed; slot != NO_SLOT; slot = store->slots[slot].next_freed)
 		n_freed++;
 	assert_int_equal(store->first_fresh - 1, store->stats.entries_in_use + n_freed);
+	check_noted(store);
 }
 
 static void compare(struct run *run)
