@@ -108,9 +108,7 @@ bool plain_open_judge(const struct plain_opening *opening, const struct packet *
 
 size_t plain_open_bytes(const struct plain_opening *opening)
 {
-	const struct rest_head head = { .is_ipv6 = opening->is_ipv6 };
-
-	return rest_opening_offset(&head) + sizeof(struct rest_opening);
+	return sizeof(struct rest_head) + (opening->is_ipv6 ? 2 * REST_ADDR_BYTES : 0) + sizeof(struct rest_opening);
 }
 
 static bool offers(const struct plain_syn *syn, uint16_t option)
@@ -162,11 +160,12 @@ static bool counts_ip_ids(const struct plain_opening *opening, const struct pack
 	       (uint16_t)(packet->ip_id - opening->syn.ip_id) == 1;
 }
 
-static struct rest_head head_of(const struct plain_opening *opening, const struct flow_key *key,
-				const struct packet *packet)
+static void write_head(const struct plain_opening *opening, const struct flow_key *key, const struct packet *packet,
+		       struct rest_head *head)
 {
 	bool scaled = is_agreed(opening, TCPOPT_WSCALE);
-	struct rest_head head = {
+
+	*head = (struct rest_head){
 		.lag_ns = (packet->time_ns - opening->synack.time_ns) & ((UINT64_C(1) << 40) - 1),
 		.last_side = SIDE_CLIENT,
 		.is_ipv6 = opening->is_ipv6,
@@ -190,9 +189,8 @@ static struct rest_head head_of(const struct plain_opening *opening, const struc
 		.ttl = { packet->ttl, opening->synack.ttl },
 	};
 
-	memcpy(head.addr[0], key->addr[0], sizeof(head.addr[0]));
-	memcpy(head.addr[1], key->addr[1], sizeof(head.addr[1]));
-	return head;
+	memcpy(head->addr[0], key->addr[0], sizeof(head->addr[0]));
+	memcpy(head->addr[1], key->addr[1], sizeof(head->addr[1]));
 }
 
 /* tcp_opening.c, opened_by. */
@@ -209,14 +207,14 @@ static uint8_t offers_of(const struct plain_syn *syn)
 }
 
 /* The SYN-ACK brought the client to ESTABLISHED, and the third segment shows that, and brought the server there. */
-static struct rest_opening opening_of(const struct plain_opening *opening, const struct packet *packet)
+static void write_opening(const struct plain_opening *opening, const struct packet *packet, struct rest_opening *rest)
 {
 	const struct plain_syn *syn = &opening->syn;
 	const struct plain_syn *synack = &opening->synack;
 	uint64_t rtt_client_us = (packet->time_ns - synack->time_ns) / NS_PER_US;
 	unsigned counts = counts_ip_ids(opening, packet) ? REST_OFFERS_COUNTING_IDS : 0;
 
-	return (struct rest_opening){
+	*rest = (struct rest_opening){
 		.first_ns = syn->time_ns & ((UINT64_C(1) << REST_FIRST_NS_BITS) - 1),
 		.id = syn->number & ((UINT64_C(1) << REST_ID_BITS) - 1),
 		.syn_window = syn->window,
@@ -263,13 +261,13 @@ static void remember(const struct plain_opening *opening, const struct packet *p
 void plain_open_apply(const struct plain_opening *opening, const struct flow_key *key, const struct packet *packet,
 		      const struct plain_rules *rules, struct rest_head *rest)
 {
-	*rest = head_of(opening, key, packet);
+	write_head(opening, key, packet, rest);
 	if (opening->is_ipv6) {
 		uint8_t *behind = (uint8_t *)(rest + 1);
 		memcpy(behind, key->addr[0] + 4, REST_ADDR_BYTES);
 		memcpy(behind + REST_ADDR_BYTES, key->addr[1] + 4, REST_ADDR_BYTES);
 	}
-	*rest_opening_of(rest) = opening_of(opening, packet);
+	write_opening(opening, packet, rest_opening_of(rest));
 	remember(opening, packet, rules->recent);
 	if (rules->connection_opens(rules->context, opening))
 		rest->alerted = 1;
