@@ -402,11 +402,13 @@ static void remember(const struct plain_segment *seg, struct recent_segments *re
 
 static void tell_speech(const struct plain_segment *seg, const struct plain_rules *rules)
 {
-	flow_rest_sketch(seg->rest, seg->link, rules->sketch);
+	if (rules->client_speaks != NULL) {
+		flow_rest_sketch(seg->rest, seg->link, rules->sketch);
+		if (rules->client_speaks(rules->context, rules->sketch))
+			seg->rest->alerted = 1;
+	}
 	seg->opening->signals |= FLOW_SIGNAL_SPOKE;
 	seg->rest->client_has_spoken = 1;
-	if (rules->client_speaks(rules->context, rules->sketch))
-		seg->rest->alerted = 1;
 }
 
 bool flow_plain_judge(struct plain_segment *seg, struct rest_head *rest, const struct rest_link *link,

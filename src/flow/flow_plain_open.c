@@ -269,6 +269,6 @@ void plain_open_apply(const struct plain_opening *opening, const struct flow_key
 	}
 	write_opening(opening, packet, rest_opening_of(rest));
 	remember(opening, packet, rules->recent);
-	if (rules->connection_opens(rules->context, opening))
+	if (rules->connection_opens != NULL && rules->connection_opens(rules->context, opening))
 		rest->alerted = 1;
 }

@@ -655,8 +655,8 @@ struct tracker *tracker_create(const struct tracker_config *config, struct detec
 	tracker->tcp = (struct tcp_context){ config->conn, recent_segments_create(config->recent_bytes, error) };
 	tracker->plain = (struct plain_rules){
 		.recent = tracker->tcp.recent,
-		.connection_opens = tracker_connection_opens,
-		.client_speaks = tracker_client_speaks,
+		.connection_opens = detection != NULL ? tracker_connection_opens : NULL,
+		.client_speaks = detection != NULL ? tracker_client_speaks : NULL,
 		.flow_closes = tracker_flow_closes,
 		.context = tracker,
 		.sketch = &tracker->scratch,

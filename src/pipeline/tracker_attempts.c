@@ -287,9 +287,6 @@ static bool answer_attempt(struct tracker *tracker, struct syn_entry *attempt, c
 bool tracker_connection_opens(void *context, const struct plain_opening *opening)
 {
 	const struct tracker *tracker = context;
-
-	if (tracker->detection == NULL)
-		return false;
 	struct flow_signal signal = signal_of(tracker, SIGNAL_COMPLETED, opening->attempt);
 	bool alerted = detect_source_signal(tracker->detection, &signal);
 	signal.kind = SIGNAL_HALF_OPEN_ENDED;

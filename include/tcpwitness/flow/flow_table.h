@@ -107,7 +107,7 @@ typedef bool connection_opens_fn(void *context, const struct plain_opening *open
 /* What a segment needs beside its flow when it takes the short way: see src/flow/flow_plain.h. */
 struct plain_rules {
 	struct recent_segments *recent;
-	connection_opens_fn *connection_opens;
+	connection_opens_fn *connection_opens; /* null, as the next one: nobody listens */
 	client_speaks_fn *client_speaks;
 	flow_closes_fn *flow_closes;
 	void *context;

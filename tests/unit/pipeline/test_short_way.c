@@ -87,7 +87,8 @@ static void end_event(void *context, struct sensor_event *event)
 	sensor->digest = digest_of(sensor->digest, event, sizeof(*event));
 }
 
-static void sensor_init(struct sensor *sensor, bool takes_short_way, bool wants_states, uint64_t interim_ns)
+static void sensor_init(struct sensor *sensor, bool takes_short_way, bool is_heard, bool wants_states,
+			uint64_t interim_ns)
 {
 	static const char *const names[] = { "test" };
 	const struct event_writer writer = {
@@ -106,7 +107,7 @@ static void sensor_init(struct sensor *sensor, bool takes_short_way, bool wants_
 	config.key.secret = siphash_key_from_seed(1);
 	config.interim_ns = interim_ns;
 	config.takes_short_way = takes_short_way;
-	sensor->tracker = tracker_create(&config, &sensor->detection, &writer, names, NULL);
+	sensor->tracker = tracker_create(&config, is_heard ? &sensor->detection : NULL, &writer, names, NULL);
 	assert_non_null(sensor->tracker);
 }
 
@@ -191,8 +192,16 @@ static void count_case(struct cases *cases, const struct flow *flow, const struc
 static void pair_init(struct pair *pair, bool wants_states, uint64_t interim_ns)
 {
 	pair->cases = (struct cases){ 0 };
-	sensor_init(&pair->with, true, wants_states, interim_ns);
-	sensor_init(&pair->without, false, wants_states, interim_ns);
+	sensor_init(&pair->with, true, true, wants_states, interim_ns);
+	sensor_init(&pair->without, false, true, wants_states, interim_ns);
+}
+
+/* Without detection. */
+static void pair_init_unheard(struct pair *pair)
+{
+	pair->cases = (struct cases){ 0 };
+	sensor_init(&pair->with, true, false, false, 0);
+	sensor_init(&pair->without, false, false, false, 0);
 }
 
 static void hand_to_both(struct pair *pair, const struct packet *packet, bool is_icmp_quote)
@@ -640,6 +649,21 @@ static void test_connections_that_close(void **state)
 	play_talks(300, 10, 6, true, 0);
 }
 
+static void test_when_nobody_listens(void **state)
+{
+	static const unsigned odd[] = { 1000000, 40, 5 };
+	struct pair pair;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		pair_init_unheard(&pair);
+		hold_talks(&pair, 200, 30, odd[i]);
+		struct cases cases = pair_end(&pair);
+		assert_int_equal(pair.with.detection.n_signals + pair.without.detection.n_signals, 0);
+		assert_true(cases.openings > 20 && cases.proofs > 40);
+	}
+}
+
 static void test_connections_with_troubles(void **state)
 {
 	(void)state;
@@ -823,6 +847,7 @@ int main(void)
 		cmocka_unit_test(test_connections_in_good_order),
 		cmocka_unit_test(test_what_is_left_is_counted_without_records),
 		cmocka_unit_test(test_connections_that_close),
+		cmocka_unit_test(test_when_nobody_listens),
 		cmocka_unit_test(test_connections_with_troubles),
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_client_that_speaks_late),
