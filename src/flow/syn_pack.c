@@ -353,28 +353,33 @@ bool syn_is_plain_answer(const struct syn_entry *entry, const struct syn_parts *
 	       packet->time_ns >= entry->first_ns && packet->time_ns - entry->first_ns <= MAX_AFTER_NS;
 }
 
-void syn_pack_answer(const struct syn_entry *entry, struct syn_answer *answer, const struct packet *packet)
+void syn_pack_answer(const struct syn_entry *entry, bool is_late, struct syn_answer *answer,
+		     const struct packet *packet)
 {
 	const struct tcp_options *options = &packet->options;
 	uint64_t after_ns = packet->time_ns - entry->first_ns;
 
-	answer->number = packet->number & MAX_ID;
-	answer->wscale = options->wscale & MAX_WSCALE;
-	answer->options = pack_options(options->present) & 0xf;
-	answer->options_complete = packet->options_complete;
-	answer->hash = packet->payload_hash;
-	answer->after_low_ns = (uint32_t)after_ns;
-	answer->after_high_ns = (uint16_t)(after_ns >> 32);
-	answer->ip_id = packet->ip_id;
-	answer->iss = packet->seq;
-	answer->ts_val = options->ts_val;
-	answer->ts_ecr = options->ts_ecr;
-	answer->layout = options->layout;
-	answer->window = packet->window;
-	answer->mss = options->mss;
-	answer->ip_bytes = packet->ip_bytes;
-	answer->flags = packet->flags;
-	answer->ttl = packet->ttl;
+	*answer = (struct syn_answer){
+		.number = packet->number & MAX_ID,
+		.wscale = options->wscale & MAX_WSCALE,
+		.options = pack_options(options->present) & 0xf,
+		.options_complete = packet->options_complete,
+		.is_late = is_late,
+		.syn_hash = entry->has_parts ? 0 : entry->hash_or_part,
+		.hash = packet->payload_hash,
+		.after_low_ns = (uint32_t)after_ns,
+		.iss = packet->seq,
+		.ts_val = options->ts_val,
+		.ts_ecr = options->ts_ecr,
+		.layout = options->layout,
+		.after_high_ns = (uint16_t)(after_ns >> 32),
+		.ip_id = packet->ip_id,
+		.window = packet->window,
+		.mss = options->mss,
+		.ip_bytes = packet->ip_bytes,
+		.flags = packet->flags,
+		.ttl = packet->ttl,
+	};
 }
 
 uint64_t syn_answer_time_ns(const struct syn_entry *entry, const struct syn_answer *answer)

@@ -184,8 +184,9 @@ void syn_unpack_repeats(const struct syn_entry *entry, const struct syn_parts *p
 /* Is it a SYN-ACK that answers the attempt, neither of which has anything that struct syn_answer has no room for? */
 bool syn_is_plain_answer(const struct syn_entry *entry, const struct syn_parts *parts, const struct packet *packet);
 
-/* The part must be there and linked; is_answered is the caller's. */
-void syn_pack_answer(const struct syn_entry *entry, struct syn_answer *answer, const struct packet *packet);
+/* The caller links the part, and sets is_answered. */
+void syn_pack_answer(const struct syn_entry *entry, bool is_late, struct syn_answer *answer,
+		     const struct packet *packet);
 void syn_unpack_answer(const struct syn_entry *entry, const struct syn_parts *parts, struct packet *packet);
 uint64_t syn_answer_time_ns(const struct syn_entry *entry, const struct syn_answer *answer);
 

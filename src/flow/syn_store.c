@@ -324,16 +324,13 @@ bool syn_store_answer(struct syn_store *store, struct syn_entry *entry, const st
 	if (!syn_is_plain_answer(entry, &parts, packet) || n_answered >= store->stats.capacity / SYN_ANSWERED_SHARE ||
 	    !make_room(store, 1, entry))
 		return false;
-	uint32_t slot = syn_take_slot(store);
+	uint32_t slot = syn_take_slot_as_it_is(store);
 	struct syn_answer *answer = &store->slots[slot].answer;
-	syn_pack_answer(entry, answer, packet);
-	answer->is_late = syn_class_of(store, entry) == SYN_UNANSWERED;
-	if (parts.more != NULL) {
+	syn_pack_answer(entry, syn_class_of(store, entry) == SYN_UNANSWERED, answer, packet);
+	if (parts.more != NULL)
 		parts.more->rest = slot;
-	} else {
-		answer->syn_hash = entry->hash_or_part;
+	else
 		entry->hash_or_part = slot;
-	}
 	syn_queue_answer(store, entry, answer);
 	return true;
 }

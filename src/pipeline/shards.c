@@ -195,10 +195,14 @@ void shards_fetch(const struct shards *shards, const struct batch *batch, uint32
 
 void shards_follow(struct shards *shards, const struct batch *batch, const struct stretch *stretch)
 {
+	uint32_t fetched = stretch->first;
+
 	for (uint32_t i = stretch->first; i < stretch->end; i++) {
 		const struct decoded_frame *frame = &batch->frames[i];
-		if ((i - stretch->first) % BURST_FRAMES == 0)
+		if (i == fetched) {
 			shards_fetch(shards, batch, i, stretch->end);
+			fetched += BURST_FRAMES;
+		}
 		shards_advance(shards, batch->now_ns[i], batch_number(batch, i));
 		if (is_followed(frame->result))
 			shard_group_follow(&shards->all, &shards->shard[frame->shard], frame);

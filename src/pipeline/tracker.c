@@ -334,13 +334,13 @@ static struct flow *insert(struct tracker *tracker, const struct flow_key *key, 
 	return flow;
 }
 
-static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
-		       const struct packet *packet, uint64_t previous_id)
+/* Not inline: most connections begin in the store of attempts, and need no room on the stack. */
+__attribute__((noinline)) static void begin_in_table(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+						     unsigned sender_index, const struct packet *packet,
+						     uint64_t previous_id)
 {
 	struct tcp_verdict verdict;
 
-	if (tracker_begin_attempt(tracker, key, hash, sender_index, packet, previous_id))
-		return;
 	bool is_stray = previous_id == 0 && (packet->flags & (SEG_SYN | SEG_ACK)) != SEG_SYN;
 	struct flow *flow = insert(tracker, key, hash, packet);
 	if (flow == NULL) {
@@ -355,6 +355,13 @@ static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint
 	if (is_stray)
 		tracker_begin_stray(tracker, flow, side, packet);
 	conclude(tracker, flow, side, packet, &verdict);
+}
+
+static void begin_flow(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
+		       const struct packet *packet, uint64_t previous_id)
+{
+	if (!tracker_begin_attempt(tracker, key, hash, sender_index, packet, previous_id))
+		begin_in_table(tracker, key, hash, sender_index, packet, previous_id);
 }
 
 /*

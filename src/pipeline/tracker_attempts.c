@@ -195,12 +195,28 @@ static void keep_alerted(const struct tracker *tracker, struct syn_entry *attemp
 		syn_store_set_alerted(attempt);
 }
 
-bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
-			   const struct packet *packet, uint64_t previous_id)
+/* Whatever the first SYN brings about, with the flow that it would be. Not inline: in a flood nothing needs that. */
+__attribute__((noinline)) static void begin_aloud(struct tracker *tracker, const struct flow_key *key, uint64_t hash,
+						  unsigned client_index, const struct packet *packet,
+						  uint64_t previous_id)
 {
 	struct flow *flow = &tracker->scratch;
 	struct tcp_verdict verdict;
 
+	memset(flow, 0, sizeof(*flow));
+	flow->key = *key;
+	flow->hash = hash;
+	flow->client_index = (uint8_t)client_index;
+	tracker_init_flow(flow, packet);
+	flow->previous_id = previous_id;
+	recent_segments_clear(tracker->scratch_tcp.recent);
+	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(flow->id), packet, &verdict);
+	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
+}
+
+bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, uint64_t hash, unsigned sender_index,
+			   const struct packet *packet, uint64_t previous_id)
+{
 	if ((packet->flags & (SEG_SYN | SEG_ACK | SEG_RST | SEG_FIN)) != SEG_SYN)
 		return false;
 	struct syn_entry *attempt =
@@ -212,15 +228,7 @@ bool tracker_begin_attempt(struct tracker *tracker, const struct flow_key *key, 
 		give_signal(tracker, SIGNAL_ATTEMPT, attempt);
 		return true;
 	}
-	memset(flow, 0, sizeof(*flow));
-	flow->key = *key;
-	flow->hash = hash;
-	flow->client_index = (uint8_t)sender_index;
-	tracker_init_flow(flow, packet);
-	flow->previous_id = previous_id;
-	recent_segments_clear(tracker->scratch_tcp.recent);
-	tcp_conn_init(&flow->conn, &tracker->scratch_tcp, tcp_conn_owner(flow->id), packet, &verdict);
-	tracker_observe(tracker, flow, SIDE_CLIENT, packet, &verdict);
+	begin_aloud(tracker, key, hash, sender_index, packet, previous_id);
 	keep_alerted(tracker, attempt);
 	return true;
 }
@@ -231,7 +239,9 @@ static bool is_interim_due(const struct tracker *tracker, uint64_t recorded_ns, 
 	return tracker->config.interim_ns != 0 && ns_since(packet->time_ns, recorded_ns) >= tracker->config.interim_ns;
 }
 
-static bool repeat_attempt(struct tracker *tracker, struct syn_entry *attempt, const struct packet *packet)
+/* Not inline, as begin_aloud. */
+__attribute__((noinline)) static bool repeat_attempt(struct tracker *tracker, struct syn_entry *attempt,
+						     const struct packet *packet)
 {
 	struct flow *flow = &tracker->scratch;
 	struct tcp_verdict verdict;
