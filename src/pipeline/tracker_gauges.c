@@ -26,8 +26,9 @@ static uint32_t ms_of(const struct tracker *tracker, const struct flow *flow)
 static void give(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind, enum conn_side side,
 		 uint32_t since_ms, uint8_t state)
 {
+	if (tracker_gives_nobody(tracker, flow, kind))
+		return;
 	struct flow_signal signal = tracker_signal_of(tracker, flow, kind);
-
 	signal.side = (uint8_t)side;
 	signal.state = state;
 	signal.since_ns = flow->first_ns + (uint64_t)since_ms * NS_PER_MS;

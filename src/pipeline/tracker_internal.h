@@ -138,6 +138,9 @@ void tracker_follow_stray(struct tracker *tracker, struct flow *flow, enum conn_
 /* It began so, and nothing shows yet that it is a connection. */
 bool tracker_is_stray(const struct flow *flow);
 
+/* Nobody listens: a signal of this kind counts as given, and need not be made. */
+bool tracker_gives_nobody(const struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind);
+
 /* A signal of the flow, and giving it. */
 struct flow_signal tracker_signal_of(const struct tracker *tracker, const struct flow *flow,
 				     enum flow_signal_kind kind);

@@ -28,6 +28,14 @@ static bool given(const struct flow *flow, enum flow_signal_kind kind)
 	return (flow->signals >> kind) & 1;
 }
 
+bool tracker_gives_nobody(const struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)
+{
+	if (tracker->detection != NULL)
+		return false;
+	flow->signals |= UINT32_C(1) << kind;
+	return true;
+}
+
 void tracker_give(struct tracker *tracker, struct flow *flow, struct flow_signal *signal)
 {
 	flow->signals |= UINT32_C(1) << signal->kind;
@@ -66,6 +74,8 @@ struct flow_signal tracker_signal_of(const struct tracker *tracker, const struct
 static void give_once(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)
 {
 	if (given(flow, kind))
+		return;
+	if (tracker_gives_nobody(tracker, flow, kind))
 		return;
 	struct flow_signal signal = tracker_signal_of(tracker, flow, kind);
 	tracker_give(tracker, flow, &signal);
