@@ -156,7 +156,7 @@ struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key 
 
 /*
  * Fetches what syn_store_find with this hash will look at, as flow_table_fetch_chain and its like do: first the chain,
- * then its entries, one with each call. A newcomer looks at all of them; a chain has seldom more than three. Returned is
+ * then its entries, one with each call. A newcomer looks at all of them; a chain has seldom more than three. Returns
  * what the next call begins with.
  */
 const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t hash);
@@ -164,8 +164,9 @@ const uint32_t *syn_store_fetch_next(const struct syn_store *store, const uint32
 
 /*
  * A new attempt that began with packet, which this end of its key sent; the key must not be in the store, and hash is
- * that of it. now_ns is the latest packet time seen: the attempt's timer begins then. Another attempt may have been evicted for it. Null when it does not fit (counted); so
- * does a packet whose number is not higher than that of an attempt that is overdue.
+ * that of it. now_ns is the latest packet time seen: the attempt's timer begins then. Another attempt may have been
+ * evicted for it. Null when it does not fit (counted); neither does a packet whose number is not higher than that of
+ * an attempt that is overdue.
  */
 struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet *packet, unsigned client_index,
 				   uint64_t hash, uint64_t previous_id, uint64_t now_ns);
