@@ -147,19 +147,19 @@ static bool may_go_on(const struct flow *flow, const struct rest_head *head)
 }
 
 /* tcp_loss.c: what was sent again, and is told to have come before by the echo of an older timestamp. */
-static void mark_repeats(struct rest_head *head, unsigned side, const struct tcp_end *e)
+static void mark_repeats(struct rest_head *head, struct rest_more *more, unsigned side, const struct tcp_end *e)
 {
 	for (unsigned i = 0; i < e->n_repeated; i++) {
 		if ((e->repeated_dated >> i & 1) == 0)
 			continue;
 		bool is_first = (head->has_repeats >> side & 1) == 0;
-		uint32_t newest = head->end[side].ts_repeated;
-		head->end[side].ts_repeated = is_first ? e->repeated[i].ts_val : seq_max(e->repeated[i].ts_val, newest);
+		uint32_t newest = more->ts_repeated[side];
+		more->ts_repeated[side] = is_first ? e->repeated[i].ts_val : seq_max(e->repeated[i].ts_val, newest);
 		head->has_repeats = (head->has_repeats | 1u << side) & 3u;
 	}
 }
 
-void flow_plain_mark(struct rest_head *head, const struct flow *flow)
+void flow_plain_mark(struct rest_head *head, struct rest_more *more, const struct flow *flow)
 {
 	const struct tcp_end *ends = flow->conn.end;
 	uint64_t recorded_ms = (flow->recorded_ns - flow->first_ns) / NS_PER_MS;
@@ -172,16 +172,16 @@ void flow_plain_mark(struct rest_head *head, const struct flow *flow)
 		return;
 	head->is_plain = is_plain(flow, head) && all_dated >= agreed && recorded_ms <= UINT32_MAX &&
 			 ends[0].wscale < 15 && ends[1].wscale < 15;
-	head->recorded_ms = (uint32_t)recorded_ms;
+	if (!head->is_plain)
+		return;
+	more->recorded_ms = (uint32_t)recorded_ms;
 	head->wscale_client = scaled ? ends[SIDE_CLIENT].wscale & 15u : 0;
 	head->wscale_server = scaled ? ends[SIDE_SERVER].wscale & 15u : 0;
-	mark_repeats(head, SIDE_CLIENT, &ends[SIDE_CLIENT]);
-	mark_repeats(head, SIDE_SERVER, &ends[SIDE_SERVER]);
+	mark_repeats(head, more, SIDE_CLIENT, &ends[SIDE_CLIENT]);
+	mark_repeats(head, more, SIDE_SERVER, &ends[SIDE_SERVER]);
 	head->has_timestamps = agreed && all_dated;
-	head->client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0;
 	head->ids_are_followed =
 		((unsigned)rest_follows_ids(&ends[0]) | (unsigned)rest_follows_ids(&ends[1]) << 1) & 3u;
-	head->ids_count_up = ((unsigned)ends[0].ip_ids_count_up | (unsigned)ends[1].ip_ids_count_up << 1) & 3u;
 }
 
 /* --- which segments --- */
@@ -245,7 +245,7 @@ static bool has_plain_timestamps(const struct plain_segment *seg)
 	if (!seg->rest->has_timestamps)
 		return true;
 	return seq_geq(options->ts_val, seg->sender->ts_val) &&
-	       (!may_tell || seq_geq(options->ts_ecr, seg->receiver->ts_repeated));
+	       (!may_tell || seq_geq(options->ts_ecr, rest_more_of(seg->opening)->ts_repeated[1 - seg->side]));
 }
 
 /* tcp_loss.c, note_ip_id: they go on as before, or show now that they count. */
@@ -319,7 +319,8 @@ static bool has_plain_time(struct plain_segment *seg, const struct rest_link *li
 {
 	const struct rest_head *rest = seg->rest;
 	const struct packet *packet = seg->packet;
-	uint64_t recorded_ns = seg->first_ns + rest->recorded_ms * NS_PER_MS;
+	uint64_t recorded_ms = seg->opening->has_more ? rest_more_of(seg->opening)->recorded_ms : 0;
+	uint64_t recorded_ns = seg->first_ns + recorded_ms * NS_PER_MS;
 	uint64_t other_ns = rest->last_side == seg->side ? link->touched_ns - rest->lag_ns : link->touched_ns;
 
 	if (packet->time_ns < link->touched_ns || packet->time_ns < recorded_ns)
@@ -350,10 +351,8 @@ static void note_ip_id(const struct plain_segment *seg)
 	unsigned bit = 1u << seg->side;
 
 	if ((seg->rest->ids_are_followed & ~(unsigned)seg->rest->ids_count_up & bit) != 0 &&
-	    (uint16_t)(seg->packet->ip_id - seg->sender->front_ip_id) == 1) {
+	    (uint16_t)(seg->packet->ip_id - seg->sender->front_ip_id) == 1)
 		seg->rest->ids_count_up = (seg->rest->ids_count_up | bit) & 3u;
-		seg->opening->offers[seg->side] |= REST_OFFERS_COUNTING_IDS;
-	}
 	seg->sender->front_ip_id = seg->packet->ip_id;
 }
 
@@ -365,12 +364,12 @@ static void apply(const struct plain_segment *seg)
 
 	sender->packets++;
 	sender->bytes += packet->ip_bytes;
-	sender->flags |= packet->flags;
+	rest->flags[seg->side] |= (uint8_t)packet->flags; /* no others are plain */
 	sender->snd_nxt += packet->payload_bytes + is_fin(packet);
 	sender->last_window = packet->window;
 	note_ip_id(seg);
-	if (packet->payload_bytes > sender->longest_payload_bytes)
-		sender->longest_payload_bytes = (uint16_t)packet->payload_bytes;
+	if (packet->payload_bytes > rest->longest_payload_bytes[seg->side])
+		rest->longest_payload_bytes[seg->side] = (uint16_t)packet->payload_bytes;
 	if (packet->payload_bytes > 0)
 		rest->small_run[seg->side] = packet->payload_bytes <= TCP_SMALL_PAYLOAD_BYTES
 						     ? (uint8_t)(rest->small_run[seg->side] + 1)
@@ -403,12 +402,13 @@ static void remember(const struct plain_segment *seg, struct recent_segments *re
 static void tell_speech(const struct plain_segment *seg, const struct plain_rules *rules)
 {
 	if (rules->client_speaks != NULL) {
-		flow_rest_sketch(seg->rest, seg->link, rules->sketch);
+		flow_rest_sketch(seg->rest, seg->link, seg->shapes, rules->sketch);
 		if (rules->client_speaks(rules->context, rules->sketch))
 			seg->rest->alerted = 1;
 	}
-	seg->opening->signals |= FLOW_SIGNAL_SPOKE;
 	seg->rest->client_has_spoken = 1;
+	if (seg->opening->has_more)
+		rest_more_of(seg->opening)->signals |= FLOW_SIGNAL_SPOKE;
 }
 
 bool flow_plain_judge(struct plain_segment *seg, struct rest_head *rest, const struct rest_link *link,
@@ -435,9 +435,11 @@ bool flow_plain_judge(struct plain_segment *seg, struct rest_head *rest, const s
 	       (!closes || plain_close_judge(seg, rules));
 }
 
-bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct plain_rules *rules)
+bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct syn_shapes *shapes,
+		      const struct plain_rules *rules)
 {
 	stands_at(seg, rest);
+	seg->shapes = shapes;
 	apply(seg);
 	remember(seg, rules->recent);
 	if (seg->is_first_speech)

@@ -18,15 +18,16 @@
  */
 
 /*
- * Says in head, which is zero there and else written, whether the next segment of flow may be plain, and what it is
- * held against then.
+ * Says in head and *more, which are zero there and else written, whether the next segment of flow may be plain, and
+ * what it is held against then.
  */
-void flow_plain_mark(struct rest_head *head, const struct flow *flow);
+void flow_plain_mark(struct rest_head *head, struct rest_more *more, const struct flow *flow);
 
 /* A segment that is plain: what it is, and what it does. */
 struct plain_segment {
 	const struct packet *packet;
 	const struct rest_link *link; /* of the flow before it */
+	const struct syn_shapes *shapes;
 	struct rest_head *rest;
 	struct rest_opening *opening;
 	struct rest_end *sender;
@@ -56,7 +57,9 @@ static inline bool flow_plain_needs_room(const struct plain_segment *seg)
 }
 
 /*
- * Does it. rest is the flow that was judged, or what flow_rest_make_room made of it. True: the flow is touched at
- * packet->time_ns, in the queue of its class, which may be another one than before.
+ * Does it. rest is the flow that was judged, or what flow_rest_make_room made of it; shapes are those that it was
+ * packed with. True: the flow is touched at packet->time_ns, in the queue of its class, which may be another one than
+ * before.
  */
-bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct plain_rules *rules);
+bool flow_plain_apply(struct plain_segment *seg, struct rest_head *rest, const struct syn_shapes *shapes,
+		      const struct plain_rules *rules);

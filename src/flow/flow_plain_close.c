@@ -98,7 +98,7 @@ static uint32_t stamp_of_packet(const struct plain_segment *seg)
 }
 
 /* close_segment: its sender is in FIN_WAIT_1, its receiver presumed to be in CLOSE_WAIT, and that one's edge stays. */
-static void first_fin(const struct plain_segment *seg, struct rest_closing *closing)
+static void first_fin(const struct plain_segment *seg, struct rest_closing *closing, uint32_t signals)
 {
 	struct rest_head *rest = seg->rest;
 	unsigned peer = 1 - seg->side;
@@ -108,6 +108,7 @@ static void first_fin(const struct plain_segment *seg, struct rest_closing *clos
 		.fin_packet = distance_of(seg, seg->packet->number),
 		.ack_packet = distance_of(seg, rest_caused_by(seg->opening, (enum conn_side)peer)),
 		.boundary = seg->receiver->snd_nxt,
+		.signals = signals,
 	};
 	closing->right_edge[peer] = right_edge_of(rest, peer);
 	rest->closer = seg->side & 1;
@@ -145,7 +146,7 @@ static void tell(const struct plain_segment *seg, struct rest_closing *closing, 
 	struct rest_head *rest = seg->rest;
 	struct flow *sketch = rules->sketch;
 
-	flow_rest_sketch(rest, seg->link, sketch);
+	flow_rest_sketch(rest, seg->link, seg->shapes, sketch);
 	sketch->conn.origin = CONN_ORIGIN_SYN;
 	sketch->conn.truths = 0;
 	sketch->conn.established_once = true;
@@ -158,7 +159,7 @@ static void tell(const struct plain_segment *seg, struct rest_closing *closing, 
 		sketch->direction[side].held_ms = is_closer ? closing->fin_wait_2_ms : flow_rest_close_wait_ms(closing);
 	}
 	rules->flow_closes(rules->context, sketch);
-	seg->opening->signals = sketch->signals;
+	closing->signals = sketch->signals;
 	rest->alerted = sketch->alerted;
 	closing->fin_wait_2_ms = sketch->direction[rest->closer].held_ms;
 }
@@ -168,11 +169,12 @@ void plain_close_apply(const struct plain_segment *seg, const struct plain_rules
 	struct rest_head *rest = seg->rest;
 	struct rest_closing *closing = rest_closing_of(rest);
 	enum rest_close before = (enum rest_close)rest->close;
+	uint32_t signals = rest_signals(rest);
 
 	rest->close = seg->close & 7u;
 	switch (seg->close) {
 	case REST_FIN:
-		first_fin(seg, closing);
+		first_fin(seg, closing, signals);
 		break;
 	case REST_FIN_ACKED:
 		fin_acknowledged(seg, closing, before);

@@ -97,23 +97,63 @@ static bool may_be_copy(const struct plain_opening *opening, const struct packet
 	       recent_segments_find(recent_segments_set(recent, owner, packet->seq), owner, packet) != NULL;
 }
 
-bool plain_open_judge(const struct plain_opening *opening, const struct packet *packet, const struct plain_rules *rules)
+/* --- what SYN and SYN-ACK look like --- */
+
+static bool offers(const struct plain_syn *syn, uint16_t option)
+{
+	return (syn->options & option) != 0;
+}
+
+/* tcp_opening.c, opened_by. */
+static uint8_t offers_of(const struct plain_syn *syn)
+{
+	static const struct tcp_end scales = { .wscale_ok = true };
+	static const struct tcp_end sacks = { .sack_ok = true };
+	static const struct tcp_end dates = { .timestamps = true, .ts_known = true };
+	static const struct tcp_end declines = { .timestamps_declined = true };
+
+	return rest_offers_of((offers(syn, TCPOPT_WSCALE) ? scales.truths : 0) |
+			      (offers(syn, TCPOPT_SACK_PERMITTED) ? sacks.truths : 0) |
+			      (offers(syn, TCPOPT_TIMESTAMP) ? dates.truths : declines.truths));
+}
+
+static struct syn_shape shape_of(const struct plain_opening *opening)
+{
+	const struct plain_syn *syn = &opening->syn;
+	const struct plain_syn *synack = &opening->synack;
+
+	return (struct syn_shape){
+		.layout = opening->layout,
+		.mss = { offers(syn, TCPOPT_MSS) ? syn->mss : 0, offers(synack, TCPOPT_MSS) ? synack->mss : 0 },
+		.window = syn->window,
+		.source = opening->source,
+		.offers = { offers_of(syn), offers_of(synack) },
+		.wscales = (uint8_t)((syn->wscale & 15u) | (synack->wscale & 15u) << 4),
+		.is_used = 1,
+	};
+}
+
+static bool has_number(const struct plain_opening *opening, struct syn_shapes *shapes, uint16_t *number)
+{
+	const struct syn_shape shape = shape_of(opening);
+
+	return syn_shapes_note(shapes, &shape, number);
+}
+
+bool plain_open_judge(const struct plain_opening *opening, const struct packet *packet, const struct plain_rules *rules,
+		      struct syn_shapes *shapes, uint16_t *shape)
 {
 	return !rules->states_are_told && rules->max_window_bytes == 0 && has_plain_header(opening, packet) &&
 	       has_plain_window(opening, packet) && has_plain_ip_id(opening, packet) &&
-	       has_plain_time(opening, packet, rules->interim_ns) && !may_be_copy(opening, packet, rules->recent);
+	       has_plain_time(opening, packet, rules->interim_ns) && !may_be_copy(opening, packet, rules->recent) &&
+	       has_number(opening, shapes, shape);
 }
 
 /* --- what they leave behind --- */
 
 size_t plain_open_bytes(const struct plain_opening *opening)
 {
-	return sizeof(struct rest_head) + (opening->is_ipv6 ? 2 * REST_ADDR_BYTES : 0) + sizeof(struct rest_opening);
-}
-
-static bool offers(const struct plain_syn *syn, uint16_t option)
-{
-	return (syn->options & option) != 0;
+	return sizeof(struct rest_head) + (opening->is_ipv6 ? REST_BOTH_ADDRS_BYTES : 0) + sizeof(struct rest_opening);
 }
 
 /* tcp_opening.c: note_syn of the SYN, then the third segment. */
@@ -128,7 +168,6 @@ static struct rest_end client_of(const struct plain_opening *opening, const stru
 		.bytes = (uint32_t)syn->ip_bytes + packet->ip_bytes,
 		.last_window = packet->window,
 		.front_ip_id = packet->ip_id,
-		.flags = SEG_SYN | packet->flags,
 	};
 
 	if (is_agreed(opening, TCPOPT_TIMESTAMP))
@@ -149,7 +188,6 @@ static struct rest_end server_of(const struct plain_opening *opening)
 		.bytes = synack->ip_bytes,
 		.last_window = synack->window,
 		.front_ip_id = offers(synack, TCPOPT_TIMESTAMP) ? synack->ip_id : 0,
-		.flags = SEG_SYN | SEG_ACK,
 	};
 }
 
@@ -184,8 +222,8 @@ static void write_head(const struct plain_opening *opening, const struct flow_ke
 		.server_waits = 1,
 		.close = REST_OPEN,
 		.end = { client_of(opening, packet), server_of(opening) },
+		.flags = { (uint8_t)(SEG_SYN | packet->flags), SEG_SYN | SEG_ACK },
 		.port = { key->port[0], key->port[1] },
-		.source = opening->source,
 		.ttl = { packet->ttl, opening->synack.ttl },
 	};
 
@@ -193,45 +231,24 @@ static void write_head(const struct plain_opening *opening, const struct flow_ke
 	memcpy(head->addr[1], key->addr[1], sizeof(head->addr[1]));
 }
 
-/* tcp_opening.c, opened_by. */
-static uint8_t offers_of(const struct plain_syn *syn)
-{
-	static const struct tcp_end scales = { .wscale_ok = true };
-	static const struct tcp_end sacks = { .sack_ok = true };
-	static const struct tcp_end dates = { .timestamps = true, .ts_known = true };
-	static const struct tcp_end declines = { .timestamps_declined = true };
-
-	return rest_offers_of((offers(syn, TCPOPT_WSCALE) ? scales.truths : 0) |
-			      (offers(syn, TCPOPT_SACK_PERMITTED) ? sacks.truths : 0) |
-			      (offers(syn, TCPOPT_TIMESTAMP) ? dates.truths : declines.truths));
-}
-
 /* The SYN-ACK brought the client to ESTABLISHED, and the third segment shows that, and brought the server there. */
-static void write_opening(const struct plain_opening *opening, const struct packet *packet, struct rest_opening *rest)
+static void write_opening(const struct plain_opening *opening, const struct packet *packet, uint16_t shape,
+			  struct rest_opening *rest)
 {
 	const struct plain_syn *syn = &opening->syn;
 	const struct plain_syn *synack = &opening->synack;
 	uint64_t rtt_client_us = (packet->time_ns - synack->time_ns) / NS_PER_US;
-	unsigned counts = counts_ip_ids(opening, packet) ? REST_OFFERS_COUNTING_IDS : 0;
 
 	*rest = (struct rest_opening){
 		.first_ns = syn->time_ns & ((UINT64_C(1) << REST_FIRST_NS_BITS) - 1),
 		.id = syn->number & ((UINT64_C(1) << REST_ID_BITS) - 1),
-		.syn_window = syn->window,
+		.shape = shape,
 		.synack_after_ns = (synack->time_ns - syn->time_ns) & ((UINT64_C(1) << REST_SYNACK_AFTER_BITS) - 1),
 		.rtt_client_us = rtt_client_us & ((UINT64_C(1) << REST_RTT_BITS) - 1),
 		.client_caused_by = (synack->number - syn->number) & ((1u << REST_CAUSED_BITS) - 1),
 		.client_state_packet = (packet->number - synack->number) & ((1u << REST_CAUSED_BITS) - 1),
 		.iss = { syn->seq, synack->seq },
 		.first_syn_ts_val = { syn->ts_val, synack->ts_val },
-		.syn_layout = opening->layout,
-		.signals = FLOW_SIGNALS_OPENED,
-		.mss = { offers(syn, TCPOPT_MSS) ? syn->mss : 0, offers(synack, TCPOPT_MSS) ? synack->mss : 0 },
-		.offers = { (uint8_t)(offers_of(syn) | counts), offers_of(synack) },
-		.wscale_client = syn->wscale & 15u,
-		.wscale_server = synack->wscale & 15u,
-		.state_client = TCPS_ESTABLISHED,
-		.state_server = TCPS_ESTABLISHED,
 	};
 }
 
@@ -259,15 +276,12 @@ static void remember(const struct plain_opening *opening, const struct packet *p
 }
 
 void plain_open_apply(const struct plain_opening *opening, const struct flow_key *key, const struct packet *packet,
-		      const struct plain_rules *rules, struct rest_head *rest)
+		      const struct plain_rules *rules, uint16_t shape, struct rest_head *rest)
 {
 	write_head(opening, key, packet, rest);
-	if (opening->is_ipv6) {
-		uint8_t *behind = (uint8_t *)(rest + 1);
-		memcpy(behind, key->addr[0] + 4, REST_ADDR_BYTES);
-		memcpy(behind + REST_ADDR_BYTES, key->addr[1] + 4, REST_ADDR_BYTES);
-	}
-	write_opening(opening, packet, rest_opening_of(rest));
+	if (opening->is_ipv6)
+		rest_put_addrs((uint8_t *)(rest + 1), key);
+	write_opening(opening, packet, shape, rest_opening_of(rest));
 	remember(opening, packet, rules->recent);
 	if (rules->connection_opens != NULL && rules->connection_opens(rules->context, opening))
 		rest->alerted = 1;

@@ -14,15 +14,15 @@
  */
 
 /*
- * Is packet, which the client of the attempt sent and which is the latest of all, its plain third segment? Nothing is
- * done yet.
+ * Is packet, which the client of the attempt sent and which is the latest of all, its plain third segment? True: *shape
+ * is the number of what SYN and SYN-ACK look like, and else nothing is done yet. What has no number is not plain.
  */
-bool plain_open_judge(const struct plain_opening *opening, const struct packet *packet,
-		      const struct plain_rules *rules);
+bool plain_open_judge(const struct plain_opening *opening, const struct packet *packet, const struct plain_rules *rules,
+		      struct syn_shapes *shapes, uint16_t *shape);
 
 /* What the flow takes at rest. */
 size_t plain_open_bytes(const struct plain_opening *opening);
 
 /* Writes the flow to rest, as touched at packet->time_ns, once it was judged, and does what else the segment does. */
 void plain_open_apply(const struct plain_opening *opening, const struct flow_key *key, const struct packet *packet,
-		      const struct plain_rules *rules, struct rest_head *rest);
+		      const struct plain_rules *rules, uint16_t shape, struct rest_head *rest);

@@ -52,8 +52,10 @@ static void add_close(const struct rest_head *head, struct said *said)
 }
 
 static void read_opening(const struct rest_head *head, const struct rest_opening *opening, uint64_t touched_ns,
-			 struct said *said)
+			 const struct syn_shape *shape, struct said *said)
 {
+	static const struct tcp_end counts = { .ip_ids_count_up = true };
+
 	said->first_ns = rest_first_ns(opening, touched_ns);
 	said->id = rest_id(opening);
 	said->first_synack_ns = opening->synack_after_ns != ALL_BITS(REST_SYNACK_AFTER_BITS)
@@ -64,13 +66,13 @@ static void read_opening(const struct rest_head *head, const struct rest_opening
 	said->client_caused_by = said->id + opening->client_caused_by;
 	said->client_state_packet = said->client_caused_by + opening->client_state_packet;
 	said->server_state_packet = said->client_state_packet + opening->server_state_packet;
-	said->wscale[SIDE_CLIENT] = opening->wscale_client;
-	said->wscale[SIDE_SERVER] = opening->wscale_server;
-	said->state[SIDE_CLIENT] = opening->state_client;
-	said->state[SIDE_SERVER] = opening->state_server;
+	said->wscale[SIDE_CLIENT] = shape->wscales & 15u;
+	said->wscale[SIDE_SERVER] = shape->wscales >> 4;
+	said->state[SIDE_CLIENT] = said->state[SIDE_SERVER] = TCPS_ESTABLISHED;
 	for (unsigned side = 0; side < 2; side++)
-		said->truths[side] = flow_rest_truths(head, side) | (uint64_t)opening->offers[side]
-									    << rest_offers_shift();
+		said->truths[side] = flow_rest_truths(head, side) |
+				     (uint64_t)shape->offers[side] << rest_offers_shift() |
+				     ((head->ids_count_up >> side & 1) != 0 ? counts.truths : 0);
 	if (head->close != REST_OPEN)
 		add_close(head, said);
 }
@@ -143,15 +145,18 @@ ALL_WAYS void code_high(struct coder *c, const enum way way, struct flow_directi
 	uint32_t packets = (uint32_t)(d->packets >> 32);
 	uint32_t bytes = (uint32_t)(d->bytes >> 32);
 	uint16_t longest = (uint16_t)(e->longest_payload_bytes >> 16);
+	uint8_t flags = (uint8_t)(d->flags >> 8);
 
 	code_u32(c, way, &packets, 0);
 	code_u32(c, way, &bytes, 0);
 	code_u16(c, way, &longest, 0);
+	code_u8(c, way, &flags, 0);
 	if (way != WAY_UNPACK)
 		return;
 	d->packets |= (uint64_t)packets << 32;
 	d->bytes |= (uint64_t)bytes << 32;
 	e->longest_payload_bytes |= (uint32_t)longest << 16;
+	d->flags |= (uint16_t)(flags << 8);
 }
 
 /* While the handshake is open there may be several; else there is the one of the SYN. */
@@ -402,18 +407,51 @@ static bool is_far(const struct flow *flow)
 	return (flow->touched_ns - flow->first_ns) >> REST_FIRST_NS_BITS != 0 || flow->id >> 48 != 0;
 }
 
-static void pack_opening(struct rest_opening *opening, const struct flow *flow, uint8_t **at)
+static struct syn_shape shape_of(const struct flow *flow)
+{
+	const struct tcp_conn *conn = &flow->conn;
+	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
+	const struct tcp_end *server = &conn->end[SIDE_SERVER];
+
+	return (struct syn_shape){
+		.layout = conn->syn_layout,
+		.mss = { client->mss, server->mss },
+		.window = conn->syn_window,
+		.source = flow->source,
+		.offers = { rest_offers_of(client->truths), rest_offers_of(server->truths) },
+		.wscales = (uint8_t)((client->wscale & 15u) | (server->wscale & 15u) << 4),
+		.is_used = 1,
+	};
+}
+
+/* What SYN and SYN-ACK look like is noted of connections that have nothing else that takes struct rest_more. */
+static bool needs_more(const struct rest_head *head, const struct flow *flow, const struct rest_more *more,
+		       struct syn_shapes *shapes, uint16_t *number)
+{
+	bool has_usual_signals = head->close != REST_OPEN || flow->signals == rest_usual_signals(head);
+
+	return is_far(flow) || !has_usual_signals || more->recorded_ms != 0 || head->has_repeats != 0 ||
+	       !syn_shapes_note(shapes, &more->shape, number);
+}
+
+/* more says what flow_plain_mark found. */
+static void pack_opening(struct rest_opening *opening, const struct rest_head *head, const struct flow *flow,
+			 struct rest_more *more, struct syn_shapes *shapes)
 {
 	const struct tcp_conn *conn = &flow->conn;
 	const struct tcp_end *client = &conn->end[SIDE_CLIENT];
 	const struct tcp_end *server = &conn->end[SIDE_SERVER];
 	uint64_t synack_after_ns = conn->first_synack_ns != 0 ? conn->first_synack_ns - flow->first_ns : UINT64_MAX;
+	uint16_t number = 0;
 
+	more->shape = shape_of(flow);
+	bool has_more = needs_more(head, flow, more, shapes, &number);
 	*opening = (struct rest_opening){
 		.first_ns = flow->first_ns & ALL_BITS(REST_FIRST_NS_BITS),
 		.is_far = is_far(flow),
+		.has_more = has_more,
 		.id = flow->id & ALL_BITS(48),
-		.syn_window = conn->syn_window,
+		.shape = has_more ? 0 : number,
 		.synack_after_ns = FITTING(synack_after_ns, REST_SYNACK_AFTER_BITS),
 		.rtt_client_us = FITTING(conn->rtt_client_us, REST_RTT_BITS),
 		.client_caused_by = FITTING(client->caused_by - flow->id, REST_CAUSED_BITS),
@@ -421,34 +459,28 @@ static void pack_opening(struct rest_opening *opening, const struct flow *flow, 
 		.server_state_packet = FITTING(server->state_packet - client->state_packet, REST_STATE_PACKET_BITS),
 		.iss = { client->iss, server->iss },
 		.first_syn_ts_val = { client->first_syn_ts_val, server->first_syn_ts_val },
-		.syn_layout = conn->syn_layout,
-		.signals = flow->signals,
-		.mss = { client->mss, server->mss },
-		.offers = { rest_offers_of(client->truths), rest_offers_of(server->truths) },
-		.wscale_client = client->wscale & 15u,
-		.wscale_server = server->wscale & 15u,
-		.state_client = client->state & 15u,
-		.state_server = server->state & 15u,
 	};
-	if (!opening->is_far)
+	if (!has_more)
 		return;
-	const struct rest_far far = { flow->first_ns, flow->id };
-	memcpy(*at, &far, sizeof(far));
-	*at += sizeof(far);
+	more->first_ns = flow->first_ns;
+	more->id = flow->id;
+	more->signals = flow->signals;
+	*rest_more_of(opening) = *more;
 }
 
-static void unpack_opening(const struct rest_opening *opening, const struct said *said, struct flow *flow)
+static void unpack_opening(const struct rest_opening *opening, const struct said *said, const struct syn_shape *shape,
+			   struct flow *flow)
 {
 	flow->first_ns = said->first_ns;
 	flow->id = said->id;
-	flow->conn.syn_layout = opening->syn_layout;
-	flow->conn.syn_window = opening->syn_window;
-	flow->signals = opening->signals;
+	flow->conn.syn_layout = shape->layout;
+	flow->conn.syn_window = shape->window;
+	flow->source = shape->source;
 	for (unsigned side = 0; side < 2; side++) {
 		struct tcp_end *end = &flow->conn.end[side];
 		end->iss = opening->iss[side];
 		end->first_syn_ts_val = opening->first_syn_ts_val[side];
-		end->mss = opening->mss[side];
+		end->mss = shape->mss[side];
 	}
 }
 
@@ -550,7 +582,8 @@ static bool server_waits(const struct flow *flow)
 	       server->pending_stamp[0] == stamp_of(conn, client->last_ns) && server->front_ip_id == 0;
 }
 
-static void pack_head(struct rest_head *head, const struct flow *flow, enum rest_close close)
+/* What flow_plain_mark has no room for in the head, is in *more. */
+static void pack_head(struct rest_head *head, const struct flow *flow, enum rest_close close, struct rest_more *more)
 {
 	const struct tcp_end *ends = flow->conn.end;
 	unsigned last_side = ends[SIDE_SERVER].last_ns > ends[SIDE_CLIENT].last_ns;
@@ -566,7 +599,8 @@ static void pack_head(struct rest_head *head, const struct flow *flow, enum rest
 		.alerted = flow->alerted,
 		.flow_class = flow->flow_class & 15u,
 		.port = { flow->key.port[0], flow->key.port[1] },
-		.source = flow->source,
+		.client_has_spoken = (flow->signals & FLOW_SIGNAL_SPOKE) != 0,
+		.ids_count_up = ((unsigned)ends[0].ip_ids_count_up | (unsigned)ends[1].ip_ids_count_up << 1) & 3u,
 		.history = common_history_number(&flow->history),
 		.server_waits = server_waits(flow),
 		.close = close & 7u,
@@ -584,15 +618,15 @@ static void pack_head(struct rest_head *head, const struct flow *flow, enum rest
 			.bytes = (uint32_t)direction->bytes,
 			.last_window = ends[side].last_window,
 			.front_ip_id = ends[side].front_ip_id,
-			.longest_payload_bytes = (uint16_t)ends[side].longest_payload_bytes,
-			.flags = direction->flags,
 		};
+		head->longest_payload_bytes[side] = (uint16_t)ends[side].longest_payload_bytes;
+		head->flags[side] = (uint8_t)direction->flags;
 		memcpy(head->addr[side], flow->key.addr[side], sizeof(head->addr[side]));
 		head->small_run[side] = ends[side].small_run;
 	}
 	if (head->server_waits)
 		head->end[SIDE_SERVER].front_ip_id = ends[SIDE_SERVER].last_ip_id;
-	flow_plain_mark(head, flow);
+	flow_plain_mark(head, more, flow);
 }
 
 static void unpack_head(const struct rest_head *head, struct flow *flow)
@@ -603,7 +637,7 @@ static void unpack_head(const struct rest_head *head, struct flow *flow)
 	flow->client_index = head->client_index;
 	flow->alerted = head->alerted;
 	flow->flow_class = head->flow_class;
-	flow->source = head->source;
+	flow->signals = rest_signals(head);
 	for (unsigned side = 0; side < 2; side++) {
 		const struct rest_end *from = &head->end[side];
 		struct tcp_end *end = &flow->conn.end[side];
@@ -613,11 +647,11 @@ static void unpack_head(const struct rest_head *head, struct flow *flow)
 		end->last_window = from->last_window;
 		end->front_ip_id = from->front_ip_id;
 		end->small_run = head->small_run[side];
-		end->longest_payload_bytes = from->longest_payload_bytes;
+		end->longest_payload_bytes = head->longest_payload_bytes[side];
 		end->ttl = head->ttl[side];
 		flow->direction[side].packets = from->packets;
 		flow->direction[side].bytes = from->bytes;
-		flow->direction[side].flags = from->flags;
+		flow->direction[side].flags = head->flags[side];
 		flow->key.port[side] = head->port[side];
 		memcpy(flow->key.addr[side], head->addr[side], sizeof(head->addr[side]));
 	}
@@ -634,61 +668,55 @@ static const struct rest_opening *opening_of(const void *rest)
 
 static const struct rest_closing *closing_of(const struct rest_head *head)
 {
-	return (const void *)(opening_of(head) + 1);
+	return (const void *)((const uint8_t *)head + rest_bytes_before(head, opening_of(head)));
 }
 
 /* Where the groups begin. */
 static const uint8_t *behind_opening(const struct rest_head *head)
 {
-	const struct rest_opening *opening = opening_of(head);
+	const uint8_t *behind = (const uint8_t *)head + rest_bytes_before(head, opening_of(head));
 
-	if (head->close != REST_OPEN)
-		return (const uint8_t *)(closing_of(head) + 1);
-	return (const uint8_t *)(opening + 1) + (opening->is_far ? sizeof(struct rest_far) : 0);
+	return behind + (head->close != REST_OPEN ? sizeof(struct rest_closing) : 0);
 }
 
 /* What the head has no room for. */
 static void unpack_ipv6(const struct rest_head *head, struct flow *flow)
 {
-	const uint8_t *behind = (const uint8_t *)(head + 1);
-
-	if (!head->is_ipv6)
-		return;
-	memcpy(flow->key.addr[0] + 4, behind, REST_ADDR_BYTES);
-	memcpy(flow->key.addr[1] + 4, behind + REST_ADDR_BYTES, REST_ADDR_BYTES);
+	if (head->is_ipv6)
+		rest_take_addrs((const uint8_t *)(head + 1), &flow->key);
 }
 
 size_t flow_rest_pack(struct flow *flow, struct syn_shapes *shapes, void *to)
 {
 	struct rest_head *head = to;
-	uint8_t *behind = (uint8_t *)(head + 1);
+	struct rest_more more = { 0 };
 	uint64_t expected_ns[2];
 	struct said said;
 	struct rest_closing closing;
 	enum rest_close close = is_far(flow) ? REST_OPEN : flow_rest_find_close(flow, &closing);
 
-	pack_head(head, flow, close);
+	pack_head(head, flow, close, &more);
 	expect_times(head, flow->touched_ns, expected_ns);
-	if (head->is_ipv6) {
-		memcpy(behind, flow->key.addr[0] + 4, REST_ADDR_BYTES);
-		memcpy(behind + REST_ADDR_BYTES, flow->key.addr[1] + 4, REST_ADDR_BYTES);
-	}
+	if (head->is_ipv6)
+		rest_put_addrs((uint8_t *)(head + 1), &flow->key);
 	struct rest_opening *opening = rest_opening_of(head);
-	uint8_t *at = (uint8_t *)(opening + 1);
-	pack_opening(opening, flow, &at);
+	pack_opening(opening, head, flow, &more, shapes);
+	uint8_t *at = (uint8_t *)rest_closing_of(head);
 	if (close != REST_OPEN) {
 		memcpy(at, &closing, sizeof(closing));
 		at += sizeof(closing);
 	}
-	read_opening(head, opening, flow->touched_ns, &said);
+	read_opening(head, opening, flow->touched_ns, &more.shape, &said);
 	opening->groups = pack_groups(head, &said, &at, flow, expected_ns) & 0x7ffu;
 	size_t n_over = flow_rest_over_pack(head, flow->touched_ns, shapes, to);
 	return n_over != 0 ? n_over : (size_t)(at - (uint8_t *)to);
 }
 
-static void unpack(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
+static void unpack(const struct rest_head *head, const struct rest_link *link, const struct syn_shapes *shapes,
+		   struct flow *flow)
 {
 	const struct rest_opening *opening = opening_of(head);
+	const struct syn_shape shape = rest_shape(opening, shapes);
 	const uint8_t *behind = behind_opening(head);
 	uint64_t expected_ns[2];
 	struct said said;
@@ -699,8 +727,8 @@ static void unpack(const struct rest_head *head, const struct rest_link *link, s
 	unpack_head(head, flow);
 	expect_times(head, link->touched_ns, expected_ns);
 	unpack_ipv6(head, flow);
-	read_opening(head, opening, link->touched_ns, &said);
-	unpack_opening(opening, &said, flow);
+	read_opening(head, opening, link->touched_ns, &shape, &said);
+	unpack_opening(opening, &said, &shape, flow);
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	uint8_t *at = (uint8_t *)(uintptr_t)behind;
 	unpack_groups(head, &said, closing_of(head), opening->groups, &at, flow, expected_ns);
@@ -716,19 +744,21 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, const stru
 		flow_rest_over_unpack(from, link->touched_ns, shapes, &closed);
 		head = &closed.head;
 	}
-	unpack(head, link, flow);
+	unpack(head, link, shapes, flow);
 }
 
-void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow)
+void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, const struct syn_shapes *shapes,
+		      struct flow *flow)
 {
 	const struct rest_opening *opening = opening_of(head);
+	const struct syn_shape shape = rest_shape(opening, shapes);
 	struct said said;
 
 	flow->key = (struct flow_key){ .ip_version = 0 };
 	unpack_head(head, flow);
 	unpack_ipv6(head, flow);
-	read_opening(head, opening, link->touched_ns, &said);
-	unpack_opening(opening, &said, flow);
+	read_opening(head, opening, link->touched_ns, &shape, &said);
+	unpack_opening(opening, &said, &shape, flow);
 	/* As it is expected of each flow that is asked so. */
 	flow->conn.first_syn_ns = said.first_ns;
 	flow->conn.first_synack_ns = said.first_ns + opening->synack_after_ns;
@@ -739,7 +769,7 @@ void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link
 
 void flow_rest_make_room(const void *from, size_t n, void *to)
 {
-	size_t before = rest_opening_offset(from) + sizeof(struct rest_opening);
+	size_t before = rest_bytes_before(from, opening_of(from));
 
 	memcpy(to, from, before);
 	memcpy((uint8_t *)to + before + sizeof(struct rest_closing), (const uint8_t *)from + before, n - before);
@@ -748,19 +778,14 @@ void flow_rest_make_room(const void *from, size_t n, void *to)
 bool flow_rest_has_key(const void *rest, const struct flow_key *key)
 {
 	const struct rest_head *head = rest;
-	const uint8_t *behind = (const uint8_t *)rest + sizeof(*head);
 
 	if (head->is_over)
 		return flow_rest_over_has_key(rest, key);
-	for (unsigned end = 0; end < 2; end++) {
-		if (head->port[end] != key->port[end] ||
-		    memcmp(head->addr[end], key->addr[end], sizeof(head->addr[end])) != 0)
-			return false;
-		if (head->is_ipv6 &&
-		    memcmp(behind + (size_t)end * REST_ADDR_BYTES, key->addr[end] + 4, REST_ADDR_BYTES) != 0)
-			return false;
-	}
-	return key->ip_version == (head->is_ipv6 ? 6u : 4u);
+	return memcmp(head->port, key->port, sizeof(head->port)) == 0 &&
+	       memcmp(head->addr[0], key->addr[0], sizeof(head->addr[0])) == 0 &&
+	       memcmp(head->addr[1], key->addr[1], sizeof(head->addr[1])) == 0 &&
+	       (!head->is_ipv6 || rest_has_addrs((const uint8_t *)(head + 1), key)) &&
+	       key->ip_version == (head->is_ipv6 ? 6u : 4u);
 }
 
 bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome)
@@ -775,7 +800,7 @@ bool flow_rest_outcome(const void *rest, enum conn_outcome *outcome)
 		return true;
 	}
 	/* It began with a SYN, and nobody sent a RST. */
-	if ((opening->groups & (unsigned)ASKED) != 0 || (opening->signals & FLOW_SIGNAL_COMPLETED) == 0)
+	if ((opening->groups & (unsigned)ASKED) != 0 || (rest_signals(head) & FLOW_SIGNAL_COMPLETED) == 0)
 		return false;
 	bool all_acknowledged = seq_geq(ends[0].snd_una, ends[0].snd_nxt) && seq_geq(ends[1].snd_una, ends[1].snd_nxt);
 	*outcome =

@@ -5,13 +5,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "syn_shapes.h"
 #include "tcpwitness/flow/flow.h"
 
 /*
  * A flow at rest. Between two of its segments a flow needs no more room than what is not known otherwise of it: most
  * members of struct flow are what they are in nearly every connection, or follow from others. Those are left out, so
- * a connection in good order takes 160 bytes instead of sizeof(struct flow), and one with troubles as many
- * more as it has troubles.
+ * a connection in good order takes two cache lines instead of sizeof(struct flow), and one with troubles as many more
+ * as it has troubles.
  *
  * Nothing is lost: unpacked, a flow is equal to what was packed, byte for byte, but for places of arrays that are not
  * in use (pending events, holes, ...), which are zero then.
@@ -38,13 +39,10 @@ struct rest_end {
 	uint32_t snd_nxt; /* as in struct tcp_end */
 	uint32_t snd_una;
 	uint32_t ts_val;
-	uint32_t ts_repeated; /* if has_repeats: the newest TSval of what it sent again, for plain segments */
-	uint32_t packets;     /* as in struct flow_direction; the low halves */
+	uint32_t packets; /* as in struct flow_direction; the low halves */
 	uint32_t bytes;
 	uint16_t last_window;
 	uint16_t front_ip_id;
-	uint16_t longest_payload_bytes; /* the low half */
-	uint16_t flags;                 /* as in struct flow_direction */
 };
 
 /* How far a close in good order has come (flow_rest_close.h). */
@@ -64,17 +62,20 @@ struct rest_head {
 	uint64_t client_index : 1;
 	uint64_t alerted : 1;
 	uint64_t flow_class : 4;
-	/* Whether the next segment may be plain, see flow_plain.h. What follows up to small_run is for that only. */
+	/* Whether the next segment may be plain, see flow_plain.h. */
 	uint64_t is_plain : 1;
-	uint64_t has_timestamps : 1; /* both ends send them */
-	uint64_t client_has_spoken : 1;
-	uint64_t ids_are_followed : 2; /* a bit for each end: last_ip_id is front_ip_id */
-	uint64_t ids_count_up : 2;     /* as in struct tcp_end */
-	uint64_t is_over : 1;          /* what follows is another form: flow_rest_over.h */
-	uint64_t history : 8;          /* of common_history.h; 0 = not known, no segment is plain */
-	uint32_t recorded_ms;          /* after first_ns, rounded down */
-	uint8_t small_run[2];          /* as in struct tcp_end */
-	uint8_t wscale_client : 4;     /* what windows are scaled by, if is_plain */
+	uint64_t has_timestamps : 1;    /* both ends send them; for plain segments only */
+	uint64_t client_has_spoken : 1; /* FLOW_SIGNAL_SPOKE */
+	/* A bit for each end, for plain segments only: last_ip_id is front_ip_id. */
+	uint64_t ids_are_followed : 2;
+	uint64_t ids_count_up : 2;         /* as in struct tcp_end */
+	uint64_t is_over : 1;              /* what follows is another form: flow_rest_over.h */
+	uint64_t history : 8;              /* of common_history.h; 0 = not known, no segment is plain */
+	struct rest_end end[2];            /* by enum conn_side, as all in pairs that follow */
+	uint16_t longest_payload_bytes[2]; /* as in struct tcp_end; the low half */
+	uint8_t flags[2];                  /* as in struct flow_direction; the low half */
+	uint8_t small_run[2];              /* as in struct tcp_end */
+	uint8_t wscale_client : 4;         /* what windows are scaled by, if is_plain */
 	uint8_t wscale_server : 4;
 	/* A bit for each end: an echo older than ts_repeated may tell where something of it was lost. */
 	uint8_t has_repeats : 2;
@@ -86,14 +87,12 @@ struct rest_head {
 	uint8_t close : 3;  /* enum rest_close; unless REST_OPEN, struct rest_closing follows the opening */
 	uint8_t closer : 1; /* enum conn_side that sent the first FIN */
 	uint8_t is_close_order_unsure : 1; /* as in struct tcp_end of the other one */
-	struct rest_end end[2];            /* by enum conn_side */
-	uint8_t addr[2][4];                /* as in struct flow_key; of IPv6 the first four bytes */
+	uint8_t ttl[2];                    /* as in struct tcp_end */
+	uint8_t addr[2][4];                /* as in struct flow_key, by place there; of IPv6 the first four bytes */
 	uint16_t port[2];
-	uint16_t source;
-	uint8_t ttl[2]; /* as in struct tcp_end */
 };
 
-_Static_assert(sizeof(struct rest_head) == 96, "the head has no padding");
+_Static_assert(sizeof(struct rest_head) == 80, "the head has no padding");
 
 /*
  * What is settled with the handshake, and other in each connection. It stands behind the head. Members are as wide as
@@ -102,29 +101,23 @@ _Static_assert(sizeof(struct rest_head) == 96, "the head has no padding");
 struct rest_opening {
 	uint64_t first_ns : 48; /* the low bits; the others follow from when the flow was touched */
 	uint64_t groups : 11;   /* which groups follow, a bit each */
-	uint64_t is_far : 1;    /* first_ns or id does not fit: struct rest_far follows */
-	uint64_t : 4;
+	uint64_t is_far : 1;    /* first_ns or id does not fit: see struct rest_more */
+	uint64_t has_more : 1;  /* struct rest_more follows */
+	uint64_t : 3;
 	uint64_t id : 48;
-	uint64_t syn_window : 16;
+	uint64_t shape : 16;           /* number of what SYN and SYN-ACK look like (syn_shapes.h), unless has_more */
 	uint64_t synack_after_ns : 36; /* first_synack_ns, after first_ns; all bits: it is 0 */
 	uint64_t rtt_client_us : 28;   /* all bits: UINT32_MAX */
 	/* As in struct tcp_end, each as its distance from the one before, the first from id. */
 	uint64_t client_caused_by : 20;
 	uint64_t client_state_packet : 20;
 	uint64_t server_state_packet : REST_STATE_PACKET_BITS;
-	uint32_t iss[2]; /* by enum conn_side, as those below */
+	uint32_t iss[2]; /* by enum conn_side, as that below */
 	uint32_t first_syn_ts_val[2];
-	uint32_t syn_layout;
-	uint32_t signals;
-	uint16_t mss[2];
-	uint8_t offers[2]; /* those of truths (struct tcp_end) that do not follow from the state: REST_OFFERS_* */
-	uint8_t wscale_client : 4;
-	uint8_t wscale_server : 4;
-	uint8_t state_client : 4;
-	uint8_t state_server : 4;
 };
 
-_Static_assert(sizeof(struct rest_opening) == 64, "the opening has no padding");
+_Static_assert(sizeof(struct rest_opening) == 48, "the opening has no padding");
+_Static_assert(sizeof(struct rest_head) + sizeof(struct rest_opening) == 128, "together they take two cache lines");
 
 /* Which groups follow: bits of struct rest_opening. */
 enum rest_group {
@@ -144,15 +137,23 @@ enum rest_group {
 
 _Static_assert(REST_GROUPS == 11, "struct rest_opening has a bit for each");
 
-enum { REST_OFFERS_COUNTING_IDS = 1 << 6 }; /* ip_ids_count_up */
-
-struct rest_far {
+/*
+ * Behind the opening of a flow of which one of these is not as it is in most, in full. ts_repeated and recorded_ms are
+ * for plain segments only.
+ */
+struct rest_more {
 	uint64_t first_ns;
 	uint64_t id;
+	struct syn_shape shape;
+	uint32_t signals;        /* else see rest_signals */
+	uint32_t recorded_ms;    /* after first_ns, rounded down; else 0 */
+	uint32_t ts_repeated[2]; /* if has_repeats: the newest TSval of what it sent again */
 };
 
+_Static_assert(sizeof(struct rest_more) == 48, "it takes three granules of memory");
+
 /*
- * Behind the opening of a flow that closes in good order; none of that is far. Packets are told by their distance from
+ * Behind that, of a flow that closes in good order; none of those is far. Packets are told by their distance from
  * id. What follows from the step of the close, is not used.
  */
 struct rest_closing {
@@ -163,15 +164,16 @@ struct rest_closing {
 	uint32_t fin_wait_2_ms;    /* held_ms of the closer, as in struct flow_direction */
 	uint32_t boundary;         /* nxt_before_fin_ack of its peer, as in struct tcp_end */
 	uint32_t right_edge[2];    /* as in struct tcp_end, from the other end's FIN on */
+	uint32_t signals;
 };
 
-_Static_assert(sizeof(struct rest_closing) == 32, "it takes two granules of memory");
+_Static_assert(sizeof(struct rest_closing) == 36, "it has no padding");
 
-enum { REST_ADDR_BYTES = 12 }; /* of each IPv6 address, behind the head */
+enum { REST_ADDR_BYTES = 12, REST_BOTH_ADDRS_BYTES = 2 * REST_ADDR_BYTES }; /* of IPv6 addresses, behind the head */
 
 static inline size_t rest_opening_offset(const struct rest_head *head)
 {
-	return sizeof(*head) + (head->is_ipv6 ? 2 * REST_ADDR_BYTES : 0);
+	return sizeof(*head) + (head->is_ipv6 ? REST_BOTH_ADDRS_BYTES : 0);
 }
 
 static inline struct rest_opening *rest_opening_of(struct rest_head *head)
@@ -179,12 +181,48 @@ static inline struct rest_opening *rest_opening_of(struct rest_head *head)
 	return (void *)((uint8_t *)head + rest_opening_offset(head));
 }
 
-static inline struct rest_closing *rest_closing_of(struct rest_head *head)
+static inline struct rest_more *rest_more_of(struct rest_opening *opening)
 {
-	return (void *)(rest_opening_of(head) + 1);
+	return (void *)(opening + 1);
 }
 
-/* Those of truths (struct tcp_end) that are offers are side by side, as a test shows. */
+/* Where the groups of a flow that does not close begin, and struct rest_closing of one that does. */
+static inline size_t rest_bytes_before(const struct rest_head *head, const struct rest_opening *opening)
+{
+	return rest_opening_offset(head) + sizeof(*opening) + (opening->has_more ? sizeof(struct rest_more) : 0);
+}
+
+static inline struct rest_closing *rest_closing_of(struct rest_head *head)
+{
+	return (void *)((uint8_t *)head + rest_bytes_before(head, rest_opening_of(head)));
+}
+
+/* The rest of both IPv6 addresses, as it stands behind the head, and behind struct rest_over. */
+static inline uint8_t *rest_put_addrs(uint8_t *behind, const struct flow_key *key)
+{
+	memcpy(behind, key->addr[0] + 4, REST_ADDR_BYTES);
+	memcpy(behind + REST_ADDR_BYTES, key->addr[1] + 4, REST_ADDR_BYTES);
+	return behind + REST_BOTH_ADDRS_BYTES;
+}
+
+static inline void rest_take_addrs(const uint8_t *behind, struct flow_key *key)
+{
+	memcpy(key->addr[0] + 4, behind, REST_ADDR_BYTES);
+	memcpy(key->addr[1] + 4, behind + REST_ADDR_BYTES, REST_ADDR_BYTES);
+}
+
+static inline bool rest_has_addrs(const uint8_t *behind, const struct flow_key *key)
+{
+	return memcmp(behind, key->addr[0] + 4, REST_ADDR_BYTES) == 0 &&
+	       memcmp(behind + REST_ADDR_BYTES, key->addr[1] + 4, REST_ADDR_BYTES) == 0;
+}
+
+/*
+ * Those of truths (struct tcp_end) that are offers are side by side. What its IP identifications show of an end
+ * (ip_ids_count_up) stands among them, and is kept in the head, as it is found out later.
+ */
+enum { REST_OFFERS_COUNTING_IDS = 1 << 6 };
+
 static inline unsigned rest_offers_shift(void)
 {
 	const struct tcp_end first = { .fast_open = true };
@@ -194,23 +232,47 @@ static inline unsigned rest_offers_shift(void)
 
 static inline uint8_t rest_offers_of(uint64_t truths)
 {
-	return (uint8_t)(truths >> rest_offers_shift());
+	return (uint8_t)((truths >> rest_offers_shift()) & ~(unsigned)REST_OFFERS_COUNTING_IDS);
 }
 
 /* touched_ns is as in struct rest_link. */
 static inline uint64_t rest_first_ns(const struct rest_opening *opening, uint64_t touched_ns)
 {
-	const struct rest_far *far = (const void *)(opening + 1);
+	const struct rest_more *more = (const void *)(opening + 1);
 	const uint64_t low_bits = (UINT64_C(1) << REST_FIRST_NS_BITS) - 1;
 
-	return opening->is_far ? far->first_ns : touched_ns - ((touched_ns - opening->first_ns) & low_bits);
+	return opening->is_far ? more->first_ns : touched_ns - ((touched_ns - opening->first_ns) & low_bits);
 }
 
 static inline uint64_t rest_id(const struct rest_opening *opening)
 {
-	const struct rest_far *far = (const void *)(opening + 1);
+	const struct rest_more *more = (const void *)(opening + 1);
 
-	return opening->is_far ? far->id : opening->id;
+	return opening->is_far ? more->id : opening->id;
+}
+
+/* Those of a connection that completed, and whose client has spoken or has not. */
+static inline uint32_t rest_usual_signals(const struct rest_head *head)
+{
+	return FLOW_SIGNALS_OPENED | (head->client_has_spoken ? FLOW_SIGNAL_SPOKE : 0u);
+}
+
+static inline uint32_t rest_signals(const struct rest_head *head)
+{
+	const struct rest_opening *opening = (const void *)((const uint8_t *)head + rest_opening_offset(head));
+	const struct rest_more *more = (const void *)(opening + 1);
+	const struct rest_closing *closing = (const void *)((const uint8_t *)head + rest_bytes_before(head, opening));
+
+	if (head->close != REST_OPEN)
+		return closing->signals;
+	return opening->has_more ? more->signals : rest_usual_signals(head);
+}
+
+static inline struct syn_shape rest_shape(const struct rest_opening *opening, const struct syn_shapes *shapes)
+{
+	const struct rest_more *more = (const void *)(opening + 1);
+
+	return opening->has_more ? more->shape : shapes->shape[opening->shape];
 }
 
 /* If they fit, and of a flow that does not close: as in struct tcp_end. */
@@ -241,8 +303,6 @@ struct rest_link {
 	uint64_t touched_ns;
 };
 
-struct syn_shapes;
-
 /*
  * Writes the flow to to, which has room for FLOW_REST_MAX_BYTES and is aligned for uint64_t, and returns the number of
  * bytes. hash and touched_ns, and the flow's place in the table, are the caller's to keep. shapes: see syn_shapes.h.
@@ -257,7 +317,8 @@ void flow_rest_unpack(const void *from, const struct rest_link *link, const stru
  * As much of the flow as its signals tell (tracker_signal_of): what is in the head and in the opening. The rest of
  * *flow is not written.
  */
-void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, struct flow *flow);
+void flow_rest_sketch(const struct rest_head *head, const struct rest_link *link, const struct syn_shapes *shapes,
+		      struct flow *flow);
 
 /*
  * The flow, which takes up to n bytes at from and does not close, gets room for struct rest_closing at to: there it

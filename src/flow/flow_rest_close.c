@@ -262,6 +262,7 @@ enum rest_close flow_rest_find_close(const struct flow *flow, struct rest_closin
 		.fin_wait_2_ms = flow->direction[side].held_ms,
 		.boundary = peer->nxt_before_fin_ack,
 		.right_edge = { flow->conn.end[0].right_edge, flow->conn.end[1].right_edge },
+		.signals = flow->signals,
 	};
 	/* So it is seen, too, when a number did not fit. */
 	const struct closing_end of_closer = closer_of(close, closing, flow, side);

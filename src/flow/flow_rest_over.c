@@ -99,6 +99,7 @@ struct parts {
 	struct rest_head *head;
 	struct rest_opening *opening;
 	struct rest_closing *closing;
+	struct syn_shape shape;
 	uint64_t touched_ns;
 };
 
@@ -129,7 +130,7 @@ static uint32_t expected_bytes(const struct parts *p, unsigned side)
 static uint16_t expected_longest(const struct parts *p, unsigned side)
 {
 	uint32_t payload = payload_of(p, side);
-	uint32_t segment = p->opening->mss[side] - options_of(&p->head->end[side]);
+	uint32_t segment = p->shape.mss[side] - options_of(&p->head->end[side]);
 
 	return (uint16_t)(payload < segment ? payload : segment);
 }
@@ -137,14 +138,9 @@ static uint16_t expected_longest(const struct parts *p, unsigned side)
 /* As it was when the other end sent its FIN. */
 static uint32_t expected_edge(const struct parts *p, unsigned side)
 {
-	unsigned wscale = side == SIDE_CLIENT ? p->opening->wscale_client : p->opening->wscale_server;
+	unsigned wscale = side == SIDE_CLIENT ? p->shape.wscales & 15u : p->shape.wscales >> 4;
 
 	return p->head->end[1 - side].snd_nxt - 1 + ((uint32_t)p->head->end[side].last_window << wscale);
-}
-
-static uint16_t usual_flags(void)
-{
-	return SEG_SYN | SEG_ACK | SEG_PSH | SEG_FIN;
 }
 
 /* The ends waited for one another while they closed, one at a time. */
@@ -170,17 +166,20 @@ ALL_WAYS void code_small(struct number_coder *c, const enum way way, struct part
 {
 	struct rest_head *head = p->head;
 	uint64_t synack_after_ns = p->opening->synack_after_ns;
-	uint32_t rare = head->small_run[0] | (uint32_t)head->small_run[1] << 8 | (uint32_t)head->source << 16;
+	const uint8_t usual_flags = SEG_SYN | SEG_ACK | SEG_PSH | SEG_FIN;
+	uint32_t rare = head->small_run[0] | (uint32_t)head->small_run[1] << 8 |
+			(uint32_t)(head->flags[0] ^ usual_flags) << 16 | (uint32_t)(head->flags[1] ^ usual_flags) << 24;
 	uint32_t rtt_and_synack_high = p->opening->rtt_client_us | (uint32_t)(synack_after_ns >> 32) << REST_RTT_BITS;
 
 	code_bits(c, way, &rare, 0);
 	code_bits(c, way, &rtt_and_synack_high, 0);
-	code_bits(c, way, &p->opening->signals, expected_signals(head));
+	code_bits(c, way, &p->closing->signals, expected_signals(head));
 	if (way == WAY_PACK)
 		return;
 	head->small_run[0] = (uint8_t)rare;
 	head->small_run[1] = (uint8_t)(rare >> 8);
-	head->source = (uint16_t)(rare >> 16);
+	head->flags[0] = (uint8_t)(rare >> 16) ^ usual_flags;
+	head->flags[1] = (uint8_t)(rare >> 24) ^ usual_flags;
 	p->opening->synack_after_ns = synack_after_ns | (uint64_t)(rtt_and_synack_high >> REST_RTT_BITS) << 32;
 	p->opening->rtt_client_us = rtt_and_synack_high & ((1u << REST_RTT_BITS) - 1);
 }
@@ -198,9 +197,8 @@ ALL_WAYS void code_ends(struct number_coder *c, const enum way way, struct parts
 		code_difference(c, way, &end[side].bytes, expected_bytes(p, side));
 	}
 	code_pair(c, way, &end[0].front_ip_id, &end[1].front_ip_id, 0, 0);
-	code_pair(c, way, &end[0].flags, &end[1].flags, usual_flags(), usual_flags());
-	code_pair(c, way, &end[0].longest_payload_bytes, &end[1].longest_payload_bytes, expected_longest(p, 0),
-		  expected_longest(p, 1));
+	code_pair(c, way, &p->head->longest_payload_bytes[0], &p->head->longest_payload_bytes[1],
+		  expected_longest(p, 0), expected_longest(p, 1));
 }
 
 ALL_WAYS void code_closing(struct number_coder *c, const enum way way, struct parts *p)
@@ -229,7 +227,7 @@ ALL_WAYS void code_all(struct number_coder *c, const enum way way, struct parts 
 static bool is_over_in_order(const struct rest_head *rest, const struct rest_opening *opening)
 {
 	return rest->close == REST_FINS_ACKED && opening->groups == 0 && !rest->server_waits &&
-	       (opening->signals & FLOW_SIGNAL_COMPLETED) != 0 && rest->end[0].snd_una == rest->end[0].snd_nxt &&
+	       (rest_signals(rest) & FLOW_SIGNAL_COMPLETED) != 0 && rest->end[0].snd_una == rest->end[0].snd_nxt &&
 	       rest->end[1].snd_una == rest->end[1].snd_nxt;
 }
 
@@ -243,30 +241,6 @@ static uint64_t first_word(const struct rest_head *rest)
 	head.is_plain = 0;
 	memcpy(&word, &head, sizeof(word));
 	return word;
-}
-
-static struct syn_shape shape_of(const struct rest_opening *opening)
-{
-	return (struct syn_shape){
-		.layout = opening->syn_layout,
-		.mss = { opening->mss[0], opening->mss[1] },
-		.window = opening->syn_window,
-		.offers = { opening->offers[0], opening->offers[1] },
-		.wscales = (uint8_t)(opening->wscale_client | opening->wscale_server << 4),
-		.is_used = 1,
-	};
-}
-
-static void take_shape(const struct syn_shape *shape, struct rest_opening *opening)
-{
-	opening->syn_layout = shape->layout;
-	opening->syn_window = shape->window;
-	opening->wscale_client = shape->wscales & 15u;
-	opening->wscale_server = shape->wscales >> 4 & 15u;
-	for (unsigned side = 0; side < 2; side++) {
-		opening->mss[side] = shape->mss[side];
-		opening->offers[side] = shape->offers[side];
-	}
 }
 
 /* What is other in each connection, and as long. */
@@ -314,26 +288,26 @@ static void take(const struct rest_over *over, const struct parts *p)
 
 size_t flow_rest_over_pack(struct rest_head *rest, uint64_t touched_ns, struct syn_shapes *shapes, void *to)
 {
-	struct parts p = { rest, rest_opening_of(rest), rest_closing_of(rest), touched_ns };
+	struct rest_opening *opening = rest_opening_of(rest);
 	uint64_t packed[REST_OVER_MAX_BYTES / sizeof(uint64_t) + 1];
 	struct rest_over *over = (void *)packed;
 	struct number_coder c = { .at = over->behind };
-	uint8_t number;
+	uint16_t number = opening->shape;
 
-	if (!is_over_in_order(rest, p.opening))
+	if (!is_over_in_order(rest, opening))
 		return 0;
+	struct parts p = { rest, opening, rest_closing_of(rest), rest_shape(opening, shapes), touched_ns };
 	fill(over, &p);
 	if (rest->is_ipv6) {
-		memcpy(c.at, rest + 1, REST_BOTH_ADDR_BYTES);
-		c.at += REST_BOTH_ADDR_BYTES;
+		memcpy(c.at, rest + 1, REST_BOTH_ADDRS_BYTES);
+		c.at += REST_BOTH_ADDRS_BYTES;
 	}
-	const struct syn_shape shape = shape_of(p.opening);
-	if (syn_shapes_note(shapes, &shape, &number)) {
+	if (!opening->has_more || syn_shapes_note(shapes, &p.shape, &number)) {
 		over->has_shape = 1;
-		over->shape = number;
+		over->shape = number & (SYN_SHAPES - 1u);
 	} else {
-		memcpy(c.at, &shape, sizeof(shape));
-		c.at += sizeof(shape);
+		memcpy(c.at, &p.shape, sizeof(p.shape));
+		c.at += sizeof(p.shape);
 	}
 	code_all(&c, WAY_PACK, &p);
 	over->lengths = c.lengths & ((UINT64_C(1) << 2 * REST_OVER_NUMBERS) - 1);
@@ -347,42 +321,33 @@ void flow_rest_over_unpack(const struct rest_over *over, uint64_t touched_ns, co
 {
 	/* It is only read. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	struct number_coder c = { .at = (uint8_t *)(uintptr_t)over->behind, .lengths = over->lengths };
-	struct rest_head *head = &rest->head;
-	struct syn_shape shape;
+	struct rest_head *head = (void *)rest;
 
 	memset(rest, 0, sizeof(*rest));
 	memcpy(head, &over->head, sizeof(over->head));
 	if (head->is_ipv6) {
-		memcpy(head + 1, c.at, REST_BOTH_ADDR_BYTES);
-		c.at += REST_BOTH_ADDR_BYTES;
+		memcpy(head + 1, c.at, REST_BOTH_ADDRS_BYTES);
+		c.at += REST_BOTH_ADDRS_BYTES;
 	}
-	if (over->has_shape) {
-		shape = shapes->shape[over->shape];
-	} else {
-		memcpy(&shape, c.at, sizeof(shape));
-		c.at += sizeof(shape);
+	struct rest_opening *opening = rest_opening_of(head);
+	opening->shape = over->shape;
+	opening->has_more = !over->has_shape;
+	if (opening->has_more) {
+		memcpy(&rest_more_of(opening)->shape, c.at, sizeof(struct syn_shape));
+		c.at += sizeof(struct syn_shape);
 	}
-	struct parts p = { head, rest_opening_of(head), rest_closing_of(head), touched_ns };
+	struct parts p = { head, opening, rest_closing_of(head), rest_shape(opening, shapes), touched_ns };
 	take(over, &p);
-	take_shape(&shape, p.opening);
 	code_all(&c, WAY_UNPACK, &p);
 }
 
 bool flow_rest_over_has_key(const struct rest_over *over, const struct flow_key *key)
 {
-	const uint8_t *behind = over->behind;
 	struct rest_head head;
 
 	memcpy(&head, &over->head, sizeof(over->head));
-	if (over->port_of_first != key->port[0] || over->port_of_second != key->port[1] ||
-	    key->ip_version != (head.is_ipv6 ? 6u : 4u))
-		return false;
-	for (unsigned end = 0; end < 2; end++) {
-		if (memcmp(over->addr[end], key->addr[end], sizeof(over->addr[end])) != 0)
-			return false;
-		if (head.is_ipv6 &&
-		    memcmp(behind + (size_t)end * REST_ADDR_BYTES, key->addr[end] + 4, REST_ADDR_BYTES) != 0)
-			return false;
-	}
-	return true;
+	return over->port_of_first == key->port[0] && over->port_of_second == key->port[1] &&
+	       memcmp(over->addr[0], key->addr[0], sizeof(over->addr[0])) == 0 &&
+	       memcmp(over->addr[1], key->addr[1], sizeof(over->addr[1])) == 0 &&
+	       key->ip_version == (head.is_ipv6 ? 6u : 4u) && (!head.is_ipv6 || rest_has_addrs(over->behind, key));
 }

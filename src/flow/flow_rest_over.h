@@ -7,7 +7,7 @@
 #include "flow_rest.h"
 #include "syn_shapes.h"
 
-enum { REST_OVER_NUMBERS = 24, REST_BOTH_ADDR_BYTES = 2 * REST_ADDR_BYTES };
+enum { REST_OVER_NUMBERS = 24 };
 
 /*
  * A connection that had completed and is over: both FINs were acknowledged, in good order, and one end waits for 2MSL
@@ -24,8 +24,8 @@ struct rest_over {
 	uint64_t closer : 1;
 	uint64_t is_close_order_unsure : 1;
 	uint64_t has_shape : 1; /* shape is the number of its struct syn_shape; else that follows */
-	uint64_t : 5;
-	uint64_t shape : 8;
+	uint64_t : 1;
+	uint64_t shape : SYN_SHAPE_BITS;
 	uint64_t first_ns : 48;
 	uint64_t port_of_first : 16; /* by place in the key, as addr */
 	uint64_t id : 48;
@@ -39,14 +39,15 @@ struct rest_over {
 };
 
 enum {
-	REST_OVER_MAX_BYTES = sizeof(struct rest_over) + REST_BOTH_ADDR_BYTES + sizeof(struct syn_shape) +
+	REST_OVER_MAX_BYTES = sizeof(struct rest_over) + REST_BOTH_ADDRS_BYTES + sizeof(struct syn_shape) +
 			      REST_OVER_NUMBERS * sizeof(uint32_t),
 };
 
 /* Room for what is_over stands for: head, opening and closing. */
 struct rest_closed {
 	struct rest_head head;
-	uint8_t rest[REST_BOTH_ADDR_BYTES + sizeof(struct rest_opening) + sizeof(struct rest_closing)];
+	uint8_t rest[REST_BOTH_ADDRS_BYTES + sizeof(struct rest_opening) + sizeof(struct rest_more) +
+		     sizeof(struct rest_closing)];
 };
 
 /*

@@ -40,7 +40,7 @@
 enum {
 	MIN_MEMORY_BYTES = 64 * 1024,
 	DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024,
-	TYPICAL_BODY_BYTES = 160, /* the table holds as many flows as bodies of this size */
+	TYPICAL_BODY_BYTES = 128, /* the table holds as many flows as bodies of this size */
 	PAGE_BYTES = 4096,
 	CACHE_LINE_BYTES = 64,
 	MAX_OPEN = 4,     /* the caller's, the one that goes for it, and those that these look at */
@@ -447,6 +447,9 @@ void flow_table_fetch_flow(const struct flow_table *table, uint64_t hash, struct
 	const uint8_t *body = slot_arena_at(table->bodies, link->body);
 	for (size_t i = 0; i < TYPICAL_BODY_BYTES; i += CACHE_LINE_BYTES)
 		prefetch_to_write(body + i);
+	/* Bodies of other sizes, such as those of IPv6, seldom begin as those do. */
+	if (link->body * (size_t)SLOT_GRANULE_BYTES % TYPICAL_BODY_BYTES != 0)
+		prefetch_to_write(body + TYPICAL_BODY_BYTES);
 	/* Its neighbours in the queue, which it leaves when it is touched. */
 	prefetch_to_write(&table->links[link->class_next]);
 	prefetch_to_write(&table->links[link->class_prev]);
@@ -539,7 +542,7 @@ static bool apply_at_rest(struct flow_table *table, uint32_t slot, unsigned send
 	if (flow_plain_needs_room(&seg) && !make_room_to_close(table, slot, before))
 		return false;
 	table->clock_ns = packet->time_ns;
-	if (flow_plain_apply(&seg, slot_arena_at(table->bodies, link->body), rules))
+	if (flow_plain_apply(&seg, slot_arena_at(table->bodies, link->body), &table->shapes, rules))
 		touch_at_rest(table, slot, before, packet->time_ns);
 	else
 		shrink_at_rest(table, slot);
@@ -753,14 +756,15 @@ bool flow_table_plain_opening(struct flow_table *table, const struct flow_key *k
 			      const struct plain_rules *rules)
 {
 	bool has_link = table->first_freed != NO_SLOT || table->first_fresh <= table->capacity;
+	uint16_t shape;
 
 	if (packet->time_ns < table->clock_ns || !has_link || is_established_share_full(table) ||
-	    !plain_open_judge(opening, packet, rules))
+	    !plain_open_judge(opening, packet, rules, &table->shapes, &shape))
 		return false;
 	uint32_t body = slot_arena_take(table->bodies, plain_open_bytes(opening));
 	if (body == 0)
 		return false;
-	plain_open_apply(opening, key, packet, rules, slot_arena_at(table->bodies, body));
+	plain_open_apply(opening, key, packet, rules, shape, slot_arena_at(table->bodies, body));
 	uint32_t slot = take_slot(table);
 	begin_link(table, slot, hash, body);
 	table->clock_ns = packet->time_ns;

@@ -16,7 +16,7 @@
 #include "flow_table_check.h"
 #include "random.h"
 
-enum { N_KEYS = 700, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 64 * 1024, CLOCK_STEP_NS = 24 };
+enum { N_KEYS = 960, N_STEPS = 20000, CHECK_EVERY = 97, MEMORY_BYTES = 64 * 1024, CLOCK_STEP_NS = 16 };
 
 /* The key's number is its place in the array; id is unique over the run. */
 struct model_flow {

@@ -192,17 +192,21 @@ static struct packet begin_packet(struct run *run, const struct packet *syn, uin
 	return packet;
 }
 
+/* There are so few systems that nearly all shapes of openings have a number (syn_shapes.h). */
 static void add_syn_options(struct run *run, struct packet *packet)
 {
+	struct random system = { below(run, 24) };
 	struct tcp_options *options = &packet->options;
 
-	options->present =
-		(uint16_t)((one_in(run, 5) ? 0 : TCPOPT_MSS) | (one_in(run, 4) ? 0 : TCPOPT_WSCALE) |
-			   (one_in(run, 4) ? 0 : TCPOPT_SACK_PERMITTED) | (one_in(run, 3) ? 0 : TCPOPT_TIMESTAMP));
-	options->mss = (options->present & TCPOPT_MSS) != 0 ? (uint16_t)below(run, 65536) : 0;
-	options->wscale = (options->present & TCPOPT_WSCALE) != 0 ? (uint8_t)below(run, 16) : 0;
+	options->present = (uint16_t)((random_permille(&system, 200) ? 0 : TCPOPT_MSS) |
+				      (random_permille(&system, 250) ? 0 : TCPOPT_WSCALE) |
+				      (random_permille(&system, 250) ? 0 : TCPOPT_SACK_PERMITTED) |
+				      (random_permille(&system, 300) ? 0 : TCPOPT_TIMESTAMP));
+	options->mss = (options->present & TCPOPT_MSS) != 0 ? (uint16_t)random_below(&system, 65536) : 0;
+	options->wscale = (options->present & TCPOPT_WSCALE) != 0 ? (uint8_t)random_below(&system, 16) : 0;
 	options->ts_val = (options->present & TCPOPT_TIMESTAMP) != 0 ? 1 + below(run, 100) : 0;
-	options->layout = below(run, UINT32_MAX);
+	options->layout = random_u32(&system);
+	packet->window = (uint16_t)(2000 + random_below(&system, 60000));
 }
 
 /* One thing about it is not plain, or seldom. */
@@ -306,6 +310,9 @@ static bool is_no_alarm(void *context, const struct plain_opening *opening)
 	return false;
 }
 
+/* Beside the trackers. */
+static struct syn_shapes shapes;
+
 /* The third segment as the short way writes it down, beside the tracker; 0 bytes: it does not. */
 static size_t write_at_rest(const struct sensor *sensor, const struct packet *third, uint64_t *rest)
 {
@@ -313,18 +320,20 @@ static size_t write_at_rest(const struct sensor *sensor, const struct packet *th
 	struct plain_rules rules = tracker->plain;
 	struct plain_opening opening;
 	struct flow_key key;
+	uint16_t shape;
 	size_t bytes = 0;
 
+	memset(&shapes, 0, sizeof(shapes));
 	unsigned sender = flow_key_from_packet(&tracker->config.key, third, &key);
 	struct syn_entry *attempt = syn_store_find(tracker->syn_store, &key, flow_key_hash(&tracker->config.key, &key));
 	if (attempt == NULL || sender != syn_store_client_index(attempt) ||
 	    !syn_store_get_opening(tracker->syn_store, attempt, &opening) || third->time_ns < tracker->now_ns ||
-	    !plain_open_judge(&opening, third, &rules))
+	    !plain_open_judge(&opening, third, &rules, &shapes, &shape))
 		return 0;
 	rules.recent = recent_segments_create(0, NULL);
 	rules.connection_opens = is_no_alarm;
 	bytes = plain_open_bytes(&opening);
-	plain_open_apply(&opening, &key, third, &rules, (struct rest_head *)rest);
+	plain_open_apply(&opening, &key, third, &rules, shape, (struct rest_head *)rest);
 	recent_segments_destroy(rules.recent);
 	return bytes;
 }
@@ -335,7 +344,6 @@ static void compare_flows(const struct run *run, const struct packet *third, boo
 	static struct flow a;
 	static struct flow b;
 	static uint64_t packed[FLOW_REST_MAX_BYTES / sizeof(uint64_t) + 1];
-	static struct syn_shapes shapes;
 	struct rest_head written;
 	struct rest_head head;
 
