@@ -82,13 +82,15 @@ uint32_t *syn_chain_of_entry(struct syn_store *store, const struct syn_entry *en
 	struct flow_key key;
 
 	syn_key_of(store, entry, &key);
-	return syn_chain_of(store, flow_key_hash(&store->key, &key));
+	return syn_chain_of(store, entry, flow_key_hash(&store->key, &key));
 }
 
 void syn_chain_append(struct syn_store *store, uint64_t hash, uint32_t slot)
 {
-	uint32_t *link = syn_chain_of(store, hash);
+	const struct syn_entry *entry = syn_entry_at(store, slot);
+	uint32_t *link = syn_chain_of(store, entry, hash);
 
+	store->n_early += syn_is_early(store, entry);
 	while (*link != NO_SLOT)
 		link = &syn_entry_at(store, *link)->hash_next;
 	*link = slot;
@@ -109,4 +111,5 @@ static uint32_t *link_to(const struct syn_store *store, uint32_t *chain, uint32_
 void syn_chain_unlink(struct syn_store *store, uint32_t *chain, const struct syn_entry *entry)
 {
 	*link_to(store, chain, syn_slot_of(store, entry)) = entry->hash_next;
+	store->n_early -= syn_is_early(store, entry);
 }

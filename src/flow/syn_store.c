@@ -10,6 +10,10 @@
  * leaves when it expires or when place is made, is the first of its chain as a rule, and taking it out touches no
  * other.
  *
+ * Chains are as many as a full store needs, and hashes lead to all of them alike: few attempts at a time would touch
+ * all that memory. So those that come while few were ever there at a time are in few chains of their own. They are
+ * early; those that come from then on are late, and look-ups go both ways while early ones are left.
+ *
  * Invariants, checked by the unit test after every step:
  *  - each slot below first_fresh is free, a part of exactly one attempt, or an entry;
  *  - entries of unanswered attempts are in exactly one queue, answers in exactly one of the half open; in the former
@@ -32,6 +36,8 @@
 
 enum {
 	MIN_MEMORY_BYTES = 64 * 1024,
+	CHAINS_OF_EARLY = 32, /* one of so many chains is for early attempts, */
+	EARLY_OF_CHAINS = 32, /* and there are so many of these chains for each slot until attempts are late */
 	DEFAULT_MEMORY_BYTES = 32 * 1024 * 1024,
 };
 
@@ -47,20 +53,25 @@ void syn_store_config_defaults(struct syn_store_config *config)
 
 static int map_memory(struct syn_store *store, size_t budget_bytes)
 {
-	uint64_t n_chains = 1;
+	uint64_t n_chains = CHAINS_OF_EARLY * sizeof(union syn_slot) / sizeof(uint32_t);
 
 	while (n_chains * 2 <= budget_bytes / (sizeof(union syn_slot) + sizeof(uint32_t)))
 		n_chains *= 2;
+	uint64_t n_early_chains = n_chains / CHAINS_OF_EARLY;
+	size_t index_bytes = (n_chains + n_early_chains) * sizeof(uint32_t);
 	store->mapped_bytes = budget_bytes;
 	store->memory = lazy_memory_map(&store->mapped_bytes);
 	if (store->memory == NULL)
 		return -1;
 	store->chains = store->memory;
 	store->chain_mask = n_chains - 1;
+	store->early_chains = store->chains + n_chains;
+	store->early_mask = n_early_chains - 1;
+	store->late_from_id = UINT64_MAX;
 	/* The index is a multiple of a slot, so slots are aligned to cache lines. */
-	store->slots = (void *)(store->chains + n_chains);
+	store->slots = (void *)((uint8_t *)store->memory + index_bytes);
 	store->stats.memory_bytes = store->mapped_bytes;
-	store->stats.capacity = (store->mapped_bytes - n_chains * sizeof(uint32_t)) / sizeof(union syn_slot) - 1;
+	store->stats.capacity = (store->mapped_bytes - index_bytes) / sizeof(union syn_slot) - 1;
 	return 0;
 }
 
@@ -138,11 +149,21 @@ static bool is_key_of(const struct syn_store *store, const struct syn_entry *ent
 	       ((key->domain == 0 && !syn_is_tagged(entry)) || is_whole_key_of(store, entry, key));
 }
 
+/* Are late attempts there, or may be? */
+static bool has_late(const struct syn_store *store)
+{
+	return store->late_from_id != UINT64_MAX;
+}
+
 const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t hash)
 {
 	static const uint32_t no_chain = NO_SLOT;
-	const uint32_t *link = store->memory != NULL ? &store->chains[hash & store->chain_mask] : &no_chain;
+	const uint32_t *link = &no_chain;
 
+	if (store->memory != NULL)
+		link = has_late(store) ? syn_late_chain(store, hash) : syn_early_chain(store, hash);
+	if (store->n_early != 0)
+		prefetch(syn_early_chain(store, hash));
 	prefetch(link);
 	return link;
 }
@@ -158,15 +179,24 @@ const uint32_t *syn_store_fetch_next(const struct syn_store *store, const uint32
 	return &entry->hash_next;
 }
 
-struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)
+static struct syn_entry *find_in(const struct syn_store *store, const uint32_t *chain, const struct flow_key *key)
 {
-	if (store->memory == NULL)
-		return NULL;
-	for (uint32_t slot = *syn_chain_of(store, hash); slot != NO_SLOT; slot = syn_entry_at(store, slot)->hash_next) {
+	for (uint32_t slot = *chain; slot != NO_SLOT; slot = syn_entry_at(store, slot)->hash_next) {
 		if (is_key_of(store, syn_entry_at(store, slot), key))
 			return syn_entry_at(store, slot);
 	}
 	return NULL;
+}
+
+struct syn_entry *syn_store_find(struct syn_store *store, const struct flow_key *key, uint64_t hash)
+{
+	struct syn_entry *entry = NULL;
+
+	if (store->n_early != 0)
+		entry = find_in(store, syn_early_chain(store, hash), key);
+	if (entry == NULL && store->memory != NULL && has_late(store))
+		entry = find_in(store, syn_late_chain(store, hash), key);
+	return entry;
 }
 
 /* ---- Leaving ---- */
@@ -179,10 +209,19 @@ static bool is_empty(const struct syn_store *store)
 	return true;
 }
 
+static void clear_chains(struct syn_store *store)
+{
+	memset(store->early_chains, 0, (store->early_mask + 1) * sizeof(store->early_chains[0]));
+	if (has_late(store))
+		memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+	store->n_early = 0;
+	store->late_from_id = UINT64_MAX;
+}
+
 /* The next attempt begins with fresh chains. */
 static void end_drain(struct syn_store *store)
 {
-	memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+	clear_chains(store);
 	store->last_overdue_id = 0;
 	store->draining = false;
 }
@@ -204,7 +243,7 @@ void syn_store_promote(struct syn_store *store, struct syn_entry *entry, uint64_
 {
 	assert(!store->draining);
 	store->stats.promoted++;
-	syn_chain_unlink(store, syn_chain_of(store, hash), entry);
+	syn_chain_unlink(store, syn_chain_of(store, entry, hash), entry);
 	syn_queue_leave(store, entry);
 }
 
@@ -274,6 +313,8 @@ struct syn_entry *syn_store_insert(struct syn_store *store, const struct packet 
 	struct syn_entry *entry = syn_entry_at(store, slot);
 	uint32_t more = n_parts > 0 ? take_parts(store, n_parts, packet, previous_id, now_ns) : NO_SLOT;
 	syn_pack(packet, client_index, n_parts, more, entry);
+	if (!has_late(store) && store->first_fresh > (store->early_mask + 1) / EARLY_OF_CHAINS)
+		store->late_from_id = packet->number;
 	syn_chain_append(store, hash, slot);
 	syn_queue_append(store, SYN_UNANSWERED_NEW, entry);
 	store->stats.created++;
@@ -408,7 +449,7 @@ void syn_store_clear(struct syn_store *store)
 	store->first_fresh = NO_SLOT + 1;
 	store->first_freed = NO_SLOT;
 	store->stats.entries_in_use = 0;
-	memset(store->chains, 0, (store->chain_mask + 1) * sizeof(store->chains[0]));
+	clear_chains(store);
 }
 
 /* ---- Order ---- */

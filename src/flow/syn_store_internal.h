@@ -21,10 +21,14 @@ struct syn_queue {
 };
 
 struct syn_store {
-	void *memory; /* one mapping: chains, then slots; null: no store */
+	void *memory; /* one mapping: chains, those of early attempts, then slots; null: no store */
 	uint32_t *chains;
+	uint32_t *early_chains; /* see syn_store.c */
 	union syn_slot *slots;
 	uint64_t chain_mask;
+	uint64_t early_mask;
+	uint64_t late_from_id; /* attempts before are early; UINT64_MAX: all are */
+	uint64_t n_early;      /* in chains */
 	uint32_t first_fresh;
 	uint32_t first_freed;
 	size_t mapped_bytes;
@@ -53,9 +57,24 @@ static inline struct syn_entry *syn_entry_at(const struct syn_store *store, uint
 	return &store->slots[slot].entry;
 }
 
-static inline uint32_t *syn_chain_of(struct syn_store *store, uint64_t hash)
+static inline bool syn_is_early(const struct syn_store *store, const struct syn_entry *entry)
+{
+	return entry->id < store->late_from_id;
+}
+
+static inline uint32_t *syn_early_chain(const struct syn_store *store, uint64_t hash)
+{
+	return &store->early_chains[hash & store->early_mask];
+}
+
+static inline uint32_t *syn_late_chain(const struct syn_store *store, uint64_t hash)
 {
 	return &store->chains[hash & store->chain_mask];
+}
+
+static inline uint32_t *syn_chain_of(const struct syn_store *store, const struct syn_entry *entry, uint64_t hash)
+{
+	return syn_is_early(store, entry) ? syn_early_chain(store, hash) : syn_late_chain(store, hash);
 }
 
 /* Of an attempt that was answered. */

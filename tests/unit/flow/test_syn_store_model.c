@@ -493,11 +493,27 @@ static void check_noted(const struct syn_store *store)
 	}
 }
 
+/* Returns how many are in it. */
+static uint64_t check_chain(const struct syn_store *store, uint32_t first, bool is_early)
+{
+	uint64_t n = 0;
+	uint64_t id = 0;
+
+	for (uint32_t slot = first; slot != NO_SLOT; slot = syn_entry_at(store, slot)->hash_next) {
+		assert_true(syn_entry_at(store, slot)->id > id);
+		id = syn_entry_at(store, slot)->id;
+		assert_int_equal(syn_is_early(store, syn_entry_at(store, slot)), is_early);
+		n++;
+	}
+	return n;
+}
+
 /* The invariants at the top of syn_store.c. */
 static void check_invariants(const struct syn_store *store)
 {
 	uint64_t queued = 0;
 	uint64_t chained = 0;
+	uint64_t n_early = 0;
 
 	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++) {
 		bool half_open = class >= SYN_HALF_OPEN_NEW;
@@ -526,16 +542,13 @@ static void check_invariants(const struct syn_store *store)
 		}
 		assert_int_equal(last, store->queues[class].tail);
 	}
-	for (uint64_t chain = 0; chain <= store->chain_mask; chain++) {
-		uint64_t id = 0;
-		for (uint32_t slot = store->chains[chain]; slot != NO_SLOT;
-		     slot = syn_entry_at(store, slot)->hash_next) {
-			assert_true(syn_entry_at(store, slot)->id > id);
-			id = syn_entry_at(store, slot)->id;
-			chained++;
-		}
-	}
+	for (uint64_t chain = 0; chain <= store->chain_mask; chain++)
+		chained += check_chain(store, store->chains[chain], false);
+	for (uint64_t chain = 0; chain <= store->early_mask; chain++)
+		n_early += check_chain(store, store->early_chains[chain], true);
+	chained += n_early;
 	assert_int_equal(chained, queued);
+	assert_int_equal(n_early, store->n_early);
 	for (unsigned class = 0; class < SYN_CLASS_COUNT; class ++)
 		queued -= store->stats.in_use[class];
 	assert_int_equal(queued, 0);
@@ -608,7 +621,7 @@ static void run_with(uint64_t seed, bool one_chain)
 	run->store = syn_store_create(&config, &run->key, note_evicted, run, NULL);
 	assert_non_null(run->store);
 	if (one_chain)
-		run->store->chain_mask = 0;
+		run->store->chain_mask = run->store->early_mask = 0;
 	run->expected = *syn_store_get_stats(run->store);
 	for (unsigned step = 0; step < N_STEPS; step++) {
 		one_step(run);
@@ -617,6 +630,7 @@ static void run_with(uint64_t seed, bool one_chain)
 			check_invariants(run->store);
 	}
 	/* The run went where it should. */
+	assert_int_not_equal(run->store->late_from_id, UINT64_MAX);
 	assert_true(run->expected.evicted[true] > 100 && run->expected.expired[true] > 100);
 	assert_true(run->expected.promoted > 100 && run->expected.expired[SYN_HALF_OPEN] > 20);
 	drain(run);
