@@ -7,9 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* In smaller ones there is none. The kernel's own word on the size is not worth a file to be read. */
-enum { HUGE_PAGE_BYTES = 2 << 20 };
-
 void big_memory_wish_huge_pages(void *memory, size_t bytes)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);

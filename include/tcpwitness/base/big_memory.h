@@ -3,6 +3,9 @@
 
 #include <stddef.h>
 
+/* How large huge pages are. The kernel's own word on that is not worth a file to be read. */
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
 /*
  * Asks for huge pages where [memory, memory + bytes) covers some wholly; a wish, not a need. Tables are read before
  * they are written, all over the place: with small pages each of them is then taken from the system twice, first as one

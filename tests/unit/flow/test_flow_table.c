@@ -33,14 +33,22 @@ static void *counted_mmap(void *address, size_t bytes, int protection, int flags
 	return mmap(address, bytes, protection, flags, fd, offset);
 }
 
+static int counted_munmap(void *memory, size_t bytes)
+{
+	mapped_bytes -= bytes;
+	return munmap(memory, bytes);
+}
+
 #define calloc counted_calloc
 #define mmap   counted_mmap
+#define munmap counted_munmap
 #include "flow_sort.c"
 #include "flow_table.c"
 #include "lazy_memory.c"
 #include "slot_arena.c"
 #undef calloc
 #undef mmap
+#undef munmap
 
 #include "flow_table_check.h"
 
@@ -583,6 +591,7 @@ static void test_memory_stays_within_the_budget(void **state)
 		uint64_t flows = table->stats.capacity;
 
 		assert_true(mapped_bytes <= budgets[i]);
+		assert_true(table->memory_bytes < HUGE_PAGE_BYTES || (uintptr_t)table->memory % HUGE_PAGE_BYTES == 0);
 		assert_true(table->stats.memory_bytes <= mapped_bytes);
 		assert_true(table->index.n_max >= flows); /* load factor */
 		/* Index and links lie within their mapping, and little of the budget is lost. */
