@@ -168,8 +168,10 @@ void bounded_table_expect(const struct bounded_table *table, uint64_t hash)
 
 void bounded_table_expect_entry(const struct bounded_table *table, uint64_t hash)
 {
-	uint32_t place = table->buckets[hash & table->bucket_mask];
+	if (table->n_used == 0)
+		return;
 
+	uint32_t place = table->buckets[hash & table->bucket_mask];
 	if (place == 0)
 		return;
 	prefetch(&table->links[place]);
@@ -198,8 +200,10 @@ static bool is_key(const unsigned char *a, const unsigned char *b, size_t n)
 
 void *bounded_table_find(struct bounded_table *table, uint64_t hash, const void *key)
 {
-	uint32_t place = table->buckets[hash & table->bucket_mask];
+	if (table->n_used == 0)
+		return NULL;
 
+	uint32_t place = table->buckets[hash & table->bucket_mask];
 	while (place != 0) {
 		struct bounded_entry *entry = entry_at(table, place);
 		/* As a rule it is the first: whoever asked for its link would wait for that too. */

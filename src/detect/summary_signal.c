@@ -114,16 +114,25 @@ BOTH_WAYS void count_target(struct summary_table *table, struct summary_record *
 	summary_table_touch(kind, record);
 }
 
-BOTH_WAYS struct summary_record *service_of(struct summary_table *table, const struct summary_search *search,
-					    const struct flow_signal *signal)
+/* Null: it is not where it may be near; the search tells. */
+BOTH_WAYS struct summary_record *near_service(const struct summary_table *table, const struct flow_signal *signal)
 {
-	if (!search->is_begun)
-		return table->last_service;
+	struct summary_record *near = *summary_table_near_service(table, &signal->server, signal->server_port);
+
+	return near != NULL && near->key.port == signal->server_port && ip_addr_equal(&near->key.ip, &signal->server)
+		       ? near
+		       : NULL;
+}
+
+static struct summary_record *search_service(struct summary_table *table, const struct summary_search *search,
+					     const struct flow_signal *signal)
+{
 	/* A stray segment to any port is no sign of a service. */
 	struct summary_record *service = summary_table_end_search(
 		table, search, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
+
 	if (service != NULL)
-		table->last_service = service;
+		*summary_table_near_service(table, &signal->server, signal->server_port) = service;
 	return service;
 }
 
@@ -231,8 +240,7 @@ BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *
 
 	if (!concerns_source(table, signal, &create))
 		return;
-	/* Often nobody stands out. */
-	if (!create && bounded_table_count(kind->entries) == 0)
+	if (!create && !source_presence_may_have(&table->sources, &signal->client))
 		return;
 	if (!search->is_begun) {
 		search->key = summary_key_source(&signal->client);
@@ -352,6 +360,7 @@ static bool has_kind(unsigned kinds, enum summary_kind kind)
  * and each record and its cohorts are asked for before the first is counted.
  */
 struct searches {
+	struct summary_record *near_service; /* found already; else service is looked for */
 	struct summary_search service;
 	struct summary_search source;
 	struct summary_search pair;
@@ -360,19 +369,17 @@ struct searches {
 BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
 			      unsigned kinds)
 {
-	const struct summary_record *last = table->last_service;
-
+	searches->near_service = has_kind(kinds, SUMMARY_SERVICE) ? near_service(table, signal) : NULL;
 	searches->service.is_begun = false;
 	searches->source.is_begun = false;
 	searches->pair.is_begun = false;
-	if (has_kind(kinds, SUMMARY_SERVICE) &&
-	    (last == NULL || last->key.port != signal->server_port || !ip_addr_equal(&last->key.ip, &signal->server))) {
+	if (has_kind(kinds, SUMMARY_SERVICE) && searches->near_service == NULL) {
 		searches->service.key = summary_key_service(&signal->server, signal->server_port);
 		summary_table_begin_search(table, &searches->service);
 	}
 	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
 		prefetch_filters(table, signal);
-	} else if (has_kind(kinds, SUMMARY_SOURCE) && bounded_table_count(table->kinds[SUMMARY_SOURCE].entries) > 0) {
+	} else if (has_kind(kinds, SUMMARY_SOURCE) && source_presence_may_have(&table->sources, &signal->client)) {
 		searches->source.key = summary_key_source(&signal->client);
 		summary_table_begin_search(table, &searches->source);
 	}
@@ -419,15 +426,14 @@ static void expect_parts(const struct summary_record *record, const struct flow_
 BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal *signal, unsigned kinds)
 {
 	struct searches searches;
-	struct summary_record *service = NULL;
+	struct summary_record *service;
 	struct summary_record *host = NULL;
 	struct summary_record *prefix = NULL;
 
 	table->has_hashes = false;
 	summary_tally_signal(&table->tally, signal);
 	begin_searches(table, &searches, signal, kinds);
-	if (has_kind(kinds, SUMMARY_SERVICE))
-		service = service_of(table, &searches.service, signal);
+	service = searches.service.is_begun ? search_service(table, &searches.service, signal) : searches.near_service;
 	expect_record(service);
 	if (has_kind(kinds, SUMMARY_HOST))
 		host = kinds == ALL_KINDS ? host_of(table, service, signal) : near_host(table, signal);
@@ -463,4 +469,58 @@ void summary_table_count(struct summary_table *table, const struct flow_signal *
 	table->client = (struct hashed_address){ signal->client, ends->client };
 	table->server = (struct hashed_address){ signal->server, ends->server };
 	count_kinds(table, signal, kinds);
+}
+
+/* --- what is fetched before a signal comes --- */
+
+static void fetch_record(const struct summary_record *record)
+{
+	prefetch_to_write(record);
+	prefetch_to_write(&record->summary);
+	prefetch_to_write(&record->summary.totals[SUMMARY_ATTEMPTS]);
+	prefetch(&record->summary.crowds[CROWD_TRYING]);
+}
+
+/* The crowd's beginning, and what says whether somebody is taken into its sample. */
+static void fetch_crowd(const struct summary_crowds *crowds, uint64_t now_ns)
+{
+	const struct summary_crowd *crowd = &crowds->spans[now_ns / SUMMARY_SPAN_NS & 1];
+
+	prefetch_to_write(crowd);
+	prefetch(&crowd->sample[SUMMARY_SAMPLE - 1]);
+}
+
+static void fetch_parts(const struct summary_record *record, uint64_t now_ns)
+{
+	const struct summary *summary = &record->summary;
+
+	if (summary->slots != NULL)
+		prefetch_to_write(&summary->slots[now_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
+	if (summary->ages != NULL)
+		prefetch_to_write(&summary->ages->buckets[now_ns / SUMMARY_AGE_NS % SUMMARY_AGES]);
+	if (summary->crowds[CROWD_TRYING] != NULL)
+		fetch_crowd(summary->crowds[CROWD_TRYING], now_ns);
+}
+
+void summary_table_fetch(const struct summary_table *table, const struct ip_addr *server, uint16_t port,
+			 uint64_t now_ns, enum detect_fetch step)
+{
+	const struct summary_record *service = *summary_table_near_service(table, server, port);
+
+	if (service == NULL)
+		return;
+	switch (step) {
+	case DETECT_FETCH_RECORD:
+		fetch_record(service);
+		break;
+	case DETECT_FETCH_PARTS:
+		fetch_parts(service, now_ns);
+		if (service->host != NULL)
+			fetch_record(service->host);
+		break;
+	case DETECT_FETCH_PARTS_OF_HOST:
+		if (service->host != NULL)
+			fetch_parts(service->host, now_ns);
+		break;
+	}
 }

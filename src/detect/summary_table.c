@@ -68,6 +68,8 @@ static void forget_record(void *context, void *entry)
 	struct summary_record *record = entry;
 
 	kind->table->evicted++;
+	if (record->key.kind == SUMMARY_SOURCE)
+		source_presence_remove(&kind->table->sources, &record->key.ip);
 	if (record->candidate != 0)
 		kind->table->candidates[record->candidate - 1] = NULL;
 	if (record->urgent != 0)
@@ -97,6 +99,17 @@ static int create_kind(struct summary_table *table, enum summary_kind which, siz
 	return kind->entries == NULL ? -1 : block_pool_init(&kind->parts, part_bytes, parts_share[which] * share_bytes);
 }
 
+/* One part in so many of the memory; services that are asked in turn need a place each. */
+static size_t near_services_within(size_t memory_bytes)
+{
+	enum { PART = 64, LEAST = 64, MOST = 8192 };
+	size_t n = LEAST;
+
+	while (n < MOST && 2 * n * sizeof(struct summary_record *) <= memory_bytes / PART)
+		n *= 2;
+	return n;
+}
+
 static size_t candidates_within(size_t memory_bytes)
 {
 	size_t candidates = memory_bytes / 4096;
@@ -108,8 +121,8 @@ static size_t candidates_within(size_t memory_bytes)
 /* One of SHARES that are given out beside what the table itself takes. */
 static size_t share_of(size_t memory_bytes, unsigned n_parts)
 {
-	size_t own_bytes = sizeof(struct summary_table) +
-			   2 * candidates_within(memory_bytes) * sizeof(struct summary_record *) +
+	size_t n_pointers = 2 * candidates_within(memory_bytes) + near_services_within(memory_bytes);
+	size_t own_bytes = sizeof(struct summary_table) + n_pointers * sizeof(struct summary_record *) +
 			   (n_parts > 1 ? sizeof(struct near_records) : 0);
 
 	return memory_bytes > own_bytes ? (memory_bytes - own_bytes) / SHARES : 0;
@@ -131,15 +144,20 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 			return -1;
 	}
 	table->candidates_room = candidates_within(config->memory_bytes);
+	table->n_near_services = near_services_within(config->memory_bytes);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
+	table->near_services = calloc(table->n_near_services, sizeof(*table->near_services));
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->urgent = calloc(table->candidates_room, sizeof(*table->urgent));
-	if (table->candidates == NULL || table->urgent == NULL)
+	if (table->near_services == NULL || table->candidates == NULL || table->urgent == NULL)
 		return -1;
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		if (create_kind(table, (enum summary_kind)kind, share_bytes) != 0)
 			return -1;
+	if (source_presence_init(&table->sources, bounded_table_capacity(table->kinds[SUMMARY_SOURCE].entries)) != 0)
+		return -1;
 	if (rare_pairs_init(&table->rare_pairs, RARE_PAIRS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->crowds, sizeof(struct summary_crowds), CROWDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
@@ -178,12 +196,14 @@ void summary_table_destroy(struct summary_table *table)
 		bounded_table_destroy(table->kinds[kind].entries);
 		block_pool_fini(&table->kinds[kind].parts);
 	}
+	source_presence_fini(&table->sources);
 	rare_pairs_fini(&table->rare_pairs);
 	block_pool_fini(&table->crowds);
 	block_pool_fini(&table->helds);
 	block_pool_fini(&table->ports);
 	source_filter_fini(&table->filter);
 	source_filter_fini(&table->failing);
+	free(table->near_services);
 	free(table->candidates);
 	free(table->urgent);
 	free(table->near);
@@ -263,8 +283,10 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 	record = bounded_table_insert(kind->entries, search->hash, &search->key);
 	if (record == NULL)
 		return NULL;
-	if (search->key.kind == SUMMARY_SOURCE)
+	if (search->key.kind == SUMMARY_SOURCE) {
+		source_presence_add(&table->sources, &search->key.ip);
 		record->summary.ages = &((struct source_record *)(void *)record)->ages;
+	}
 	if (search->key.kind == SUMMARY_PAIR)
 		take_over_rare(table, search->hash, &record->summary);
 	return record;

@@ -7,6 +7,7 @@
 
 #include "tcpwitness/base/error.h"
 #include "tcpwitness/base/siphash.h"
+#include "tcpwitness/detect/detect_engine.h"
 #include "tcpwitness/detect/flow_signal.h"
 
 #include "bounded_table.h"
@@ -66,6 +67,10 @@ void summary_table_destroy(struct summary_table *table);
 
 /* Counts the signal wherever it belongs. True: an alarm about the connection's service or host is open. */
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
+
+/* As detect_source_fetch. */
+void summary_table_fetch(const struct summary_table *table, const struct ip_addr *server, uint16_t port,
+			 uint64_t now_ns, enum detect_fetch step);
 
 /* Bits 1 << kind for those kinds whose keys may count something of the signal. */
 unsigned summary_table_kinds(const struct flow_signal *signal);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "tcpwitness/base/word.h"
+
 #include "block_pool.h"
 #include "rare_pairs.h"
+#include "source_presence.h"
 #include "summary_count.h"
 #include "summary_table.h"
 
@@ -54,15 +57,17 @@ struct summary_table {
 	unsigned urgent_at; /* the urge of one of n_tables from which on a key may be urgent */
 	uint64_t evicted;
 	struct kind_table kinds[SUMMARY_SENSOR];
-	struct rare_pairs rare_pairs; /* that have no record yet, */
-	unsigned rare_connections;    /* for they have fewer than this */
-	struct block_pool crowds;     /* struct summary_crowds */
-	struct block_pool helds;      /* struct summary_held */
-	struct block_pool ports;      /* struct port_use */
-	struct source_filter filter;  /* by what they try and send */
-	struct source_filter failing; /* by what they try in vain: slow scans, which the others hide */
-	struct summary_record *last_service;
-	struct near_records *near; /* of one table of several */
+	struct source_presence sources;        /* that have a record */
+	struct rare_pairs rare_pairs;          /* that have no record yet, */
+	unsigned rare_connections;             /* for they have fewer than this */
+	struct block_pool crowds;              /* struct summary_crowds */
+	struct block_pool helds;               /* struct summary_held */
+	struct block_pool ports;               /* struct port_use */
+	struct source_filter filter;           /* by what they try and send */
+	struct source_filter failing;          /* by what they try in vain: slow scans, which the others hide */
+	struct summary_record **near_services; /* see summary_table_near_service */
+	size_t n_near_services;                /* a power of two */
+	struct near_records *near;             /* of one table of several */
 	struct summary_record **candidates;
 	size_t n_candidates;
 	struct summary_record **urgent;
@@ -96,6 +101,18 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 						bool create);
 struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,
 						    bool create);
+
+/*
+ * Where a service's record perhaps is, if that says so: found without its hash. Not keyed, as whoever makes services
+ * share a place gains nothing but that they are looked for.
+ */
+static inline struct summary_record **summary_table_near_service(const struct summary_table *table,
+								 const struct ip_addr *server, uint16_t port)
+{
+	uint64_t sum = word_load64(server->bytes) ^ word_load64(server->bytes + 8) ^ (uint64_t)port << 48;
+
+	return &table->near_services[sum * UINT64_C(0x9E3779B97F4A7C15) >> 40 & (table->n_near_services - 1)];
+}
 
 enum bounded_keep summary_table_worth(const struct summary_record *record);
 

@@ -566,6 +566,16 @@ static inline void fetch_chains(struct tracker_errand *errand)
 		tombstones_fetch(tracker->tombstones, tracked->hash, 0);
 }
 
+/* What a SYN or SYN-ACK says of its service is told to the detection. */
+static inline void fetch_service(const struct tracker_errand *errand, enum detect_fetch step)
+{
+	const struct packet *packet = errand->tracked->packet;
+	bool is_to_server = is_opening(packet);
+
+	detect_source_fetch(errand->tracker->detection, is_to_server ? &packet->dst : &packet->src,
+			    is_to_server ? packet->dst_port : packet->src_port, packet->time_ns, step);
+}
+
 static inline void fetch_firsts(struct tracker_errand *errand)
 {
 	const struct tracker *tracker = errand->tracker;
@@ -576,6 +586,7 @@ static inline void fetch_firsts(struct tracker_errand *errand)
 		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
 		if (is_opening(tracked->packet))
 			tombstones_fetch(tracker->tombstones, tracked->hash, 1);
+		fetch_service(errand, DETECT_FETCH_RECORD);
 	} else if (errand->trail.flow.link == NULL) {
 		errand->trail.attempt = syn_store_fetch_chain(tracker->syn_store, tracked->hash);
 	}
@@ -586,6 +597,8 @@ static inline void fetch_flow(struct tracker_errand *errand)
 	const struct tracker *tracker = errand->tracker;
 
 	flow_table_fetch_flow(tracker->table, errand->tracked->hash, &errand->trail.flow);
+	if (errand->trail.is_of_handshake)
+		fetch_service(errand, DETECT_FETCH_PARTS);
 	if (errand->trail.is_of_handshake || errand->trail.flow.link == NULL)
 		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
 	else if (errand->trail.flow.rest == NULL)
@@ -606,6 +619,7 @@ static inline void fetch_recent(const struct tracker_errand *errand)
 		recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
 	} else if (errand->trail.is_of_handshake) {
 		syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
+		fetch_service(errand, DETECT_FETCH_PARTS_OF_HOST);
 	} else if ((tracked->packet->flags & SEG_ACK) != 0) {
 		fetch_recent_of_attempt(tracker, tracked);
 	}

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "no_detection_fetch.h"
 #include "tracker_attempts.c"
 
 #include "tcpwitness/base/siphash.h"

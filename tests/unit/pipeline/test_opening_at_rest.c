@@ -15,6 +15,7 @@
 #include "../../../src/flow/flow_plain_open.h"
 #include "../../../src/flow/syn_shapes.h"
 #include "../../../src/pipeline/tracker_internal.h"
+#include "no_detection_fetch.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
 #include "tracked_flow.h"

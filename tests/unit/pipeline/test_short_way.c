@@ -17,6 +17,7 @@
 #include "../../../src/pipeline/tracker_internal.h"
 #include "endpoint_lab.h"
 #include "event_padding.h"
+#include "no_detection_fetch.h"
 #include "random.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/capture/capture.h"

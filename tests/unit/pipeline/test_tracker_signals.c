@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "no_detection_fetch.h"
 #include "tcpwitness/base/units.h"
 #include "tcpwitness/pipeline/tracker.h"
 #include "unheard_events.h"
