@@ -107,23 +107,45 @@ static inline bool is_of_the_wire(const struct ip_addr *addr)
 	return addr->bytes[0] != 127 && addr->bytes[0] != 0;
 }
 
-/* decode_tcp.c, judge_flags and judge_fields: a segment behind the handshake, between two ports of two hosts. */
+/* decode_tcp.c, judge_flags: it has nothing to say of these, whatever PSH and the flags of ECN are. */
+static inline bool has_plain_flags(uint32_t flags)
+{
+	enum { JUDGED = SEG_FIN | SEG_SYN | SEG_RST | SEG_ACK | SEG_URG };
+	const uint64_t one = 1;
+	const uint64_t plain = one << SEG_ACK | one << (SEG_ACK | SEG_FIN) | one << SEG_SYN |
+			       one << (SEG_SYN | SEG_ACK) | one << SEG_RST | one << (SEG_RST | SEG_ACK);
+
+	return (plain >> (flags & JUDGED) & 1) != 0;
+}
+
+/* decode_tcp.c, judge_fields, of a segment without ACK. Of IPv4, 255 stands for the one address of broadcast. */
+static inline bool may_lack_ack(const struct packet *packet, const uint8_t *header)
+{
+	const uint8_t first = packet->dst.bytes[0];
+
+	return load_be32(header + 8) == 0 && first != 0xff && (first >> 4 != 0xe || packet->dst.version == 6);
+}
+
+/* decode_tcp.c, judge_flags and judge_fields: a segment in good order, between two ports of two hosts. */
 static inline bool has_plain_fields(const struct packet *packet, const uint8_t *header)
 {
 	uint32_t flags = load_be16(header + TCP_DATA_OFFSET_AT);
 	uint32_t src_port = load_be16(header);
 	uint32_t dst_port = load_be16(header + 2);
 
-	return (flags & (SEG_ACK | SEG_SYN | SEG_RST | SEG_URG)) == SEG_ACK && src_port != dst_port && src_port != 0 &&
-	       dst_port != 0 && is_of_the_wire(&packet->src) && is_of_the_wire(&packet->dst);
+	return has_plain_flags(flags) && src_port != dst_port && src_port != 0 && dst_port != 0 &&
+	       is_of_the_wire(&packet->src) && is_of_the_wire(&packet->dst) &&
+	       ((flags & SEG_ACK) != 0 || may_lack_ack(packet, header));
 }
 
 /* No options, or what nearly all segments have of them. */
 static inline bool fill_plain_options(struct packet *packet, const uint8_t *header, uint32_t header_bytes)
 {
-	return header_bytes == TCP_HEADER_MIN_BYTES ||
-	       fill_lone_timestamp(&packet->options, header + TCP_HEADER_MIN_BYTES,
-				   header_bytes - TCP_HEADER_MIN_BYTES);
+	const uint8_t *options = header + TCP_HEADER_MIN_BYTES;
+	const uint32_t options_bytes = header_bytes - TCP_HEADER_MIN_BYTES;
+
+	return header_bytes == TCP_HEADER_MIN_BYTES || fill_lone_timestamp(&packet->options, options, options_bytes) ||
+	       fill_linux_syn(&packet->options, options, options_bytes);
 }
 
 /* What decode_tcp does with a segment in which it finds nothing to judge but its checksum. False: with others. */

@@ -9,7 +9,6 @@
 
 enum {
 	EXPERIMENT_FASTOPEN = 0xf989, /* RFC 7413 A, used before kind 34 was given */
-	WSCALE_MAX = 14,              /* RFC 7323 2.3 */
 	MAX_SACK_BLOCKS = 4,
 	SACK_BLOCK_BYTES = 8,
 	FASTOPEN_COOKIE_MIN_BYTES = 4,
@@ -197,32 +196,6 @@ __attribute__((noinline)) static void walk_options(struct packet *packet, const 
 	}
 	if (n_bytes > 0)
 		packet->options.layout = layout == 0 ? 1 : layout;
-}
-
-/* What Linux and Android put into a SYN and a SYN-ACK: MSS, SACK permitted, timestamp, NOP, window scale. */
-static inline bool fill_linux_syn(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
-{
-	enum { LINUX_SYN_BYTES = 20 };
-	const uint32_t sack_permitted_timestamp =
-		OPTION_SACK_PERMITTED << 24 | SACK_PERMITTED_BYTES << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
-	uint32_t layout = tcp_layout_begin();
-
-	if (n_bytes != LINUX_SYN_BYTES || load_be16(bytes) != (OPTION_MSS << 8 | MSS_BYTES) ||
-	    load_be32(bytes + 4) != sack_permitted_timestamp ||
-	    load_be32(bytes + 16) >> 8 != (OPTION_NOP << 16 | OPTION_WSCALE << 8 | WSCALE_BYTES) ||
-	    bytes[19] > WSCALE_MAX)
-		return false;
-	options->present = TCPOPT_MSS | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP | TCPOPT_WSCALE;
-	options->mss = load_be16(bytes + 2);
-	options->ts_val = load_be32(bytes + 8);
-	options->ts_ecr = load_be32(bytes + 12);
-	options->wscale = bytes[19];
-	layout = tcp_layout_add(layout, OPTION_MSS);
-	layout = tcp_layout_add(layout, OPTION_SACK_PERMITTED);
-	layout = tcp_layout_add(layout, OPTION_TIMESTAMP);
-	layout = tcp_layout_add(layout, OPTION_NOP);
-	options->layout = tcp_layout_add(layout, OPTION_WSCALE);
-	return true;
 }
 
 void decode_tcp_options(const struct decode_context *context, const uint8_t *bytes, uint32_t n_bytes, bool is_whole)

@@ -62,6 +62,8 @@ enum tcp_option_kind {
 /* Lengths with kind and length octets. */
 enum { MSS_BYTES = 4, WSCALE_BYTES = 3, SACK_PERMITTED_BYTES = 2, TIMESTAMP_BYTES = 10 };
 
+enum { WSCALE_MAX = 14 }; /* RFC 7323 2.3 */
+
 /* Layouts are hashes of the kinds, as in FNV-1a. */
 static inline uint32_t tcp_layout_begin(void)
 {
@@ -89,6 +91,32 @@ static inline bool fill_lone_timestamp(struct tcp_options *options, const uint8_
 	layout = tcp_layout_add(layout, OPTION_NOP);
 	layout = tcp_layout_add(layout, OPTION_NOP);
 	options->layout = tcp_layout_add(layout, OPTION_TIMESTAMP);
+	return true;
+}
+
+/* What Linux and Android put into a SYN and a SYN-ACK: MSS, SACK permitted, timestamp, NOP, window scale. */
+static inline bool fill_linux_syn(struct tcp_options *options, const uint8_t *bytes, uint32_t n_bytes)
+{
+	enum { LINUX_SYN_BYTES = 20 };
+	const uint32_t sack_permitted_timestamp =
+		OPTION_SACK_PERMITTED << 24 | SACK_PERMITTED_BYTES << 16 | OPTION_TIMESTAMP << 8 | TIMESTAMP_BYTES;
+	uint32_t layout = tcp_layout_begin();
+
+	if (n_bytes != LINUX_SYN_BYTES || load_be16(bytes) != (OPTION_MSS << 8 | MSS_BYTES) ||
+	    load_be32(bytes + 4) != sack_permitted_timestamp ||
+	    load_be32(bytes + 16) >> 8 != (OPTION_NOP << 16 | OPTION_WSCALE << 8 | WSCALE_BYTES) ||
+	    bytes[19] > WSCALE_MAX)
+		return false;
+	options->present = TCPOPT_MSS | TCPOPT_SACK_PERMITTED | TCPOPT_TIMESTAMP | TCPOPT_WSCALE;
+	options->mss = load_be16(bytes + 2);
+	options->ts_val = load_be32(bytes + 8);
+	options->ts_ecr = load_be32(bytes + 12);
+	options->wscale = bytes[19];
+	layout = tcp_layout_add(layout, OPTION_MSS);
+	layout = tcp_layout_add(layout, OPTION_SACK_PERMITTED);
+	layout = tcp_layout_add(layout, OPTION_TIMESTAMP);
+	layout = tcp_layout_add(layout, OPTION_NOP);
+	options->layout = tcp_layout_add(layout, OPTION_WSCALE);
 	return true;
 }
 

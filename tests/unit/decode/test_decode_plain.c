@@ -19,13 +19,16 @@ static const char *const options[] = {
 	"nop,nop,TS val 101 ecr 200,nop,nop,sack 5:9 20:30",
 };
 
-static const char *const flags[] = { ".", "P.", "F.", "S", "S.", "R.", "U.", "P.e", "F", "" };
+static const char *const flags[] = { ".", "P.", "F.", "S",  "S.",  "R.", "U.", "P.e",
+				     "F", "",   "RS", "FS", "F.U", "R",  "PS", "FR." };
 
 /* Ports are equal, or one of them is none, as often as not. */
 static const uint16_t ports[] = { 0, 80, 81, 443 };
 
-static const char *const ipv4_addrs[] = { "10.0.0.1", "10.0.0.2", "10.0.0.2", "127.0.0.1", "0.0.0.1", "255.0.0.1" };
-static const char *const ipv6_addrs[] = { "2001:db8::1", "2001:db8::2", "2001:db8::2", "::1", "::2", "7f00::1" };
+static const char *const ipv4_addrs[] = { "10.0.0.1",  "10.0.0.2",  "10.0.0.2",  "127.0.0.1",       "0.0.0.1",
+					  "255.0.0.1", "224.0.0.1", "239.1.2.3", "255.255.255.255", "240.0.0.1" };
+static const char *const ipv6_addrs[] = { "2001:db8::1", "2001:db8::2", "2001:db8::2", "::1",    "::2",
+					  "7f00::1",     "ff02::1",     "fe80::1",     "e000::1" };
 
 static const char *any_of(const char *const *texts, size_t n, struct random *random)
 {
