@@ -61,6 +61,8 @@ int incident_book_init(struct incident_book *book, struct watch_set *watches, si
 	*book = (struct incident_book){ .watches = watches, .writer = writer, .stats = stats };
 	for (size_t i = 0; i < watches->n_runs; i++) {
 		book->runs_of_slot[watches->runs[i].slot] |= UINT32_C(1) << i;
+		if (watches->runs[i].rule->exceptions != NULL || watches->runs[i].rule->is_off_elsewhere)
+			book->runs_with_exceptions |= UINT32_C(1) << i;
 		for (unsigned kind = 0; kind < SUMMARY_KINDS; kind++)
 			if (judges(&watches->runs[i], kind))
 				book->runs_of_kind[kind] |= UINT32_C(1) << i;
@@ -215,6 +217,12 @@ static bool fits_better(const struct incident_book *book, const struct watch *wa
 	return finding_of(book, run)->score > finding_of(book, than)->score;
 }
 
+/* Bits: those of the slot that judge such a key. */
+static uint32_t runs_in(const struct incident_book *book, const struct watch *watch, unsigned slot)
+{
+	return book->runs_of_slot[slot] & book->runs_of_kind[watch->key.kind];
+}
+
 /*
  * The best of the group that matches, of those that may speak if it is to be alarming; null = none. Trouble goes before
  * what is harmless: a flood in the middle of a crowd is a flood. Of equals the first in the order of detectors[].
@@ -224,10 +232,11 @@ static const struct detector_run *best_of(const struct incident_book *book, cons
 {
 	const struct detector_run *best = NULL;
 
-	for (size_t i = 0; i < book->watches->n_runs; i++) {
+	for (uint32_t left = runs_in(book, watch, slot); left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
 		const struct detector_run *run = &book->watches->runs[i];
 		const struct finding *finding = &book->findings[i];
-		if (run->slot != slot || run == except || !judges(run, watch->key.kind))
+		if (run == except)
 			continue;
 		if (is_alarming ? !finding->is_alarming || ((watch->silenced >> i) & 1) != 0 : finding->score <= 0)
 			continue;
@@ -381,6 +390,9 @@ static bool is_silenced_by(const struct detector_run *run, const struct detector
 static bool may_speak(const struct incident_book *book, const struct watch *watch, const struct detector_run *run,
 		      const struct detect_scene *scene, uint64_t now_ns)
 {
+	if (book->runs_with_exceptions == 0)
+		return true;
+
 	const struct rule_subject subject = watch_subject(&watch->key);
 	const struct summary_crowd *crowd = crowd_of(run, scene);
 	struct ip_addr sources[SUMMARY_SAMPLE];
@@ -389,8 +401,8 @@ static bool may_speak(const struct incident_book *book, const struct watch *watc
 	if (crowd != NULL && subject.source.version == 0)
 		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
 			sources[n] = crowd->sample[n].client;
-	for (size_t i = 0; i < book->watches->n_runs; i++)
-		if (is_silenced_by(run, &book->watches->runs[i], &subject, sources, n, now_ns))
+	for (uint32_t left = book->runs_with_exceptions; left != 0; left &= left - 1)
+		if (is_silenced_by(run, &book->watches->runs[__builtin_ctz(left)], &subject, sources, n, now_ns))
 			return false;
 	return true;
 }
@@ -399,12 +411,11 @@ static bool may_speak(const struct incident_book *book, const struct watch *watc
 static void silence_slot(struct incident_book *book, struct watch *watch, const struct detect_scene *scene,
 			 unsigned slot, uint64_t now_ns)
 {
-	for (size_t i = 0; i < book->watches->n_runs; i++) {
+	for (uint32_t left = runs_in(book, watch, slot); left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
 		const struct detector_run *run = &book->watches->runs[i];
 		uint32_t run_bit = UINT32_C(1) << i;
 
-		if (run->slot != slot || !judges(run, watch->key.kind))
-			continue;
 		if (!book->findings[i].is_alarming || may_speak(book, watch, run, scene, now_ns)) {
 			watch->silenced &= ~run_bit;
 			continue;
@@ -545,9 +556,10 @@ static void judge_slot(struct incident_book *book, struct watch *watch, struct d
 	}
 	silence_slot(book, watch, scene, slot, scene->now_ns);
 	const struct detector_run *best = best_of(book, watch, slot, NULL, true);
-	for (size_t i = 0; i < book->watches->n_runs; i++)
-		if (book->watches->runs[i].slot == slot && judges(&book->watches->runs[i], watch->key.kind))
-			is_hot |= book->findings[i].is_hot || book->findings[i].is_alarming;
+	for (uint32_t left = runs_in(book, watch, slot); left != 0; left &= left - 1) {
+		const struct finding *finding = &book->findings[__builtin_ctz(left)];
+		is_hot |= finding->is_hot || finding->is_alarming;
+	}
 	if (fold(book, watch, incident, scene, best, time))
 		return;
 	if (incident != NULL)

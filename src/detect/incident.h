@@ -41,6 +41,7 @@ struct incident_book {
 	struct alarm_set *sets[MAX_SLOTS];
 	uint32_t runs_of_slot[MAX_SLOTS];     /* bits: numbers of runs */
 	uint32_t runs_of_kind[SUMMARY_KINDS]; /* those that judge it */
+	uint32_t runs_with_exceptions;        /* those whose rules may keep something silent */
 	struct block_pool pool;               /* struct incident */
 	struct summary_crowd *views;          /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
