@@ -11,8 +11,6 @@
 #include "tcpwitness/base/big_memory.h"
 
 /* Of a processor's cache. Parts of that size that begin at its borders are one line, not two. */
-enum { LINE_BYTES = 64 };
-
 int block_pool_init(struct block_pool *pool, size_t block_bytes, size_t memory_bytes)
 {
 	size_t n = memory_bytes / (block_bytes + sizeof(*pool->free));
@@ -22,13 +20,13 @@ int block_pool_init(struct block_pool *pool, size_t block_bytes, size_t memory_b
 		return 0;
 	if (n > UINT32_MAX)
 		n = UINT32_MAX;
-	pool->memory = big_memory_calloc(n * block_bytes + LINE_BYTES, 1);
+	pool->memory = big_memory_calloc(n * block_bytes + BIG_MEMORY_LINE_BYTES, 1);
 	pool->free = calloc(n, sizeof(*pool->free));
 	if (pool->memory == NULL || pool->free == NULL) {
 		block_pool_fini(pool);
 		return -1;
 	}
-	pool->blocks = pool->memory + (LINE_BYTES - (uintptr_t)pool->memory % LINE_BYTES) % LINE_BYTES;
+	pool->blocks = big_memory_first_line(pool->memory);
 	pool->n_blocks = (uint32_t)n;
 	pool->n_free = pool->n_blocks;
 	/* The first block is the first to be taken: pages are touched as they are needed. */

@@ -44,8 +44,6 @@ struct bounded_table {
 	unsigned char *entries; /* in it, the first at the beginning of a line of a processor's cache */
 };
 
-enum { LINE_BYTES = 64 };
-
 static size_t bucket_count(size_t n_entries)
 {
 	size_t n = 4;
@@ -57,7 +55,7 @@ static size_t bucket_count(size_t n_entries)
 
 size_t bounded_table_bytes(size_t n_entries, size_t entry_bytes)
 {
-	return sizeof(struct bounded_table) + LINE_BYTES + n_entries * entry_bytes +
+	return sizeof(struct bounded_table) + BIG_MEMORY_LINE_BYTES + n_entries * entry_bytes +
 	       bucket_count(n_entries) * sizeof(uint32_t) + (n_entries + 1) * sizeof(struct bounded_link);
 }
 
@@ -97,12 +95,12 @@ struct bounded_table *bounded_table_create(size_t entry_bytes, size_t key_bytes,
 	table->context = context;
 	table->buckets = big_memory_calloc(bucket_count(capacity), sizeof(*table->buckets));
 	table->links = big_memory_calloc(capacity + 1, sizeof(*table->links));
-	table->memory = big_memory_calloc(capacity * entry_bytes + LINE_BYTES, 1);
+	table->memory = big_memory_calloc(capacity * entry_bytes + BIG_MEMORY_LINE_BYTES, 1);
 	if (table->buckets == NULL || table->links == NULL || table->memory == NULL) {
 		bounded_table_destroy(table);
 		return NULL;
 	}
-	table->entries = table->memory + (LINE_BYTES - (uintptr_t)table->memory % LINE_BYTES) % LINE_BYTES;
+	table->entries = big_memory_first_line(table->memory);
 	return table;
 }
 

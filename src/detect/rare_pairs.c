@@ -10,12 +10,10 @@
 #include "tcpwitness/base/big_memory.h"
 #include "tcpwitness/base/prefetch.h"
 
-enum { LINE_BYTES = 64 };
-
 int rare_pairs_init(struct rare_pairs *rare, size_t memory_bytes)
 {
-	size_t n = memory_bytes > LINE_BYTES
-			   ? (memory_bytes - LINE_BYTES) / (sizeof(struct rare_pair) + 2 * sizeof(uint32_t))
+	size_t n = memory_bytes > BIG_MEMORY_LINE_BYTES
+			   ? (memory_bytes - BIG_MEMORY_LINE_BYTES) / (sizeof(struct rare_pair) + 2 * sizeof(uint32_t))
 			   : 0;
 	size_t n_chains = 1;
 
@@ -25,14 +23,13 @@ int rare_pairs_init(struct rare_pairs *rare, size_t memory_bytes)
 	n = n < UINT32_MAX ? n : UINT32_MAX;
 	while (n_chains < n)
 		n_chains *= 2;
-	rare->memory = big_memory_calloc(n * sizeof(*rare->pairs) + LINE_BYTES, 1);
+	rare->memory = big_memory_calloc(n * sizeof(*rare->pairs) + BIG_MEMORY_LINE_BYTES, 1);
 	rare->chains = big_memory_calloc(n_chains, sizeof(*rare->chains));
 	if (rare->memory == NULL || rare->chains == NULL) {
 		rare_pairs_fini(rare);
 		return -1;
 	}
-	unsigned char *first = rare->memory + (LINE_BYTES - (uintptr_t)rare->memory % LINE_BYTES) % LINE_BYTES;
-	rare->pairs = (struct rare_pair *)(void *)first;
+	rare->pairs = big_memory_first_line(rare->memory);
 	rare->chain_mask = (uint32_t)n_chains - 1;
 	rare->n_places = (uint32_t)n;
 	return 0;

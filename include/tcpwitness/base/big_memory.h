@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* How large huge pages are. The kernel's own word on that is not worth a file to be read. */
 enum { HUGE_PAGE_BYTES = 2 << 20 };
@@ -16,3 +17,14 @@ void big_memory_wish_huge_pages(void *memory, size_t bytes);
 
 /* As calloc, to be given back with free; for tables. */
 void *big_memory_calloc(size_t n, size_t bytes_each);
+
+/*
+ * The first place in memory that begins a line of a processor's cache. Who wants n bytes from there on allocates
+ * BIG_MEMORY_LINE_BYTES more, and gives back what he allocated.
+ */
+enum { BIG_MEMORY_LINE_BYTES = 64 };
+
+static inline void *big_memory_first_line(void *memory)
+{
+	return (unsigned char *)memory + (-(uintptr_t)memory & (BIG_MEMORY_LINE_BYTES - 1));
+}
