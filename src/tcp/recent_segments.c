@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpwitness/base/big_memory.h"
 #include "tcpwitness/base/prefetch.h"
 
 struct set {
@@ -13,8 +14,9 @@ struct set {
 _Static_assert(sizeof(struct set) == 128, "a set takes two cache lines side by side, which are fetched together");
 
 struct recent_segments {
-	struct set *sets;
-	size_t n_sets; /* a power of two */
+	void *memory;
+	struct set *sets; /* in it */
+	size_t n_sets;    /* a power of two */
 };
 
 struct recent_segments *recent_segments_create(size_t memory_bytes, struct error *error)
@@ -26,13 +28,14 @@ struct recent_segments *recent_segments_create(size_t memory_bytes, struct error
 		n_sets *= 2;
 	if (recent != NULL) {
 		recent->n_sets = n_sets;
-		recent->sets = calloc(n_sets, sizeof(struct set));
+		recent->memory = calloc(1, n_sets * sizeof(struct set) + BIG_MEMORY_LINE_BYTES);
 	}
-	if (recent == NULL || recent->sets == NULL) {
+	if (recent == NULL || recent->memory == NULL) {
 		error_set(error, "out of memory: no room for the last segments");
 		free(recent);
 		return NULL;
 	}
+	recent->sets = big_memory_first_line(recent->memory);
 	return recent;
 }
 
@@ -40,7 +43,7 @@ void recent_segments_destroy(struct recent_segments *recent)
 {
 	if (recent == NULL)
 		return;
-	free(recent->sets);
+	free(recent->memory);
 	free(recent);
 }
 
@@ -83,15 +86,15 @@ const struct recent_segment *recent_segments_find(const struct recent_segment *s
 	return found;
 }
 
+/* Of equals the first. By numbers, as no processor could guess which it is. */
 static struct recent_segment *oldest_of(struct recent_segment *set)
 {
-	struct recent_segment *oldest = set;
+	_Static_assert(RECENT_WAYS == 4, "two pairs");
+	unsigned of_first_two = set[1].time_ns < set[0].time_ns;
+	unsigned of_last_two = 2U + (set[3].time_ns < set[2].time_ns);
+	unsigned is_last = set[of_last_two].time_ns < set[of_first_two].time_ns;
 
-	for (unsigned i = 1; i < RECENT_WAYS; i++) {
-		if (set[i].time_ns < oldest->time_ns)
-			oldest = &set[i];
-	}
-	return oldest;
+	return &set[of_first_two + is_last * (of_last_two - of_first_two)];
 }
 
 void recent_segments_put(struct recent_segments *recent, const struct recent_segment *segment)
