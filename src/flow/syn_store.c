@@ -171,10 +171,9 @@ const uint32_t *syn_store_fetch_chain(const struct syn_store *store, uint64_t ha
 /* Behind the last entry, this stays where it is. */
 const uint32_t *syn_store_fetch_next(const struct syn_store *store, const uint32_t *link)
 {
-	const struct syn_entry *entry = syn_entry_at(store, *link);
-
 	if (*link == NO_SLOT)
 		return link;
+	const struct syn_entry *entry = syn_entry_at(store, *link);
 	prefetch_to_write(entry);
 	return &entry->hash_next;
 }

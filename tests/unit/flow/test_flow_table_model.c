@@ -161,8 +161,29 @@ static struct model_flow *model_next_expired(struct model *model, uint64_t now_n
 
 /* ---- Steps on both ---- */
 
+/* What is fetched is what the look-up will come to. */
+static void check_trail(const struct run *run, uint32_t n)
+{
+	struct flow_trail trail;
+	unsigned client_index;
+	unsigned i = 0;
+	uint64_t id;
+
+	flow_table_fetch_chain(run->table, hash_number(run, n), &trail);
+	flow_table_fetch_link(run->table, &trail);
+	flow_table_fetch_flow(run->table, hash_number(run, n), &trail);
+	assert_true(trail.link != NULL || (!run->model.flows[n].present && trail.rest == NULL));
+	if (trail.rest == NULL)
+		return;
+	flow_table_peek(&trail, &id, &client_index);
+	while (!run->model.flows[i].present || run->model.flows[i].id != id)
+		assert_true(++i < N_KEYS);
+	assert_true(hash_number(run, i) == hash_number(run, n));
+}
+
 static struct flow *table_find(struct run *run, uint32_t n)
 {
+	check_trail(run, n);
 	struct flow_key key = key_number(n);
 	struct flow *flow = flow_table_find(run->table, &key, hash_number(run, n));
 

@@ -290,6 +290,20 @@ static void check_content(const struct run *run, const struct model_attempt *exp
 	check_gist(run, &attempt, entry);
 }
 
+/* What is fetched is the chain, to its end. */
+static void check_trail(const struct syn_store *store, uint64_t hash, const struct syn_entry *entry)
+{
+	const uint32_t *link = syn_store_fetch_chain(store, hash);
+	bool is_passed = entry == NULL;
+
+	while (*link != NO_SLOT) {
+		is_passed = is_passed || syn_entry_at(store, *link) == entry;
+		link = syn_store_fetch_next(store, link);
+	}
+	assert_true(is_passed);
+	assert_ptr_equal(syn_store_fetch_next(store, link), link);
+}
+
 static struct syn_entry *find(struct run *run, uint32_t n)
 {
 	struct packet packet = { .seq = 0 };
@@ -299,6 +313,7 @@ static struct syn_entry *find(struct run *run, uint32_t n)
 	uint64_t hash = hash_of(run, &packet, &key);
 	struct syn_entry *entry = syn_store_find(run->store, &key, hash);
 	assert_int_equal(entry != NULL, run->attempts[n].present);
+	check_trail(run->store, hash, entry);
 	if (entry != NULL)
 		check_content(run, &run->attempts[n], entry);
 	return entry;
@@ -838,6 +853,7 @@ static void without_memory_there_is_no_store(void **state)
 	assert_null(insert(store, &packet));
 	assert_null(syn_store_first_due(store, &due_ns, &class));
 	assert_null(syn_store_oldest(store));
+	check_trail(store, 42, NULL);
 	syn_store_destroy(store);
 	assert_null(create(1000, NULL, NULL));
 }
