@@ -114,16 +114,6 @@ BOTH_WAYS void count_target(struct summary_table *table, struct summary_record *
 	summary_table_touch(kind, record);
 }
 
-/* Null: it is not where it may be near; the search tells. */
-BOTH_WAYS struct summary_record *near_service(const struct summary_table *table, const struct flow_signal *signal)
-{
-	struct summary_record *near = *summary_table_near_service(table, &signal->server, signal->server_port);
-
-	return near != NULL && near->key.port == signal->server_port && ip_addr_equal(&near->key.ip, &signal->server)
-		       ? near
-		       : NULL;
-}
-
 static struct summary_record *search_service(struct summary_table *table, const struct summary_search *search,
 					     const struct flow_signal *signal)
 {
@@ -132,7 +122,7 @@ static struct summary_record *search_service(struct summary_table *table, const 
 		table, search, signal->kind == SIGNAL_ATTEMPT || signal->kind == SIGNAL_JOINED);
 
 	if (service != NULL)
-		*summary_table_near_service(table, &signal->server, signal->server_port) = service;
+		*near_index_place(&table->near_services, &signal->server, signal->server_port) = service;
 	return service;
 }
 
@@ -232,6 +222,23 @@ BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_si
 	}
 }
 
+/* Perhaps it is known where its record is; otherwise it is looked for. */
+BOTH_WAYS struct summary_record *find_source(struct summary_table *table, struct summary_search *search,
+					     const struct flow_signal *signal, bool create)
+{
+	if (!search->is_begun) {
+		struct summary_record *near = near_index_find(&table->near_sources, &signal->client, 0);
+		if (near != NULL)
+			return near;
+		search->key = summary_key_source(&signal->client);
+		summary_table_begin_search(table, search);
+	}
+	struct summary_record *source = summary_table_end_search(table, search, create);
+	if (source != NULL)
+		*near_index_place(&table->near_sources, &signal->client, 0) = source;
+	return source;
+}
+
 BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *search,
 			    const struct flow_signal *signal)
 {
@@ -242,11 +249,7 @@ BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *
 		return;
 	if (!create && !source_presence_may_have(&table->sources, &signal->client))
 		return;
-	if (!search->is_begun) {
-		search->key = summary_key_source(&signal->client);
-		summary_table_begin_search(table, search);
-	}
-	struct summary_record *record = summary_table_end_search(table, search, create);
+	struct summary_record *record = find_source(table, search, signal, create);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, &table->tally, signal);
@@ -361,6 +364,7 @@ static bool has_kind(unsigned kinds, enum summary_kind kind)
  */
 struct searches {
 	struct summary_record *near_service; /* found already; else service is looked for */
+	struct summary_record *near_source;  /* likewise */
 	struct summary_search service;
 	struct summary_search source;
 	struct summary_search pair;
@@ -369,7 +373,11 @@ struct searches {
 BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
 			      unsigned kinds)
 {
-	searches->near_service = has_kind(kinds, SUMMARY_SERVICE) ? near_service(table, signal) : NULL;
+	searches->near_service =
+		has_kind(kinds, SUMMARY_SERVICE)
+			? near_index_find(&table->near_services, &signal->server, signal->server_port)
+			: NULL;
+	searches->near_source = NULL;
 	searches->service.is_begun = false;
 	searches->source.is_begun = false;
 	searches->pair.is_begun = false;
@@ -380,8 +388,11 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
 		prefetch_filters(table, signal);
 	} else if (has_kind(kinds, SUMMARY_SOURCE) && source_presence_may_have(&table->sources, &signal->client)) {
-		searches->source.key = summary_key_source(&signal->client);
-		summary_table_begin_search(table, &searches->source);
+		searches->near_source = near_index_find(&table->near_sources, &signal->client, 0);
+		if (searches->near_source == NULL) {
+			searches->source.key = summary_key_source(&signal->client);
+			summary_table_begin_search(table, &searches->source);
+		}
 	}
 	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
 		searches->pair.key = summary_key_pair(signal);
@@ -442,6 +453,7 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 		prefix = kinds == ALL_KINDS ? prefix_of(table, service, signal) : near_prefix(table, signal);
 	expect_parts(service, signal, table->tally.slot);
 	expect_parts(host, signal, table->tally.slot);
+	expect_record(searches.near_source);
 	summary_table_expect_found(table, &searches.source);
 	summary_table_expect_found(table, &searches.pair);
 	if (!table->tally.is_not_of_targets) {
@@ -473,12 +485,19 @@ void summary_table_count(struct summary_table *table, const struct flow_signal *
 
 /* --- what is fetched before a signal comes --- */
 
+static void fetch_places(const struct summary_table *table, const struct detect_ends *ends)
+{
+	prefetch(near_index_place(&table->near_services, ends->server, ends->server_port));
+	prefetch(near_index_place(&table->near_sources, ends->client, 0));
+}
+
 static void fetch_record(const struct summary_record *record)
 {
+	if (record == NULL)
+		return;
 	prefetch_to_write(record);
 	prefetch_to_write(&record->summary);
 	prefetch_to_write(&record->summary.totals[SUMMARY_ATTEMPTS]);
-	prefetch(&record->summary.crowds[CROWD_TRYING]);
 }
 
 /* The crowd's beginning, and what says whether somebody is taken into its sample. */
@@ -492,8 +511,9 @@ static void fetch_crowd(const struct summary_crowds *crowds, uint64_t now_ns)
 
 static void fetch_parts(const struct summary_record *record, uint64_t now_ns)
 {
+	if (record == NULL)
+		return;
 	const struct summary *summary = &record->summary;
-
 	if (summary->slots != NULL)
 		prefetch_to_write(&summary->slots[now_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
 	if (summary->ages != NULL)
@@ -502,25 +522,26 @@ static void fetch_parts(const struct summary_record *record, uint64_t now_ns)
 		fetch_crowd(summary->crowds[CROWD_TRYING], now_ns);
 }
 
-void summary_table_fetch(const struct summary_table *table, const struct ip_addr *server, uint16_t port,
-			 uint64_t now_ns, enum detect_fetch step)
+void summary_table_fetch(const struct summary_table *table, const struct detect_ends *ends, uint64_t now_ns,
+			 enum detect_fetch step)
 {
-	const struct summary_record *service = *summary_table_near_service(table, server, port);
-
-	if (service == NULL)
+	if (step == DETECT_FETCH_PLACES) {
+		fetch_places(table, ends);
 		return;
-	switch (step) {
-	case DETECT_FETCH_RECORD:
+	}
+
+	const struct summary_record *service = *near_index_place(&table->near_services, ends->server, ends->server_port);
+	const struct summary_record *source = *near_index_place(&table->near_sources, ends->client, 0);
+	const struct summary_record *host = service != NULL && step != DETECT_FETCH_RECORDS ? service->host : NULL;
+	if (step == DETECT_FETCH_RECORDS) {
 		fetch_record(service);
-		break;
-	case DETECT_FETCH_PARTS:
+		if (service != NULL)
+			prefetch(&service->summary.crowds[CROWD_TRYING]);
+		fetch_record(source);
+	} else if (step == DETECT_FETCH_PARTS) {
 		fetch_parts(service, now_ns);
-		if (service->host != NULL)
-			fetch_record(service->host);
-		break;
-	case DETECT_FETCH_PARTS_OF_HOST:
-		if (service->host != NULL)
-			fetch_parts(service->host, now_ns);
-		break;
+		fetch_record(host);
+	} else {
+		fetch_parts(host, now_ns);
 	}
 }

@@ -99,15 +99,23 @@ static int create_kind(struct summary_table *table, enum summary_kind which, siz
 	return kind->entries == NULL ? -1 : block_pool_init(&kind->parts, part_bytes, parts_share[which] * share_bytes);
 }
 
-/* One part in so many of the memory; services that are asked in turn need a place each. */
-static size_t near_services_within(size_t memory_bytes)
+/* Two take one part in so many of the memory. Services that are asked in turn need a place each, as their clients. */
+static size_t near_places_within(size_t memory_bytes)
 {
-	enum { PART = 64, LEAST = 64, MOST = 8192 };
+	enum { PART = 64, LEAST = 32, MOST = 65536 };
 	size_t n = LEAST;
 
-	while (n < MOST && 2 * n * sizeof(struct summary_record *) <= memory_bytes / PART)
+	while (n < MOST && 4 * n * sizeof(struct summary_record *) <= memory_bytes / PART)
 		n *= 2;
 	return n;
+}
+
+static int near_index_init(struct near_index *index, size_t n_places)
+{
+	index->n_places = n_places;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
+	index->places = calloc(n_places, sizeof(*index->places));
+	return index->places == NULL ? -1 : 0;
 }
 
 static size_t candidates_within(size_t memory_bytes)
@@ -121,7 +129,7 @@ static size_t candidates_within(size_t memory_bytes)
 /* One of SHARES that are given out beside what the table itself takes. */
 static size_t share_of(size_t memory_bytes, unsigned n_parts)
 {
-	size_t n_pointers = 2 * candidates_within(memory_bytes) + near_services_within(memory_bytes);
+	size_t n_pointers = 2 * candidates_within(memory_bytes) + 2 * near_places_within(memory_bytes);
 	size_t own_bytes = sizeof(struct summary_table) + n_pointers * sizeof(struct summary_record *) +
 			   (n_parts > 1 ? sizeof(struct near_records) : 0);
 
@@ -144,14 +152,13 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 			return -1;
 	}
 	table->candidates_room = candidates_within(config->memory_bytes);
-	table->n_near_services = near_services_within(config->memory_bytes);
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	table->near_services = calloc(table->n_near_services, sizeof(*table->near_services));
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->candidates = calloc(table->candidates_room, sizeof(*table->candidates));
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	table->urgent = calloc(table->candidates_room, sizeof(*table->urgent));
-	if (table->near_services == NULL || table->candidates == NULL || table->urgent == NULL)
+	if (table->candidates == NULL || table->urgent == NULL ||
+	    near_index_init(&table->near_services, near_places_within(config->memory_bytes)) != 0 ||
+	    near_index_init(&table->near_sources, near_places_within(config->memory_bytes)) != 0)
 		return -1;
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
 		if (create_kind(table, (enum summary_kind)kind, share_bytes) != 0)
@@ -203,7 +210,8 @@ void summary_table_destroy(struct summary_table *table)
 	block_pool_fini(&table->ports);
 	source_filter_fini(&table->filter);
 	source_filter_fini(&table->failing);
-	free(table->near_services);
+	free(table->near_services.places);
+	free(table->near_sources.places);
 	free(table->candidates);
 	free(table->urgent);
 	free(table->near);

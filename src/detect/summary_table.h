@@ -69,8 +69,8 @@ void summary_table_destroy(struct summary_table *table);
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
 
 /* As detect_source_fetch. */
-void summary_table_fetch(const struct summary_table *table, const struct ip_addr *server, uint16_t port,
-			 uint64_t now_ns, enum detect_fetch step);
+void summary_table_fetch(const struct summary_table *table, const struct detect_ends *ends, uint64_t now_ns,
+			 enum detect_fetch step);
 
 /* Bits 1 << kind for those kinds whose keys may count something of the signal. */
 unsigned summary_table_kinds(const struct flow_signal *signal);

@@ -51,6 +51,33 @@ struct near_records {
 	struct summary_record *prefix[NEAR_RECORDS];
 };
 
+/*
+ * Where records of one kind perhaps are, if their keys say so: found without their hash. Not keyed, as whoever makes
+ * keys share a place gains nothing but that they are looked for.
+ */
+struct near_index {
+	struct summary_record **places;
+	size_t n_places; /* a power of two */
+};
+
+/* port: 0 of keys that have none. */
+static inline struct summary_record **near_index_place(const struct near_index *index, const struct ip_addr *ip,
+						       uint16_t port)
+{
+	uint64_t sum = word_load64(ip->bytes) ^ word_load64(ip->bytes + 8) ^ (uint64_t)port << 48;
+
+	return &index->places[sum * UINT64_C(0x9E3779B97F4A7C15) >> 40 & (index->n_places - 1)];
+}
+
+/* Null: it is not where it may be near; the search tells. */
+static inline struct summary_record *near_index_find(const struct near_index *index, const struct ip_addr *ip,
+						     uint16_t port)
+{
+	struct summary_record *near = *near_index_place(index, ip, port);
+
+	return near != NULL && near->key.port == port && ip_addr_equal(&near->key.ip, ip) ? near : NULL;
+}
+
 struct summary_table {
 	struct siphash_key secret;
 	unsigned n_tables;
@@ -65,9 +92,9 @@ struct summary_table {
 	struct block_pool ports;               /* struct port_use */
 	struct source_filter filter;           /* by what they try and send */
 	struct source_filter failing;          /* by what they try in vain: slow scans, which the others hide */
-	struct summary_record **near_services; /* see summary_table_near_service */
-	size_t n_near_services;                /* a power of two */
-	struct near_records *near;             /* of one table of several */
+	struct near_index near_services;
+	struct near_index near_sources;
+	struct near_records *near; /* of one table of several */
 	struct summary_record **candidates;
 	size_t n_candidates;
 	struct summary_record **urgent;
@@ -101,18 +128,6 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 						bool create);
 struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,
 						    bool create);
-
-/*
- * Where a service's record perhaps is, if that says so: found without its hash. Not keyed, as whoever makes services
- * share a place gains nothing but that they are looked for.
- */
-static inline struct summary_record **summary_table_near_service(const struct summary_table *table,
-								 const struct ip_addr *server, uint16_t port)
-{
-	uint64_t sum = word_load64(server->bytes) ^ word_load64(server->bytes + 8) ^ (uint64_t)port << 48;
-
-	return &table->near_services[sum * UINT64_C(0x9E3779B97F4A7C15) >> 40 & (table->n_near_services - 1)];
-}
 
 enum bounded_keep summary_table_worth(const struct summary_record *record);
 

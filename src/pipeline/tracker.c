@@ -552,6 +552,20 @@ static inline bool is_opening(const struct packet *packet)
 	return (packet->flags & (SEG_SYN | SEG_ACK)) == SEG_SYN;
 }
 
+/* What the segments of a handshake say is told to the detection. All but the SYN-ACK go to the server. */
+static inline void fetch_detection(const struct tracker_errand *errand, enum detect_fetch step)
+{
+	const struct packet *packet = errand->tracked->packet;
+	bool is_to_client = (packet->flags & SEG_SYN) != 0 && (packet->flags & SEG_ACK) != 0;
+	const struct detect_ends ends = {
+		.client = is_to_client ? &packet->dst : &packet->src,
+		.server = is_to_client ? &packet->src : &packet->dst,
+		.server_port = is_to_client ? packet->src_port : packet->dst_port,
+	};
+
+	detect_source_fetch(errand->tracker->detection, &ends, packet->time_ns, step);
+}
+
 static inline void fetch_chains(struct tracker_errand *errand)
 {
 	const struct tracker *tracker = errand->tracker;
@@ -564,16 +578,7 @@ static inline void fetch_chains(struct tracker_errand *errand)
 	errand->trail.attempt = syn_store_fetch_chain(tracker->syn_store, tracked->hash);
 	if (is_opening(tracked->packet))
 		tombstones_fetch(tracker->tombstones, tracked->hash, 0);
-}
-
-/* What a SYN or SYN-ACK says of its service is told to the detection. */
-static inline void fetch_service(const struct tracker_errand *errand, enum detect_fetch step)
-{
-	const struct packet *packet = errand->tracked->packet;
-	bool is_to_server = is_opening(packet);
-
-	detect_source_fetch(errand->tracker->detection, is_to_server ? &packet->dst : &packet->src,
-			    is_to_server ? packet->dst_port : packet->src_port, packet->time_ns, step);
+	fetch_detection(errand, DETECT_FETCH_PLACES);
 }
 
 static inline void fetch_firsts(struct tracker_errand *errand)
@@ -586,9 +591,10 @@ static inline void fetch_firsts(struct tracker_errand *errand)
 		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
 		if (is_opening(tracked->packet))
 			tombstones_fetch(tracker->tombstones, tracked->hash, 1);
-		fetch_service(errand, DETECT_FETCH_RECORD);
+		fetch_detection(errand, DETECT_FETCH_RECORDS);
 	} else if (errand->trail.flow.link == NULL) {
 		errand->trail.attempt = syn_store_fetch_chain(tracker->syn_store, tracked->hash);
+		fetch_detection(errand, DETECT_FETCH_RECORDS);
 	}
 }
 
@@ -597,8 +603,8 @@ static inline void fetch_flow(struct tracker_errand *errand)
 	const struct tracker *tracker = errand->tracker;
 
 	flow_table_fetch_flow(tracker->table, errand->tracked->hash, &errand->trail.flow);
-	if (errand->trail.is_of_handshake)
-		fetch_service(errand, DETECT_FETCH_PARTS);
+	if (errand->trail.is_of_handshake || errand->trail.flow.link == NULL)
+		fetch_detection(errand, DETECT_FETCH_PARTS);
 	if (errand->trail.is_of_handshake || errand->trail.flow.link == NULL)
 		errand->trail.attempt = syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
 	else if (errand->trail.flow.rest == NULL)
@@ -619,9 +625,10 @@ static inline void fetch_recent(const struct tracker_errand *errand)
 		recent_segments_fetch(tracker->tcp.recent, tcp_conn_owner(id) | side, tracked->packet->seq);
 	} else if (errand->trail.is_of_handshake) {
 		syn_store_fetch_next(tracker->syn_store, errand->trail.attempt);
-		fetch_service(errand, DETECT_FETCH_PARTS_OF_HOST);
+		fetch_detection(errand, DETECT_FETCH_PARTS_OF_HOST);
 	} else if ((tracked->packet->flags & SEG_ACK) != 0) {
 		fetch_recent_of_attempt(tracker, tracked);
+		fetch_detection(errand, DETECT_FETCH_PARTS_OF_HOST);
 	}
 }
 

@@ -90,13 +90,20 @@ void detect_engine_destroy(struct detect_engine *engine);
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 
 /*
- * Signals about this service may come soon, at about now_ns: what they will change is fetched into the processor's
- * cache, as far as it is known where that is. In steps, each of which looks at what the one before has fetched, with
- * other work between them. Changes nothing that can be seen. source may be null.
+ * Signals about a connection of these ends may come soon, at about now_ns: what they will change is fetched into the
+ * processor's cache, as far as it is known where that is. In steps, each of which looks at what the one before has
+ * fetched, with other work between them. Changes nothing that can be seen. source may be null.
  */
-enum detect_fetch { DETECT_FETCH_RECORD, DETECT_FETCH_PARTS, DETECT_FETCH_PARTS_OF_HOST };
-void detect_source_fetch(const struct detect_source *source, const struct ip_addr *server, uint16_t port,
-			 uint64_t now_ns, enum detect_fetch step);
+enum detect_fetch { DETECT_FETCH_PLACES, DETECT_FETCH_RECORDS, DETECT_FETCH_PARTS, DETECT_FETCH_PARTS_OF_HOST };
+
+struct detect_ends {
+	const struct ip_addr *client;
+	const struct ip_addr *server;
+	uint16_t server_port;
+};
+
+void detect_source_fetch(const struct detect_source *source, const struct detect_ends *ends, uint64_t now_ns,
+			 enum detect_fetch step);
 
 /*
  * One outcome, in the order of the packets of this source. Returns true when an alarm is open for the connection's
