@@ -94,9 +94,22 @@ static void add_failing(struct summary_tally *tally, const struct flow_signal *s
 	tally->crowd_of_source = 1 + CROWD_FAILING;
 }
 
+/* What the server was thought to keep. */
+static void add_held_end(struct summary_tally *tally, const struct flow_signal *signal)
+{
+	add_cohort(tally, signal->held_before_ns != 0, SUMMARY_REPEATERS_ENDED);
+	tally->moves_held = signal->held_before_ns != 0;
+}
+
 static void add_completed(struct summary_tally *tally, const struct flow_signal *signal)
 {
 	add_cohort(tally, signal->retried, SUMMARY_RETRIED_SETTLED);
+	/* Pairs know of no attempts, so of none that is half open. */
+	tally->n_cohorts_of_pair = tally->n_cohorts;
+	if (signal->ended) {
+		add_cohort(tally, true, SUMMARY_HALF_OPEN_ENDED);
+		add_held_end(tally, signal);
+	}
 	tally->rtt_bucket = (uint8_t)(1 + summary_rtt_bucket(ns_since(signal->now_ns, signal->since_ns)));
 	/* Only the client is seen here; it would not go on without an answer. */
 	if (!signal->answered)
@@ -128,8 +141,7 @@ static void add_opening(struct summary_tally *tally, const struct flow_signal *s
 		add_failing(tally, signal);
 		break;
 	case SIGNAL_HALF_OPEN_ENDED:
-		add_cohort(tally, signal->held_before_ns != 0, SUMMARY_REPEATERS_ENDED);
-		tally->moves_held = signal->held_before_ns != 0;
+		add_held_end(tally, signal);
 		break;
 	default:
 		break;

@@ -7,7 +7,7 @@
  * What a signal counts, the same wherever it counts. It is worked out once: as a rule a signal counts in five
  * summaries.
  */
-enum { TALLY_COHORTS = 3, TALLY_EVENTS = 4 };
+enum { TALLY_COHORTS = 4, TALLY_EVENTS = 4 };
 
 struct summary_tally {
 	uint64_t slot;                /* in which the attempt began */
@@ -15,6 +15,7 @@ struct summary_tally {
 	uint8_t n_cohorts;
 	bool has_more; /* than cohorts and what is recent */
 	uint8_t n_events;
+	uint8_t n_cohorts_of_pair;
 	uint8_t cohorts[TALLY_COHORTS]; /* enum summary_counter, those of the cohorts: one more of each */
 	uint8_t events[TALLY_EVENTS];   /* those that have totals only */
 	uint8_t gauge;                  /* enum summary_gauge */
@@ -60,7 +61,8 @@ static inline void summary_count_signal(struct summary *summary, enum summary_ki
 {
 	if (signal->now_ns > summary->latest_ns)
 		summary->latest_ns = signal->now_ns;
-	for (unsigned i = 0; i < tally->n_cohorts; i++)
+	unsigned n_cohorts = kind == SUMMARY_PAIR ? tally->n_cohorts_of_pair : tally->n_cohorts;
+	for (unsigned i = 0; i < n_cohorts; i++)
 		summary_count_in(summary, (enum summary_counter)tally->cohorts[i], tally->slot);
 	if ((tally->recent.attempts | tally->recent.signs) != 0)
 		summary_add_recent(summary, &tally->recent);

@@ -373,10 +373,9 @@ struct searches {
 BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
 			      unsigned kinds)
 {
-	searches->near_service =
-		has_kind(kinds, SUMMARY_SERVICE)
-			? near_index_find(&table->near_services, &signal->server, signal->server_port)
-			: NULL;
+	searches->near_service = has_kind(kinds, SUMMARY_SERVICE)
+					 ? near_index_find(&table->near_services, &signal->server, signal->server_port)
+					 : NULL;
 	searches->near_source = NULL;
 	searches->service.is_begun = false;
 	searches->source.is_begun = false;
@@ -530,7 +529,8 @@ void summary_table_fetch(const struct summary_table *table, const struct detect_
 		return;
 	}
 
-	const struct summary_record *service = *near_index_place(&table->near_services, ends->server, ends->server_port);
+	const struct summary_record *service =
+		*near_index_place(&table->near_services, ends->server, ends->server_port);
 	const struct summary_record *source = *near_index_place(&table->near_sources, ends->client, 0);
 	const struct summary_record *host = service != NULL && step != DETECT_FETCH_RECORDS ? service->host : NULL;
 	if (step == DETECT_FETCH_RECORDS) {

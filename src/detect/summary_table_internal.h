@@ -84,14 +84,14 @@ struct summary_table {
 	unsigned urgent_at; /* the urge of one of n_tables from which on a key may be urgent */
 	uint64_t evicted;
 	struct kind_table kinds[SUMMARY_SENSOR];
-	struct source_presence sources;        /* that have a record */
-	struct rare_pairs rare_pairs;          /* that have no record yet, */
-	unsigned rare_connections;             /* for they have fewer than this */
-	struct block_pool crowds;              /* struct summary_crowds */
-	struct block_pool helds;               /* struct summary_held */
-	struct block_pool ports;               /* struct port_use */
-	struct source_filter filter;           /* by what they try and send */
-	struct source_filter failing;          /* by what they try in vain: slow scans, which the others hide */
+	struct source_presence sources; /* that have a record */
+	struct rare_pairs rare_pairs;   /* that have no record yet, */
+	unsigned rare_connections;      /* for they have fewer than this */
+	struct block_pool crowds;       /* struct summary_crowds */
+	struct block_pool helds;        /* struct summary_held */
+	struct block_pool ports;        /* struct port_use */
+	struct source_filter filter;    /* by what they try and send */
+	struct source_filter failing;   /* by what they try in vain: slow scans, which the others hide */
 	struct near_index near_services;
 	struct near_index near_sources;
 	struct near_records *near; /* of one table of several */

@@ -298,11 +298,9 @@ bool tracker_connection_opens(void *context, const struct plain_opening *opening
 {
 	const struct tracker *tracker = context;
 	struct flow_signal signal = signal_of(tracker, SIGNAL_COMPLETED, opening->attempt);
-	bool alerted = detect_source_signal(tracker->detection, &signal);
-	signal.kind = SIGNAL_HALF_OPEN_ENDED;
-	signal.completed = true;
-	signal.spoke = false;
-	return detect_source_signal(tracker->detection, &signal) || alerted;
+
+	signal.ended = true;
+	return detect_source_signal(tracker->detection, &signal);
 }
 
 /* The third segment of an attempt in good order: it becomes a flow at rest, without one that is open in between. */

@@ -157,11 +157,24 @@ static void signal_time_wait(struct tracker *tracker, struct flow *flow, enum co
 /* --- opening --- */
 
 /* What counts as a connection from now on is closed once more, should it have seemed over before. */
-static void give_beginning(struct tracker *tracker, struct flow *flow, enum flow_signal_kind kind)
+static void give_joined(struct tracker *tracker, struct flow *flow)
 {
-	if (given(flow, kind))
+	give_once(tracker, flow, SIGNAL_JOINED);
+	flow->signals &= ~(UINT32_C(1) << SIGNAL_CLOSED);
+}
+
+/* As a rule it was half open until now: one signal says both. */
+static void give_completed(struct tracker *tracker, struct flow *flow)
+{
+	if (given(flow, SIGNAL_COMPLETED))
 		return;
-	give_once(tracker, flow, kind);
+	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_COMPLETED);
+	signal.ended = given(flow, SIGNAL_ANSWERED) && !given(flow, SIGNAL_HALF_OPEN_ENDED);
+	if (signal.ended) {
+		tracker_half_open_ends(flow, signal.now_ns, &signal);
+		flow->signals |= UINT32_C(1) << SIGNAL_HALF_OPEN_ENDED;
+	}
+	tracker_give(tracker, flow, &signal);
 	flow->signals &= ~(UINT32_C(1) << SIGNAL_CLOSED);
 }
 
@@ -258,7 +271,7 @@ static void signal_opening(struct tracker *tracker, struct flow *flow, enum conn
 	if (verdict->third_ack_ignored)
 		give_repeat(tracker, flow, SIGNAL_SYNACK_AFTER_ACK);
 	if (conn->established_once) {
-		give_beginning(tracker, flow, SIGNAL_COMPLETED);
+		give_completed(tracker, flow);
 		end_half_open(tracker, flow);
 		signal_client(tracker, flow, side, verdict);
 	}
@@ -399,7 +412,7 @@ void tracker_signal_segment(struct tracker *tracker, struct flow *flow, enum con
 	if (flow->conn.origin == CONN_ORIGIN_SYN)
 		signal_opening(tracker, flow, side, verdict);
 	else if (joins)
-		give_beginning(tracker, flow, SIGNAL_JOINED);
+		give_joined(tracker, flow);
 	if (verdict->rst_suspicion != 0)
 		signal_suspicion(tracker, flow, side, verdict->rst_suspicion);
 	signal_time_wait(tracker, flow, SIDE_CLIENT);

@@ -105,13 +105,14 @@ static int number_connections(struct micro_input *input)
  */
 static void add_signals(struct micro_input *input, const struct packet *first, uint64_t id)
 {
-	static const enum flow_signal_kind kinds[] = { SIGNAL_ATTEMPT,         SIGNAL_ANSWERED,     SIGNAL_COMPLETED,
-						       SIGNAL_HALF_OPEN_ENDED, SIGNAL_CLIENT_SPOKE, SIGNAL_CLOSED };
+	static const enum flow_signal_kind kinds[] = { SIGNAL_ATTEMPT, SIGNAL_ANSWERED, SIGNAL_COMPLETED,
+						       SIGNAL_CLIENT_SPOKE, SIGNAL_CLOSED };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		input->signals[input->n_signals++] = (struct flow_signal){
 			.kind = kinds[i],
 			.answered = i > 1,
+			.ended = kinds[i] == SIGNAL_COMPLETED,
 			.completed = i > 1,
 			.spoke = true,
 			.timestamps = true,
@@ -184,7 +185,7 @@ static int make_room(struct micro_input *input)
 
 int micro_input_load(struct micro_input *input, const char *path, size_t most_frames)
 {
-	enum { SIGNALS_EACH = 6 };
+	enum { SIGNALS_EACH = 5 };
 
 	*input = (struct micro_input){ .key_config.secret = siphash_key_from_seed(1) };
 	if (read_frames(input, path, most_frames) < 0 || make_room(input) < 0 || decode_all(input) < 0 ||

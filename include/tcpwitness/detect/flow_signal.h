@@ -26,7 +26,7 @@ enum flow_signal_kind {
 	SIGNAL_UNREACHABLE,      /* an ICMP error answered the SYN */
 	SIGNAL_UNANSWERED,       /* no answer within the deadline (rules: an answer may still come) */
 	SIGNAL_STILL_HALF_OPEN,  /* no third ACK within the deadline (one may still come) */
-	SIGNAL_HALF_OPEN_ENDED,  /* no longer half open, however it ended; follows every ANSWERED once */
+	SIGNAL_HALF_OPEN_ENDED,  /* no longer half open, however it ended; follows every ANSWERED once, see ended */
 	SIGNAL_TIME_WAIT,        /* the client owns TIME_WAIT from now: its port is taken for 2MSL */
 	SIGNAL_TIME_WAIT_OVER,   /* follows every TIME_WAIT once: 2MSL passed, or the tuple was used again */
 	SIGNAL_CLOSED,           /* the connection is over, or its record ends */
@@ -83,6 +83,7 @@ enum flow_rst_suspicion {
 struct flow_signal {
 	enum flow_signal_kind kind;
 	bool answered;       /* of UNANSWERED.. CLOSED: a SYN-ACK had been seen */
+	bool ended;          /* of COMPLETED: it was half open until now. It stands for HALF_OPEN_ENDED too */
 	bool completed;      /* of HALF_OPEN_ENDED, CLOSED: COMPLETED (or JOINED) had been given */
 	bool spoke;          /* of CLOSED: CLIENT_SPOKE had been given, or nobody knows as its beginning was not seen */
 	bool reused;         /* of TIME_WAIT_OVER: the tuple was used again before 2MSL */
@@ -111,8 +112,9 @@ struct flow_signal {
 	 */
 	uint64_t since_ns;
 	/*
-	 * Of SYNACK_REPEATED and HALF_OPEN_ENDED, of servers that keep state: when the server gives the attempt up, by
-	 * the times of its own repetitions. 0 = it never repeated a SYN-ACK of its own accord, so it may keep no state.
+	 * Of SYNACK_REPEATED, HALF_OPEN_ENDED and COMPLETED (ended), of servers that keep state: when the server gives
+	 * the attempt up, by the times of its own repetitions. 0 = it never repeated a SYN-ACK of its own accord, so it
+	 * may keep no state.
 	 */
 	uint64_t held_until_ns;
 	uint64_t held_before_ns; /* what the signal before it said; 0 = nothing */

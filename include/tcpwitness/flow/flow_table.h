@@ -99,8 +99,8 @@ typedef bool client_speaks_fn(void *context, struct flow *flow);
 typedef void flow_closes_fn(void *context, struct flow *flow);
 
 /*
- * A connection opens in good order: SIGNAL_COMPLETED and SIGNAL_HALF_OPEN_ENDED. True: something of that happened while
- * an alarm was open for its server. The table must not be used in it.
+ * A connection opens in good order: SIGNAL_COMPLETED, by which it is no longer half open. True: that happened while an
+ * alarm was open for its server. The table must not be used in it.
  */
 typedef bool connection_opens_fn(void *context, const struct plain_opening *opening);
 

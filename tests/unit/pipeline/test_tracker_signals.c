@@ -822,6 +822,8 @@ static void watch(const struct flow_signal *signal)
 		toggle(&flow->time_wait[1], signal->kind == SIGNAL_SERVER_TIME_WAIT);
 	if (signal->kind == SIGNAL_ANSWERED || signal->kind == SIGNAL_HALF_OPEN_ENDED)
 		toggle(&flow->half_open, signal->kind == SIGNAL_ANSWERED);
+	if (signal->kind == SIGNAL_COMPLETED && signal->ended)
+		toggle(&flow->half_open, false);
 	if (signal->kind == SIGNAL_COMPLETED || signal->kind == SIGNAL_JOINED)
 		toggle(&flow->connected, true);
 	if (signal->kind == SIGNAL_CLIENT_SPOKE) {
