@@ -257,11 +257,11 @@ bool detect_source_signal(struct detect_source *source, const struct flow_signal
 }
 
 /* Where there are several, what a source is told is counted later. */
-void detect_source_fetch(const struct detect_source *source, const struct detect_ends *ends, uint64_t now_ns,
+void detect_source_fetch(const struct detect_source *source, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step)
 {
 	if (source != NULL && source->engine->set.n_parts == 1)
-		summary_table_fetch(source->table, ends, now_ns, step);
+		summary_table_fetch(source->table, expected, now_ns, step);
 }
 
 void detect_source_settle(struct detect_source *source)

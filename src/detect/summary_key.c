@@ -43,14 +43,9 @@ struct summary_key summary_key_source(const struct ip_addr *ip)
 	return (struct summary_key){ .kind = SUMMARY_SOURCE, .ip = *ip };
 }
 
-struct summary_key summary_key_pair(const struct flow_signal *signal)
+struct summary_key summary_key_pair(const struct ip_addr *client, const struct ip_addr *server, uint16_t server_port)
 {
-	return (struct summary_key){
-		.kind = SUMMARY_PAIR,
-		.ip = signal->server,
-		.client = signal->client,
-		.port = signal->server_port,
-	};
+	return (struct summary_key){ .kind = SUMMARY_PAIR, .ip = *server, .client = *client, .port = server_port };
 }
 
 struct summary_key summary_key_sensor(void)

@@ -28,19 +28,24 @@ BOTH_WAYS void note_change(struct summary_table *table, struct summary_record *r
 	}
 }
 
-static uint64_t address_hash(struct hashed_address *last, const struct ip_addr *address)
+static uint64_t address_hash(struct hashed_address *known, const struct ip_addr *address)
 {
-	if (!ip_addr_equal(&last->address, address)) {
-		last->address = *address;
-		last->hash = summary_address_hash(address);
+	if (!ip_addr_equal(&known->address, address)) {
+		known->address = *address;
+		known->hash = summary_address_hash(address);
 	}
-	return last->hash;
+	return known->hash;
+}
+
+static uint64_t client_hash(struct summary_table *table, const struct ip_addr *client)
+{
+	return address_hash(summary_table_hashed_client(table, client), client);
 }
 
 /* Once for all that count the signal: the first that needs them asks. */
 __attribute__((noinline)) static void make_hashes(struct summary_table *table, const struct flow_signal *signal)
 {
-	summary_hashes_update(&table->hashes, signal, address_hash(&table->client, &signal->client),
+	summary_hashes_update(&table->hashes, signal, client_hash(table, &signal->client),
 			      address_hash(&table->server, &signal->server));
 	table->has_hashes = true;
 }
@@ -183,9 +188,9 @@ static bool is_filtered(const struct flow_signal *signal)
 }
 
 /* Cells are far apart, and what they say is needed last. */
-BOTH_WAYS void prefetch_filters(struct summary_table *table, const struct flow_signal *signal)
+BOTH_WAYS void prefetch_filters(struct summary_table *table, const struct ip_addr *client)
 {
-	uint64_t hash = address_hash(&table->client, &signal->client);
+	uint64_t hash = client_hash(table, client);
 
 	source_filter_prefetch(&table->filter, hash);
 	source_filter_prefetch(&table->failing, hash);
@@ -202,7 +207,7 @@ BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_si
 	*create = false;
 	if (!is_filtered(signal))
 		return true;
-	uint64_t hash = address_hash(&table->client, &signal->client);
+	uint64_t hash = client_hash(table, &signal->client);
 	switch ((int)signal->kind) {
 	case SIGNAL_ATTEMPT:
 		*create = source_filter_count(&table->filter, hash, now_ns);
@@ -385,7 +390,7 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 		summary_table_begin_search(table, &searches->service);
 	}
 	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
-		prefetch_filters(table, signal);
+		prefetch_filters(table, &signal->client);
 	} else if (has_kind(kinds, SUMMARY_SOURCE) && source_presence_may_have(&table->sources, &signal->client)) {
 		searches->near_source = near_index_find(&table->near_sources, &signal->client, 0);
 		if (searches->near_source == NULL) {
@@ -394,7 +399,7 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 		}
 	}
 	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
-		searches->pair.key = summary_key_pair(signal);
+		searches->pair.key = summary_key_pair(&signal->client, &signal->server, signal->server_port);
 		summary_table_begin_search(table, &searches->pair);
 	}
 }
@@ -477,26 +482,31 @@ bool summary_table_signal(struct summary_table *table, const struct flow_signal 
 void summary_table_count(struct summary_table *table, const struct flow_signal *signal, const struct summary_ends *ends,
 			 unsigned kinds)
 {
-	table->client = (struct hashed_address){ signal->client, ends->client };
+	*summary_table_hashed_client(table, &signal->client) = (struct hashed_address){ signal->client, ends->client };
 	table->server = (struct hashed_address){ signal->server, ends->server };
 	count_kinds(table, signal, kinds);
 }
 
 /* --- what is fetched before a signal comes --- */
 
-static void fetch_places(const struct summary_table *table, const struct detect_ends *ends)
+static void fetch_places(struct summary_table *table, struct detect_expected *expected)
 {
-	prefetch(near_index_place(&table->near_services, ends->server, ends->server_port));
-	prefetch(near_index_place(&table->near_sources, ends->client, 0));
+	expected->service_place = near_index_place(&table->near_services, expected->server, expected->server_port);
+	expected->source_place = near_index_place(&table->near_sources, expected->client, 0);
+	prefetch(expected->service_place);
+	prefetch(expected->source_place);
+	if (expected->news == DETECT_NEWS_SYN)
+		prefetch_filters(table, expected->client);
 }
 
-static void fetch_record(const struct summary_record *record)
+static void fetch_record(const struct summary_record *record, enum detect_news news)
 {
 	if (record == NULL)
 		return;
 	prefetch_to_write(record);
 	prefetch_to_write(&record->summary);
-	prefetch_to_write(&record->summary.totals[SUMMARY_ATTEMPTS]);
+	prefetch_to_write(&record->summary.totals[news == DETECT_NEWS_SPOKEN ? SUMMARY_SPOKEN : SUMMARY_ATTEMPTS]);
+	prefetch(&record->summary.crowds[CROWD_TRYING]);
 }
 
 /* The crowd's beginning, and what says whether somebody is taken into its sample. */
@@ -508,40 +518,65 @@ static void fetch_crowd(const struct summary_crowds *crowds, uint64_t now_ns)
 	prefetch(&crowd->sample[SUMMARY_SAMPLE - 1]);
 }
 
-static void fetch_parts(const struct summary_record *record, uint64_t now_ns)
+/* Whoever spoke is counted by age, which begins with the connection. */
+static void fetch_parts(const struct summary_record *record, enum detect_news news, uint64_t now_ns)
 {
-	if (record == NULL)
+	if (record == NULL || news == DETECT_NEWS_SPOKEN)
 		return;
 	const struct summary *summary = &record->summary;
 	if (summary->slots != NULL)
 		prefetch_to_write(&summary->slots[now_ns / SUMMARY_SLOT_NS % SUMMARY_SLOTS]);
 	if (summary->ages != NULL)
 		prefetch_to_write(&summary->ages->buckets[now_ns / SUMMARY_AGE_NS % SUMMARY_AGES]);
-	if (summary->crowds[CROWD_TRYING] != NULL)
+	if (news == DETECT_NEWS_SYN && summary->crowds[CROWD_TRYING] != NULL)
 		fetch_crowd(summary->crowds[CROWD_TRYING], now_ns);
 }
 
-void summary_table_fetch(const struct summary_table *table, const struct detect_ends *ends, uint64_t now_ns,
+/* Who completes a handshake is looked for among the pairs. */
+static void fetch_chain_of_pair(const struct summary_table *table, struct detect_expected *expected)
+{
+	const struct summary_key key = summary_key_pair(expected->client, expected->server, expected->server_port);
+
+	expected->pair_hash = summary_table_hash(table, &key);
+	rare_pairs_expect(&table->rare_pairs, expected->pair_hash);
+}
+
+static void fetch_records(struct summary_table *table, struct detect_expected *expected)
+{
+	expected->service = *expected->service_place;
+	/* In a flood all are about one service. */
+	if (expected->service == table->fetched)
+		expected->service = NULL;
+	else
+		table->fetched = expected->service;
+	expected->source = *expected->source_place;
+	fetch_record(expected->service, expected->news);
+	fetch_record(expected->source, expected->news);
+	if (expected->news == DETECT_NEWS_COMPLETED)
+		fetch_chain_of_pair(table, expected);
+}
+
+void summary_table_fetch(struct summary_table *table, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step)
 {
-	if (step == DETECT_FETCH_PLACES) {
-		fetch_places(table, ends);
-		return;
-	}
+	const struct summary_record *service = expected->service;
 
-	const struct summary_record *service =
-		*near_index_place(&table->near_services, ends->server, ends->server_port);
-	const struct summary_record *source = *near_index_place(&table->near_sources, ends->client, 0);
-	const struct summary_record *host = service != NULL && step != DETECT_FETCH_RECORDS ? service->host : NULL;
-	if (step == DETECT_FETCH_RECORDS) {
-		fetch_record(service);
-		if (service != NULL)
-			prefetch(&service->summary.crowds[CROWD_TRYING]);
-		fetch_record(source);
-	} else if (step == DETECT_FETCH_PARTS) {
-		fetch_parts(service, now_ns);
-		fetch_record(host);
-	} else {
-		fetch_parts(host, now_ns);
+	switch (step) {
+	case DETECT_FETCH_PLACES:
+		fetch_places(table, expected);
+		break;
+	case DETECT_FETCH_RECORDS:
+		fetch_records(table, expected);
+		break;
+	case DETECT_FETCH_PARTS:
+		fetch_parts(service, expected->news, now_ns);
+		fetch_parts(expected->source, expected->news, now_ns);
+		fetch_record(service != NULL ? service->host : NULL, expected->news);
+		if (expected->news == DETECT_NEWS_COMPLETED)
+			rare_pairs_expect_found(&table->rare_pairs, expected->pair_hash);
+		break;
+	case DETECT_FETCH_PARTS_OF_HOST:
+		fetch_parts(service != NULL ? service->host : NULL, expected->news, now_ns);
+		break;
 	}
 }

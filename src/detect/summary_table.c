@@ -234,7 +234,7 @@ static size_t hash_address(struct siphash_state *state, const struct ip_addr *ad
 }
 
 /* Kinds have tables of their own, and prefixes of an IP version one length: that leaves addresses and port. */
-static uint64_t hash_of(const struct summary_table *table, const struct summary_key *key)
+uint64_t summary_table_hash(const struct summary_table *table, const struct summary_key *key)
 {
 	struct siphash_state state = siphash13_begin(&table->secret);
 	size_t n_bytes = sizeof(key->port) + hash_address(&state, &key->ip);
@@ -248,12 +248,12 @@ struct summary_record *summary_table_find(struct summary_table *table, const str
 {
 	if (key->kind == SUMMARY_SENSOR)
 		return &table->sensor;
-	return bounded_table_find(table->kinds[key->kind].entries, hash_of(table, key), key);
+	return bounded_table_find(table->kinds[key->kind].entries, summary_table_hash(table, key), key);
 }
 
 void summary_table_begin_search(struct summary_table *table, struct summary_search *search)
 {
-	search->hash = hash_of(table, &search->key);
+	search->hash = summary_table_hash(table, &search->key);
 	search->is_begun = true;
 	bounded_table_expect(table->kinds[search->key.kind].entries, search->hash);
 	if (search->key.kind == SUMMARY_PAIR)

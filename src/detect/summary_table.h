@@ -69,7 +69,7 @@ void summary_table_destroy(struct summary_table *table);
 bool summary_table_signal(struct summary_table *table, const struct flow_signal *signal);
 
 /* As detect_source_fetch. */
-void summary_table_fetch(const struct summary_table *table, const struct detect_ends *ends, uint64_t now_ns,
+void summary_table_fetch(struct summary_table *table, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step);
 
 /* Bits 1 << kind for those kinds whose keys may count something of the signal. */
@@ -159,7 +159,7 @@ struct summary_key summary_key_service(const struct ip_addr *ip, uint16_t port);
 struct summary_key summary_key_host(const struct ip_addr *ip);
 struct summary_key summary_key_prefix(const struct ip_addr *ip);
 struct summary_key summary_key_source(const struct ip_addr *ip);
-struct summary_key summary_key_pair(const struct flow_signal *signal);
+struct summary_key summary_key_pair(const struct ip_addr *client, const struct ip_addr *server, uint16_t server_port);
 struct summary_key summary_key_sensor(void);
 
 /* Whether summary_key_prefix of the address is this one. */

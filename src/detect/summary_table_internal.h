@@ -4,6 +4,7 @@
 #include "tcpwitness/base/word.h"
 
 #include "block_pool.h"
+#include "near_index.h"
 #include "rare_pairs.h"
 #include "source_presence.h"
 #include "summary_count.h"
@@ -25,11 +26,13 @@ struct source_record {
 	struct summary_ages ages;
 };
 
-/* Signals come in runs about the same addresses. */
+/* Signals come in runs about the same addresses, and clients are hashed first when their cells are fetched. */
 struct hashed_address {
 	struct ip_addr address;
 	uint64_t hash; /* summary_address_hash */
 };
+
+enum { HASHED_CLIENTS_BITS = 6 };
 
 /* The records of one kind. */
 struct kind_table {
@@ -51,33 +54,6 @@ struct near_records {
 	struct summary_record *prefix[NEAR_RECORDS];
 };
 
-/*
- * Where records of one kind perhaps are, if their keys say so: found without their hash. Not keyed, as whoever makes
- * keys share a place gains nothing but that they are looked for.
- */
-struct near_index {
-	struct summary_record **places;
-	size_t n_places; /* a power of two */
-};
-
-/* port: 0 of keys that have none. */
-static inline struct summary_record **near_index_place(const struct near_index *index, const struct ip_addr *ip,
-						       uint16_t port)
-{
-	uint64_t sum = word_load64(ip->bytes) ^ word_load64(ip->bytes + 8) ^ (uint64_t)port << 48;
-
-	return &index->places[sum * UINT64_C(0x9E3779B97F4A7C15) >> 40 & (index->n_places - 1)];
-}
-
-/* Null: it is not where it may be near; the search tells. */
-static inline struct summary_record *near_index_find(const struct near_index *index, const struct ip_addr *ip,
-						     uint16_t port)
-{
-	struct summary_record *near = *near_index_place(index, ip, port);
-
-	return near != NULL && near->key.port == port && ip_addr_equal(&near->key.ip, ip) ? near : NULL;
-}
-
 struct summary_table {
 	struct siphash_key secret;
 	unsigned n_tables;
@@ -94,15 +70,16 @@ struct summary_table {
 	struct source_filter failing;   /* by what they try in vain: slow scans, which the others hide */
 	struct near_index near_services;
 	struct near_index near_sources;
-	struct near_records *near; /* of one table of several */
+	const struct summary_record *fetched; /* the service that a signal was expected about before */
+	struct near_records *near;            /* of one table of several */
 	struct summary_record **candidates;
 	size_t n_candidates;
 	struct summary_record **urgent;
 	size_t n_urgent;
 	bool is_urgent_full;
-	size_t candidates_room;       /* and as many urgent ones */
-	struct hashed_address client; /* of the signal before, or of the one that is counted */
-	struct hashed_address server;
+	size_t candidates_room; /* and as many urgent ones */
+	struct hashed_address clients[1 << HASHED_CLIENTS_BITS];
+	struct hashed_address server; /* of the signal before, or of the one that is counted */
 	struct summary_tally tally;   /* of the signal that is counted */
 	struct summary_hashes hashes; /* and what crowds keep of it, once has_hashes */
 	bool has_hashes;
@@ -117,6 +94,8 @@ struct summary_search {
 	bool is_begun;
 };
 
+uint64_t summary_table_hash(const struct summary_table *table, const struct summary_key *key);
+
 /* For the key that search holds. */
 void summary_table_begin_search(struct summary_table *table, struct summary_search *search);
 
@@ -128,6 +107,14 @@ struct summary_record *summary_table_end_search(struct summary_table *table, con
 						bool create);
 struct summary_record *summary_table_find_or_create(struct summary_table *table, const struct summary_key *key,
 						    bool create);
+
+/* Where the client's hash is kept, perhaps. Each signal of a burst finds what was hashed for it. */
+static inline struct hashed_address *summary_table_hashed_client(struct summary_table *table, const struct ip_addr *ip)
+{
+	uint64_t sum = word_load64(ip->bytes) ^ word_load64(ip->bytes + 8) << 1;
+
+	return &table->clients[sum * UINT64_C(0x9E3779B97F4A7C15) >> (64 - HASHED_CLIENTS_BITS)];
+}
 
 enum bounded_keep summary_table_worth(const struct summary_record *record);
 

@@ -456,12 +456,11 @@ void flow_table_fetch_flow(const struct flow_table *table, uint64_t hash, struct
 	trail->rest = body;
 }
 
-void flow_table_peek(const struct flow_trail *trail, uint64_t *id, unsigned *client_index)
+struct flow_glimpse flow_table_peek(const struct flow_trail *trail)
 {
 	const struct rest_head *head = trail->rest;
 
-	*id = flow_rest_id(head);
-	*client_index = head->client_index;
+	return (struct flow_glimpse){ flow_rest_id(head), head->client_index, head->client_has_spoken };
 }
 
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint64_t hash)

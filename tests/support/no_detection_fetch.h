@@ -4,11 +4,11 @@
 #include "tcpwitness/detect/detect_engine.h"
 
 /* For a test that stands in for the detectors: there is nothing to fetch. */
-void detect_source_fetch(const struct detect_source *source, const struct detect_ends *ends, uint64_t now_ns,
+void detect_source_fetch(const struct detect_source *source, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step)
 {
 	(void)source;
-	(void)ends;
+	(void)expected;
 	(void)now_ns;
 	(void)step;
 }

@@ -90,19 +90,30 @@ void detect_engine_destroy(struct detect_engine *engine);
 struct detect_source *detect_engine_source(struct detect_engine *engine, unsigned number);
 
 /*
- * Signals about a connection of these ends may come soon, at about now_ns: what they will change is fetched into the
- * processor's cache, as far as it is known where that is. In steps, each of which looks at what the one before has
- * fetched, with other work between them. Changes nothing that can be seen. source may be null.
+ * A signal may come soon, at about now_ns: what it will change is fetched into the processor's cache, as far as it is
+ * known where that is. In steps, each of which looks at what the one before has fetched, with other work between them.
+ * Changes nothing that can be seen. source may be null.
  */
 enum detect_fetch { DETECT_FETCH_PLACES, DETECT_FETCH_RECORDS, DETECT_FETCH_PARTS, DETECT_FETCH_PARTS_OF_HOST };
 
-struct detect_ends {
+enum detect_news { DETECT_NEWS_SYN, DETECT_NEWS_ANSWERED, DETECT_NEWS_COMPLETED, DETECT_NEWS_SPOKEN };
+
+struct summary_record; /* of the detectors */
+
+struct detect_expected {
+	enum detect_news news;
+	uint16_t server_port;
 	const struct ip_addr *client;
 	const struct ip_addr *server;
-	uint16_t server_port;
+	/* What the steps have come to. */
+	struct summary_record *const *service_place;
+	struct summary_record *const *source_place;
+	const struct summary_record *service;
+	const struct summary_record *source;
+	uint64_t pair_hash; /* of COMPLETED */
 };
 
-void detect_source_fetch(const struct detect_source *source, const struct detect_ends *ends, uint64_t now_ns,
+void detect_source_fetch(const struct detect_source *source, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step);
 
 /*

@@ -83,7 +83,13 @@ void flow_table_fetch_link(const struct flow_table *table, struct flow_trail *tr
 void flow_table_fetch_flow(const struct flow_table *table, uint64_t hash, struct flow_trail *trail);
 
 /* Behind the last step, if it came to a flow: who that is. */
-void flow_table_peek(const struct flow_trail *trail, uint64_t *id, unsigned *client_index);
+struct flow_glimpse {
+	uint64_t id;
+	unsigned client_index;
+	bool client_has_spoken; /* of one that is not over */
+};
+
+struct flow_glimpse flow_table_peek(const struct flow_trail *trail);
 
 /*
  * The client of a flow at rest speaks for the first time (SIGNAL_CLIENT_SPOKE). Of *flow, borrowed for the call, only

@@ -87,6 +87,8 @@ struct tracker_errand {
 	const struct tracked_packet *tracked;
 	struct { /* of tracker_fetch: what its steps have come to */
 		bool is_of_handshake;
+		bool is_news; /* the detection is told */
+		struct detect_expected expected;
 		struct flow_trail flow;
 		const uint32_t *attempt;
 	} trail;

@@ -62,7 +62,7 @@ static void test_signals_and_keys_agree(void **state)
 				summary_key_host(&signal.server),
 				summary_key_prefix(&signal.server),
 				summary_key_source(&signal.client),
-				summary_key_pair(&signal),
+				summary_key_pair(&signal.client, &signal.server, signal.server_port),
 				summary_key_sensor(),
 			};
 			for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)

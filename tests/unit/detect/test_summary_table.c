@@ -76,7 +76,7 @@ static void test_a_connection_counts_for_all_its_keys(void **state)
 		assert_int_equal(totals(table, keys[i])[SUMMARY_HALF_OPEN_ENDED], 1);
 	}
 	/* A client that came once has no record, and neither has its pair. */
-	assert_null(totals(table, summary_key_pair(&signal)));
+	assert_null(totals(table, summary_key_pair(&signal.client, &signal.server, signal.server_port)));
 	assert_null(totals(table, summary_key_source(&signal.client)));
 	tell(table, signal, SIGNAL_CLOSED, NS_PER_SEC);
 	assert_int_equal(totals(table, keys[0])[SUMMARY_CLOSED_UNSPOKEN], 1);
@@ -130,7 +130,7 @@ static void test_a_pair_that_comes_again_has_a_record(void **state)
 {
 	struct summary_table *table = create(1 << 20);
 	struct flow_signal signal = attempt(0x0a000001, 0xcb007105, 443, START_NS);
-	const struct summary_key pair = summary_key_pair(&signal);
+	const struct summary_key pair = summary_key_pair(&signal.client, &signal.server, signal.server_port);
 	unsigned least = summary_pair_deserves_at(1);
 
 	(void)state;
@@ -170,7 +170,7 @@ static void test_attention_finds_what_is_known_of_a_rare_pair(void **state)
 {
 	struct summary_table *table = create(1 << 20);
 	struct flow_signal signal = attempt(0x0a000001, 0xcb007105, 443, START_NS);
-	const struct summary_key pair = summary_key_pair(&signal);
+	const struct summary_key pair = summary_key_pair(&signal.client, &signal.server, signal.server_port);
 
 	(void)state;
 	tell(table, signal, SIGNAL_COMPLETED, 0);
@@ -189,7 +189,7 @@ static void test_a_rare_pair_counts_all_or_nothing(void **state)
 	struct summary_table *table = create(1 << 20);
 	struct flow_signal early = attempt(1, 0xcb007105, 443, START_NS);
 	struct flow_signal late = attempt(1, 0xcb007105, 443, START_NS + NS_PER_SEC);
-	const struct summary_key pair = summary_key_pair(&early);
+	const struct summary_key pair = summary_key_pair(&early.client, &early.server, early.server_port);
 
 	(void)state;
 	tell(table, early, SIGNAL_COMPLETED, 0);
@@ -212,6 +212,39 @@ static void test_a_rare_pair_counts_all_or_nothing(void **state)
 static struct source_filter *filter_of(struct summary_table *table)
 {
 	return summary_table_filter(table);
+}
+
+/* Of addresses that differ in the order of their halves, services and sources share the places where they may be. */
+static struct ip_addr ip6(uint8_t upper, uint8_t lower)
+{
+	struct ip_addr address = { .version = 6 };
+
+	address.bytes[7] = upper;
+	address.bytes[15] = lower;
+	return address;
+}
+
+static void test_who_shares_a_place_is_told_apart(void **state)
+{
+	enum { TRIES = 60 };
+	struct summary_table *table = create(1 << 20);
+	struct source_filter *filter = filter_of(table);
+	const struct ip_addr ends[] = { ip6(1, 2), ip6(2, 1) };
+
+	(void)state;
+	for (unsigned i = 0; i < TRIES; i++) {
+		struct flow_signal signal = attempt(0, 0, 443, START_NS + i * NS_PER_MS);
+		signal.client = ends[i % 2];
+		signal.server = ends[i / 2 % 2];
+		summary_table_signal(table, &signal);
+		if (i == TRIES / 2 - 1)
+			source_filter_judge(&filter, 1, signal.now_ns);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(totals(table, summary_key_service(&ends[i], 443))[SUMMARY_ATTEMPTS], TRIES / 2);
+		assert_int_equal(totals(table, summary_key_source(&ends[i]))[SUMMARY_ATTEMPTS], TRIES / 4);
+	}
+	summary_table_destroy(table);
 }
 
 /* 100 scanned addresses, among a million SYNs with made-up sources: the scanner has a record, they have none. */
@@ -393,7 +426,7 @@ static void test_calm_keys_could_not_be_offered(void **state)
 				summary_key_host(&signal.server),
 				summary_key_prefix(&signal.server),
 				summary_key_source(&signal.client),
-				summary_key_pair(&signal),
+				summary_key_pair(&signal.client, &signal.server, signal.server_port),
 			};
 			summary_table_signal(table, &signal);
 			for (size_t k = 0; k < 5; k++) {
@@ -504,6 +537,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_connection_counts_for_all_its_keys),
+		cmocka_unit_test(test_who_shares_a_place_is_told_apart),
 		cmocka_unit_test(test_all_or_nothing_of_a_connection_counts),
 		cmocka_unit_test(test_a_pair_that_comes_again_has_a_record),
 		cmocka_unit_test(test_of_several_tables_each_is_sooner_content),

@@ -165,9 +165,7 @@ static struct model_flow *model_next_expired(struct model *model, uint64_t now_n
 static void check_trail(const struct run *run, uint32_t n)
 {
 	struct flow_trail trail;
-	unsigned client_index;
 	unsigned i = 0;
-	uint64_t id;
 
 	flow_table_fetch_chain(run->table, hash_number(run, n), &trail);
 	flow_table_fetch_link(run->table, &trail);
@@ -175,7 +173,7 @@ static void check_trail(const struct run *run, uint32_t n)
 	assert_true(trail.link != NULL || (!run->model.flows[n].present && trail.rest == NULL));
 	if (trail.rest == NULL)
 		return;
-	flow_table_peek(&trail, &id, &client_index);
+	uint64_t id = flow_table_peek(&trail).id;
 	while (!run->model.flows[i].present || run->model.flows[i].id != id)
 		assert_true(++i < N_KEYS);
 	assert_true(hash_number(run, i) == hash_number(run, n));
