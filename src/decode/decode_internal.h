@@ -162,8 +162,9 @@ enum decode_result decode_icmpv6(struct decode_context *context, struct cursor i
 enum decode_result decode_tcp(struct decode_context *context, struct cursor in);
 
 /* What a wrong checksum means. Seldom asked, so not a part of its callers. */
-enum checksum_state decode_judge_wrong_checksum(struct decoder *decoder, struct packet *packet,
-						enum tcp_checksum checksum);
+__attribute__((noinline)) enum checksum_state decode_judge_wrong_checksum(struct decoder *decoder,
+									  struct packet *packet,
+									  enum tcp_checksum checksum);
 
 /* What the checksum of a segment that is there as a whole means, for the packet and for what is known of its sender. */
 static inline enum checksum_state decode_judge_checksum(struct decoder *decoder, struct packet *packet,
@@ -172,7 +173,7 @@ static inline enum checksum_state decode_judge_checksum(struct decoder *decoder,
 	if (checksum != TCP_CHECKSUM_RIGHT)
 		return decode_judge_wrong_checksum(decoder, packet, checksum);
 	if (decoder->config.checksum == CHECKSUM_MODE_AUTO)
-		checksum_offload_explains(&decoder->offload, &packet->src, TCP_CHECKSUM_RIGHT);
+		checksum_offload_learn_right(&decoder->offload, &packet->src);
 	return CHECKSUM_GOOD;
 }
 

@@ -123,6 +123,30 @@ static void a_busy_host_is_not_pushed_out(void **state)
 	}
 }
 
+/* Counters end at their greatest value: a host that was right for long is not one of which nothing is known. */
+static void any_number_of_right_ones_is_remembered(void **state)
+{
+	(void)state;
+	for (unsigned n_right = 1; n_right <= 600; n_right++) {
+		assert_false(explains(1, TCP_CHECKSUM_RIGHT));
+		if (n_right >= 250)
+			assert_false(explains(1, TCP_CHECKSUM_ZERO));
+	}
+}
+
+/* The host that was not used last has to go, and who gets its place begins anew. */
+static void a_place_is_given_on_without_what_was_known(void **state)
+{
+	(void)state;
+	for (unsigned host = 2; host < 20000; host++)
+		assert_true(explains(host, TCP_CHECKSUM_PARTIAL));
+	assert_false(explains(1, TCP_CHECKSUM_RIGHT));
+	for (unsigned host = 30000; host < 50000; host++)
+		assert_false(explains(host, TCP_CHECKSUM_WRONG));
+	for (unsigned host = 2; host < 20000; host++)
+		assert_false(explains(host, TCP_CHECKSUM_WRONG));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +160,8 @@ int main(void)
 		cmocka_unit_test_setup(many_right_ones_end_offload, reset),
 		cmocka_unit_test_setup(an_address_of_the_other_version_is_another_host, reset),
 		cmocka_unit_test_setup(a_busy_host_is_not_pushed_out, reset),
+		cmocka_unit_test_setup(any_number_of_right_ones_is_remembered, reset),
+		cmocka_unit_test_setup(a_place_is_given_on_without_what_was_known, reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
