@@ -102,12 +102,45 @@ static inline bool is_ipv4_sender_second(const struct packet *packet)
 	return src > dst;
 }
 
-/* From words of four bytes, as addresses were just written: wider ones would have to wait for that (no forwarding). */
-static inline void put_ipv4(struct flow_key *key, unsigned sender, const struct packet *packet)
+/* By half of its bits the halves of a word are exchanged, by 0 they are not. No branch: nothing foretells who sends. */
+static inline uint64_t rotate_left64(uint64_t word, unsigned bits)
 {
+	return word << bits | word >> (-bits & 63);
+}
+
+static inline uint32_t rotate_left32(uint32_t word, unsigned bits)
+{
+	return word << bits | word >> (-bits & 31);
+}
+
+/* Of both ends, in the order of the key and as it is hashed: the first in the lower half. */
+static inline uint32_t ordered_ports(const struct packet *packet, unsigned sender)
+{
+	return rotate_left32(packet->src_port | (uint32_t)packet->dst_port << 16, 16 * sender);
+}
+
+static inline uint64_t ordered_ipv4_addrs(const struct packet *packet, unsigned sender)
+{
+	const uint64_t src = word_load32(packet->src.bytes);
+	const uint64_t dst = word_load32(packet->dst.bytes);
+
+	return rotate_left64(src | dst << 32, 32 * sender);
+}
+
+static inline void put_ipv4_addrs(struct flow_key *key, uint64_t addrs)
+{
+	const uint32_t first = (uint32_t)addrs;
+	const uint32_t second = (uint32_t)(addrs >> 32);
+
 	memset(key->addr, 0, sizeof(key->addr));
-	memcpy(key->addr[sender], packet->src.bytes, 4);
-	memcpy(key->addr[1 - sender], packet->dst.bytes, 4);
+	memcpy(key->addr[0], &first, sizeof(first));
+	memcpy(key->addr[1], &second, sizeof(second));
+}
+
+static inline void put_ports(struct flow_key *key, uint32_t ports)
+{
+	key->port[0] = (uint16_t)ports;
+	key->port[1] = (uint16_t)(ports >> 16);
 }
 
 unsigned flow_key_from_packet(const struct flow_key_config *config, const struct packet *packet, struct flow_key *key)
@@ -116,14 +149,13 @@ unsigned flow_key_from_packet(const struct flow_key_config *config, const struct
 
 	if (packet->src.version == 4) {
 		sender = is_ipv4_sender_second(packet);
-		put_ipv4(key, sender, packet);
+		put_ipv4_addrs(key, ordered_ipv4_addrs(packet, sender));
 	} else {
 		sender = is_sender_second(packet);
 		memcpy(key->addr[sender], packet->src.bytes, sizeof(key->addr[0]));
 		memcpy(key->addr[1 - sender], packet->dst.bytes, sizeof(key->addr[0]));
 	}
-	key->port[sender] = packet->src_port;
-	key->port[1 - sender] = packet->dst_port;
+	put_ports(key, ordered_ports(packet, sender));
 	key->ip_version = packet->src.version;
 	key->domain = (packet->n_vlans | packet->n_tunnels) == 0 ? 0 : domain_of(config, packet);
 	return sender;
@@ -155,4 +187,34 @@ uint64_t flow_key_hash(const struct flow_key_config *config, const struct flow_k
 		n_bytes += DOMAIN_BYTES;
 	}
 	return siphash13_end(&state, ports, n_bytes);
+}
+
+/* Both for IPv4 in no domain, at once: nothing that is hashed is read again. */
+static inline unsigned name_plain_ipv4(const struct flow_key_config *config, const struct packet *packet,
+				       struct flow_key *key, uint64_t *hash)
+{
+	struct siphash_state state = siphash13_begin(&config->secret);
+	const unsigned sender = is_ipv4_sender_second(packet);
+	const uint64_t addrs = ordered_ipv4_addrs(packet, sender);
+	const uint32_t ports = ordered_ports(packet, sender);
+
+	put_ipv4_addrs(key, addrs);
+	put_ports(key, ports);
+	key->ip_version = 4;
+	key->domain = 0;
+	siphash13_add(&state, addrs);
+	*hash = siphash13_end(&state, ports, sizeof(addrs) + sizeof(ports));
+	return sender;
+}
+
+unsigned flow_key_with_hash(const struct flow_key_config *config, const struct packet *packet, struct flow_key *key,
+			    uint64_t *hash)
+{
+	unsigned sender;
+
+	if (packet->src.version == 4 && (packet->n_vlans | packet->n_tunnels) == 0)
+		return name_plain_ipv4(config, packet, key, hash);
+	sender = flow_key_from_packet(config, packet, key);
+	*hash = flow_key_hash(config, key);
+	return sender;
 }

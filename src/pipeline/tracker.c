@@ -525,8 +525,8 @@ void tracker_prepare(const struct tracker *tracker, const struct packet *packet,
 	tracked->packet = packet;
 	tracked->now_ns = packet->time_ns;
 	tracked->is_icmp_quote = is_icmp_quote;
-	tracked->sender_index = (uint8_t)flow_key_from_packet(&tracker->config.key, packet, &tracked->key);
-	tracked->hash = flow_key_hash(&tracker->config.key, &tracked->key);
+	tracked->sender_index =
+		(uint8_t)flow_key_with_hash(&tracker->config.key, packet, &tracked->key, &tracked->hash);
 }
 
 void tracker_follow(struct tracker *tracker, const struct tracked_packet *tracked)

@@ -35,6 +35,10 @@ unsigned flow_key_from_packet(const struct flow_key_config *config, const struct
 /* Keyed hash of the whole key. */
 uint64_t flow_key_hash(const struct flow_key_config *config, const struct flow_key *key);
 
+/* Both of them at once. */
+unsigned flow_key_with_hash(const struct flow_key_config *config, const struct packet *packet, struct flow_key *key,
+			    uint64_t *hash);
+
 static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

@@ -270,6 +270,43 @@ static void test_secret_decides_hash_and_domain(void **state)
 	assert_int_not_equal(domain_with(&with_vlan, 1, 10, 0), domain_with(&other, 1, 10, 0));
 }
 
+static void assert_named_alike(const struct flow_key_config *config, const struct packet *packet)
+{
+	const struct flow_key key = key_of(config, packet);
+	struct flow_key named;
+	uint64_t hash = 0;
+
+	memset(&named, 0x5a, sizeof(named));
+	const unsigned sender = flow_key_with_hash(config, packet, &named, &hash);
+	assert_memory_equal(&named, &key, sizeof(key));
+	assert_true(hash == flow_key_hash(config, &key));
+	assert_memory_equal(named.addr[sender], packet->src.bytes, sizeof(named.addr[0]));
+	assert_int_equal(named.port[sender], packet->src_port);
+	assert_int_equal(named.port[1 - sender], packet->dst_port);
+}
+
+/* In each order of addresses and of ports, inside a VLAN or a tunnel and outside. */
+static void test_key_and_hash_at_once_are_those_one_by_one(void **state)
+{
+	const char *addrs[][2] = {
+		{ "10.0.0.1", "192.168.255.2" },  { "200.1.2.3", "10.0.0.2" },     { "10.0.0.1", "10.0.0.1" },
+		{ "2001:db8::1", "2001:db8::2" }, { "fe80::ff:1", "2001:db8::2" }, { "::1:2", "::1:2" },
+	};
+	const uint16_t ports[][2] = { { 1, 65535 }, { 40000, 443 }, { 80, 80 } };
+
+	(void)state;
+	for (size_t i = 0; i < 6 * 3 * 4; i++) {
+		const uint16_t *port = ports[i / 6 % 3];
+		struct packet packet = packet_between(addrs[i % 6][0], port[0], addrs[i % 6][1], port[1]);
+		packet.vlans[0] = 12;
+		packet.n_vlans = (uint8_t)(i / 18 & 1);
+		packet.tunnels[0] = TUNNEL_GRE;
+		packet.n_tunnels = (uint8_t)(i / 36);
+		assert_named_alike(&plain, &packet);
+		assert_named_alike(&with_both, &packet);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_tunnels_are_a_domain_only_when_configured),
 		cmocka_unit_test(test_vlan_cannot_pass_for_a_tunnel),
 		cmocka_unit_test(test_secret_decides_hash_and_domain),
+		cmocka_unit_test(test_key_and_hash_at_once_are_those_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
