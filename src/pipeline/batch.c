@@ -63,11 +63,13 @@ static void deal_out(struct batch *batch, uint16_t frame)
 	stretch->last_of[lane] = frame;
 }
 
-void batch_add(struct batch *batch, uint64_t now_ns)
+void batch_add(struct batch *batch, uint16_t n_frames)
 {
-	uint16_t frame = batch->n_frames++;
+	uint16_t frame = batch->n_frames;
 
-	batch->now_ns[frame] = now_ns;
-	if (batch->next != NULL)
+	batch->n_frames = (uint16_t)(frame + n_frames);
+	if (batch->next == NULL)
+		return;
+	for (; frame < batch->n_frames; frame++)
 		deal_out(batch, frame);
 }

@@ -75,9 +75,13 @@ void batch_fini(struct batch *batch);
 /* Nothing is in it any more. */
 void batch_clear(struct batch *batch);
 
-/* Puts the frame at n_frames, which is filled in, behind the others; begins a stretch if need be; ends the last one. */
+/* A stretch begins with the next frame; counts are with it. */
 void batch_begin_stretch(struct batch *batch, const struct frame_counts *counts);
-void batch_add(struct batch *batch, uint64_t now_ns);
+
+/* Puts so many frames at n_frames, which are filled in, with their times, behind the others. */
+void batch_add(struct batch *batch, uint16_t n_frames);
+
+/* The last stretch ends. */
 void batch_end(struct batch *batch);
 
 static inline bool is_tracked(enum decode_result result)

@@ -77,26 +77,31 @@ bool stats_clock_strikes(struct stats_clock *clock, uint64_t now_ns)
 /* --- frames into a batch --- */
 
 /* A header that does not fit what was kept of the frame; a payload need not fit. */
-static bool is_cut_short(const struct frame *frame, const struct packet *packet, enum decode_result result)
+static inline bool is_cut_short(const struct frame *frame, const struct decoded_frame *decoded)
 {
 	if (frame->captured_bytes == frame->wire_bytes)
 		return false;
-	return result == DECODE_TCP ? !packet->options_complete : decode_result_is_truncation(result);
+	return decoded->result == DECODE_TCP ? !decoded->packet.options_complete
+					     : decode_result_is_truncation(decoded->result);
 }
 
-static void count(struct intake *intake, const struct frame *frame, const struct decoded_frame *decoded)
+static void count(struct intake *intake, const struct frame *frames, const struct decoded_frame *decoded, size_t n)
 {
-	struct frame_counts *counts = &intake->counts;
+	struct frame_counts counts = intake->counts;
+	uint64_t before_ns = intake->frame_ns;
 
-	counts->frames++;
-	counts->bytes += frame->wire_bytes;
-	if (frame->time_ns < intake->frame_ns) {
-		counts->time_backwards++;
-		counts->backward_steps += frame->time_ns + REORDERED_NS < intake->frame_ns;
+	counts.frames += n;
+	for (size_t i = 0; i < n; i++) {
+		counts.bytes += frames[i].wire_bytes;
+		if (frames[i].time_ns < before_ns) {
+			counts.time_backwards++;
+			counts.backward_steps += frames[i].time_ns + REORDERED_NS < before_ns;
+		}
+		counts.truncated_packets += is_cut_short(&frames[i], &decoded[i]);
+		before_ns = frames[i].time_ns;
 	}
-	if (is_cut_short(frame, &decoded->packet, decoded->result))
-		counts->truncated_packets++;
-	intake->frame_ns = frame->time_ns;
+	intake->counts = counts;
+	intake->frame_ns = before_ns;
 }
 
 /* Something may be judged before the frame counts: a boundary of time lies before it. */
@@ -114,12 +119,9 @@ static uint64_t calm_until_ns(const struct intake *intake)
 	return stats_ns < intake->boundary_ns ? stats_ns : intake->boundary_ns;
 }
 
-/* is_calm: nothing but the frame itself, see calm_until_ns. */
-static void add_frame(struct intake *intake, struct batch *batch, const struct frame *frame, uint64_t now_ns,
-		      bool is_calm)
+static inline void decode(const struct intake *intake, const struct frame *frame, uint64_t now_ns,
+			  struct decoded_frame *to)
 {
-	struct decoded_frame *to = &batch->frames[batch->n_frames];
-
 	to->result = decoder_decode(intake->decoder, frame, &to->packet);
 	to->shard = (uint8_t)intake->config.ring;
 	if (is_tracked(to->result)) {
@@ -130,18 +132,59 @@ static void add_frame(struct intake *intake, struct batch *batch, const struct f
 		to->tracked.now_ns = now_ns;
 	}
 	to->lane = intake->lane_of[to->shard];
-	count(intake, frame, to);
-	if (batch->n_frames == 0)
-		batch->first_number = frame->number;
-	if (!is_calm && begins_stretch(intake, batch, now_ns))
-		batch_begin_stretch(batch, &intake->counts);
-	batch_add(batch, now_ns);
+}
+
+static inline uint64_t later_of(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
+/* The next frames of the burst into the batch, at most n_max and none of until_ns or later. Gives their number. */
+static size_t take_frames(struct intake *intake, struct batch *batch, size_t n_max, uint64_t until_ns)
+{
+	const struct frame *frames = &intake->burst[intake->next_in_burst];
+	struct decoded_frame *decoded = &batch->frames[batch->n_frames];
+	uint64_t *times_ns = &batch->now_ns[batch->n_frames];
+	uint64_t now_ns = intake->now_ns;
+	size_t n = 0;
+
+	for (; n < n_max && later_of(frames[n].time_ns, now_ns) < until_ns; n++) {
+		now_ns = later_of(frames[n].time_ns, now_ns);
+		times_ns[n] = now_ns;
+		decode(intake, &frames[n], now_ns, &decoded[n]);
+	}
+	count(intake, frames, decoded, n);
+	intake->next_in_burst += n;
 	intake->now_ns = now_ns;
-	if (is_calm)
-		return;
-	if (now_ns >= intake->boundary_ns)
-		intake->boundary_ns = (now_ns / DETECT_TICK_NS + 1) * DETECT_TICK_NS;
+	return n;
+}
+
+/* The next frame of the burst, and what it may bring about. */
+static void add_frame(struct intake *intake, struct batch *batch)
+{
+	if (batch->n_frames == 0)
+		batch->first_number = intake->burst[intake->next_in_burst].number;
+	take_frames(intake, batch, 1, UINT64_MAX);
+	if (begins_stretch(intake, batch, intake->now_ns))
+		batch_begin_stretch(batch, &intake->counts);
+	batch_add(batch, 1);
+	if (intake->now_ns >= intake->boundary_ns)
+		intake->boundary_ns = (intake->now_ns / DETECT_TICK_NS + 1) * DETECT_TICK_NS;
 	intake->calm_until_ns = calm_until_ns(intake);
+}
+
+/* The next frames as far as they bring nothing but themselves, see calm_until_ns. False: none. */
+static bool add_calm_frames(struct intake *intake, struct batch *batch)
+{
+	const size_t n_left = intake->n_burst - intake->next_in_burst;
+	const size_t n_room = batch->capacity - batch->n_frames;
+	size_t n;
+
+	if (batch->n_stretches == 0)
+		return false;
+	n = take_frames(intake, batch, n_left < n_room ? n_left : n_room, intake->calm_until_ns);
+	batch_add(batch, (uint16_t)n);
+	return n > 0;
 }
 
 static bool is_full(const struct batch *batch)
@@ -156,21 +199,17 @@ static bool is_full(const struct batch *batch)
 static bool add_burst(struct intake *intake, struct batch *batch)
 {
 	while (intake->next_in_burst < intake->n_burst && !is_full(batch)) {
-		const struct frame *frame = &intake->burst[intake->next_in_burst];
-		uint64_t now_ns = frame->time_ns > intake->now_ns ? frame->time_ns : intake->now_ns;
-		bool is_calm = now_ns < intake->calm_until_ns && batch->n_stretches > 0;
-		bool strikes = false;
-		if (!is_calm) {
-			struct stats_clock clock = intake->stats;
-			strikes = stats_clock_strikes(&clock, now_ns);
-			if (strikes && batch->n_frames > 0)
-				return true;
-			if (batch->n_frames >= BATCH_ENOUGH_FRAMES && begins_stretch(intake, batch, now_ns))
-				return true;
-			intake->stats = clock;
-		}
-		intake->next_in_burst++;
-		add_frame(intake, batch, frame, now_ns, is_calm);
+		if (add_calm_frames(intake, batch))
+			continue;
+		const uint64_t now_ns = later_of(intake->burst[intake->next_in_burst].time_ns, intake->now_ns);
+		struct stats_clock clock = intake->stats;
+		const bool strikes = stats_clock_strikes(&clock, now_ns);
+		if (strikes && batch->n_frames > 0)
+			return true;
+		if (batch->n_frames >= BATCH_ENOUGH_FRAMES && begins_stretch(intake, batch, now_ns))
+			return true;
+		intake->stats = clock;
+		add_frame(intake, batch);
 		if (strikes)
 			return true;
 	}
