@@ -26,6 +26,11 @@ static inline uint32_t load_be32(const uint8_t *bytes)
 	return (uint32_t)load_be16(bytes) << 16 | load_be16(bytes + 2);
 }
 
+static inline uint64_t load_be64(const uint8_t *bytes)
+{
+	return (uint64_t)load_be32(bytes) << 32 | load_be32(bytes + 4);
+}
+
 /* The next n_bytes without moving on, or null when fewer were captured. n_bytes is at least 1. */
 __attribute__((warn_unused_result)) static inline const uint8_t *cursor_peek(const struct cursor *cursor,
 									     uint32_t n_bytes)

@@ -5,6 +5,8 @@
  * Each condition names the rule that has nothing to say when it holds. A frame for which one does not hold goes the
  * long way, which comes to the same for the others too.
  */
+#include <endian.h>
+
 #include "tcpwitness/base/word.h"
 #include "decode_internal.h"
 #include "ip_header.h"
@@ -17,34 +19,39 @@ static inline bool ipv4_checksum_is_right(const uint8_t *header)
 	return checksum_fold(checksum_add_word(sum, word_load32(header + 16))) == 0xffff;
 }
 
-/* As fill_from_ipv4, into a packet whose addresses are zero still. */
-static inline void fill_from_plain_ipv4(struct packet *packet, const uint8_t *header)
+/*
+ * As fill_ipv4_addr, into an address that is zero still. Eight bytes are written at once, because as many are read
+ * again soon, and what was written in pieces has to wait until it is in the cache (no forwarding).
+ */
+static inline void put_ipv4_addr(struct ip_addr *addr, const uint8_t *bytes)
 {
-	packet->ttl = header[8];
-	packet->ip_id = load_be16(header + 4);
-	memcpy(packet->src.bytes, header + 12, 4);
-	memcpy(packet->dst.bytes, header + 16, 4);
-	packet->src.version = 4;
-	packet->dst.version = 4;
+	const uint64_t padded = htole64(le32toh(word_load32(bytes)));
+
+	memcpy(addr->bytes, &padded, sizeof(padded));
+	addr->version = 4;
 }
 
 /* Moves over the header, whose 20 bytes are there, when decode_ipv4 would find nothing in it but the way to TCP. */
 static inline bool take_plain_ipv4(struct packet *packet, struct cursor *in)
 {
-	enum { VERSION_4_WITHOUT_OPTIONS = 0x45 };
+	/* Of the first eight bytes: version, header length, and whether it is a fragment. */
+	const uint64_t judged = UINT64_C(0xff00000000000000) | IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS;
+	const uint64_t whole_without_options = UINT64_C(0x4500000000000000);
 	const uint8_t *header = in->data;
-	uint16_t total_bytes = load_be16(header + IPV4_LENGTH_AT);
+	const uint64_t first = load_be64(header);
+	const uint16_t total_bytes = (uint16_t)(first >> 32);
 
-	if (header[0] != VERSION_4_WITHOUT_OPTIONS || header[IPV4_PROTOCOL_AT] != IPPROTO_NR_TCP)
-		return false;
-	/* decode_ipv4_fragment */
-	if ((load_be16(header + IPV4_FRAGMENT_AT) & (IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS)) != 0)
+	/* decode_ipv4_fragment, decode_ip_payload */
+	if ((first & judged) != whole_without_options || header[IPV4_PROTOCOL_AT] != IPPROTO_NR_TCP)
 		return false;
 	/* apply_ipv4_length, ipv4_checksum_is_good */
 	if (total_bytes < IPV4_HEADER_MIN_BYTES || total_bytes > in->wire_bytes || !ipv4_checksum_is_right(header))
 		return false;
-	fill_from_plain_ipv4(packet, header);
+	packet->ttl = header[8];
+	packet->ip_id = (uint16_t)(first >> 16);
 	packet->ip_bytes = total_bytes;
+	put_ipv4_addr(&packet->src, header + 12);
+	put_ipv4_addr(&packet->dst, header + 16);
 	cursor_limit(in, total_bytes);
 	return cursor_skip(in, IPV4_HEADER_MIN_BYTES);
 }
@@ -119,23 +126,19 @@ static inline bool has_plain_flags(uint32_t flags)
 }
 
 /* decode_tcp.c, judge_fields, of a segment without ACK. Of IPv4, 255 stands for the one address of broadcast. */
-static inline bool may_lack_ack(const struct packet *packet, const uint8_t *header)
+static inline bool may_lack_ack(const struct packet *packet)
 {
 	const uint8_t first = packet->dst.bytes[0];
 
-	return load_be32(header + 8) == 0 && first != 0xff && (first >> 4 != 0xe || packet->dst.version == 6);
+	return packet->ack == 0 && first != 0xff && (first >> 4 != 0xe || packet->dst.version == 6);
 }
 
 /* decode_tcp.c, judge_flags and judge_fields: a segment in good order, between two ports of two hosts. */
-static inline bool has_plain_fields(const struct packet *packet, const uint8_t *header)
+static inline bool has_plain_fields(const struct packet *packet)
 {
-	uint32_t flags = load_be16(header + TCP_DATA_OFFSET_AT);
-	uint32_t src_port = load_be16(header);
-	uint32_t dst_port = load_be16(header + 2);
-
-	return has_plain_flags(flags) && src_port != dst_port && src_port != 0 && dst_port != 0 &&
-	       is_of_the_wire(&packet->src) && is_of_the_wire(&packet->dst) &&
-	       ((flags & SEG_ACK) != 0 || may_lack_ack(packet, header));
+	return has_plain_flags(packet->flags) && packet->src_port != packet->dst_port && packet->src_port != 0 &&
+	       packet->dst_port != 0 && is_of_the_wire(&packet->src) && is_of_the_wire(&packet->dst) &&
+	       ((packet->flags & SEG_ACK) != 0 || may_lack_ack(packet));
 }
 
 /* No options, or what nearly all segments have of them. */
@@ -156,11 +159,11 @@ static inline bool take_plain_tcp(struct decoder *decoder, struct packet *packet
 
 	if (in->captured_bytes < TCP_HEADER_MIN_BYTES)
 		return false;
-	header_bytes = tcp_header_bytes(header);
-	if (header_bytes > in->captured_bytes || !has_plain_fields(packet, header) ||
+	fill_from_tcp(packet, header);
+	header_bytes = packet->tcp_header_bytes;
+	if (header_bytes > in->captured_bytes || !has_plain_fields(packet) ||
 	    !fill_plain_options(packet, header, header_bytes))
 		return false;
-	fill_from_tcp(packet, header);
 	packet->options_complete = true;
 	packet->payload_bytes = in->wire_bytes - header_bytes;
 	packet->payload_captured_bytes = in->captured_bytes - header_bytes;
@@ -174,9 +177,18 @@ static inline bool take_plain_tcp(struct decoder *decoder, struct packet *packet
 	return true;
 }
 
+/* Both of these need room on the stack for what the short way does without, so they are no part of their caller. */
+__attribute__((noinline)) static enum decode_result decode_long_way(struct decoder *decoder, uint16_t link_type,
+								    struct cursor in, struct packet *packet)
+{
+	struct decode_context context = { .decoder = decoder, .packet = packet };
+
+	return decode_link(&context, link_type, in);
+}
+
 /* A segment behind plain headers in which there is something to judge. */
-static inline enum decode_result decode_segment(struct decoder *decoder, const uint8_t *frame, struct cursor segment,
-						struct packet *packet)
+__attribute__((noinline)) static enum decode_result decode_segment(struct decoder *decoder, const uint8_t *frame,
+								   struct cursor segment, struct packet *packet)
 {
 	struct decode_context context = {
 		.decoder = decoder,
@@ -185,14 +197,6 @@ static inline enum decode_result decode_segment(struct decoder *decoder, const u
 	};
 
 	return decode_tcp(&context, segment);
-}
-
-__attribute__((noinline)) static enum decode_result decode_long_way(struct decoder *decoder, uint16_t link_type,
-								    struct cursor in, struct packet *packet)
-{
-	struct decode_context context = { .decoder = decoder, .packet = packet };
-
-	return decode_link(&context, link_type, in);
 }
 
 enum decode_result decode_frame(struct decoder *decoder, uint16_t link_type, struct cursor in, struct packet *packet)

@@ -22,12 +22,14 @@ static inline uint32_t tcp_header_bytes(const uint8_t *header)
 
 static inline void fill_from_tcp(struct packet *packet, const uint8_t *header)
 {
+	const uint32_t offset_and_flags = load_be16(header + TCP_DATA_OFFSET_AT);
+
+	packet->tcp_header_bytes = (uint16_t)((offset_and_flags >> 12) * 4);
+	packet->flags = (uint16_t)(offset_and_flags & TCP_FLAGS_MASK);
 	packet->src_port = load_be16(header);
 	packet->dst_port = load_be16(header + 2);
 	packet->seq = load_be32(header + 4);
 	packet->ack = load_be32(header + 8);
-	packet->tcp_header_bytes = (uint16_t)tcp_header_bytes(header);
-	packet->flags = load_be16(header + TCP_DATA_OFFSET_AT) & TCP_FLAGS_MASK;
 	packet->window = load_be16(header + 14);
 	packet->urgent = load_be16(header + 18);
 }
@@ -161,14 +163,18 @@ static inline uint32_t hash_bytes(const uint8_t *bytes, uint32_t n_bytes)
 }
 
 /* The same of fewer, which are hashed as if zeros followed them. Seldom, so not a part of its callers. */
-uint32_t hash_few_bytes(const uint8_t *bytes, uint32_t n_bytes);
+__attribute__((noinline)) uint32_t hash_few_bytes(const uint8_t *bytes, uint32_t n_bytes);
 
 /* struct packet.payload_head, of a packet whose header was filled in. */
 static inline uint32_t hash_head(const struct packet *packet, const uint8_t *payload)
 {
-	uint32_t n_bytes = packet->payload_bytes < PACKET_HEAD_BYTES ? packet->payload_bytes : PACKET_HEAD_BYTES;
+	uint32_t n_bytes = packet->payload_bytes;
 
-	if (n_bytes == 0 || packet->payload_captured_bytes < n_bytes)
+	if (n_bytes == 0)
+		return 0;
+	if (n_bytes > PACKET_HEAD_BYTES)
+		n_bytes = PACKET_HEAD_BYTES;
+	if (packet->payload_captured_bytes < n_bytes)
 		return 0;
 	return n_bytes >= HASHED_PAIR_BYTES ? hash_bytes(payload, n_bytes) : hash_few_bytes(payload, n_bytes);
 }
