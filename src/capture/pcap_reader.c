@@ -169,9 +169,21 @@ void pcap_reader_close(struct pcap_reader *reader)
 	free(reader);
 }
 
+enum { FRACTION_AT = 4, FIRST_LENGTH_AT = 8, SECOND_LENGTH_AT = 12 };
+
+/* Of a file in our byte order that states the captured length first. */
+static inline struct record load_plain_record(const uint8_t *at)
+{
+	return (struct record){
+		.seconds = load32(at, false),
+		.fraction = load32(at + FRACTION_AT, false),
+		.stored_bytes = load32(at + FIRST_LENGTH_AT, false),
+		.wire_bytes = load32(at + SECOND_LENGTH_AT, false),
+	};
+}
+
 static inline struct record load_record(const struct pcap_reader *reader, const uint8_t *at)
 {
-	enum { FRACTION_AT = 4, FIRST_LENGTH_AT = 8, SECOND_LENGTH_AT = 12 };
 	uint32_t first_bytes = load32(at + FIRST_LENGTH_AT, reader->is_swapped);
 	uint32_t second_bytes = load32(at + SECOND_LENGTH_AT, reader->is_swapped);
 	bool is_wire_first = reader->length_order == WIRE_FIRST ||
@@ -230,29 +242,33 @@ static inline bool find_record(const struct pcap_reader *reader, struct record *
 	return record->stored_bytes <= CAPTURED_MAX_BYTES && record->stored_bytes <= n_bytes - reader->header_bytes;
 }
 
-/* Takes the record at the window's beginning. False when the filter holds it back. */
-static inline bool take_record(struct pcap_reader *reader, const struct record *record, struct frame *frame)
+static inline void fill_frame(const struct pcap_reader *reader, const struct record *record, const uint8_t *data,
+			      struct frame *frame)
 {
-	const uint8_t *data = byte_window_data(&reader->window) + reader->header_bytes;
-	uint32_t captured_bytes = record->stored_bytes;
-
-	byte_window_take(&reader->window, reader->header_bytes + record->stored_bytes);
-	reader->next_at += reader->header_bytes + record->stored_bytes;
 	/* Writers do not always keep to the snapshot length that they state; libpcap holds them to it. */
-	if (captured_bytes > reader->snaplen_bytes)
-		captured_bytes = reader->snaplen_bytes;
-	if (reader->is_filtered) {
-		const struct pcap_pkthdr header = { .caplen = captured_bytes, .len = record->wire_bytes };
-		if (pcap_offline_filter(&reader->filter, &header, data) == 0)
-			return false;
-	}
+	const uint32_t captured_bytes =
+		record->stored_bytes < reader->snaplen_bytes ? record->stored_bytes : reader->snaplen_bytes;
+
 	frame->data = data;
 	frame->captured_bytes = captured_bytes;
 	frame->wire_bytes = record->wire_bytes > captured_bytes ? record->wire_bytes : captured_bytes;
 	/* Both are unsigned: seconds last until 2106, and the sum is below TIME_MAX_NS. */
 	frame->time_ns = record->seconds * NS_PER_SEC + (uint64_t)record->fraction * reader->tick_ns;
 	frame->link_type = reader->link_type;
-	return true;
+}
+
+/* Takes the record at the window's beginning. False when the filter holds it back. */
+static inline bool take_record(struct pcap_reader *reader, const struct record *record, struct frame *frame)
+{
+	const uint8_t *data = byte_window_data(&reader->window) + reader->header_bytes;
+
+	byte_window_take(&reader->window, reader->header_bytes + record->stored_bytes);
+	reader->next_at += reader->header_bytes + record->stored_bytes;
+	fill_frame(reader, record, data, frame);
+	if (!reader->is_filtered)
+		return true;
+	const struct pcap_pkthdr header = { .caplen = frame->captured_bytes, .len = record->wire_bytes };
+	return pcap_offline_filter(&reader->filter, &header, data) != 0;
 }
 
 enum pcap_reader_result pcap_reader_next(struct pcap_reader *reader, struct frame *frame, struct error *reason)
@@ -267,11 +283,40 @@ enum pcap_reader_result pcap_reader_next(struct pcap_reader *reader, struct fram
 	return PCAP_READER_FRAME;
 }
 
+static inline bool is_plain(const struct pcap_reader *reader)
+{
+	return !reader->is_swapped && reader->length_order == CAPTURED_FIRST && !reader->is_filtered;
+}
+
+/* Records as nearly all files have them, see is_plain: nothing of them is turned round, and none is held back. */
+static size_t take_plain_records(struct pcap_reader *reader, struct frame *frames, size_t n_max)
+{
+	const size_t header_bytes = reader->header_bytes;
+	const uint8_t *begin = byte_window_data(&reader->window);
+	const uint8_t *end = begin + byte_window_at_hand(&reader->window);
+	const uint8_t *at = begin;
+	size_t n_frames = 0;
+
+	for (; n_frames < n_max && (size_t)(end - at) >= header_bytes; n_frames++) {
+		const struct record record = load_plain_record(at);
+		const uint8_t *data = at + header_bytes;
+		if (record.stored_bytes > CAPTURED_MAX_BYTES || record.stored_bytes > (size_t)(end - data))
+			break;
+		at = data + record.stored_bytes;
+		fill_frame(reader, &record, data, &frames[n_frames]);
+	}
+	byte_window_take(&reader->window, (size_t)(at - begin));
+	reader->next_at += (size_t)(at - begin);
+	return n_frames;
+}
+
 size_t pcap_reader_more(struct pcap_reader *reader, struct frame *frames, size_t n_max)
 {
 	struct record record;
 	size_t n_frames = 0;
 
+	if (is_plain(reader))
+		return take_plain_records(reader, frames, n_max);
 	while (n_frames < n_max && find_record(reader, &record))
 		n_frames += take_record(reader, &record, &frames[n_frames]);
 	return n_frames;
