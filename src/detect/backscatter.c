@@ -92,16 +92,17 @@ static void see_examples(struct backscatter_state *state, const struct summary_c
 		return;
 	state->n_examples = 0;
 	state->n_zero = 0;
-	for (int i = 0; i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
+	for (unsigned i = 0; i < crowd->n_sampled; i++) {
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
 		int alike = 0;
 		state->n_examples++;
-		if (crowd->sample[i].isn == 0)
+		if (sampled->isn == 0)
 			state->n_zero++;
-		for (int j = 0; j < SUMMARY_SAMPLE && crowd->sample[j].priority != 0; j++)
-			alike += crowd->sample[j].client_port == crowd->sample[i].client_port;
+		for (unsigned j = 0; j < crowd->n_sampled; j++)
+			alike += summary_crowd_sampled(crowd, j)->client_port == sampled->client_port;
 		if (alike > most) {
 			most = alike;
-			state->port = crowd->sample[i].client_port;
+			state->port = sampled->client_port;
 		}
 	}
 }

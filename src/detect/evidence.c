@@ -204,42 +204,36 @@ static double sources_error(double n)
 	return fmin(sqrt(fmax(exp(load) - load - 1, 0) / HYPERLOGLOG_REGISTERS) / load, most);
 }
 
-static unsigned sample_size(const struct summary_crowd *crowd)
+static unsigned count_client(const struct summary_crowd *crowd, const struct ip_addr *client)
 {
 	unsigned n = 0;
 
-	while (n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0)
-		n++;
-	return n;
-}
-
-static unsigned count_client(const struct summary_crowd *crowd, unsigned n_sampled, const struct ip_addr *client)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < n_sampled; i++)
-		n += ip_addr_equal(&crowd->sample[i].client, client);
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		n += ip_addr_equal(&summary_crowd_sampled(crowd, i)->client, client);
 	return n;
 }
 
 static bool is_first_of_client(const struct summary_crowd *crowd, unsigned at)
 {
+	const struct ip_addr *client = &summary_crowd_sampled(crowd, at)->client;
+
 	for (unsigned i = 0; i < at; i++)
-		if (ip_addr_equal(&crowd->sample[i].client, &crowd->sample[at].client))
+		if (ip_addr_equal(&summary_crowd_sampled(crowd, i)->client, client))
 			return false;
 	return true;
 }
 
 /* The most frequent clients of the sample; equals in the order of their addresses. */
-static void fill_top_sources(struct event_alert *alert, const struct summary_crowd *crowd, unsigned n_sampled)
+static void fill_top_sources(struct event_alert *alert, const struct summary_crowd *crowd)
 {
+	unsigned n_sampled = crowd->n_sampled;
 	/* Of a part, one connection alone stands for nobody. */
 	unsigned least = crowd->connections <= n_sampled ? 1 : 2;
 	unsigned numbers[ALERT_TOP_SOURCES] = { 0 };
 
 	for (unsigned i = 0; i < n_sampled; i++) {
-		const struct ip_addr *client = &crowd->sample[i].client;
-		unsigned n = count_client(crowd, n_sampled, client);
+		const struct ip_addr *client = &summary_crowd_sampled(crowd, i)->client;
+		unsigned n = count_client(crowd, client);
 		unsigned at = alert->n_top_sources;
 
 		if (n < least || !is_first_of_client(crowd, i))
@@ -266,20 +260,21 @@ static bool is_alike(const struct summary_sampled *a, const struct summary_sampl
 	return a->ttl == b->ttl && a->window == b->window && a->syn_layout == b->syn_layout;
 }
 
-static void fill_fingerprint(struct event_alert *alert, const struct summary_crowd *crowd, unsigned n_sampled)
+static void fill_fingerprint(struct event_alert *alert, const struct summary_crowd *crowd)
 {
+	unsigned n_sampled = crowd->n_sampled;
 	unsigned most = 0;
 	unsigned n_low_zero = 0;
 	unsigned n_same_port = 0;
 
 	for (unsigned i = 0; i < n_sampled; i++) {
-		const struct summary_sampled *sampled = &crowd->sample[i];
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
 		unsigned n = 0;
 
 		for (unsigned k = 0; k < n_sampled; k++)
-			n += is_alike(sampled, &crowd->sample[k]);
+			n += is_alike(sampled, summary_crowd_sampled(crowd, k));
 		n_low_zero += (sampled->isn & 0xffff) == 0;
-		n_same_port += sampled->client_port == crowd->sample[0].client_port;
+		n_same_port += sampled->client_port == summary_crowd_sampled(crowd, 0)->client_port;
 		if (n <= most)
 			continue;
 		most = n;
@@ -293,11 +288,11 @@ static void fill_fingerprint(struct event_alert *alert, const struct summary_cro
 	alert->fingerprint.one_source_port = n_sampled >= MIN_ALIKE && n_same_port == n_sampled;
 }
 
-static void fill_sample_flows(struct event_alert *alert, const struct summary_crowd *crowd, unsigned n_sampled)
+static void fill_sample_flows(struct event_alert *alert, const struct summary_crowd *crowd)
 {
-	for (unsigned i = 0; i < n_sampled && alert->n_sample_flows < ALERT_SAMPLE_FLOWS; i++) {
+	for (unsigned i = 0; i < crowd->n_sampled && alert->n_sample_flows < ALERT_SAMPLE_FLOWS; i++) {
 		unsigned at = alert->n_sample_flows;
-		uint64_t flow_id = crowd->sample[i].flow_id;
+		uint64_t flow_id = summary_crowd_sampled(crowd, i)->flow_id;
 
 		if (flow_id == 0)
 			continue;
@@ -312,19 +307,18 @@ static void fill_crowd(struct sensor_event *event, const struct summary_crowd *c
 		       const uint64_t counts[static SUMMARY_COUNTERS])
 {
 	struct event_alert *alert = &event->alert;
-	unsigned n_sampled = sample_size(crowd);
 	double sources = hyperloglog_estimate(&crowd->sources);
 
 	alert->sources_distinct = (uint64_t)llround(sources);
 	alert->sources_error = sources_error(sources);
-	fill_top_sources(alert, crowd, n_sampled);
-	fill_sample_flows(alert, crowd, n_sampled);
-	if (alert->n_top_sources > 0 && n_sampled >= MIN_ALIKE && alert->top_sources[0].share >= MAIN_SOURCE_SHARE &&
-	    event->ends.client.version == 0)
+	fill_top_sources(alert, crowd);
+	fill_sample_flows(alert, crowd);
+	if (alert->n_top_sources > 0 && crowd->n_sampled >= MIN_ALIKE &&
+	    alert->top_sources[0].share >= MAIN_SOURCE_SHARE && event->ends.client.version == 0)
 		event->ends.client = alert->top_sources[0].ip;
 	if (!are_syns)
 		return;
-	fill_fingerprint(alert, crowd, n_sampled);
+	fill_fingerprint(alert, crowd);
 	alert->spoofed_likelihood = evidence_spoofed(crowd, counts);
 }
 

@@ -119,14 +119,13 @@ double fate_once(const struct summary_crowd *crowd)
 
 double fate_raw(const struct summary_crowd *crowd)
 {
-	double all = 0;
 	double raw = 0;
 
-	for (int i = 0; crowd != NULL && i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
-		all++;
-		raw += crowd->sample[i].syn_layout == 0;
-	}
-	return fate_share(raw, all);
+	if (crowd == NULL)
+		return 0;
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		raw += summary_crowd_sampled(crowd, i)->syn_layout == 0;
+	return fate_share(raw, crowd->n_sampled);
 }
 
 /* How many of a sample are like each of them. */
@@ -141,14 +140,16 @@ static bool same_address(const struct ip_addr *a, const struct ip_addr *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-static void count_alike(const struct summary_sampled *sample, unsigned n, struct alike *alike)
+static void count_alike(const struct summary_crowd *crowd, struct alike *alike)
 {
 	memset(alike, 0, sizeof(*alike));
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < crowd->n_sampled; i++) {
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
 		for (unsigned k = 0; k < i; k++) {
-			bool is_source = same_address(&sample[i].client, &sample[k].client);
-			bool is_server = same_address(&sample[i].server, &sample[k].server);
-			bool is_port = sample[i].server_port == sample[k].server_port;
+			const struct summary_sampled *other = summary_crowd_sampled(crowd, k);
+			bool is_source = same_address(&sampled->client, &other->client);
+			bool is_server = same_address(&sampled->server, &other->server);
+			bool is_port = sampled->server_port == other->server_port;
 			alike->source[i] += is_source;
 			alike->source[k] += is_source;
 			alike->server[i] += is_server;
@@ -159,7 +160,7 @@ static void count_alike(const struct summary_sampled *sample, unsigned n, struct
 	}
 }
 
-/* The place of the first of those that most are like. */
+/* The rank of the first of those that most are like. */
 static unsigned first_most(const unsigned *alike, unsigned n)
 {
 	unsigned most = 0;
@@ -172,19 +173,16 @@ static unsigned first_most(const unsigned *alike, unsigned n)
 
 void fate_leaders(const struct summary_crowd *crowd, struct fate_leaders *leaders)
 {
-	const struct summary_sampled *sample = crowd != NULL ? crowd->sample : NULL;
 	struct alike alike;
-	unsigned n = 0;
+	unsigned n = crowd != NULL ? crowd->n_sampled : 0;
 
 	*leaders = (struct fate_leaders){ 0 };
-	while (sample != NULL && n < SUMMARY_SAMPLE && sample[n].priority != 0)
-		n++;
 	if (n == 0)
 		return;
-	count_alike(sample, n, &alike);
+	count_alike(crowd, &alike);
 	unsigned source = first_most(alike.source, n);
 	leaders->source = fate_share(alike.source[source] + 1, n);
-	leaders->source_ip = sample[source].client;
+	leaders->source_ip = summary_crowd_sampled(crowd, source)->client;
 	leaders->server = fate_share(alike.server[first_most(alike.server, n)] + 1, n);
 	leaders->port = fate_share(alike.port[first_most(alike.port, n)] + 1, n);
 	leaders->n = n;

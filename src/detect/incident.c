@@ -399,8 +399,8 @@ static bool may_speak(const struct incident_book *book, const struct watch *watc
 	size_t n = 0;
 
 	if (crowd != NULL && subject.source.version == 0)
-		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
-			sources[n] = crowd->sample[n].client;
+		for (; n < crowd->n_sampled; n++)
+			sources[n] = summary_crowd_sampled(crowd, (unsigned)n)->client;
 	for (uint32_t left = book->runs_with_exceptions; left != 0; left &= left - 1)
 		if (is_silenced_by(run, &book->watches->runs[__builtin_ctz(left)], &subject, sources, n, now_ns))
 			return false;

@@ -415,12 +415,12 @@ static bool has_main_source(const struct summary_crowd *crowd, uint64_t failures
 {
 	if (crowd == NULL || SPREAD_MEANT_PART * crowd->connections < failures)
 		return false;
-	for (int i = 0; i < SUMMARY_SAMPLE && crowd->sample[i].priority != 0; i++) {
-		int alike = 0;
-		int n = 0;
-		for (; n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0; n++)
-			alike += ip_addr_equal(&crowd->sample[n].client, &crowd->sample[i].client);
-		if (2 * alike >= n)
+	for (unsigned i = 0; i < crowd->n_sampled; i++) {
+		const struct ip_addr *client = &summary_crowd_sampled(crowd, i)->client;
+		unsigned alike = 0;
+		for (unsigned k = 0; k < crowd->n_sampled; k++)
+			alike += ip_addr_equal(&summary_crowd_sampled(crowd, k)->client, client);
+		if (2 * alike >= crowd->n_sampled)
 			return true;
 	}
 	return false;

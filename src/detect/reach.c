@@ -71,10 +71,10 @@ uint64_t crowd_growth(struct crowd_cursor *cursor, const struct summary *summary
 static void add_examples(struct reach_example examples[static REACH_EXAMPLES], const struct summary_crowd *crowd)
 {
 	/* They are sorted, so those behind find no place either. */
-	for (int i = 0; i < REACH_EXAMPLES && crowd->sample[i].priority != 0; i++) {
-		const struct summary_sampled *sampled = &crowd->sample[i];
+	for (unsigned i = 0; i < REACH_EXAMPLES && i < crowd->n_sampled; i++) {
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
 		const struct reach_example example = {
-			.priority = sampled->priority,
+			.priority = crowd->priorities[i],
 			.ip = sampled->server,
 			.port = sampled->server_port,
 			.is_low = sampled->server_port < FIRST_CLIENT_PORT,

@@ -14,7 +14,7 @@
 enum { REACH_EXAMPLES = 10, REACH_PERIODS = 2 };
 
 struct reach_example {
-	uint64_t priority; /* as in struct summary_sampled; 0 = empty */
+	uint64_t priority; /* as in samples of crowds; 0 = empty */
 	struct ip_addr ip; /* of the server, or receiver */
 	uint16_t port;
 	bool is_low; /* the receiver's port is below the ports that stacks give to clients */

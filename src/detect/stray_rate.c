@@ -78,42 +78,36 @@ void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray
 /* The smallest of many hashes tell how many there are (Bar-Yossef et al., 2002). */
 static double count_flows(const struct summary_crowd *crowd)
 {
-	const struct summary_sampled *last = &crowd->sample[SUMMARY_SAMPLE - 1];
-	int n = 0;
-
-	while (n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0)
-		n++;
-	if (n < SUMMARY_SAMPLE)
-		return n;
-	return (SUMMARY_SAMPLE - 1) / ldexp((double)last->priority, -64);
+	if (crowd->n_sampled < SUMMARY_SAMPLE)
+		return crowd->n_sampled;
+	return (SUMMARY_SAMPLE - 1) / ldexp((double)crowd->priorities[SUMMARY_SAMPLE - 1], -64);
 }
 
 static void find_ports(const struct summary_crowd *crowd, struct stray_spread *spread)
 {
 	int most = 0;
 	int most_from = 0;
-	int n = 0;
+	unsigned n = crowd->n_sampled;
 
-	while (n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0)
-		n++;
-	for (int i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
 		int to = 0;
 		int from = 0;
-		for (int j = 0; j < n; j++) {
-			to += crowd->sample[j].server_port == crowd->sample[i].server_port;
-			from += crowd->sample[j].client_port == crowd->sample[i].client_port;
+		for (unsigned j = 0; j < n; j++) {
+			const struct summary_sampled *other = summary_crowd_sampled(crowd, j);
+			to += other->server_port == sampled->server_port;
+			from += other->client_port == sampled->client_port;
 		}
 		if (to > most) {
 			most = to;
-			spread->port = crowd->sample[i].server_port;
+			spread->port = sampled->server_port;
 		}
 		if (from > most_from) {
 			most_from = from;
-			spread->from_port = crowd->sample[i].client_port;
+			spread->from_port = sampled->client_port;
 		}
+		spread->is_own |= ip_addr_equal(&sampled->client, &sampled->server);
 	}
-	for (int i = 0; i < n; i++)
-		spread->is_own |= ip_addr_equal(&crowd->sample[i].client, &crowd->sample[i].server);
 	spread->port_share = n == 0 ? 0 : (double)most / n;
 	spread->from_port_share = n == 0 ? 0 : (double)most_from / n;
 }

@@ -151,7 +151,6 @@ enum { SUMMARY_FINGERPRINTS = 32 };
 enum { SUMMARY_SAMPLE = 32 };
 
 struct summary_sampled {
-	uint64_t priority; /* 0 = empty; entries are sorted by it */
 	uint64_t flow_id;
 	struct ip_addr client;
 	struct ip_addr server;
@@ -162,13 +161,21 @@ struct summary_sampled {
 	uint32_t syn_layout;
 	uint32_t isn;
 };
+_Static_assert(sizeof(struct summary_sampled) == 64, "one is written in a line of a processor's cache");
 
 /* Who took part in something during one span of time, and how alike they look. */
 #define SUMMARY_SPAN_NS (4 * NS_PER_SEC)
 
+/*
+ * Whoever comes into the sample moves what says the order, and nobody who is in it. The last priority, which decides
+ * about most of many, stands beside what each of them needs.
+ */
 struct summary_crowd {
-	uint64_t span; /* packet time / SUMMARY_SPAN_NS */
+	uint8_t places[SUMMARY_SAMPLE];      /* in sample, by rank */
+	uint64_t priorities[SUMMARY_SAMPLE]; /* by rank, the smallest first; 0 = nobody */
+	uint64_t span;                       /* packet time / SUMMARY_SPAN_NS */
 	uint64_t connections;
+	uint32_t n_sampled;
 	uint32_t fingerprints[SUMMARY_FINGERPRINTS];
 	struct hyperloglog sources;         /* clients' or senders' addresses */
 	struct hyperloglog_small servers;   /* addresses that were asked */
@@ -254,6 +261,12 @@ const struct summary_crowd *summary_crowd_now(const struct summary *summary, enu
 					      uint64_t now_ns);
 const struct summary_crowd *summary_crowd_before(const struct summary *summary, enum summary_crowd_kind kind,
 						 uint64_t now_ns);
+
+/* Who is in the sample: rank is less than n_sampled, and who has rank 0 the smallest priority. */
+static inline const struct summary_sampled *summary_crowd_sampled(const struct summary_crowd *crowd, unsigned rank)
+{
+	return &crowd->sample[crowd->places[rank]];
+}
 
 /* Diversity of the SYNs' fingerprints in bits, 0 (all alike) .. 5. */
 double summary_crowd_entropy(const struct summary_crowd *crowd);
@@ -374,6 +387,9 @@ static inline struct summary_hashes summary_hashes_of(const struct flow_signal *
 /* kind: of the key whose crowd it is. */
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
 		       const struct summary_hashes *hashes);
+
+/* Where to write who has that priority; null: it is in the sample already, or comes behind all that are. */
+struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, uint64_t priority);
 
 /* The crowd that collects in a span, or at now_ns; null when that span is over. */
 struct summary_crowd *summary_crowd_of_span(struct summary_crowds *crowds, uint64_t span);

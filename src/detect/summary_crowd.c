@@ -57,65 +57,49 @@ void summary_hashes_update(struct summary_hashes *hashes, const struct flow_sign
 	hashes->fingerprint = (uint32_t)(mix(look + 1) % SUMMARY_FINGERPRINTS);
 }
 
-/*
- * Sorted by priority, empty places last. As a rule there are as many as connections, or all places are taken: what is
- * behind them is not read.
- */
-static int sample_count(const struct summary_crowd *crowd)
+struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, uint64_t priority)
 {
-	int n = crowd->connections < SUMMARY_SAMPLE ? (int)crowd->connections : SUMMARY_SAMPLE;
+	unsigned n = crowd->n_sampled;
+	unsigned rank = n;
+	uint8_t place = (uint8_t)n;
 
-	while (n > 0 && crowd->sample[n - 1].priority == 0)
-		n--;
-	while (n < SUMMARY_SAMPLE && crowd->sample[n].priority != 0)
-		n++;
-	return n;
-}
-
-static void sample_insert(struct summary_crowd *crowd, const struct summary_sampled *sampled)
-{
-	int n = sample_count(crowd);
-	int place = n;
-
-	while (place > 0 && sampled->priority < crowd->sample[place - 1].priority)
-		place--;
-	/* It is in the sample already, or its priority is too high. */
-	if (place == SUMMARY_SAMPLE || (place > 0 && crowd->sample[place - 1].priority == sampled->priority))
-		return;
+	while (rank > 0 && priority < crowd->priorities[rank - 1])
+		rank--;
+	if (rank == SUMMARY_SAMPLE || (rank > 0 && crowd->priorities[rank - 1] == priority))
+		return NULL;
 	if (n == SUMMARY_SAMPLE)
-		n--;
-	memmove(&crowd->sample[place + 1], &crowd->sample[place], (size_t)(n - place) * sizeof(*sampled));
-	crowd->sample[place] = *sampled;
+		place = crowd->places[--n];
+	memmove(&crowd->priorities[rank + 1], &crowd->priorities[rank], (n - rank) * sizeof(priority));
+	memmove(&crowd->places[rank + 1], &crowd->places[rank], n - rank);
+	crowd->priorities[rank] = priority;
+	crowd->places[rank] = place;
+	crowd->n_sampled = n + 1;
+	return &crowd->sample[place];
 }
 
 /* Among many connections few are left in the sample: those whose priority comes before the last one's. */
 static bool may_be_sampled(const struct summary_crowd *crowd, uint64_t priority)
 {
-	const struct summary_sampled *last = &crowd->sample[SUMMARY_SAMPLE - 1];
-
-	/* An empty place is behind all priorities. */
-	return crowd->connections <= SUMMARY_SAMPLE || last->priority - 1 >= priority;
+	return crowd->n_sampled < SUMMARY_SAMPLE || priority < crowd->priorities[SUMMARY_SAMPLE - 1];
 }
 
 /* Apart, as it is rare. */
 __attribute__((noinline)) static void sample_signal(struct summary_crowd *crowd, const struct flow_signal *signal,
 						    uint64_t priority)
 {
-	struct summary_sampled sampled;
+	struct summary_sampled *sampled = summary_crowd_take_place(crowd, priority);
 
-	/* Padding is compared and sent along. */
-	memset(&sampled, 0, sizeof(sampled));
-	sampled.priority = priority;
-	sampled.flow_id = signal->flow_id;
-	sampled.client = signal->client;
-	sampled.server = signal->server;
-	sampled.client_port = signal->client_port;
-	sampled.server_port = signal->server_port;
-	sampled.window = signal->window;
-	sampled.ttl = signal->ttl;
-	sampled.syn_layout = signal->syn_layout;
-	sampled.isn = signal->isn;
-	sample_insert(crowd, &sampled);
+	if (sampled == NULL)
+		return;
+	sampled->flow_id = signal->flow_id;
+	sampled->client = signal->client;
+	sampled->server = signal->server;
+	sampled->client_port = signal->client_port;
+	sampled->server_port = signal->server_port;
+	sampled->window = signal->window;
+	sampled->ttl = signal->ttl;
+	sampled->syn_layout = signal->syn_layout;
+	sampled->isn = signal->isn;
 }
 
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
@@ -203,8 +187,11 @@ void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd 
 	hyperloglog_small_merge(&into->servers, &from->servers);
 	hyperloglog_small_merge(&into->ports, &from->ports);
 	hyperloglog_small_merge(&into->endpoints, &from->endpoints);
-	for (int i = 0; i < SUMMARY_SAMPLE && from->sample[i].priority != 0; i++)
-		sample_insert(into, &from->sample[i]);
+	for (unsigned rank = 0; rank < from->n_sampled; rank++) {
+		struct summary_sampled *sampled = summary_crowd_take_place(into, from->priorities[rank]);
+		if (sampled != NULL)
+			*sampled = *summary_crowd_sampled(from, rank);
+	}
 }
 
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from)

@@ -509,13 +509,12 @@ static void fetch_record(const struct summary_record *record, enum detect_news n
 	prefetch(&record->summary.crowds[CROWD_TRYING]);
 }
 
-/* The crowd's beginning, and what says whether somebody is taken into its sample. */
+/* With the span stands what says whether somebody is taken into the sample. */
 static void fetch_crowd(const struct summary_crowds *crowds, uint64_t now_ns)
 {
 	const struct summary_crowd *crowd = &crowds->spans[now_ns / SUMMARY_SPAN_NS & 1];
 
-	prefetch_to_write(crowd);
-	prefetch(&crowd->sample[SUMMARY_SAMPLE - 1]);
+	prefetch_to_write(&crowd->span);
 }
 
 /* Whoever spoke is counted by age, which begins with the connection. */

@@ -189,9 +189,9 @@ static void walk_ports(struct cursor *cursor, struct port_use *ports)
 	memcpy((char *)ports + 2 * sizeof(uint64_t), words, sizeof(words));
 }
 
-static void walk_sampled(struct cursor *cursor, struct summary_sampled *sampled)
+static void walk_sampled(struct cursor *cursor, uint64_t *priority, struct summary_sampled *sampled)
 {
-	walk_u64(cursor, &sampled->priority);
+	walk_u64(cursor, priority);
 	walk_u64(cursor, &sampled->flow_id);
 	walk_address(cursor, &sampled->client);
 	walk_address(cursor, &sampled->server);
@@ -203,6 +203,21 @@ static void walk_sampled(struct cursor *cursor, struct summary_sampled *sampled)
 	walk_u32(cursor, &sampled->isn);
 }
 
+/* By rank; whoever is read has the place of his rank. Behind them all is zero. */
+static void walk_sample(struct cursor *cursor, struct summary_crowd *crowd)
+{
+	for (unsigned rank = 0; rank < SUMMARY_SAMPLE; rank++) {
+		struct summary_sampled nobody = { .flow_id = 0 };
+		if (cursor->out == NULL)
+			crowd->places[rank] = (uint8_t)rank;
+		bool is_behind = cursor->out != NULL && rank >= crowd->n_sampled;
+		walk_sampled(cursor, &crowd->priorities[rank],
+			     is_behind ? &nobody : &crowd->sample[crowd->places[rank]]);
+		if (cursor->out == NULL && crowd->priorities[rank] != 0)
+			crowd->n_sampled = rank + 1;
+	}
+}
+
 static void walk_crowd(struct cursor *cursor, struct summary_crowd *crowd)
 {
 	walk_u64(cursor, &crowd->span);
@@ -212,8 +227,7 @@ static void walk_crowd(struct cursor *cursor, struct summary_crowd *crowd)
 	walk_bytes(cursor, crowd->servers.registers, HYPERLOGLOG_SMALL_REGISTERS);
 	walk_bytes(cursor, crowd->ports.registers, HYPERLOGLOG_SMALL_REGISTERS);
 	walk_bytes(cursor, crowd->endpoints.registers, HYPERLOGLOG_SMALL_REGISTERS);
-	for (int i = 0; i < SUMMARY_SAMPLE; i++)
-		walk_sampled(cursor, &crowd->sample[i]);
+	walk_sample(cursor, crowd);
 }
 
 static void walk_crowds(struct cursor *cursor, struct summary_crowds *crowds)
@@ -425,15 +439,27 @@ static bool are_registers(const uint8_t *registers, size_t n, unsigned bits)
 	return true;
 }
 
-static bool is_sample(const struct summary_sampled *sample)
+static bool is_nobody(const struct summary_sampled *sampled)
 {
-	for (int i = 0; i < SUMMARY_SAMPLE; i++) {
-		if (!is_address(&sample[i].client, true) || !is_address(&sample[i].server, true))
+	static const struct ip_addr none;
+
+	return sampled->flow_id == 0 && ip_addr_equal(&sampled->client, &none) &&
+	       ip_addr_equal(&sampled->server, &none) && sampled->client_port == 0 && sampled->server_port == 0 &&
+	       sampled->window == 0 && sampled->ttl == 0 && sampled->syn_layout == 0 && sampled->isn == 0;
+}
+
+/* As it was read: each in the place of his rank. */
+static bool is_sample(const struct summary_crowd *crowd)
+{
+	uint64_t before = 0;
+
+	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++) {
+		const struct summary_sampled *sampled = &crowd->sample[i];
+		if (!is_address(&sampled->client, true) || !is_address(&sampled->server, true))
 			return false;
-		bool is_sorted = i == 0 || sample[i].priority == 0 ||
-				 (sample[i - 1].priority != 0 && sample[i - 1].priority < sample[i].priority);
-		if (!is_sorted)
+		if (i < crowd->n_sampled ? crowd->priorities[i] <= before : !is_nobody(sampled))
 			return false;
+		before = crowd->priorities[i];
 	}
 	return true;
 }
@@ -442,7 +468,7 @@ static bool are_crowds(const struct summary_crowds *crowds)
 {
 	for (uint64_t i = 0; i < 2; i++) {
 		const struct summary_crowd *crowd = &crowds->spans[i];
-		if ((crowd->span != 0 && (crowd->span & 1) != i) || !is_sample(crowd->sample) ||
+		if ((crowd->span != 0 && (crowd->span & 1) != i) || !is_sample(crowd) ||
 		    !are_registers(crowd->sources.registers, HYPERLOGLOG_REGISTERS, HYPERLOGLOG_BITS) ||
 		    !are_registers(crowd->servers.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) ||
 		    !are_registers(crowd->ports.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) ||

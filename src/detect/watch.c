@@ -172,8 +172,8 @@ static void expect_crowds(const struct summary *summary)
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
 		if (summary->crowds[kind] == NULL)
 			continue;
-		prefetch(&summary->crowds[kind]->spans[0]);
-		prefetch(&summary->crowds[kind]->spans[1]);
+		prefetch(&summary->crowds[kind]->spans[0].span);
+		prefetch(&summary->crowds[kind]->spans[1].span);
 	}
 }
 

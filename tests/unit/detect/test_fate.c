@@ -65,7 +65,6 @@ static void a_cohort_says_what_a_sum_over_it_says(void **state)
 static struct summary_sampled sampled(uint8_t client, uint8_t server, uint16_t port)
 {
 	return (struct summary_sampled){
-		.priority = 1,
 		.client = { .version = 4, .bytes = { 10, 0, 0, client } },
 		.server = { .version = 4, .bytes = { 203, 0, 113, server } },
 		.server_port = port,
@@ -83,11 +82,11 @@ static void the_most_frequent_lead(void **state)
 	fate_leaders(&crowd, &leaders);
 	assert_true(is_same(leaders.source, 0));
 
-	crowd.sample[0] = sampled(1, 1, 80);
-	crowd.sample[1] = sampled(2, 1, 81);
-	crowd.sample[2] = sampled(3, 1, 82);
-	crowd.sample[3] = sampled(3, 2, 81);
-	crowd.sample[4] = sampled(2, 3, 81);
+	*summary_crowd_take_place(&crowd, 4) = sampled(3, 2, 81);
+	*summary_crowd_take_place(&crowd, 1) = sampled(1, 1, 80);
+	*summary_crowd_take_place(&crowd, 5) = sampled(2, 3, 81);
+	*summary_crowd_take_place(&crowd, 2) = sampled(2, 1, 81);
+	*summary_crowd_take_place(&crowd, 3) = sampled(3, 1, 82);
 	fate_leaders(&crowd, &leaders);
 	assert_int_equal(leaders.n, 5);
 	assert_true(is_same(leaders.source, 0.4));

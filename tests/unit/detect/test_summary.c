@@ -33,6 +33,23 @@ static void whole_init(struct whole *whole)
 		whole->summary.crowds[kind] = &whole->crowds[kind];
 }
 
+/* The places of a sample may be others. */
+static void assert_same_crowd(const struct summary_crowd *a, const struct summary_crowd *b)
+{
+	assert_int_equal(a->span, b->span);
+	assert_int_equal(a->connections, b->connections);
+	assert_int_equal(a->n_sampled, b->n_sampled);
+	assert_memory_equal(a->priorities, b->priorities, sizeof(a->priorities));
+	for (unsigned rank = 0; rank < a->n_sampled; rank++)
+		assert_memory_equal(summary_crowd_sampled(a, rank), summary_crowd_sampled(b, rank),
+				    sizeof(struct summary_sampled));
+	assert_memory_equal(a->fingerprints, b->fingerprints, sizeof(a->fingerprints));
+	assert_memory_equal(&a->sources, &b->sources, sizeof(a->sources));
+	assert_memory_equal(&a->servers, &b->servers, sizeof(a->servers));
+	assert_memory_equal(&a->ports, &b->ports, sizeof(a->ports));
+	assert_memory_equal(&a->endpoints, &b->endpoints, sizeof(a->endpoints));
+}
+
 static void assert_same(const struct whole *a, const struct whole *b)
 {
 	assert_int_equal(a->summary.since_ns, b->summary.since_ns);
@@ -41,7 +58,10 @@ static void assert_same(const struct whole *a, const struct whole *b)
 	assert_memory_equal(a->summary.handshakes, b->summary.handshakes, sizeof(a->summary.handshakes));
 	assert_memory_equal(a->slots, b->slots, sizeof(a->slots));
 	assert_memory_equal(&a->ages, &b->ages, sizeof(a->ages));
-	assert_memory_equal(a->crowds, b->crowds, sizeof(a->crowds));
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		assert_same_crowd(&a->crowds[kind].spans[0], &b->crowds[kind].spans[0]);
+		assert_same_crowd(&a->crowds[kind].spans[1], &b->crowds[kind].spans[1]);
+	}
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -333,7 +353,7 @@ static void test_crowds_estimate_who_took_part(void **state)
 	/* Four looks, two of which may share a bucket. */
 	assert_true(summary_crowd_entropy(&crowd) >= 1.5 && summary_crowd_entropy(&crowd) <= 2.01);
 	for (int i = 1; i < SUMMARY_SAMPLE; i++)
-		assert_true(crowd.sample[i - 1].priority < crowd.sample[i].priority);
+		assert_true(crowd.priorities[i - 1] < crowd.priorities[i]);
 }
 
 static void test_small_samples_are_complete(void **state)
@@ -351,8 +371,9 @@ static void test_small_samples_are_complete(void **state)
 		/* The same again is no other connection. */
 		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
 	}
-	for (int i = 0; i < SUMMARY_SAMPLE; i++)
-		seen |= UINT64_C(1) << (crowd.sample[i].flow_id - 1);
+	assert_int_equal(crowd.n_sampled, SUMMARY_SAMPLE);
+	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
+		seen |= UINT64_C(1) << (summary_crowd_sampled(&crowd, i)->flow_id - 1);
 	assert_int_equal(seen, UINT32_MAX);
 }
 
@@ -369,6 +390,7 @@ static void test_samples_hold_the_smallest(void **state)
 	enum { CONNECTIONS = 500 };
 	static struct summary_crowd crowd;
 	static uint64_t priorities[CONNECTIONS];
+	static uint64_t of_flow[CONNECTIONS + 1];
 
 	(void)state;
 	memset(&crowd, 0, sizeof(crowd));
@@ -378,9 +400,12 @@ static void test_samples_hold_the_smallest(void **state)
 								       summary_address_hash(&signal.server));
 		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
 		priorities[n] = hashes.sample;
+		of_flow[signal.flow_id] = hashes.sample;
 		qsort(priorities, (size_t)n + 1, sizeof(priorities[0]), by_value);
 		for (int i = 0; i < SUMMARY_SAMPLE; i++)
-			assert_int_equal(crowd.sample[i].priority, i <= n ? priorities[i] : 0);
+			assert_int_equal(crowd.priorities[i], i <= n ? priorities[i] : 0);
+		for (unsigned i = 0; i < crowd.n_sampled; i++)
+			assert_int_equal(of_flow[summary_crowd_sampled(&crowd, i)->flow_id], crowd.priorities[i]);
 	}
 }
 
@@ -407,7 +432,7 @@ static void test_hashes_do_not_depend_on_the_signal_before(void **state)
 		const struct summary_hashes fresh = summary_hashes_of(&signal, client, server);
 		summary_crowd_add(&by_kept, SUMMARY_PREFIX, &signal, &kept);
 		summary_crowd_add(&by_fresh, SUMMARY_PREFIX, &signal, &fresh);
-		assert_memory_equal(&by_kept, &by_fresh, sizeof(by_kept));
+		assert_same_crowd(&by_kept, &by_fresh);
 	}
 }
 

@@ -18,10 +18,25 @@
 
 static const struct ip_addr web = { .version = 4, .bytes = { 203, 0, 113, 5 } };
 
+static void add_connections(struct merged_summary *whole, uint64_t n)
+{
+	struct flow_signal signal = { .server = web, .server_port = 443, .ttl = 64, .now_ns = START_NS };
+	struct summary *summary = &whole->summary;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t at_ns = START_NS + i * 10 * NS_PER_MS;
+		signal.flow_id = i + 1;
+		signal.client = (struct ip_addr){ .version = 4, .bytes = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
+								       summary_address_hash(&signal.server));
+		summary_crowd_add(summary_crowd_at(summary->crowds[CROWD_TRYING], at_ns), SUMMARY_SERVICE, &signal,
+				  &hashes);
+	}
+}
+
 /* A service with every part that a service can have. */
 static void fill(struct merged_summary *whole)
 {
-	struct flow_signal signal = { .server = web, .server_port = 443, .ttl = 64, .now_ns = START_NS };
 	struct summary *summary = &whole->summary;
 
 	memset(whole, 0, sizeof(*whole));
@@ -32,18 +47,13 @@ static void fill(struct merged_summary *whole)
 	summary->crowds[CROWD_TRYING] = &whole->crowds[CROWD_TRYING];
 	for (uint64_t i = 0; i < 500; i++) {
 		uint64_t at_ns = START_NS + i * 10 * NS_PER_MS;
-		signal.flow_id = i + 1;
-		signal.client = (struct ip_addr){ .version = 4, .bytes = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
-		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
-								       summary_address_hash(&signal.server));
 		summary_count(summary, SUMMARY_ATTEMPTS, at_ns);
 		summary_count_recent(summary, 1, 0, at_ns);
 		summary_count_age(summary, GAUGE_UNSPOKEN, i % 3 == 0 ? -1 : 1, at_ns);
 		summary_count_handshake(summary, i * NS_PER_MS);
-		summary_crowd_add(summary_crowd_at(summary->crowds[CROWD_TRYING], at_ns), SUMMARY_SERVICE, &signal,
-				  &hashes);
 		summary->latest_ns = at_ns;
 	}
+	add_connections(whole, 500);
 	summary_held_move(summary->held, 0, START_NS + NS_PER_SEC, START_NS);
 }
 
@@ -78,8 +88,18 @@ static void test_what_is_written_is_read(void **state)
 	assert_memory_equal(wire.parts.slots, whole.slots, sizeof(whole.slots));
 	assert_memory_equal(&wire.parts.ages, &whole.ages, sizeof(whole.ages));
 	assert_memory_equal(&wire.parts.held, &whole.held, sizeof(whole.held));
-	assert_memory_equal(&wire.parts.crowds[CROWD_TRYING], &whole.crowds[CROWD_TRYING],
-			    sizeof(whole.crowds[CROWD_TRYING]));
+	const struct summary_crowd *crowd = &whole.crowds[CROWD_TRYING].spans[0];
+	const struct summary_crowd *crowd_read = &wire.parts.crowds[CROWD_TRYING].spans[0];
+	assert_int_equal(crowd_read->connections, crowd->connections);
+	assert_int_equal(crowd_read->n_sampled, SUMMARY_SAMPLE);
+	for (unsigned rank = 0; rank < SUMMARY_SAMPLE; rank++)
+		assert_memory_equal(summary_crowd_sampled(crowd_read, rank), summary_crowd_sampled(crowd, rank),
+				    sizeof(struct summary_sampled));
+	uint8_t *again = malloc(n);
+	assert_non_null(again);
+	assert_int_equal(summary_wire_write(&key, 7, &wire.parts.summary, again, n), n);
+	assert_memory_equal(again, bytes, n);
+	free(again);
 	assert_null(wire.parts.summary.crowds[CROWD_FAILING]);
 	assert_null(wire.parts.summary.ports);
 	/* Several may stand behind each other. */
@@ -171,6 +191,23 @@ static void test_what_is_wrong_has_a_name(void **state)
 		assert_true(strlen(summary_wire_result_name((enum summary_wire_result)i)) > 1);
 }
 
+/* Behind those that are in a sample there is nobody. */
+static void test_samples_of_few(void **state)
+{
+	static struct merged_summary whole;
+	enum { ISN_BYTES = 4 };
+	size_t n;
+
+	(void)state;
+	memset(&whole, 0, sizeof(whole));
+	whole.summary.crowds[CROWD_TRYING] = &whole.crowds[CROWD_TRYING];
+	add_connections(&whole, 3);
+	uint8_t *bytes = write(&whole, &n);
+	assert_refused(bytes, n, 0, bytes[0], SUMMARY_WIRE_OK);
+	assert_refused(bytes, n, n - ISN_BYTES, 1, SUMMARY_WIRE_BAD_VALUE);
+	free(bytes);
+}
+
 static void test_newer_replaces_older(void **state)
 {
 	static struct merged_summary whole;
@@ -205,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_what_is_wrong_has_a_name),
+		cmocka_unit_test(test_samples_of_few),
 		cmocka_unit_test(test_newer_replaces_older),
 	};
 
