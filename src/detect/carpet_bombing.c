@@ -132,8 +132,8 @@ static void measure(struct carpet_state *state, const struct detect_scene *scene
 	struct fate_leaders leaders;
 
 	fate_leaders(crowd, &leaders);
-	state->hosts = crowd != NULL ? lesser(hyperloglog_small_estimate(&crowd->servers), hosts_of(scene->key)) : 0;
-	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
+	state->hosts = crowd != NULL ? lesser(summary_crowd_servers(crowd), hosts_of(scene->key)) : 0;
+	state->sources = crowd != NULL ? summary_crowd_sources(crowd) : 0;
 	state->once = fate_once(crowd);
 	state->host_share = leaders.server;
 	state->source_share = leaders.source;

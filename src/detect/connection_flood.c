@@ -108,7 +108,7 @@ static double idle_limit_of(const struct connection_flood_params *p, const struc
 static void note_crowd(struct connection_flood_state *state, const struct summary_crowd *crowd)
 {
 	if (crowd != NULL && hyperloglog_most(crowd->connections) > state->n_sources)
-		state->n_sources = greater(state->n_sources, hyperloglog_estimate(&crowd->sources));
+		state->n_sources = greater(state->n_sources, summary_crowd_sources(crowd));
 }
 
 /* Who opened a pile came when it grew, and may have done nothing since. */

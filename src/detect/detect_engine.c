@@ -69,7 +69,7 @@ struct detect_engine {
 	struct incident_book book;
 	/* Of the key that is judged, its host, and the sensor: with other sensors. */
 	struct merged_summary *merged;
-	struct summary_crowd *views; /* SUMMARY_CROWDS */
+	struct summary_whole_crowd *views; /* SUMMARY_CROWDS */
 };
 
 enum merged_place { MERGED_KEY = 0, MERGED_HOST, MERGED_SENSOR, MERGED_PLACES };

@@ -79,7 +79,7 @@ void evidence_begin(struct evidence_past *past, const struct detect_scene *scene
 	past->half_open_peak = summary_half_open(scene->summary);
 	past->sources = -1;
 	if (before != NULL && before->span < began_ns / SUMMARY_SPAN_NS)
-		past->sources = hyperloglog_estimate(&before->sources);
+		past->sources = summary_crowd_sources(before);
 }
 
 void evidence_watch(struct evidence_past *past, const struct detect_scene *scene)
@@ -110,7 +110,7 @@ double evidence_spoofed(const struct summary_crowd *crowd, const uint64_t counts
 	if (crowd->connections < MIN_CROWD)
 		return -1;
 
-	double once = clamp_unit((hyperloglog_estimate(&crowd->sources) / (double)crowd->connections - 0.2) / 0.6);
+	double once = clamp_unit((summary_crowd_sources(crowd) / (double)crowd->connections - 0.2) / 0.6);
 	double alike = 1 - clamp_unit((summary_crowd_entropy(crowd) - 1.5) / 2.0);
 	uint64_t incomplete = counts[SUMMARY_UNANSWERED] + counts[SUMMARY_STILL_HALF_OPEN];
 	double ignored = share(counts[SUMMARY_STILL_HALF_OPEN], incomplete + 1);
@@ -307,7 +307,7 @@ static void fill_crowd(struct sensor_event *event, const struct summary_crowd *c
 		       const uint64_t counts[static SUMMARY_COUNTERS])
 {
 	struct event_alert *alert = &event->alert;
-	double sources = hyperloglog_estimate(&crowd->sources);
+	double sources = summary_crowd_sources(crowd);
 
 	alert->sources_distinct = (uint64_t)llround(sources);
 	alert->sources_error = sources_error(sources);

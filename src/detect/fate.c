@@ -100,12 +100,14 @@ double fate_alike(const struct summary_crowd *crowd)
 {
 	double all = 0;
 	double most = 0;
+	uint32_t counts[SUMMARY_FINGERPRINTS];
 
 	if (crowd == NULL)
 		return 0;
+	summary_crowd_fingerprints(crowd, counts);
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++) {
-		all += crowd->fingerprints[i];
-		most = greater(most, crowd->fingerprints[i]);
+		all += counts[i];
+		most = greater(most, counts[i]);
 	}
 	return fate_share(most, all);
 }
@@ -114,7 +116,7 @@ double fate_once(const struct summary_crowd *crowd)
 {
 	if (crowd == NULL)
 		return 0;
-	return fate_share(hyperloglog_estimate(&crowd->sources), (double)crowd->connections);
+	return fate_share(summary_crowd_sources(crowd), (double)crowd->connections);
 }
 
 double fate_raw(const struct summary_crowd *crowd)

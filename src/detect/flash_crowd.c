@@ -86,7 +86,7 @@ static void measure(struct flash_crowd_state *state, const struct detect_scene *
 	const struct summary_crowd *crowd = summary_crowd_before(scene->summary, CROWD_TRYING, scene->now_ns);
 	if (crowd == NULL)
 		crowd = summary_crowd_now(scene->summary, CROWD_TRYING, scene->now_ns);
-	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
+	state->sources = crowd != NULL ? summary_crowd_sources(crowd) : 0;
 	state->leader = 0;
 	if (crowd == NULL)
 		return;

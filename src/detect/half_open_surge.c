@@ -152,7 +152,7 @@ static void measure(struct half_open_state *state, const struct detect_scene *sc
 	if (state->held <= 0 && scene->alarm == NULL)
 		return;
 	const struct summary_crowd *crowd = fate_crowd(scene);
-	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
+	state->sources = crowd != NULL ? summary_crowd_sources(crowd) : 0;
 }
 
 /* A second of attempts that are old enough: is more added than what is usual, and chance, explain? (CUSUM) */

@@ -43,7 +43,7 @@ struct incident_book {
 	uint32_t runs_of_kind[SUMMARY_KINDS]; /* those that judge it */
 	uint32_t runs_with_exceptions;        /* those whose rules may keep something silent */
 	struct block_pool pool;               /* struct incident */
-	struct summary_crowd *views;          /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
+	struct summary_whole_crowd *views;    /* borrowed: SUMMARY_CROWDS, for the scene that is judged; null = none */
 	struct incident *first;
 	struct incident *last;
 	uint32_t n_shared;                      /* open incidents in which sources may be told */

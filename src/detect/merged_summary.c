@@ -15,6 +15,16 @@ static void begin(struct merged_summary *merged, enum summary_kind kind)
 	merged->summary.slots = merged->slots;
 }
 
+struct summary_crowds *merged_summary_begin_crowds(struct merged_summary *merged, enum summary_crowd_kind kind)
+{
+	struct summary_crowds *crowds = &merged->crowds[kind];
+
+	memset(crowds, 0, sizeof(*crowds));
+	for (int i = 0; i < 2; i++)
+		crowds->spans[i].sketches = &merged->sketches[kind][i];
+	return crowds;
+}
+
 /* Parts that none of them has are left out, as one table alone would. */
 static void add_parts(struct merged_summary *merged, const struct summary *from)
 {
@@ -31,8 +41,7 @@ static void add_parts(struct merged_summary *merged, const struct summary *from)
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
 		if (from->crowds[kind] == NULL || into->crowds[kind] != NULL)
 			continue;
-		memset(&merged->crowds[kind], 0, sizeof(merged->crowds[kind]));
-		into->crowds[kind] = &merged->crowds[kind];
+		into->crowds[kind] = merged_summary_begin_crowds(merged, (enum summary_crowd_kind)kind);
 	}
 	if (from->ports != NULL && into->ports == NULL) {
 		memset(&merged->ports, 0, sizeof(merged->ports));

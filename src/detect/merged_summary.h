@@ -12,8 +12,12 @@ struct merged_summary {
 	struct summary_ages ages;
 	struct summary_held held;
 	struct summary_crowds crowds[SUMMARY_CROWDS];
+	struct summary_sketches sketches[SUMMARY_CROWDS][2];
 	struct port_use ports;
 };
+
+/* Those of that kind hold nobody, and have room for sketches. */
+struct summary_crowds *merged_summary_begin_crowds(struct merged_summary *merged, enum summary_crowd_kind kind);
 
 /*
  * What is known of the key: where there are no other sensors, its own record's, else a copy in *merged (null is allowed

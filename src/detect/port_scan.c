@@ -387,9 +387,9 @@ static double recent_sources(const struct detect_scene *scene)
 
 	hyperloglog_clear(&sources);
 	if (now != NULL)
-		hyperloglog_merge(&sources, &now->sources);
+		summary_crowd_add_sources(&sources, now);
 	if (before != NULL)
-		hyperloglog_merge(&sources, &before->sources);
+		summary_crowd_add_sources(&sources, before);
 	return hyperloglog_estimate(&sources);
 }
 

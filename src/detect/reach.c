@@ -87,9 +87,9 @@ static void add_crowd(struct reach_side *side, const struct summary_crowd *crowd
 {
 	if (crowd == NULL)
 		return;
-	hyperloglog_small_merge(&side->endpoints, &crowd->endpoints);
-	hyperloglog_small_merge(&side->hosts, &crowd->servers);
-	hyperloglog_small_merge(&side->ports, &crowd->ports);
+	summary_crowd_add_endpoints(&side->endpoints, crowd);
+	summary_crowd_add_servers(&side->hosts, crowd);
+	summary_crowd_add_ports(&side->ports, crowd);
 	add_examples(side->examples, crowd);
 }
 
@@ -105,7 +105,7 @@ static void add_answers(struct reach_answers *answers, const struct summary_crow
 {
 	if (crowd == NULL)
 		return;
-	hyperloglog_small_merge(&answers->endpoints, &crowd->endpoints);
+	summary_crowd_add_endpoints(&answers->endpoints, crowd);
 	add_examples(answers->examples, crowd);
 }
 
@@ -122,9 +122,9 @@ double reach_endpoints(const struct summary *summary, enum summary_crowd_kind ki
 	struct hyperloglog_small endpoints = { 0 };
 
 	if (before != NULL)
-		hyperloglog_small_merge(&endpoints, &before->endpoints);
+		summary_crowd_add_endpoints(&endpoints, before);
 	if (now != NULL)
-		hyperloglog_small_merge(&endpoints, &now->endpoints);
+		summary_crowd_add_endpoints(&endpoints, now);
 	return hyperloglog_small_estimate(&endpoints);
 }
 
@@ -135,9 +135,9 @@ void reach_add_hosts(struct hyperloglog_small *hosts, const struct summary *summ
 	const struct summary_crowd *now = summary_crowd_now(summary, kind, now_ns);
 
 	if (before != NULL)
-		hyperloglog_small_merge(hosts, &before->servers);
+		summary_crowd_add_servers(hosts, before);
 	if (now != NULL)
-		hyperloglog_small_merge(hosts, &now->servers);
+		summary_crowd_add_servers(hosts, now);
 }
 
 static void union_examples(struct reach_example into[static REACH_EXAMPLES],

@@ -136,7 +136,7 @@ static void measure(struct service_down_state *state, const struct detect_scene 
 	state->failed_share = 1 - fate_share(answered, attempts);
 	state->real_share = fate_share(refused + unreachable + retried, judged);
 	state->refused_share = fate_share(refused, judged);
-	state->sources = crowd != NULL ? hyperloglog_estimate(&crowd->sources) : 0;
+	state->sources = crowd != NULL ? summary_crowd_sources(crowd) : 0;
 	state->n_failing = (uint64_t)judged;
 }
 

@@ -126,7 +126,7 @@ void stray_spread_see(const struct detect_scene *scene, struct stray_spread *spr
 			continue;
 		spread->segments += (double)crowd->connections;
 		spread->flows += count_flows(crowd);
-		hyperloglog_merge(&sources, &crowd->sources);
+		summary_crowd_add_sources(&sources, crowd);
 		/* The later one, unless it has only begun. */
 		if (i == 0 || crowd->connections >= SUMMARY_SAMPLE || before == NULL)
 			find_ports(crowd, spread);

@@ -158,6 +158,10 @@ struct summary_sampled {
 	uint16_t server_port;
 	uint16_t window;
 	uint8_t ttl;
+	/* What it leaves in sketches: places and ranks. Known as long as the crowd is not sketched. */
+	uint16_t source_mark;
+	uint16_t server_mark;
+	uint16_t endpoint_mark;
 	uint32_t syn_layout;
 	uint32_t isn;
 };
@@ -166,7 +170,19 @@ _Static_assert(sizeof(struct summary_sampled) == 64, "one is written in a line o
 /* Who took part in something during one span of time, and how alike they look. */
 #define SUMMARY_SPAN_NS (4 * NS_PER_SEC)
 
+/* How many different ones took part, and how alike they look, of any number of connections. */
+struct summary_sketches {
+	uint32_t fingerprints[SUMMARY_FINGERPRINTS];
+	struct hyperloglog sources;         /* clients' or senders' addresses */
+	struct hyperloglog_small servers;   /* addresses that were asked */
+	struct hyperloglog_small ports;     /* ports that were asked */
+	struct hyperloglog_small endpoints; /* address and port together */
+};
+
 /*
+ * As long as the sample holds all connections it tells what sketches would, and most crowds are that small. Sketches
+ * are begun with the first connection that it has no room for.
+ *
  * Whoever comes into the sample moves what says the order, and nobody who is in it. The last priority, which decides
  * about most of many, stands beside what each of them needs.
  */
@@ -175,13 +191,16 @@ struct summary_crowd {
 	uint64_t priorities[SUMMARY_SAMPLE]; /* by rank, the smallest first; 0 = nobody */
 	uint64_t span;                       /* packet time / SUMMARY_SPAN_NS */
 	uint64_t connections;
+	struct summary_sketches *sketches; /* room for them, perhaps not begun; null = none */
 	uint32_t n_sampled;
-	uint32_t fingerprints[SUMMARY_FINGERPRINTS];
-	struct hyperloglog sources;         /* clients' or senders' addresses */
-	struct hyperloglog_small servers;   /* addresses that were asked */
-	struct hyperloglog_small ports;     /* ports that were asked */
-	struct hyperloglog_small endpoints; /* address and port together */
-	struct summary_sampled sample[SUMMARY_SAMPLE];
+	bool is_sketched;
+	struct summary_sampled sample[SUMMARY_SAMPLE]; /* the first n_sampled places are taken */
+};
+
+/* With room of its own for sketches, to which sketches points. */
+struct summary_whole_crowd {
+	struct summary_crowd crowd;
+	struct summary_sketches sketches;
 };
 
 enum summary_crowd_kind {
@@ -268,18 +287,39 @@ static inline const struct summary_sampled *summary_crowd_sampled(const struct s
 	return &crowd->sample[crowd->places[rank]];
 }
 
+/* Estimates of how many different ones there are in the crowd. */
+double summary_crowd_sources(const struct summary_crowd *crowd);
+double summary_crowd_servers(const struct summary_crowd *crowd);
+double summary_crowd_ports(const struct summary_crowd *crowd);
+
+/* Adds those of the crowd. */
+void summary_crowd_add_sources(struct hyperloglog *to, const struct summary_crowd *crowd);
+void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summary_crowd *crowd);
+void summary_crowd_add_ports(struct hyperloglog_small *to, const struct summary_crowd *crowd);
+void summary_crowd_add_endpoints(struct hyperloglog_small *to, const struct summary_crowd *crowd);
+
+/* What sketches of the crowd hold, whether it has any or not. */
+void summary_crowd_sketch(const struct summary_crowd *crowd, struct summary_sketches *sketches);
+
+/* How many connections look so and so. */
+void summary_crowd_fingerprints(const struct summary_crowd *crowd, uint32_t counts[static SUMMARY_FINGERPRINTS]);
+
 /* Diversity of the SYNs' fingerprints in bits, 0 (all alike) .. 5. */
 double summary_crowd_entropy(const struct summary_crowd *crowd);
 
 /*
  * Takes what from knows into into, part by part, where into has the part. Associative and commutative; a zeroed
- * summary (with zeroed parts) is its neutral element. Of crowds of two spans the later one counts.
+ * summary (with zeroed parts) is its neutral element. Of crowds of two spans the later one counts. Crowds that
+ * take others in have room for sketches.
  */
 void summary_merge(struct summary *into, const struct summary *from);
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from);
 
 /* The same over spans: into becomes the crowd of both. */
 void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd *from);
+
+/* into becomes like from. Where that is sketched, into should have room for sketches. */
+void summary_crowd_copy(struct summary_crowd *into, const struct summary_crowd *from);
 
 /* --- for whoever fills summaries --- */
 
@@ -384,7 +424,16 @@ static inline struct summary_hashes summary_hashes_of(const struct flow_signal *
 	return hashes;
 }
 
-/* kind: of the key whose crowd it is. */
+/* One connection more, and there must be room for sketches. */
+static inline bool summary_crowd_needs_room(const struct summary_crowd *crowd)
+{
+	return crowd->sketches == NULL && crowd->n_sampled == SUMMARY_SAMPLE;
+}
+
+/*
+ * kind: of the key whose crowd it is. Without the room that it needs for sketches, estimates are those of the first
+ * that came.
+ */
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
 		       const struct summary_hashes *hashes);
 

@@ -3,6 +3,7 @@
  * Who took part: distinct addresses and ports, fingerprints, and a sample of the connections.
  */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "tcpwitness/base/siphash.h"
@@ -31,9 +32,22 @@ static uint64_t ttl_class(uint8_t ttl)
 	return ttl <= 32 ? 0 : ttl <= 64 ? 1 : ttl <= 128 ? 2 : 3;
 }
 
+/* What is known of a SYN by its look. */
+static uint32_t fingerprint_of(uint32_t syn_layout, uint16_t window, uint8_t ttl)
+{
+	uint64_t look = (uint64_t)syn_layout << 24 | (uint64_t)window << 8 | ttl_class(ttl);
+
+	return (uint32_t)(mix(look + 1) % SUMMARY_FINGERPRINTS);
+}
+
+static uint64_t port_hash(uint16_t server_port)
+{
+	return mix(server_port + UINT64_C(0x9e3779b97f4a7c15));
+}
+
 static void update_server(struct summary_hashes *hashes, uint64_t server, uint16_t server_port)
 {
-	uint64_t port = mix(server_port + UINT64_C(0x9e3779b97f4a7c15));
+	uint64_t port = port_hash(server_port);
 
 	hashes->server = hyperloglog_small_mark_of(server);
 	hashes->port = hyperloglog_small_mark_of(port);
@@ -47,14 +61,13 @@ void summary_hashes_update(struct summary_hashes *hashes, const struct flow_sign
 {
 	/* Strays have no flow; the packet stands for them. */
 	uint64_t id = signal->flow_id != 0 ? signal->flow_id : signal->packet_number;
-	uint64_t look = (uint64_t)signal->syn_layout << 24 | (uint64_t)signal->window << 8 | ttl_class(signal->ttl);
 
 	/* No mark has rank 0. */
 	if (hashes->server.rank == 0 || hashes->server_hash != server || hashes->server_port != signal->server_port)
 		update_server(hashes, server, signal->server_port);
 	hashes->client = hyperloglog_mark_of(client);
 	hashes->sample = mix(client + id * UINT64_C(0x9e3779b97f4a7c15)) | 1;
-	hashes->fingerprint = (uint32_t)(mix(look + 1) % SUMMARY_FINGERPRINTS);
+	hashes->fingerprint = fingerprint_of(signal->syn_layout, signal->window, signal->ttl);
 }
 
 struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, uint64_t priority)
@@ -83,11 +96,42 @@ static bool may_be_sampled(const struct summary_crowd *crowd, uint64_t priority)
 	return crowd->n_sampled < SUMMARY_SAMPLE || priority < crowd->priorities[SUMMARY_SAMPLE - 1];
 }
 
+/* --- marks, as a sample keeps them --- */
+
+enum { RANK_BITS = 6, MAX_RANK = (1 << RANK_BITS) - 1 };
+_Static_assert(HYPERLOGLOG_BITS + RANK_BITS <= 16, "a place and a rank fit into a word");
+_Static_assert(64 - HYPERLOGLOG_SMALL_BITS + 1 <= MAX_RANK, "so does the longest run");
+
+static uint16_t pack(struct hyperloglog_mark mark)
+{
+	return (uint16_t)(mark.place << RANK_BITS | mark.rank);
+}
+
+static struct hyperloglog_mark unpack(uint16_t packed)
+{
+	return (struct hyperloglog_mark){
+		.place = (uint16_t)(packed >> RANK_BITS),
+		.rank = packed & MAX_RANK,
+	};
+}
+
+static struct hyperloglog_mark port_mark(const struct summary_sampled *sampled)
+{
+	return hyperloglog_small_mark_of(port_hash(sampled->server_port));
+}
+
+static uint32_t fingerprint_in(const struct summary_sampled *sampled)
+{
+	return fingerprint_of(sampled->syn_layout, sampled->window, sampled->ttl);
+}
+
+/* --- one by one --- */
+
 /* Apart, as it is rare. */
 __attribute__((noinline)) static void sample_signal(struct summary_crowd *crowd, const struct flow_signal *signal,
-						    uint64_t priority)
+						    const struct summary_hashes *hashes)
 {
-	struct summary_sampled *sampled = summary_crowd_take_place(crowd, priority);
+	struct summary_sampled *sampled = summary_crowd_take_place(crowd, hashes->sample);
 
 	if (sampled == NULL)
 		return;
@@ -98,35 +142,69 @@ __attribute__((noinline)) static void sample_signal(struct summary_crowd *crowd,
 	sampled->server_port = signal->server_port;
 	sampled->window = signal->window;
 	sampled->ttl = signal->ttl;
+	sampled->source_mark = pack(hashes->client);
+	sampled->server_mark = pack(hashes->server);
+	sampled->endpoint_mark = pack(hashes->endpoint);
 	sampled->syn_layout = signal->syn_layout;
 	sampled->isn = signal->isn;
+}
+
+static void see_fingerprint(uint32_t *fingerprints, uint32_t fingerprint)
+{
+	fingerprints[fingerprint] = summary_add_saturated(fingerprints[fingerprint], 1);
+}
+
+static void see_sampled(struct summary_sketches *sketches, const struct summary_crowd *crowd)
+{
+	for (unsigned i = 0; i < crowd->n_sampled; i++) {
+		const struct summary_sampled *sampled = &crowd->sample[i];
+		see_fingerprint(sketches->fingerprints, fingerprint_in(sampled));
+		hyperloglog_set(&sketches->sources, unpack(sampled->source_mark));
+		hyperloglog_small_set(&sketches->servers, unpack(sampled->server_mark));
+		hyperloglog_small_set(&sketches->ports, port_mark(sampled));
+		hyperloglog_small_set(&sketches->endpoints, unpack(sampled->endpoint_mark));
+	}
+}
+
+__attribute__((noinline)) static void begin_sketches(struct summary_crowd *crowd)
+{
+	memset(crowd->sketches, 0, sizeof(*crowd->sketches));
+	see_sampled(crowd->sketches, crowd);
+	crowd->is_sketched = true;
+}
+
+/* What is the same for all of them by the kind of the key was told by the sample. */
+static void see_signal(struct summary_sketches *sketches, enum summary_kind kind, const struct summary_hashes *hashes)
+{
+	see_fingerprint(sketches->fingerprints, hashes->fingerprint);
+	if (kind != SUMMARY_SOURCE)
+		hyperloglog_set(&sketches->sources, hashes->client);
+	if (kind != SUMMARY_SERVICE && kind != SUMMARY_HOST)
+		hyperloglog_small_set(&sketches->servers, hashes->server);
+	if (kind != SUMMARY_SERVICE) {
+		hyperloglog_small_set(&sketches->ports, hashes->port);
+		hyperloglog_small_set(&sketches->endpoints, hashes->endpoint);
+	}
 }
 
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
 		       const struct summary_hashes *hashes)
 {
-	bool is_first = crowd->connections == 0;
-
 	crowd->connections++;
-	crowd->fingerprints[hashes->fingerprint] = summary_add_saturated(crowd->fingerprints[hashes->fingerprint], 1);
-	/* What is the same for all of them by the kind of the key needs to be told once. */
-	if (is_first || kind != SUMMARY_SOURCE)
-		hyperloglog_set(&crowd->sources, hashes->client);
-	if (is_first || (kind != SUMMARY_SERVICE && kind != SUMMARY_HOST))
-		hyperloglog_small_set(&crowd->servers, hashes->server);
-	if (is_first || kind != SUMMARY_SERVICE) {
-		hyperloglog_small_set(&crowd->ports, hashes->port);
-		hyperloglog_small_set(&crowd->endpoints, hashes->endpoint);
-	}
+	if (!crowd->is_sketched && crowd->n_sampled == SUMMARY_SAMPLE && crowd->sketches != NULL)
+		begin_sketches(crowd);
+	if (crowd->is_sketched)
+		see_signal(crowd->sketches, kind, hashes);
 	if (may_be_sampled(crowd, hashes->sample))
-		sample_signal(crowd, signal, hashes->sample);
+		sample_signal(crowd, signal, hashes);
 }
 
 __attribute__((noinline)) static void begin_span(struct summary_crowd *crowd, uint64_t span)
 {
-	if (crowd->connections > 0)
-		memset(crowd, 0, sizeof(*crowd));
 	crowd->span = span;
+	crowd->connections = 0;
+	crowd->n_sampled = 0;
+	crowd->is_sketched = false;
 }
 
 struct summary_crowd *summary_crowd_of_span(struct summary_crowds *crowds, uint64_t span)
@@ -161,32 +239,135 @@ const struct summary_crowd *summary_crowd_before(const struct summary *summary, 
 	return now_ns < SUMMARY_SPAN_NS ? NULL : crowd_of_span(summary, kind, now_ns / SUMMARY_SPAN_NS - 1);
 }
 
+/* --- what they tell --- */
+
+void summary_crowd_add_sources(struct hyperloglog *to, const struct summary_crowd *crowd)
+{
+	if (crowd->is_sketched) {
+		hyperloglog_merge(to, &crowd->sketches->sources);
+		return;
+	}
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		hyperloglog_set(to, unpack(crowd->sample[i].source_mark));
+}
+
+void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summary_crowd *crowd)
+{
+	if (crowd->is_sketched) {
+		hyperloglog_small_merge(to, &crowd->sketches->servers);
+		return;
+	}
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		hyperloglog_small_set(to, unpack(crowd->sample[i].server_mark));
+}
+
+void summary_crowd_add_ports(struct hyperloglog_small *to, const struct summary_crowd *crowd)
+{
+	if (crowd->is_sketched) {
+		hyperloglog_small_merge(to, &crowd->sketches->ports);
+		return;
+	}
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		hyperloglog_small_set(to, port_mark(&crowd->sample[i]));
+}
+
+void summary_crowd_add_endpoints(struct hyperloglog_small *to, const struct summary_crowd *crowd)
+{
+	if (crowd->is_sketched) {
+		hyperloglog_small_merge(to, &crowd->sketches->endpoints);
+		return;
+	}
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		hyperloglog_small_set(to, unpack(crowd->sample[i].endpoint_mark));
+}
+
+double summary_crowd_sources(const struct summary_crowd *crowd)
+{
+	struct hyperloglog sources = { { 0 } };
+
+	if (crowd->is_sketched)
+		return hyperloglog_estimate(&crowd->sketches->sources);
+	summary_crowd_add_sources(&sources, crowd);
+	return hyperloglog_estimate(&sources);
+}
+
+double summary_crowd_servers(const struct summary_crowd *crowd)
+{
+	struct hyperloglog_small servers = { { 0 } };
+
+	summary_crowd_add_servers(&servers, crowd);
+	return hyperloglog_small_estimate(&servers);
+}
+
+double summary_crowd_ports(const struct summary_crowd *crowd)
+{
+	struct hyperloglog_small ports = { { 0 } };
+
+	summary_crowd_add_ports(&ports, crowd);
+	return hyperloglog_small_estimate(&ports);
+}
+
+void summary_crowd_sketch(const struct summary_crowd *crowd, struct summary_sketches *sketches)
+{
+	if (crowd->is_sketched) {
+		*sketches = *crowd->sketches;
+		return;
+	}
+	memset(sketches, 0, sizeof(*sketches));
+	see_sampled(sketches, crowd);
+}
+
+void summary_crowd_fingerprints(const struct summary_crowd *crowd, uint32_t counts[static SUMMARY_FINGERPRINTS])
+{
+	if (crowd->is_sketched) {
+		memcpy(counts, crowd->sketches->fingerprints, sizeof(crowd->sketches->fingerprints));
+		return;
+	}
+	memset(counts, 0, SUMMARY_FINGERPRINTS * sizeof(*counts));
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		see_fingerprint(counts, fingerprint_in(&crowd->sample[i]));
+}
+
 double summary_crowd_entropy(const struct summary_crowd *crowd)
 {
+	uint32_t counts[SUMMARY_FINGERPRINTS];
 	double total = 0;
 	double bits = 0;
 
+	summary_crowd_fingerprints(crowd, counts);
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++)
-		total += crowd->fingerprints[i];
+		total += counts[i];
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++) {
-		double share = crowd->fingerprints[i] / total;
-		if (crowd->fingerprints[i] > 0)
+		double share = counts[i] / total;
+		if (counts[i] > 0)
 			bits -= share * log2(share);
 	}
 	return bits;
 }
 
-void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd *from)
+/* --- together --- */
+
+static void merge_sketches(struct summary_sketches *into, const struct summary_sketches *from)
 {
-	if (from->span > into->span)
-		into->span = from->span;
-	into->connections += from->connections;
 	for (int i = 0; i < SUMMARY_FINGERPRINTS; i++)
 		into->fingerprints[i] = summary_add_saturated(into->fingerprints[i], from->fingerprints[i]);
 	hyperloglog_merge(&into->sources, &from->sources);
 	hyperloglog_small_merge(&into->servers, &from->servers);
 	hyperloglog_small_merge(&into->ports, &from->ports);
 	hyperloglog_small_merge(&into->endpoints, &from->endpoints);
+}
+
+void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd *from)
+{
+	if (from->span > into->span)
+		into->span = from->span;
+	if (!into->is_sketched)
+		begin_sketches(into);
+	if (from->is_sketched)
+		merge_sketches(into->sketches, from->sketches);
+	else
+		see_sampled(into->sketches, from);
+	into->connections += from->connections;
 	for (unsigned rank = 0; rank < from->n_sampled; rank++) {
 		struct summary_sampled *sampled = summary_crowd_take_place(into, from->priorities[rank]);
 		if (sampled != NULL)
@@ -194,12 +375,23 @@ void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd 
 	}
 }
 
+void summary_crowd_copy(struct summary_crowd *into, const struct summary_crowd *from)
+{
+	struct summary_sketches *sketches = into->sketches;
+
+	memcpy(into, from, offsetof(struct summary_crowd, sample) + from->n_sampled * sizeof(*from->sample));
+	into->sketches = sketches;
+	into->is_sketched = from->is_sketched && sketches != NULL;
+	if (into->is_sketched)
+		*sketches = *from->sketches;
+}
+
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from)
 {
 	if (from->span < into->span)
 		return;
 	if (from->span > into->span)
-		*into = *from;
+		summary_crowd_copy(into, from);
 	else
 		summary_crowd_union(into, from);
 }

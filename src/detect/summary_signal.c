@@ -64,8 +64,11 @@ BOTH_WAYS void count_crowd(struct summary_table *table, struct summary_record *r
 	if (!table->has_hashes)
 		make_hashes(table, signal);
 	struct summary_crowd *crowd = summary_crowd_of_span(*crowds, table->tally.recent.span);
-	if (crowd != NULL)
-		summary_crowd_add(crowd, (enum summary_kind)record->key.kind, signal, &table->hashes);
+	if (crowd == NULL)
+		return;
+	if (summary_crowd_needs_room(crowd))
+		crowd->sketches = block_pool_take(&table->sketches);
+	summary_crowd_add(crowd, (enum summary_kind)record->key.kind, signal, &table->hashes);
 }
 
 static bool creates_targets(const struct flow_signal *signal)

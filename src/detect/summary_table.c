@@ -31,11 +31,19 @@ enum { RARE_PAIRS_SHARE = 1, CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 1
 
 /* --- what is given up --- */
 
+static void give_back_crowds(struct summary_table *table, struct summary_crowds *crowds)
+{
+	for (int i = 0; i < 2; i++)
+		if (crowds->spans[i].sketches != NULL)
+			block_pool_give_back(&table->sketches, crowds->spans[i].sketches);
+	block_pool_give_back(&table->crowds, crowds);
+}
+
 void summary_table_give_back_crowds(struct summary_table *table, struct summary *summary)
 {
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
 		if (summary->crowds[kind] != NULL)
-			block_pool_give_back(&table->crowds, summary->crowds[kind]);
+			give_back_crowds(table, summary->crowds[kind]);
 		summary->crowds[kind] = NULL;
 	}
 }
@@ -141,6 +149,18 @@ uint32_t summary_table_filter_cells(size_t memory_bytes)
 	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes, 1) / 2);
 }
 
+/* Whoever has crowds gets sketches for them when they grow. Memory that is not needed is not touched. */
+static int create_crowds(struct summary_table *table, size_t memory_bytes)
+{
+	size_t crowds_bytes = sizeof(struct summary_crowds) + sizeof(uint32_t);
+	size_t sketches_bytes = 2 * (sizeof(struct summary_sketches) + sizeof(uint32_t));
+	size_t n = memory_bytes / (crowds_bytes + sketches_bytes);
+
+	if (block_pool_init(&table->crowds, sizeof(struct summary_crowds), n * crowds_bytes) != 0)
+		return -1;
+	return block_pool_init(&table->sketches, sizeof(struct summary_sketches), n * sketches_bytes);
+}
+
 static int create_parts(struct summary_table *table, const struct summary_table_config *config)
 {
 	unsigned n_parts = config->n_parts == 0 ? 1 : config->n_parts;
@@ -166,7 +186,7 @@ static int create_parts(struct summary_table *table, const struct summary_table_
 	if (source_presence_init(&table->sources, bounded_table_capacity(table->kinds[SUMMARY_SOURCE].entries)) != 0)
 		return -1;
 	if (rare_pairs_init(&table->rare_pairs, RARE_PAIRS_SHARE * share_bytes) != 0 ||
-	    block_pool_init(&table->crowds, sizeof(struct summary_crowds), CROWDS_SHARE * share_bytes) != 0 ||
+	    create_crowds(table, CROWDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->helds, sizeof(struct summary_held), HELDS_SHARE * share_bytes) != 0 ||
 	    block_pool_init(&table->ports, sizeof(struct port_use), PORTS_SHARE * share_bytes) != 0)
 		return -1;
@@ -206,6 +226,7 @@ void summary_table_destroy(struct summary_table *table)
 	source_presence_fini(&table->sources);
 	rare_pairs_fini(&table->rare_pairs);
 	block_pool_fini(&table->crowds);
+	block_pool_fini(&table->sketches);
 	block_pool_fini(&table->helds);
 	block_pool_fini(&table->ports);
 	source_filter_fini(&table->filter);
@@ -421,6 +442,25 @@ static void *copy_part(struct block_pool *pool, void *own, const void *from)
 	return own;
 }
 
+static struct summary_crowds *copy_crowds(struct summary_table *table, struct summary_crowds *own,
+					  const struct summary_crowds *from)
+{
+	if (from == NULL) {
+		if (own != NULL)
+			give_back_crowds(table, own);
+		return NULL;
+	}
+	if (own == NULL)
+		own = block_pool_take(&table->crowds);
+	for (int i = 0; own != NULL && i < 2; i++) {
+		struct summary_crowd *crowd = &own->spans[i];
+		if (from->spans[i].is_sketched && crowd->sketches == NULL)
+			crowd->sketches = block_pool_take(&table->sketches);
+		summary_crowd_copy(crowd, &from->spans[i]);
+	}
+	return own;
+}
+
 static void copy_target_parts(struct kind_table *kind, struct summary_record *record, const struct summary *from)
 {
 	struct summary *summary = &record->summary;
@@ -447,7 +487,7 @@ static void copy_parts(struct summary_table *table, struct summary_record *recor
 	summary->held = copy_part(&table->helds, summary->held, from->held);
 	summary->ports = copy_part(&table->ports, summary->ports, from->ports);
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
-		summary->crowds[kind] = copy_part(&table->crowds, summary->crowds[kind], from->crowds[kind]);
+		summary->crowds[kind] = copy_crowds(table, summary->crowds[kind], from->crowds[kind]);
 }
 
 bool summary_table_put(struct summary_table *table, const struct summary_key *key, uint64_t version,

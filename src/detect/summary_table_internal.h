@@ -64,6 +64,7 @@ struct summary_table {
 	struct rare_pairs rare_pairs;   /* that have no record yet, */
 	unsigned rare_connections;      /* for they have fewer than this */
 	struct block_pool crowds;       /* struct summary_crowds */
+	struct block_pool sketches;     /* struct summary_sketches: as many as they can ever need */
 	struct block_pool helds;        /* struct summary_held */
 	struct block_pool ports;        /* struct port_use */
 	struct source_filter filter;    /* by what they try and send */

@@ -207,26 +207,40 @@ static void walk_sampled(struct cursor *cursor, uint64_t *priority, struct summa
 static void walk_sample(struct cursor *cursor, struct summary_crowd *crowd)
 {
 	for (unsigned rank = 0; rank < SUMMARY_SAMPLE; rank++) {
+		uint64_t no_priority = 0;
 		struct summary_sampled nobody = { .flow_id = 0 };
 		if (cursor->out == NULL)
 			crowd->places[rank] = (uint8_t)rank;
 		bool is_behind = cursor->out != NULL && rank >= crowd->n_sampled;
-		walk_sampled(cursor, &crowd->priorities[rank],
+		walk_sampled(cursor, is_behind ? &no_priority : &crowd->priorities[rank],
 			     is_behind ? &nobody : &crowd->sample[crowd->places[rank]]);
 		if (cursor->out == NULL && crowd->priorities[rank] != 0)
 			crowd->n_sampled = rank + 1;
 	}
 }
 
+static void walk_sketches(struct cursor *cursor, struct summary_sketches *sketches)
+{
+	walk_u32s(cursor, sketches->fingerprints, SUMMARY_FINGERPRINTS);
+	walk_bytes(cursor, sketches->sources.registers, HYPERLOGLOG_REGISTERS);
+	walk_bytes(cursor, sketches->servers.registers, HYPERLOGLOG_SMALL_REGISTERS);
+	walk_bytes(cursor, sketches->ports.registers, HYPERLOGLOG_SMALL_REGISTERS);
+	walk_bytes(cursor, sketches->endpoints.registers, HYPERLOGLOG_SMALL_REGISTERS);
+}
+
+/* Bytes always tell of sketches, and what is read keeps them. */
 static void walk_crowd(struct cursor *cursor, struct summary_crowd *crowd)
 {
 	walk_u64(cursor, &crowd->span);
 	walk_u64(cursor, &crowd->connections);
-	walk_u32s(cursor, crowd->fingerprints, SUMMARY_FINGERPRINTS);
-	walk_bytes(cursor, crowd->sources.registers, HYPERLOGLOG_REGISTERS);
-	walk_bytes(cursor, crowd->servers.registers, HYPERLOGLOG_SMALL_REGISTERS);
-	walk_bytes(cursor, crowd->ports.registers, HYPERLOGLOG_SMALL_REGISTERS);
-	walk_bytes(cursor, crowd->endpoints.registers, HYPERLOGLOG_SMALL_REGISTERS);
+	if (cursor->out != NULL) {
+		struct summary_sketches sketches;
+		summary_crowd_sketch(crowd, &sketches);
+		walk_sketches(cursor, &sketches);
+	} else {
+		walk_sketches(cursor, crowd->sketches);
+		crowd->is_sketched = true;
+	}
 	walk_sample(cursor, crowd);
 }
 
@@ -252,7 +266,7 @@ static void walk_part(struct cursor *cursor, struct merged_summary *parts, unsig
 		walk_ports(cursor, &parts->ports);
 		break;
 	default:
-		walk_crowds(cursor, &parts->crowds[part - PART_CROWDS]);
+		walk_crowds(cursor, merged_summary_begin_crowds(parts, (enum summary_crowd_kind)(part - PART_CROWDS)));
 		break;
 	}
 }
@@ -439,6 +453,14 @@ static bool are_registers(const uint8_t *registers, size_t n, unsigned bits)
 	return true;
 }
 
+static bool are_sketches(const struct summary_sketches *sketches)
+{
+	return are_registers(sketches->sources.registers, HYPERLOGLOG_REGISTERS, HYPERLOGLOG_BITS) &&
+	       are_registers(sketches->servers.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) &&
+	       are_registers(sketches->ports.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) &&
+	       are_registers(sketches->endpoints.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS);
+}
+
 static bool is_nobody(const struct summary_sampled *sampled)
 {
 	static const struct ip_addr none;
@@ -468,11 +490,7 @@ static bool are_crowds(const struct summary_crowds *crowds)
 {
 	for (uint64_t i = 0; i < 2; i++) {
 		const struct summary_crowd *crowd = &crowds->spans[i];
-		if ((crowd->span != 0 && (crowd->span & 1) != i) || !is_sample(crowd) ||
-		    !are_registers(crowd->sources.registers, HYPERLOGLOG_REGISTERS, HYPERLOGLOG_BITS) ||
-		    !are_registers(crowd->servers.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) ||
-		    !are_registers(crowd->ports.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS) ||
-		    !are_registers(crowd->endpoints.registers, HYPERLOGLOG_SMALL_REGISTERS, HYPERLOGLOG_SMALL_BITS))
+		if ((crowd->span != 0 && (crowd->span & 1) != i) || !is_sample(crowd) || !are_sketches(crowd->sketches))
 			return false;
 	}
 	return true;

@@ -404,7 +404,7 @@ static void measure_resets(struct syn_flood_state *state, const struct detect_sc
 	if (crowd == NULL)
 		return;
 	fate_leaders(crowd, &leaders);
-	double sources = hyperloglog_estimate(&crowd->sources);
+	double sources = summary_crowd_sources(crowd);
 	bool are_few = sources <= CHECKERS && fate.reset / fate.seconds <= CHECKS_EACH * sources;
 	bool is_each_seen_again = (double)crowd->connections >= CHECKS_SEEN * sources;
 	if (leaders.source >= RESETS_MIN_LEAD || fate_raw(crowd) >= RAW_SPOOFED)
@@ -423,14 +423,14 @@ static void measure_crowd(struct syn_flood_state *state, const struct detect_sce
 	if (crowd == NULL)
 		return;
 	fate_leaders(crowd, &leaders);
-	state->sources = hyperloglog_estimate(&crowd->sources);
+	state->sources = summary_crowd_sources(crowd);
 	state->once = fate_once(crowd);
 	state->alike = fate_alike(crowd);
 	state->raw = fate_raw(crowd);
 	state->top_share = leaders.source;
 	state->top_ip = leaders.source_ip;
 	state->port_share = leaders.port;
-	double ports = hyperloglog_small_estimate(&crowd->ports);
+	double ports = summary_crowd_ports(crowd);
 	state->repeats = ports >= HAMMER_MIN_PORTS && leaders.source >= HAMMER_MIN_LEAD && leaders.port <= HOST_MAX_LEAD
 				 ? leaders.source * (double)crowd->connections / ports
 				 : 0;
@@ -517,7 +517,7 @@ static bool is_spread(const struct syn_flood_params *p, const struct syn_flood_s
 		return false;
 	if (syn_flood_is_hammered(state, state->rate, state->by == BY_REFUSAL))
 		return true;
-	return hyperloglog_small_estimate(&crowd->ports) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
+	return summary_crowd_ports(crowd) >= HOST_MIN_PORTS && state->port_share <= HOST_MAX_LEAD &&
 	       state->top_share <= HOST_MAX_LEAD && state->sources >= (double)p->host_sources &&
 	       (state->once >= HOST_ONCE || state->sources >= HOST_CROWD);
 }

@@ -101,7 +101,7 @@ int watch_set_init(struct watch_set *set, struct detector_run *runs, size_t n_ru
 	look_up_params(set, set->sensor);
 	if (block_pool_init(&set->troubles, sizeof(struct trouble), TROUBLES_SHARE * share_bytes) != 0)
 		return -1;
-	return block_pool_init(&set->crowds, sizeof(struct summary_crowd), CROWDS_SHARE * share_bytes);
+	return block_pool_init(&set->crowds, sizeof(struct summary_whole_crowd), CROWDS_SHARE * share_bytes);
 }
 
 void watch_set_fini(struct watch_set *set)
@@ -363,6 +363,16 @@ void watch_end_trouble(struct watch_set *set, struct watch *watch)
 	watch->trouble = NULL;
 }
 
+static struct summary_crowd *take_crowd(struct watch_set *set)
+{
+	struct summary_whole_crowd *whole = block_pool_take(&set->crowds);
+
+	if (whole == NULL)
+		return NULL;
+	whole->crowd.sketches = &whole->sketches;
+	return &whole->crowd;
+}
+
 /* Takes in the span that is over, if it was not. */
 static void close_span(struct watch_set *set, struct trouble *trouble, const struct summary *summary, int kind,
 		       uint64_t now_ns)
@@ -372,13 +382,13 @@ static void close_span(struct watch_set *set, struct trouble *trouble, const str
 	if (over == NULL || over->span <= trouble->closed_span)
 		return;
 	if (trouble->crowds[kind] == NULL)
-		trouble->crowds[kind] = block_pool_take(&set->crowds);
+		trouble->crowds[kind] = take_crowd(set);
 	if (trouble->crowds[kind] != NULL)
 		summary_crowd_union(trouble->crowds[kind], over);
 }
 
 void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct summary *summary, uint64_t now_ns,
-		       struct summary_crowd views[static SUMMARY_CROWDS],
+		       struct summary_whole_crowd views[static SUMMARY_CROWDS],
 		       const struct summary_crowd *crowd[static SUMMARY_CROWDS])
 {
 	struct trouble *trouble = watch->trouble;
@@ -392,9 +402,10 @@ void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct 
 		close_span(set, trouble, summary, kind, now_ns);
 		const struct summary_crowd *past = trouble->crowds[kind];
 		if (past != NULL && now != NULL) {
-			views[kind] = *past;
-			summary_crowd_union(&views[kind], now);
-			crowd[kind] = &views[kind];
+			views[kind].crowd.sketches = &views[kind].sketches;
+			summary_crowd_copy(&views[kind].crowd, past);
+			summary_crowd_union(&views[kind].crowd, now);
+			crowd[kind] = &views[kind].crowd;
 		} else {
 			crowd[kind] = past != NULL ? past : now;
 		}

@@ -100,7 +100,7 @@ struct watch_set {
 	struct watch_kind kinds[SUMMARY_SENSOR];
 	struct watch *sensor;
 	struct block_pool troubles;
-	struct block_pool crowds; /* struct summary_crowd, of troubles */
+	struct block_pool crowds; /* struct summary_whole_crowd, of troubles */
 };
 
 /* runs: borrowed; their offsets are filled. -1 when memory is short. */
@@ -153,5 +153,5 @@ void watch_end_trouble(struct watch_set *set, struct watch *watch);
  * somebody; null where nobody is known.
  */
 void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct summary *summary, uint64_t now_ns,
-		       struct summary_crowd views[static SUMMARY_CROWDS],
+		       struct summary_whole_crowd views[static SUMMARY_CROWDS],
 		       const struct summary_crowd *crowd[static SUMMARY_CROWDS]);

@@ -25,7 +25,7 @@ struct world {
 	struct summary_slot slots[SUMMARY_SLOTS];
 	struct summary sensor;
 	struct detect_visibility visibility;
-	struct summary_crowd crowds[SUMMARY_CROWDS];
+	struct summary_whole_crowd crowds[SUMMARY_CROWDS];
 	struct detect_scene scene;
 	struct evidence_past past;
 	struct sensor_event event;
@@ -76,9 +76,11 @@ static void add(struct world *world, enum summary_crowd_kind kind, const struct 
 	const struct summary_hashes hashes =
 		summary_hashes_of(signal, summary_address_hash(&signal->client), summary_address_hash(&signal->server));
 
-	world->crowds[kind].span = NOW_NS / SUMMARY_SPAN_NS;
-	summary_crowd_add(&world->crowds[kind], SUMMARY_SERVICE, signal, &hashes);
-	world->scene.crowd[kind] = &world->crowds[kind];
+	struct summary_crowd *crowd = &world->crowds[kind].crowd;
+	crowd->sketches = &world->crowds[kind].sketches;
+	crowd->span = NOW_NS / SUMMARY_SPAN_NS;
+	summary_crowd_add(crowd, SUMMARY_SERVICE, signal, &hashes);
+	world->scene.crowd[kind] = crowd;
 }
 
 /* n attempts of different sources that come to nothing, as the tracker told them. */
@@ -132,7 +134,7 @@ static void test_a_measured_flood(void **state)
 
 	add_spoofed(world, 3000, 244, 242, 0);
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
-		world->crowds[CROWD_FAILING].sample[i].isn &= 0xffff0000;
+		world->crowds[CROWD_FAILING].crowd.sample[i].isn &= 0xffff0000;
 	const struct event_alert *alert = fill(world, &flood);
 	assert_true(is_about((double)alert->sources_distinct, 3000, 300));
 	assert_true(is_about(alert->sources_error, 0.03, 0.005));
@@ -160,7 +162,7 @@ static void test_another_one(void **state)
 
 	add_spoofed(world, 1000, 244, 242, 65535);
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
-		world->crowds[CROWD_FAILING].sample[i].client_port = 4444;
+		world->crowds[CROWD_FAILING].crowd.sample[i].client_port = 4444;
 	const struct event_alert *alert = fill(world, &flood);
 	assert_true(alert->spoofed_likelihood > 0.9);
 	assert_int_equal(alert->fingerprint.window, 65535);

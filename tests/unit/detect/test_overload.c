@@ -209,12 +209,16 @@ static void crowds_and_pools_speak(void **state)
 static struct summary_crowds *crowd_of(struct judged *j, unsigned n_sources)
 {
 	static struct summary_crowds crowds;
+	static struct summary_sketches sketches;
 	struct summary_crowd *crowd = &crowds.spans[0];
 
 	memset(&crowds, 0, sizeof(crowds));
+	memset(&sketches, 0, sizeof(sketches));
+	crowd->sketches = &sketches;
+	crowd->is_sketched = true;
 	crowd->span = j->now_ns / SUMMARY_SPAN_NS;
 	for (uint64_t i = 1; i <= n_sources; i++)
-		hyperloglog_add(&crowd->sources, i * 0x9e3779b97f4a7c15u);
+		hyperloglog_add(&sketches.sources, i * 0x9e3779b97f4a7c15u);
 	j->scene.crowd[CROWD_TRYING] = crowd;
 	return &crowds;
 }

@@ -22,32 +22,42 @@ struct whole {
 	struct summary_slot slots[SUMMARY_SLOTS];
 	struct summary_ages ages;
 	struct summary_crowds crowds[SUMMARY_CROWDS];
+	struct summary_sketches sketches[SUMMARY_CROWDS][2];
 };
+
+static void point_to_parts(struct whole *whole)
+{
+	whole->summary.slots = whole->slots;
+	whole->summary.ages = &whole->ages;
+	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
+		whole->summary.crowds[kind] = &whole->crowds[kind];
+		for (int i = 0; i < 2; i++)
+			whole->crowds[kind].spans[i].sketches = &whole->sketches[kind][i];
+	}
+}
 
 static void whole_init(struct whole *whole)
 {
 	memset(whole, 0, sizeof(*whole));
-	whole->summary.slots = whole->slots;
-	whole->summary.ages = &whole->ages;
-	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
-		whole->summary.crowds[kind] = &whole->crowds[kind];
+	point_to_parts(whole);
 }
 
-/* The places of a sample may be others. */
+/* The places of a sample may be others, and one may have sketches where the other needs none. */
 static void assert_same_crowd(const struct summary_crowd *a, const struct summary_crowd *b)
 {
+	struct summary_sketches of_a;
+	struct summary_sketches of_b;
+
 	assert_int_equal(a->span, b->span);
 	assert_int_equal(a->connections, b->connections);
 	assert_int_equal(a->n_sampled, b->n_sampled);
-	assert_memory_equal(a->priorities, b->priorities, sizeof(a->priorities));
+	assert_memory_equal(a->priorities, b->priorities, a->n_sampled * sizeof(*a->priorities));
 	for (unsigned rank = 0; rank < a->n_sampled; rank++)
 		assert_memory_equal(summary_crowd_sampled(a, rank), summary_crowd_sampled(b, rank),
 				    sizeof(struct summary_sampled));
-	assert_memory_equal(a->fingerprints, b->fingerprints, sizeof(a->fingerprints));
-	assert_memory_equal(&a->sources, &b->sources, sizeof(a->sources));
-	assert_memory_equal(&a->servers, &b->servers, sizeof(a->servers));
-	assert_memory_equal(&a->ports, &b->ports, sizeof(a->ports));
-	assert_memory_equal(&a->endpoints, &b->endpoints, sizeof(a->endpoints));
+	summary_crowd_sketch(a, &of_a);
+	summary_crowd_sketch(b, &of_b);
+	assert_memory_equal(&of_a, &of_b, sizeof(of_a));
 }
 
 static void assert_same(const struct whole *a, const struct whole *b)
@@ -165,10 +175,7 @@ static void test_a_later_one_replaces(void **state)
 	whole_init(&early);
 	count_connection(&early, 1, 100);
 	late = early;
-	late.summary.slots = late.slots;
-	late.summary.ages = &late.ages;
-	for (int kind = 0; kind < SUMMARY_CROWDS; kind++)
-		late.summary.crowds[kind] = &late.crowds[kind];
+	point_to_parts(&late);
 	count_connection(&late, 2, 200);
 	whole_init(&merged);
 	summary_merge(&merged.summary, &late.summary);
@@ -331,11 +338,12 @@ static void test_sums_of_any_span(void **state)
 
 static void test_crowds_estimate_who_took_part(void **state)
 {
-	static struct summary_crowd crowd;
+	static struct summary_whole_crowd whole;
+	struct summary_crowd *crowd = &whole.crowd;
 	struct flow_signal signal = { .server = { .version = 4, .bytes = { 203, 0, 113, 5 } }, .ttl = 64 };
 
 	(void)state;
-	memset(&crowd, 0, sizeof(crowd));
+	crowd->sketches = &whole.sketches;
 	for (uint32_t i = 0; i < 10000; i++) {
 		signal.flow_id = i + 1;
 		signal.client = (struct ip_addr){ .version = 4,
@@ -344,16 +352,16 @@ static void test_crowds_estimate_who_took_part(void **state)
 		signal.window = (uint16_t)(i % 4);
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
 								       summary_address_hash(&signal.server));
-		summary_crowd_add(&crowd, SUMMARY_HOST, &signal, &hashes);
+		summary_crowd_add(crowd, SUMMARY_HOST, &signal, &hashes);
 	}
-	assert_int_equal(crowd.connections, 10000);
-	assert_true(fabs(hyperloglog_estimate(&crowd.sources) - 2000) < 0.12 * 2000);
-	assert_true(fabs(hyperloglog_small_estimate(&crowd.ports) - 100) < 12);
-	assert_true(fabs(hyperloglog_small_estimate(&crowd.servers) - 1) < 0.1);
+	assert_int_equal(crowd->connections, 10000);
+	assert_true(fabs(summary_crowd_sources(crowd) - 2000) < 0.12 * 2000);
+	assert_true(fabs(summary_crowd_ports(crowd) - 100) < 12);
+	assert_true(fabs(summary_crowd_servers(crowd) - 1) < 0.1);
 	/* Four looks, two of which may share a bucket. */
-	assert_true(summary_crowd_entropy(&crowd) >= 1.5 && summary_crowd_entropy(&crowd) <= 2.01);
+	assert_true(summary_crowd_entropy(crowd) >= 1.5 && summary_crowd_entropy(crowd) <= 2.01);
 	for (int i = 1; i < SUMMARY_SAMPLE; i++)
-		assert_true(crowd.priorities[i - 1] < crowd.priorities[i]);
+		assert_true(crowd->priorities[i - 1] < crowd->priorities[i]);
 }
 
 static void test_small_samples_are_complete(void **state)
@@ -375,6 +383,113 @@ static void test_small_samples_are_complete(void **state)
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
 		seen |= UINT64_C(1) << (summary_crowd_sampled(&crowd, i)->flow_id - 1);
 	assert_int_equal(seen, UINT32_MAX);
+}
+
+/* One of which the addresses are the same that are so by the kind of the key. */
+static struct flow_signal signal_of_kind(enum summary_kind kind, uint32_t i)
+{
+	struct flow_signal signal = {
+		.flow_id = i + 1,
+		.client = { .version = 4, .bytes = { 10, 0, 0, (uint8_t)(i * 7) } },
+		.server = { .version = 4, .bytes = { 203, 0, 113, (uint8_t)(i & 15) } },
+		.server_port = (uint16_t)(i / 2),
+		.window = (uint16_t)(i % 5),
+		.ttl = (uint8_t)(i * 11),
+		.syn_layout = i % 3,
+	};
+
+	if (kind == SUMMARY_SOURCE)
+		signal.client.bytes[3] = 1;
+	if (kind == SUMMARY_SERVICE || kind == SUMMARY_HOST)
+		signal.server.bytes[3] = 1;
+	if (kind == SUMMARY_SERVICE)
+		signal.server_port = 80;
+	return signal;
+}
+
+static void see(struct summary_sketches *sketches, const struct summary_hashes *hashes)
+{
+	sketches->fingerprints[hashes->fingerprint]++;
+	hyperloglog_set(&sketches->sources, hashes->client);
+	hyperloglog_small_set(&sketches->servers, hashes->server);
+	hyperloglog_small_set(&sketches->ports, hashes->port);
+	hyperloglog_small_set(&sketches->endpoints, hashes->endpoint);
+}
+
+static void assert_tells(const struct summary_crowd *crowd, const struct summary_sketches *all)
+{
+	struct summary_sketches told;
+	struct summary_sketches added = { .fingerprints = { 0 } };
+
+	summary_crowd_sketch(crowd, &told);
+	assert_memory_equal(&told, all, sizeof(told));
+	summary_crowd_add_sources(&added.sources, crowd);
+	summary_crowd_add_servers(&added.servers, crowd);
+	summary_crowd_add_ports(&added.ports, crowd);
+	summary_crowd_add_endpoints(&added.endpoints, crowd);
+	summary_crowd_fingerprints(crowd, added.fingerprints);
+	assert_memory_equal(&added, all, sizeof(added));
+	/* To the bit. */
+	double estimates[] = { summary_crowd_sources(crowd), summary_crowd_servers(crowd), summary_crowd_ports(crowd) };
+	double expected[] = { hyperloglog_estimate(&all->sources), hyperloglog_small_estimate(&all->servers),
+			      hyperloglog_small_estimate(&all->ports) };
+	assert_memory_equal(estimates, expected, sizeof(estimates));
+}
+
+/* Before there are sketches and after, and when the span that was large begins anew. */
+static void test_few_tell_what_sketches_would(void **state)
+{
+	enum { CONNECTIONS = 3 * SUMMARY_SAMPLE };
+	static struct summary_crowds crowds;
+	static struct summary_sketches room;
+
+	(void)state;
+	crowds.spans[0].sketches = &room;
+	for (uint64_t span = 2; span < 2 * (uint64_t)SUMMARY_KINDS; span += 2) {
+		enum summary_kind kind = (enum summary_kind)(span / 2 - 1);
+		struct summary_crowd *crowd = summary_crowd_of_span(&crowds, span);
+		struct summary_sketches all = { .fingerprints = { 0 } };
+
+		for (uint32_t i = 0; i < CONNECTIONS; i++) {
+			const struct flow_signal signal = signal_of_kind(kind, i);
+			const struct summary_hashes hashes = summary_hashes_of(
+				&signal, summary_address_hash(&signal.client), summary_address_hash(&signal.server));
+			summary_crowd_add(crowd, kind, &signal, &hashes);
+			see(&all, &hashes);
+			assert_int_equal(crowd->is_sketched, i >= SUMMARY_SAMPLE);
+			assert_tells(crowd, &all);
+		}
+	}
+}
+
+/* Few and few, few and many, many and few. */
+static void test_unions_of_few(void **state)
+{
+	static const uint32_t sizes[][2] = { { 5, 7 }, { 20, 20 }, { 10, 60 }, { 60, 10 }, { 0, 3 }, { 3, 0 } };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		static struct summary_whole_crowd wholes[2];
+		struct summary_sketches all = { .fingerprints = { 0 } };
+		uint32_t id = 0;
+
+		memset(wholes, 0, sizeof(wholes));
+		for (int w = 0; w < 2; w++) {
+			wholes[w].crowd.sketches = &wholes[w].sketches;
+			for (uint32_t i = 0; i < sizes[k][w]; i++) {
+				const struct flow_signal signal = signal_of_kind(SUMMARY_PREFIX, id++);
+				const struct summary_hashes hashes =
+					summary_hashes_of(&signal, summary_address_hash(&signal.client),
+							  summary_address_hash(&signal.server));
+				summary_crowd_add(&wholes[w].crowd, SUMMARY_PREFIX, &signal, &hashes);
+				see(&all, &hashes);
+			}
+		}
+		summary_crowd_union(&wholes[0].crowd, &wholes[1].crowd);
+		assert_int_equal(wholes[0].crowd.connections, id);
+		assert_int_equal(wholes[0].crowd.n_sampled, id < SUMMARY_SAMPLE ? id : SUMMARY_SAMPLE);
+		assert_tells(&wholes[0].crowd, &all);
+	}
 }
 
 static int by_value(const void *a, const void *b)
@@ -470,6 +585,8 @@ int main(void)
 		cmocka_unit_test(test_sums_of_any_span),
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
+		cmocka_unit_test(test_few_tell_what_sketches_would),
+		cmocka_unit_test(test_unions_of_few),
 		cmocka_unit_test(test_samples_hold_the_smallest),
 		cmocka_unit_test(test_hashes_do_not_depend_on_the_signal_before),
 		cmocka_unit_test(test_spans),

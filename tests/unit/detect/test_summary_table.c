@@ -378,6 +378,43 @@ static void test_busy_keys_are_offered_once(void **state)
 	summary_table_destroy(table);
 }
 
+/* Many of each service, in two spans: whoever has crowds has sketches for both. */
+static void test_crowds_that_grow_have_sketches(void **state)
+{
+	enum { SERVICES = 200, CLIENTS = SUMMARY_SAMPLE + 8 };
+	struct summary_table *table = create(4 << 20);
+	const struct ip_addr server = ip4(0xcb007105);
+	size_t n_crowds = 0;
+	size_t n_free;
+
+	(void)state;
+	for (uint64_t i = 0; i < (uint64_t)SERVICES * CLIENTS * 2; i++) {
+		uint16_t port = (uint16_t)(1 + i / CLIENTS % SERVICES);
+		uint64_t at_ns = START_NS + i / CLIENTS / SERVICES * SUMMARY_SPAN_NS;
+		const struct summary_key key = summary_key_service(&server, port);
+		struct flow_signal signal = attempt((uint32_t)(0x0a000000 + i % CLIENTS), 0xcb007105, port, at_ns);
+
+		assert_non_null(summary_table_attend(table, &key, ATTENTION_CROWDS, at_ns));
+		signal.flow_id = i + 1;
+		summary_table_signal(table, &signal);
+	}
+	for (uint16_t port = 1; port <= SERVICES; port++) {
+		const struct summary_key key = summary_key_service(&server, port);
+		const struct summary_crowds *crowds = summary_table_find(table, &key)->summary.crowds[CROWD_TRYING];
+		for (int k = 0; crowds != NULL && k < 2; k++) {
+			assert_int_equal(crowds->spans[k].connections, CLIENTS);
+			assert_true(summary_crowd_sources(&crowds->spans[k]) > CLIENTS - 2);
+		}
+		n_crowds += crowds != NULL;
+		assert_non_null(summary_table_attend(table, &key, ATTENTION_KEPT, START_NS + 2 * SUMMARY_SPAN_NS));
+	}
+	/* There were crowds for some, and they are all given back. */
+	assert_in_range(n_crowds, 1, SERVICES - 1);
+	assert_int_equal(summary_table_crowds(table, &n_free), n_crowds);
+	assert_int_equal(n_free, n_crowds);
+	summary_table_destroy(table);
+}
+
 static uint32_t next_random(uint32_t *state)
 {
 	*state = *state * 1664525u + 1013904223u;
@@ -552,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_calm_keys_could_not_be_offered),
 		cmocka_unit_test(test_who_lost_attention_is_asked_anew),
 		cmocka_unit_test(test_a_trickle_is_offered),
+		cmocka_unit_test(test_crowds_that_grow_have_sketches),
 		cmocka_unit_test(test_forgotten_candidates),
 		cmocka_unit_test(test_strays_make_hosts_and_no_services),
 	};
