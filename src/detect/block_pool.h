@@ -8,10 +8,11 @@
 struct block_pool {
 	unsigned char *memory;
 	unsigned char *blocks; /* in it, the first at the beginning of a line of a processor's cache */
-	uint32_t *free;        /* a stack of numbers of blocks */
+	uint32_t *returned;    /* a stack of numbers of blocks that were given back */
 	size_t block_bytes;
 	uint32_t n_blocks;
-	uint32_t n_free;
+	uint32_t n_free; /* returned, or never used */
+	uint32_t n_returned;
 	uint32_t n_used; /* blocks with a smaller number have been given out at some time */
 };
 
