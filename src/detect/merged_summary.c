@@ -21,7 +21,7 @@ struct summary_crowds *merged_summary_begin_crowds(struct merged_summary *merged
 
 	memset(crowds, 0, sizeof(*crowds));
 	for (int i = 0; i < 2; i++)
-		crowds->spans[i].sketches = &merged->sketches[kind][i];
+		summary_crowd_give_room(&crowds->spans[i], &merged->rooms[kind][i]);
 	return crowds;
 }
 

@@ -12,11 +12,11 @@ struct merged_summary {
 	struct summary_ages ages;
 	struct summary_held held;
 	struct summary_crowds crowds[SUMMARY_CROWDS];
-	struct summary_sketches sketches[SUMMARY_CROWDS][2];
+	struct summary_crowd_room rooms[SUMMARY_CROWDS][2];
 	struct port_use ports;
 };
 
-/* Those of that kind hold nobody, and have room for sketches. */
+/* Those of that kind hold nobody, and have all the room that they may need. */
 struct summary_crowds *merged_summary_begin_crowds(struct merged_summary *merged, enum summary_crowd_kind kind);
 
 /*

@@ -167,6 +167,13 @@ struct summary_sampled {
 };
 _Static_assert(sizeof(struct summary_sampled) == 64, "one is written in a line of a processor's cache");
 
+/* Few spans fill a sample: it has room for as many as came, some at a time. */
+enum { SUMMARY_PLACES = 4, SUMMARY_PLACE_BLOCKS = SUMMARY_SAMPLE / SUMMARY_PLACES };
+
+struct summary_places {
+	struct summary_sampled sampled[SUMMARY_PLACES];
+};
+
 /* Who took part in something during one span of time, and how alike they look. */
 #define SUMMARY_SPAN_NS (4 * NS_PER_SEC)
 
@@ -187,20 +194,27 @@ struct summary_sketches {
  * about most of many, stands beside what each of them needs.
  */
 struct summary_crowd {
-	uint8_t places[SUMMARY_SAMPLE];      /* in sample, by rank */
+	uint8_t places[SUMMARY_SAMPLE];      /* in the sample, by rank */
 	uint64_t priorities[SUMMARY_SAMPLE]; /* by rank, the smallest first; 0 = nobody */
 	uint64_t span;                       /* packet time / SUMMARY_SPAN_NS */
 	uint64_t connections;
 	struct summary_sketches *sketches; /* room for them, perhaps not begun; null = none */
 	uint32_t n_sampled;
 	bool is_sketched;
-	struct summary_sampled sample[SUMMARY_SAMPLE]; /* the first n_sampled places are taken */
+	struct summary_places *sample[SUMMARY_PLACE_BLOCKS]; /* the first n_sampled places are taken; null = no room */
+};
+_Static_assert(sizeof(struct summary_crowd) % 64 == 0, "where one begins a line, so does the next");
+
+/* All that a crowd may need. */
+struct summary_crowd_room {
+	struct summary_sketches sketches;
+	struct summary_places sample[SUMMARY_PLACE_BLOCKS];
 };
 
-/* With room of its own for sketches, to which sketches points. */
+/* With room of its own, to which it points: see summary_crowd_give_room. */
 struct summary_whole_crowd {
 	struct summary_crowd crowd;
-	struct summary_sketches sketches;
+	struct summary_crowd_room room;
 };
 
 enum summary_crowd_kind {
@@ -281,10 +295,15 @@ const struct summary_crowd *summary_crowd_now(const struct summary *summary, enu
 const struct summary_crowd *summary_crowd_before(const struct summary *summary, enum summary_crowd_kind kind,
 						 uint64_t now_ns);
 
+static inline struct summary_sampled *summary_crowd_at_place(const struct summary_crowd *crowd, unsigned place)
+{
+	return &crowd->sample[place / SUMMARY_PLACES]->sampled[place % SUMMARY_PLACES];
+}
+
 /* Who is in the sample: rank is less than n_sampled, and who has rank 0 the smallest priority. */
 static inline const struct summary_sampled *summary_crowd_sampled(const struct summary_crowd *crowd, unsigned rank)
 {
-	return &crowd->sample[crowd->places[rank]];
+	return summary_crowd_at_place(crowd, crowd->places[rank]);
 }
 
 /* Estimates of how many different ones there are in the crowd. */
@@ -310,7 +329,7 @@ double summary_crowd_entropy(const struct summary_crowd *crowd);
 /*
  * Takes what from knows into into, part by part, where into has the part. Associative and commutative; a zeroed
  * summary (with zeroed parts) is its neutral element. Of crowds of two spans the later one counts. Crowds that
- * take others in have room for sketches.
+ * take others in have room for all that they may need.
  */
 void summary_merge(struct summary *into, const struct summary *from);
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from);
@@ -318,7 +337,7 @@ void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd 
 /* The same over spans: into becomes the crowd of both. */
 void summary_crowd_union(struct summary_crowd *into, const struct summary_crowd *from);
 
-/* into becomes like from. Where that is sketched, into should have room for sketches. */
+/* into becomes like from, for which it should have room. */
 void summary_crowd_copy(struct summary_crowd *into, const struct summary_crowd *from);
 
 /* --- for whoever fills summaries --- */
@@ -424,20 +443,20 @@ static inline struct summary_hashes summary_hashes_of(const struct flow_signal *
 	return hashes;
 }
 
-/* One connection more, and there must be room for sketches. */
+void summary_crowd_give_room(struct summary_crowd *crowd, struct summary_crowd_room *room);
+
+/* For one connection more it needs places in the sample, or sketches. */
 static inline bool summary_crowd_needs_room(const struct summary_crowd *crowd)
 {
-	return crowd->sketches == NULL && crowd->n_sampled == SUMMARY_SAMPLE;
+	return crowd->n_sampled < SUMMARY_SAMPLE ? crowd->sample[crowd->n_sampled / SUMMARY_PLACES] == NULL
+						 : crowd->sketches == NULL;
 }
 
-/*
- * kind: of the key whose crowd it is. Without the room that it needs for sketches, estimates are those of the first
- * that came.
- */
+/* kind: of the key whose crowd it is. Without the room that it needs, estimates are those of the first that came. */
 void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, const struct flow_signal *signal,
 		       const struct summary_hashes *hashes);
 
-/* Where to write who has that priority; null: it is in the sample already, or comes behind all that are. */
+/* Where to write who has that priority; null: it is in the sample already, or comes behind all, or has no room. */
 struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, uint64_t priority);
 
 /* The crowd that collects in a span, or at now_ns; null when that span is over. */

@@ -80,6 +80,8 @@ struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, ui
 		rank--;
 	if (rank == SUMMARY_SAMPLE || (rank > 0 && crowd->priorities[rank - 1] == priority))
 		return NULL;
+	if (n < SUMMARY_SAMPLE && crowd->sample[n / SUMMARY_PLACES] == NULL)
+		return NULL;
 	if (n == SUMMARY_SAMPLE)
 		place = crowd->places[--n];
 	memmove(&crowd->priorities[rank + 1], &crowd->priorities[rank], (n - rank) * sizeof(priority));
@@ -87,7 +89,7 @@ struct summary_sampled *summary_crowd_take_place(struct summary_crowd *crowd, ui
 	crowd->priorities[rank] = priority;
 	crowd->places[rank] = place;
 	crowd->n_sampled = n + 1;
-	return &crowd->sample[place];
+	return summary_crowd_at_place(crowd, place);
 }
 
 /* Among many connections few are left in the sample: those whose priority comes before the last one's. */
@@ -157,7 +159,7 @@ static void see_fingerprint(uint32_t *fingerprints, uint32_t fingerprint)
 static void see_sampled(struct summary_sketches *sketches, const struct summary_crowd *crowd)
 {
 	for (unsigned i = 0; i < crowd->n_sampled; i++) {
-		const struct summary_sampled *sampled = &crowd->sample[i];
+		const struct summary_sampled *sampled = summary_crowd_at_place(crowd, i);
 		see_fingerprint(sketches->fingerprints, fingerprint_in(sampled));
 		hyperloglog_set(&sketches->sources, unpack(sampled->source_mark));
 		hyperloglog_small_set(&sketches->servers, unpack(sampled->server_mark));
@@ -197,6 +199,13 @@ void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, cons
 		see_signal(crowd->sketches, kind, hashes);
 	if (may_be_sampled(crowd, hashes->sample))
 		sample_signal(crowd, signal, hashes);
+}
+
+void summary_crowd_give_room(struct summary_crowd *crowd, struct summary_crowd_room *room)
+{
+	crowd->sketches = &room->sketches;
+	for (int i = 0; i < SUMMARY_PLACE_BLOCKS; i++)
+		crowd->sample[i] = &room->sample[i];
 }
 
 __attribute__((noinline)) static void begin_span(struct summary_crowd *crowd, uint64_t span)
@@ -248,7 +257,7 @@ void summary_crowd_add_sources(struct hyperloglog *to, const struct summary_crow
 		return;
 	}
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_set(to, unpack(crowd->sample[i].source_mark));
+		hyperloglog_set(to, unpack(summary_crowd_at_place(crowd, i)->source_mark));
 }
 
 void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summary_crowd *crowd)
@@ -258,7 +267,7 @@ void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summar
 		return;
 	}
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, unpack(crowd->sample[i].server_mark));
+		hyperloglog_small_set(to, unpack(summary_crowd_at_place(crowd, i)->server_mark));
 }
 
 void summary_crowd_add_ports(struct hyperloglog_small *to, const struct summary_crowd *crowd)
@@ -268,7 +277,7 @@ void summary_crowd_add_ports(struct hyperloglog_small *to, const struct summary_
 		return;
 	}
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, port_mark(&crowd->sample[i]));
+		hyperloglog_small_set(to, port_mark(summary_crowd_at_place(crowd, i)));
 }
 
 void summary_crowd_add_endpoints(struct hyperloglog_small *to, const struct summary_crowd *crowd)
@@ -278,7 +287,7 @@ void summary_crowd_add_endpoints(struct hyperloglog_small *to, const struct summ
 		return;
 	}
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, unpack(crowd->sample[i].endpoint_mark));
+		hyperloglog_small_set(to, unpack(summary_crowd_at_place(crowd, i)->endpoint_mark));
 }
 
 double summary_crowd_sources(const struct summary_crowd *crowd)
@@ -325,7 +334,7 @@ void summary_crowd_fingerprints(const struct summary_crowd *crowd, uint32_t coun
 	}
 	memset(counts, 0, SUMMARY_FINGERPRINTS * sizeof(*counts));
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		see_fingerprint(counts, fingerprint_in(&crowd->sample[i]));
+		see_fingerprint(counts, fingerprint_in(summary_crowd_at_place(crowd, i)));
 }
 
 double summary_crowd_entropy(const struct summary_crowd *crowd)
@@ -379,11 +388,17 @@ void summary_crowd_copy(struct summary_crowd *into, const struct summary_crowd *
 {
 	struct summary_sketches *sketches = into->sketches;
 
-	memcpy(into, from, offsetof(struct summary_crowd, sample) + from->n_sampled * sizeof(*from->sample));
+	memcpy(into, from, offsetof(struct summary_crowd, sample));
 	into->sketches = sketches;
 	into->is_sketched = from->is_sketched && sketches != NULL;
 	if (into->is_sketched)
 		*sketches = *from->sketches;
+	for (unsigned i = 0; i * SUMMARY_PLACES < into->n_sampled; i++) {
+		if (into->sample[i] == NULL)
+			into->n_sampled = 0;
+		else
+			*into->sample[i] = *from->sample[i];
+	}
 }
 
 void summary_crowd_merge(struct summary_crowd *into, const struct summary_crowd *from)

@@ -67,7 +67,7 @@ BOTH_WAYS void count_crowd(struct summary_table *table, struct summary_record *r
 	if (crowd == NULL)
 		return;
 	if (summary_crowd_needs_room(crowd))
-		crowd->sketches = block_pool_take(&table->sketches);
+		summary_table_make_room(table, crowd);
 	summary_crowd_add(crowd, (enum summary_kind)record->key.kind, signal, &table->hashes);
 }
 

@@ -33,9 +33,13 @@ enum { RARE_PAIRS_SHARE = 1, CROWDS_SHARE = 12, HELDS_SHARE = 2, PORTS_SHARE = 1
 
 static void give_back_crowds(struct summary_table *table, struct summary_crowds *crowds)
 {
-	for (int i = 0; i < 2; i++)
-		if (crowds->spans[i].sketches != NULL)
-			block_pool_give_back(&table->sketches, crowds->spans[i].sketches);
+	for (int i = 0; i < 2; i++) {
+		const struct summary_crowd *crowd = &crowds->spans[i];
+		if (crowd->sketches != NULL)
+			block_pool_give_back(&table->sketches, crowd->sketches);
+		for (int k = 0; k < SUMMARY_PLACE_BLOCKS && crowd->sample[k] != NULL; k++)
+			block_pool_give_back(&table->places, crowd->sample[k]);
+	}
 	block_pool_give_back(&table->crowds, crowds);
 }
 
@@ -149,16 +153,26 @@ uint32_t summary_table_filter_cells(size_t memory_bytes)
 	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes, 1) / 2);
 }
 
-/* Whoever has crowds gets sketches for them when they grow. Memory that is not needed is not touched. */
+void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd)
+{
+	if (crowd->n_sampled < SUMMARY_SAMPLE)
+		crowd->sample[crowd->n_sampled / SUMMARY_PLACES] = block_pool_take(&table->places);
+	else
+		crowd->sketches = block_pool_take(&table->sketches);
+}
+
+/* Whoever has crowds finds room for them when they grow. Memory that is not needed is not touched. */
 static int create_crowds(struct summary_table *table, size_t memory_bytes)
 {
 	size_t crowds_bytes = sizeof(struct summary_crowds) + sizeof(uint32_t);
 	size_t sketches_bytes = 2 * (sizeof(struct summary_sketches) + sizeof(uint32_t));
-	size_t n = memory_bytes / (crowds_bytes + sketches_bytes);
+	size_t places_bytes = (size_t)2 * SUMMARY_PLACE_BLOCKS * (sizeof(struct summary_places) + sizeof(uint32_t));
+	size_t n = memory_bytes / (crowds_bytes + sketches_bytes + places_bytes);
 
-	if (block_pool_init(&table->crowds, sizeof(struct summary_crowds), n * crowds_bytes) != 0)
+	if (block_pool_init(&table->crowds, sizeof(struct summary_crowds), n * crowds_bytes) != 0 ||
+	    block_pool_init(&table->sketches, sizeof(struct summary_sketches), n * sketches_bytes) != 0)
 		return -1;
-	return block_pool_init(&table->sketches, sizeof(struct summary_sketches), n * sketches_bytes);
+	return block_pool_init(&table->places, sizeof(struct summary_places), n * places_bytes);
 }
 
 static int create_parts(struct summary_table *table, const struct summary_table_config *config)
@@ -227,6 +241,7 @@ void summary_table_destroy(struct summary_table *table)
 	rare_pairs_fini(&table->rare_pairs);
 	block_pool_fini(&table->crowds);
 	block_pool_fini(&table->sketches);
+	block_pool_fini(&table->places);
 	block_pool_fini(&table->helds);
 	block_pool_fini(&table->ports);
 	source_filter_fini(&table->filter);
@@ -442,6 +457,16 @@ static void *copy_part(struct block_pool *pool, void *own, const void *from)
 	return own;
 }
 
+static void copy_crowd(struct summary_table *table, struct summary_crowd *own, const struct summary_crowd *from)
+{
+	if (from->is_sketched && own->sketches == NULL)
+		own->sketches = block_pool_take(&table->sketches);
+	for (unsigned i = 0; i * SUMMARY_PLACES < from->n_sampled; i++)
+		if (own->sample[i] == NULL)
+			own->sample[i] = block_pool_take(&table->places);
+	summary_crowd_copy(own, from);
+}
+
 static struct summary_crowds *copy_crowds(struct summary_table *table, struct summary_crowds *own,
 					  const struct summary_crowds *from)
 {
@@ -452,12 +477,8 @@ static struct summary_crowds *copy_crowds(struct summary_table *table, struct su
 	}
 	if (own == NULL)
 		own = block_pool_take(&table->crowds);
-	for (int i = 0; own != NULL && i < 2; i++) {
-		struct summary_crowd *crowd = &own->spans[i];
-		if (from->spans[i].is_sketched && crowd->sketches == NULL)
-			crowd->sketches = block_pool_take(&table->sketches);
-		summary_crowd_copy(crowd, &from->spans[i]);
-	}
+	for (int i = 0; own != NULL && i < 2; i++)
+		copy_crowd(table, &own->spans[i], &from->spans[i]);
 	return own;
 }
 

@@ -64,7 +64,8 @@ struct summary_table {
 	struct rare_pairs rare_pairs;   /* that have no record yet, */
 	unsigned rare_connections;      /* for they have fewer than this */
 	struct block_pool crowds;       /* struct summary_crowds */
-	struct block_pool sketches;     /* struct summary_sketches: as many as they can ever need */
+	struct block_pool sketches;     /* struct summary_sketches: as many as they can ever need, */
+	struct block_pool places;       /* and struct summary_places */
 	struct block_pool helds;        /* struct summary_held */
 	struct block_pool ports;        /* struct port_use */
 	struct source_filter filter;    /* by what they try and send */
@@ -129,6 +130,8 @@ static inline void summary_table_touch(struct kind_table *kind, struct summary_r
 /* Its connections begin in more than one slot of time. False: there is no room, it counts nothing. */
 bool summary_table_begin_parts(struct kind_table *kind, struct summary_record *record);
 
+/* What the crowd needs for one connection more. */
+void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd);
 void summary_table_give_back_crowds(struct summary_table *table, struct summary *summary);
 
 /* Among the candidates, if it has no attention and may deserve some; if not, notes for how many signals. */

@@ -213,7 +213,7 @@ static void walk_sample(struct cursor *cursor, struct summary_crowd *crowd)
 			crowd->places[rank] = (uint8_t)rank;
 		bool is_behind = cursor->out != NULL && rank >= crowd->n_sampled;
 		walk_sampled(cursor, is_behind ? &no_priority : &crowd->priorities[rank],
-			     is_behind ? &nobody : &crowd->sample[crowd->places[rank]]);
+			     is_behind ? &nobody : summary_crowd_at_place(crowd, crowd->places[rank]));
 		if (cursor->out == NULL && crowd->priorities[rank] != 0)
 			crowd->n_sampled = rank + 1;
 	}
@@ -476,7 +476,7 @@ static bool is_sample(const struct summary_crowd *crowd)
 	uint64_t before = 0;
 
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++) {
-		const struct summary_sampled *sampled = &crowd->sample[i];
+		const struct summary_sampled *sampled = summary_crowd_at_place(crowd, i);
 		if (!is_address(&sampled->client, true) || !is_address(&sampled->server, true))
 			return false;
 		if (i < crowd->n_sampled ? crowd->priorities[i] <= before : !is_nobody(sampled))

@@ -369,7 +369,7 @@ static struct summary_crowd *take_crowd(struct watch_set *set)
 
 	if (whole == NULL)
 		return NULL;
-	whole->crowd.sketches = &whole->sketches;
+	summary_crowd_give_room(&whole->crowd, &whole->room);
 	return &whole->crowd;
 }
 
@@ -402,7 +402,7 @@ void watch_view_crowds(struct watch_set *set, struct watch *watch, const struct 
 		close_span(set, trouble, summary, kind, now_ns);
 		const struct summary_crowd *past = trouble->crowds[kind];
 		if (past != NULL && now != NULL) {
-			views[kind].crowd.sketches = &views[kind].sketches;
+			summary_crowd_give_room(&views[kind].crowd, &views[kind].room);
 			summary_crowd_copy(&views[kind].crowd, past);
 			summary_crowd_union(&views[kind].crowd, now);
 			crowd[kind] = &views[kind].crowd;

@@ -31,7 +31,7 @@ struct hand {
 	struct summary_slot slots[SUMMARY_SLOTS];
 	struct summary_slot sensor_slots[SUMMARY_SLOTS];
 	struct summary_crowds crowds[SUMMARY_CROWDS];
-	struct summary_sketches sketches[SUMMARY_CROWDS][2];
+	struct summary_crowd_room rooms[SUMMARY_CROWDS][2];
 	uint64_t began_ns;
 	uint64_t tick_ns;
 	uint64_t flows;
@@ -102,8 +102,8 @@ static inline struct hand *hand_create(const struct detector *detector, enum sum
 	hand->sensor.slots = hand->sensor_slots;
 	for (int i = 0; i < SUMMARY_CROWDS; i++) {
 		hand->summary.crowds[i] = &hand->crowds[i];
-		hand->crowds[i].spans[0].sketches = &hand->sketches[i][0];
-		hand->crowds[i].spans[1].sketches = &hand->sketches[i][1];
+		summary_crowd_give_room(&hand->crowds[i].spans[0], &hand->rooms[i][0]);
+		summary_crowd_give_room(&hand->crowds[i].spans[1], &hand->rooms[i][1]);
 	}
 	hand->began_ns = HAND_START_NS;
 	hand->tick_ns = HAND_START_NS;

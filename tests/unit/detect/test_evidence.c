@@ -77,7 +77,7 @@ static void add(struct world *world, enum summary_crowd_kind kind, const struct 
 		summary_hashes_of(signal, summary_address_hash(&signal->client), summary_address_hash(&signal->server));
 
 	struct summary_crowd *crowd = &world->crowds[kind].crowd;
-	crowd->sketches = &world->crowds[kind].sketches;
+	summary_crowd_give_room(crowd, &world->crowds[kind].room);
 	crowd->span = NOW_NS / SUMMARY_SPAN_NS;
 	summary_crowd_add(crowd, SUMMARY_SERVICE, signal, &hashes);
 	world->scene.crowd[kind] = crowd;
@@ -134,7 +134,7 @@ static void test_a_measured_flood(void **state)
 
 	add_spoofed(world, 3000, 244, 242, 0);
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
-		world->crowds[CROWD_FAILING].crowd.sample[i].isn &= 0xffff0000;
+		summary_crowd_at_place(&world->crowds[CROWD_FAILING].crowd, i)->isn &= 0xffff0000;
 	const struct event_alert *alert = fill(world, &flood);
 	assert_true(is_about((double)alert->sources_distinct, 3000, 300));
 	assert_true(is_about(alert->sources_error, 0.03, 0.005));
@@ -162,7 +162,7 @@ static void test_another_one(void **state)
 
 	add_spoofed(world, 1000, 244, 242, 65535);
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
-		world->crowds[CROWD_FAILING].crowd.sample[i].client_port = 4444;
+		summary_crowd_at_place(&world->crowds[CROWD_FAILING].crowd, i)->client_port = 4444;
 	const struct event_alert *alert = fill(world, &flood);
 	assert_true(alert->spoofed_likelihood > 0.9);
 	assert_int_equal(alert->fingerprint.window, 65535);

@@ -73,21 +73,23 @@ static struct summary_sampled sampled(uint8_t client, uint8_t server, uint16_t p
 
 static void the_most_frequent_lead(void **state)
 {
-	struct summary_crowd crowd = { 0 };
+	static struct summary_whole_crowd whole;
+	struct summary_crowd *crowd = &whole.crowd;
 	struct fate_leaders leaders;
 
 	(void)state;
+	summary_crowd_give_room(crowd, &whole.room);
 	fate_leaders(NULL, &leaders);
 	assert_int_equal(leaders.n, 0);
-	fate_leaders(&crowd, &leaders);
+	fate_leaders(crowd, &leaders);
 	assert_true(is_same(leaders.source, 0));
 
-	*summary_crowd_take_place(&crowd, 4) = sampled(3, 2, 81);
-	*summary_crowd_take_place(&crowd, 1) = sampled(1, 1, 80);
-	*summary_crowd_take_place(&crowd, 5) = sampled(2, 3, 81);
-	*summary_crowd_take_place(&crowd, 2) = sampled(2, 1, 81);
-	*summary_crowd_take_place(&crowd, 3) = sampled(3, 1, 82);
-	fate_leaders(&crowd, &leaders);
+	*summary_crowd_take_place(crowd, 4) = sampled(3, 2, 81);
+	*summary_crowd_take_place(crowd, 1) = sampled(1, 1, 80);
+	*summary_crowd_take_place(crowd, 5) = sampled(2, 3, 81);
+	*summary_crowd_take_place(crowd, 2) = sampled(2, 1, 81);
+	*summary_crowd_take_place(crowd, 3) = sampled(3, 1, 82);
+	fate_leaders(crowd, &leaders);
 	assert_int_equal(leaders.n, 5);
 	assert_true(is_same(leaders.source, 0.4));
 	assert_true(is_same(leaders.server, 0.6));

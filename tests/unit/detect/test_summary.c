@@ -22,7 +22,7 @@ struct whole {
 	struct summary_slot slots[SUMMARY_SLOTS];
 	struct summary_ages ages;
 	struct summary_crowds crowds[SUMMARY_CROWDS];
-	struct summary_sketches sketches[SUMMARY_CROWDS][2];
+	struct summary_crowd_room rooms[SUMMARY_CROWDS][2];
 };
 
 static void point_to_parts(struct whole *whole)
@@ -32,7 +32,7 @@ static void point_to_parts(struct whole *whole)
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
 		whole->summary.crowds[kind] = &whole->crowds[kind];
 		for (int i = 0; i < 2; i++)
-			whole->crowds[kind].spans[i].sketches = &whole->sketches[kind][i];
+			summary_crowd_give_room(&whole->crowds[kind].spans[i], &whole->rooms[kind][i]);
 	}
 }
 
@@ -343,7 +343,7 @@ static void test_crowds_estimate_who_took_part(void **state)
 	struct flow_signal signal = { .server = { .version = 4, .bytes = { 203, 0, 113, 5 } }, .ttl = 64 };
 
 	(void)state;
-	crowd->sketches = &whole.sketches;
+	summary_crowd_give_room(crowd, &whole.room);
 	for (uint32_t i = 0; i < 10000; i++) {
 		signal.flow_id = i + 1;
 		signal.client = (struct ip_addr){ .version = 4,
@@ -366,22 +366,23 @@ static void test_crowds_estimate_who_took_part(void **state)
 
 static void test_small_samples_are_complete(void **state)
 {
-	static struct summary_crowd crowd;
+	static struct summary_whole_crowd whole;
+	struct summary_crowd *crowd = &whole.crowd;
 	uint64_t seen = 0;
 
 	(void)state;
-	memset(&crowd, 0, sizeof(crowd));
+	summary_crowd_give_room(crowd, &whole.room);
 	for (uint64_t id = 1; id <= SUMMARY_SAMPLE; id++) {
 		struct flow_signal signal = { .flow_id = id, .client = { .version = 4, .bytes = { (uint8_t)id } } };
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
 								       summary_address_hash(&signal.server));
-		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+		summary_crowd_add(crowd, SUMMARY_SERVICE, &signal, &hashes);
 		/* The same again is no other connection. */
-		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+		summary_crowd_add(crowd, SUMMARY_SERVICE, &signal, &hashes);
 	}
-	assert_int_equal(crowd.n_sampled, SUMMARY_SAMPLE);
+	assert_int_equal(crowd->n_sampled, SUMMARY_SAMPLE);
 	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++)
-		seen |= UINT64_C(1) << (summary_crowd_sampled(&crowd, i)->flow_id - 1);
+		seen |= UINT64_C(1) << (summary_crowd_sampled(crowd, i)->flow_id - 1);
 	assert_int_equal(seen, UINT32_MAX);
 }
 
@@ -441,10 +442,10 @@ static void test_few_tell_what_sketches_would(void **state)
 {
 	enum { CONNECTIONS = 3 * SUMMARY_SAMPLE };
 	static struct summary_crowds crowds;
-	static struct summary_sketches room;
+	static struct summary_crowd_room room;
 
 	(void)state;
-	crowds.spans[0].sketches = &room;
+	summary_crowd_give_room(&crowds.spans[0], &room);
 	for (uint64_t span = 2; span < 2 * (uint64_t)SUMMARY_KINDS; span += 2) {
 		enum summary_kind kind = (enum summary_kind)(span / 2 - 1);
 		struct summary_crowd *crowd = summary_crowd_of_span(&crowds, span);
@@ -475,7 +476,7 @@ static void test_unions_of_few(void **state)
 
 		memset(wholes, 0, sizeof(wholes));
 		for (int w = 0; w < 2; w++) {
-			wholes[w].crowd.sketches = &wholes[w].sketches;
+			summary_crowd_give_room(&wholes[w].crowd, &wholes[w].room);
 			for (uint32_t i = 0; i < sizes[k][w]; i++) {
 				const struct flow_signal signal = signal_of_kind(SUMMARY_PREFIX, id++);
 				const struct summary_hashes hashes =
@@ -503,24 +504,25 @@ static int by_value(const void *a, const void *b)
 static void test_samples_hold_the_smallest(void **state)
 {
 	enum { CONNECTIONS = 500 };
-	static struct summary_crowd crowd;
+	static struct summary_whole_crowd whole;
+	struct summary_crowd *crowd = &whole.crowd;
 	static uint64_t priorities[CONNECTIONS];
 	static uint64_t of_flow[CONNECTIONS + 1];
 
 	(void)state;
-	memset(&crowd, 0, sizeof(crowd));
+	summary_crowd_give_room(crowd, &whole.room);
 	for (int n = 0; n < CONNECTIONS; n++) {
 		struct flow_signal signal = { .flow_id = (uint64_t)n + 1, .client = { .version = 4 } };
 		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
 								       summary_address_hash(&signal.server));
-		summary_crowd_add(&crowd, SUMMARY_SERVICE, &signal, &hashes);
+		summary_crowd_add(crowd, SUMMARY_SERVICE, &signal, &hashes);
 		priorities[n] = hashes.sample;
 		of_flow[signal.flow_id] = hashes.sample;
 		qsort(priorities, (size_t)n + 1, sizeof(priorities[0]), by_value);
 		for (int i = 0; i < SUMMARY_SAMPLE; i++)
-			assert_int_equal(crowd.priorities[i], i <= n ? priorities[i] : 0);
-		for (unsigned i = 0; i < crowd.n_sampled; i++)
-			assert_int_equal(of_flow[summary_crowd_sampled(&crowd, i)->flow_id], crowd.priorities[i]);
+			assert_int_equal(crowd->priorities[i], i <= n ? priorities[i] : 0);
+		for (unsigned i = 0; i < crowd->n_sampled; i++)
+			assert_int_equal(of_flow[summary_crowd_sampled(crowd, i)->flow_id], crowd->priorities[i]);
 	}
 }
 
@@ -540,14 +542,16 @@ static void test_hashes_do_not_depend_on_the_signal_before(void **state)
 		};
 		uint64_t client = summary_address_hash(&signal.client);
 		uint64_t server = summary_address_hash(&signal.server);
-		static struct summary_crowd by_kept;
-		static struct summary_crowd by_fresh;
+		static struct summary_whole_crowd by_kept;
+		static struct summary_whole_crowd by_fresh;
 
 		summary_hashes_update(&kept, &signal, client, server);
 		const struct summary_hashes fresh = summary_hashes_of(&signal, client, server);
-		summary_crowd_add(&by_kept, SUMMARY_PREFIX, &signal, &kept);
-		summary_crowd_add(&by_fresh, SUMMARY_PREFIX, &signal, &fresh);
-		assert_same_crowd(&by_kept, &by_fresh);
+		summary_crowd_give_room(&by_kept.crowd, &by_kept.room);
+		summary_crowd_give_room(&by_fresh.crowd, &by_fresh.room);
+		summary_crowd_add(&by_kept.crowd, SUMMARY_PREFIX, &signal, &kept);
+		summary_crowd_add(&by_fresh.crowd, SUMMARY_PREFIX, &signal, &fresh);
+		assert_same_crowd(&by_kept.crowd, &by_fresh.crowd);
 	}
 }
 

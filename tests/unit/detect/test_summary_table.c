@@ -415,6 +415,29 @@ static void test_crowds_that_grow_have_sketches(void **state)
 	summary_table_destroy(table);
 }
 
+static void test_crowds_take_the_room_they_need(void **state)
+{
+	struct summary_table *table = create(4 << 20);
+	const struct ip_addr server = ip4(0xcb007105);
+	const struct summary_key key = summary_key_service(&server, 443);
+
+	(void)state;
+	assert_non_null(summary_table_attend(table, &key, ATTENTION_CROWDS, START_NS));
+	for (unsigned n = 1; n <= 2 * SUMMARY_SAMPLE; n++) {
+		struct flow_signal signal = attempt(0x0a000000 + n, 0xcb007105, 443, START_NS);
+		signal.flow_id = n;
+		summary_table_signal(table, &signal);
+		const struct summary_crowd *crowd =
+			summary_crowd_now(&summary_table_find(table, &key)->summary, CROWD_TRYING, START_NS);
+		unsigned n_sampled = n < SUMMARY_SAMPLE ? n : SUMMARY_SAMPLE;
+		assert_int_equal(crowd->n_sampled, n_sampled);
+		for (unsigned i = 0; i < SUMMARY_PLACE_BLOCKS; i++)
+			assert_int_equal(crowd->sample[i] != NULL, i * SUMMARY_PLACES < n_sampled);
+		assert_int_equal(crowd->sketches != NULL, n > SUMMARY_SAMPLE);
+	}
+	summary_table_destroy(table);
+}
+
 static uint32_t next_random(uint32_t *state)
 {
 	*state = *state * 1664525u + 1013904223u;
@@ -590,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_who_lost_attention_is_asked_anew),
 		cmocka_unit_test(test_a_trickle_is_offered),
 		cmocka_unit_test(test_crowds_that_grow_have_sketches),
+		cmocka_unit_test(test_crowds_take_the_room_they_need),
 		cmocka_unit_test(test_forgotten_candidates),
 		cmocka_unit_test(test_strays_make_hosts_and_no_services),
 	};
