@@ -29,6 +29,12 @@ static double not_negative(double value)
 	return greater(value, 0);
 }
 
+/* Of cohorts: less than a signed word holds, of which it takes one instruction. */
+static double figure(uint64_t count)
+{
+	return (double)(int64_t)count;
+}
+
 void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, struct fate *fate)
 {
 	uint64_t counts[SUMMARY_COHORT_COUNTERS];
@@ -40,41 +46,32 @@ void fate_sum(const struct summary *summary, uint64_t first, uint64_t last, stru
 	}
 	*fate = (struct fate){
 		.seconds = seconds,
-		.attempts = (double)counts[SUMMARY_ATTEMPTS],
-		.answered = (double)counts[SUMMARY_ANSWERED],
-		.completed = (double)counts[SUMMARY_COMPLETED],
-		.refused = (double)counts[SUMMARY_REFUSED],
-		.unreachable = (double)counts[SUMMARY_UNREACHABLE],
-		.reset = (double)counts[SUMMARY_CLIENT_RESET],
-		.repeaters = not_negative((double)counts[SUMMARY_SYNACK_REPEATERS] -
-					  (double)counts[SUMMARY_REPEATERS_ENDED]),
-		.bare = (double)counts[SUMMARY_BARE_SYNACKS],
-		.retried = (double)counts[SUMMARY_RETRIED],
+		.attempts = figure(counts[SUMMARY_ATTEMPTS]),
+		.answered = figure(counts[SUMMARY_ANSWERED]),
+		.completed = figure(counts[SUMMARY_COMPLETED]),
+		.refused = figure(counts[SUMMARY_REFUSED]),
+		.unreachable = figure(counts[SUMMARY_UNREACHABLE]),
+		.reset = figure(counts[SUMMARY_CLIENT_RESET]),
+		.repeaters = not_negative(figure(counts[SUMMARY_SYNACK_REPEATERS]) -
+					  figure(counts[SUMMARY_REPEATERS_ENDED])),
+		.bare = figure(counts[SUMMARY_BARE_SYNACKS]),
+		.retried = figure(counts[SUMMARY_RETRIED]),
 	};
-	double retrying = not_negative(fate->retried - (double)counts[SUMMARY_RETRIED_SETTLED]);
+	double retrying = not_negative(fate->retried - figure(counts[SUMMARY_RETRIED_SETTLED]));
 	fate->open = not_negative(fate->attempts - fate->completed - fate->refused - fate->unreachable);
 	fate->retrying = lesser(retrying, fate->open);
 	fate->silent = fate->open - fate->retrying;
-	fate->waiting = not_negative(fate->answered - (double)counts[SUMMARY_HALF_OPEN_ENDED]);
+	fate->waiting = not_negative(fate->answered - figure(counts[SUMMARY_HALF_OPEN_ENDED]));
 	fate->ignored = not_negative(fate->waiting - fate->repeaters);
 }
 
-void fate_of_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort)
+void fate_of_only_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort)
 {
-	const struct summary_slot *known = summary->slots == NULL ? NULL : &summary->slots[slot % SUMMARY_SLOTS];
-
-	*cohort = (struct fate_cohort){ 0 };
-	if (known == NULL) {
-		cohort->attempts = (double)summary_cohort(summary, SUMMARY_ATTEMPTS, slot);
-		cohort->refused = (double)(summary_cohort(summary, SUMMARY_REFUSED, slot) +
-					   summary_cohort(summary, SUMMARY_UNREACHABLE, slot));
-		cohort->open = not_negative(cohort->attempts - cohort->refused -
-					    (double)summary_cohort(summary, SUMMARY_COMPLETED, slot));
-	} else if (known->number == slot) {
-		cohort->attempts = known->counts[SUMMARY_ATTEMPTS];
-		cohort->refused = (double)known->counts[SUMMARY_REFUSED] + known->counts[SUMMARY_UNREACHABLE];
-		cohort->open = not_negative(cohort->attempts - cohort->refused - known->counts[SUMMARY_COMPLETED]);
-	}
+	cohort->attempts = (double)summary_cohort(summary, SUMMARY_ATTEMPTS, slot);
+	cohort->refused = (double)(summary_cohort(summary, SUMMARY_REFUSED, slot) +
+				   summary_cohort(summary, SUMMARY_UNREACHABLE, slot));
+	cohort->open = not_negative(cohort->attempts - cohort->refused -
+				    (double)summary_cohort(summary, SUMMARY_COMPLETED, slot));
 }
 
 uint64_t fate_last_slot(uint64_t now_ns, uint64_t age_ns)

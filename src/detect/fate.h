@@ -41,7 +41,27 @@ struct fate_cohort {
 	double open;
 };
 
-void fate_of_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort);
+/* Where there are no slots. */
+void fate_of_only_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort);
+
+/* Asked of each cohort several times. */
+static inline void fate_of_cohort(const struct summary *summary, uint64_t slot, struct fate_cohort *cohort)
+{
+	if (summary->slots == NULL) {
+		fate_of_only_cohort(summary, slot, cohort);
+		return;
+	}
+
+	const struct summary_slot *known = &summary->slots[slot % SUMMARY_SLOTS];
+	*cohort = (struct fate_cohort){ 0 };
+	if (known->number != slot)
+		return;
+	cohort->attempts = known->counts[SUMMARY_ATTEMPTS];
+	cohort->refused = (double)known->counts[SUMMARY_REFUSED] + known->counts[SUMMARY_UNREACHABLE];
+	cohort->open = cohort->attempts - cohort->refused - known->counts[SUMMARY_COMPLETED];
+	if (cohort->open < 0)
+		cohort->open = 0;
+}
 
 /* The last slot that ended at least age_ns ago. */
 uint64_t fate_last_slot(uint64_t now_ns, uint64_t age_ns);

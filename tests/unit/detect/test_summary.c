@@ -336,6 +336,32 @@ static void test_sums_of_any_span(void **state)
 	assert_int_equal(counts[SUMMARY_ATTEMPTS], 0);
 }
 
+/* Each counter is summed for itself, however large it is. */
+static void test_sums_of_large_counts(void **state)
+{
+	static const uint32_t large[] = { 1, UINT32_MAX / SUMMARY_SLOTS, UINT32_MAX / SUMMARY_SLOTS + 1, UINT32_MAX };
+	static struct whole whole;
+	const uint64_t oldest = START_NS / SUMMARY_SLOT_NS;
+	uint64_t counts[SUMMARY_COHORT_COUNTERS];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+		for (int counter = 0; counter < SUMMARY_COHORT_COUNTERS; counter++) {
+			whole_init(&whole);
+			for (uint64_t slot = oldest; slot < oldest + SUMMARY_SLOTS; slot++) {
+				for (int other = 0; other < SUMMARY_COHORT_COUNTERS; other++)
+					summary_count_in(&whole.summary, (enum summary_counter)other, slot);
+				whole.slots[slot % SUMMARY_SLOTS].counts[counter] = large[i];
+			}
+			assert_true(summary_sum(&whole.summary, oldest, oldest + SUMMARY_SLOTS - 1, counts));
+			for (int other = 0; other < SUMMARY_COHORT_COUNTERS; other++)
+				assert_int_equal(counts[other],
+						 (uint64_t)SUMMARY_SLOTS * (other == counter ? large[i] : 1));
+		}
+	}
+	assert_false(summary_sum(&whole.summary, oldest + SUMMARY_SLOTS, oldest + SUMMARY_SLOTS + 3, counts));
+}
+
 static void test_crowds_estimate_who_took_part(void **state)
 {
 	static struct summary_whole_crowd whole;
@@ -587,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_a_steady_gauge_is_steady_at_each_age),
 		cmocka_unit_test(test_handshakes_are_counted_by_how_long_they_took),
 		cmocka_unit_test(test_sums_of_any_span),
+		cmocka_unit_test(test_sums_of_large_counts),
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
 		cmocka_unit_test(test_few_tell_what_sketches_would),
