@@ -5,7 +5,6 @@
 #include "pending_profile.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "fate.h"
 #include "minmax.h"
@@ -34,12 +33,10 @@ static int bin_of(uint64_t slot, uint64_t now_ns)
 	return age < PROFILE_BINS ? (int)age : PROFILE_BINS - 1;
 }
 
-static void learn_bin(struct pending_profile *profile, int bin, uint16_t seen, double completed)
+static void learn_bin(struct pending_profile *profile, unsigned bin, unsigned seen, double completed)
 {
-	if (seen == 0)
-		return;
 	profile->completed[bin] += (float)completed;
-	profile->pending[bin] += (float)greater(completed - (seen - 1), 0);
+	profile->pending[bin] += (float)greater(completed - seen, 0);
 	if (profile->completed[bin] > FADE_AT) {
 		profile->completed[bin] /= 2;
 		profile->pending[bin] /= 2;
@@ -47,35 +44,34 @@ static void learn_bin(struct pending_profile *profile, int bin, uint16_t seen, d
 }
 
 /* The slot is so old that what has not completed never will: it tells how long the others took. */
-static void learn_slot(struct pending_profile *profile, uint64_t place, double completed)
+static void learn_slot(struct pending_profile *profile, uint64_t place, uint32_t bins, double completed)
 {
-	/* Most slots were seen at an age or two. */
-	for (int bin = 0; bin < PROFILE_BINS; bin += 2) {
-		uint32_t both;
-		memcpy(&both, &profile->completed_at[place][bin], sizeof(both));
-		if (both == 0)
-			continue;
+	for (; bins != 0; bins &= bins - 1) {
+		unsigned bin = (unsigned)__builtin_ctz(bins);
 		learn_bin(profile, bin, profile->completed_at[place][bin], completed);
-		learn_bin(profile, bin + 1, profile->completed_at[place][bin + 1], completed);
 	}
 }
 
 void pending_profile_learn(struct pending_profile *profile, const struct summary *summary, uint64_t now_ns)
 {
 	uint64_t now = now_ns / SUMMARY_SLOT_NS;
+	const uint64_t all_bins = (UINT64_C(1) << PROFILE_BINS) - 1;
 
 	for (uint64_t slot = now > PROFILE_SLOTS ? now - PROFILE_SLOTS : 0; slot < now; slot++) {
 		uint64_t place = slot % PROFILE_SLOTS;
+		uint64_t known = profile->slots[place];
 		int bin = bin_of(slot, now_ns);
-		if (profile->slots[place] != slot) {
-			uint64_t known = summary_cohort(summary, SUMMARY_COMPLETED, profile->slots[place]);
-			learn_slot(profile, place, (double)known);
-			memset(profile->completed_at[place], 0, sizeof(profile->completed_at[place]));
-			profile->slots[place] = slot;
+		if (known >> PROFILE_BINS != slot) {
+			uint64_t completed = summary_cohort(summary, SUMMARY_COMPLETED, known >> PROFILE_BINS);
+			learn_slot(profile, place, (uint32_t)(known & all_bins), (double)completed);
+			known = slot << PROFILE_BINS;
 		}
 		uint64_t completed = summary_cohort(summary, SUMMARY_COMPLETED, slot);
-		if (bin < PROFILE_BINS - 1 && completed < UINT16_MAX)
-			profile->completed_at[place][bin] = (uint16_t)(completed + 1);
+		if (bin < PROFILE_BINS - 1 && completed < UINT16_MAX) {
+			profile->completed_at[place][bin] = (uint16_t)completed;
+			known |= UINT64_C(1) << bin;
+		}
+		profile->slots[place] = known;
 	}
 }
 

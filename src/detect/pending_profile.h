@@ -14,7 +14,7 @@
  */
 #define PROFILE_BIN_NS (50 * NS_PER_MS)
 enum { PROFILE_BINS = 26 };
-_Static_assert(PROFILE_BINS % 2 == 0, "bins are looked at in twos");
+_Static_assert(UINT64_MAX / SUMMARY_SLOT_NS < UINT64_C(1) << (64 - PROFILE_BINS), "a slot's number has bins behind it");
 
 /* Slots that are over, and young enough to have a place in it. */
 enum { PROFILE_SLOTS = 6 };
@@ -22,8 +22,9 @@ enum { PROFILE_SLOTS = 6 };
 struct pending_profile {
 	float completed[PROFILE_BINS]; /* handshakes of slots that were seen at that age, with old ones fading */
 	float pending[PROFILE_BINS];   /* of these: had not completed at that age */
-	uint64_t slots[PROFILE_SLOTS]; /* by number % PROFILE_SLOTS */
-	uint16_t completed_at[PROFILE_SLOTS][PROFILE_BINS]; /* plus one; 0 = not seen at that age */
+	/* By number % PROFILE_SLOTS: the number, and behind it the bins at which the slot was seen, a bit each. */
+	uint64_t slots[PROFILE_SLOTS];
+	uint16_t completed_at[PROFILE_SLOTS][PROFILE_BINS]; /* where it was seen */
 };
 
 /* How the young slots of a target fare against its profile. */
