@@ -134,7 +134,7 @@ static void measure(struct carpet_state *state, const struct detect_scene *scene
 	fate_leaders(crowd, &leaders);
 	state->hosts = crowd != NULL ? lesser(summary_crowd_servers(crowd), hosts_of(scene->key)) : 0;
 	state->sources = crowd != NULL ? summary_crowd_sources(crowd) : 0;
-	state->once = fate_once(crowd);
+	state->once = crowd != NULL ? fate_once_of(crowd, state->sources) : 0;
 	state->host_share = leaders.server;
 	state->source_share = leaders.source;
 }

@@ -111,9 +111,12 @@ double fate_alike(const struct summary_crowd *crowd)
 
 double fate_once(const struct summary_crowd *crowd)
 {
-	if (crowd == NULL)
-		return 0;
-	return fate_share(summary_crowd_sources(crowd), (double)crowd->connections);
+	return crowd == NULL ? 0 : fate_once_of(crowd, summary_crowd_sources(crowd));
+}
+
+double fate_once_of(const struct summary_crowd *crowd, double sources)
+{
+	return fate_share(sources, (double)crowd->connections);
 }
 
 double fate_raw(const struct summary_crowd *crowd)
@@ -127,63 +130,71 @@ double fate_raw(const struct summary_crowd *crowd)
 	return fate_share(raw, crowd->n_sampled);
 }
 
-/* How many of a sample are like each of them. */
-struct alike {
-	unsigned source[SUMMARY_SAMPLE];
-	unsigned server[SUMMARY_SAMPLE];
-	unsigned port[SUMMARY_SAMPLE];
-};
-
 static bool same_address(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-static void count_alike(const struct summary_crowd *crowd, struct alike *alike)
+/* Differs only where the addresses do. */
+static uint64_t word_of(const struct ip_addr *address)
 {
-	memset(alike, 0, sizeof(*alike));
-	for (unsigned i = 0; i < crowd->n_sampled; i++) {
-		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
-		for (unsigned k = 0; k < i; k++) {
-			const struct summary_sampled *other = summary_crowd_sampled(crowd, k);
-			bool is_source = same_address(&sampled->client, &other->client);
-			bool is_server = same_address(&sampled->server, &other->server);
-			bool is_port = sampled->server_port == other->server_port;
-			alike->source[i] += is_source;
-			alike->source[k] += is_source;
-			alike->server[i] += is_server;
-			alike->server[k] += is_server;
-			alike->port[i] += is_port;
-			alike->port[k] += is_port;
-		}
-	}
+	uint64_t words[2];
+
+	memcpy(words, address->bytes, sizeof(words));
+	return words[0] ^ (words[1] << 32 | words[1] >> 32);
 }
 
-/* The rank of the first of those that most are like. */
-static unsigned first_most(const unsigned *alike, unsigned n)
-{
-	unsigned most = 0;
+enum sampled_part { SAMPLED_SOURCE, SAMPLED_SERVER, SAMPLED_PORT };
 
+static uint64_t part_word(const struct summary_sampled *sampled, enum sampled_part part)
+{
+	if (part == SAMPLED_PORT)
+		return sampled->server_port;
+	return word_of(part == SAMPLED_SOURCE ? &sampled->client : &sampled->server);
+}
+
+/* Given that their words are the same. */
+static bool is_alike(const struct summary_sampled *a, const struct summary_sampled *b, enum sampled_part part)
+{
+	if (part == SAMPLED_PORT)
+		return true;
+	return part == SAMPLED_SOURCE ? same_address(&a->client, &b->client) : same_address(&a->server, &b->server);
+}
+
+/* The rank of the first of those that are most alike, and their share. */
+static unsigned find_leader(const struct summary_crowd *crowd, unsigned n, enum sampled_part part, double *share)
+{
+	uint64_t words[SUMMARY_SAMPLE];
+	unsigned alike[SUMMARY_SAMPLE] = { 0 }; /* counted at the first of them */
+	unsigned leader = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct summary_sampled *sampled = summary_crowd_sampled(crowd, i);
+		unsigned first = 0;
+		words[i] = part_word(sampled, part);
+		while (first < i &&
+		       (words[first] != words[i] || !is_alike(summary_crowd_sampled(crowd, first), sampled, part)))
+			first++;
+		alike[first]++;
+	}
 	for (unsigned i = 1; i < n; i++)
-		if (alike[i] > alike[most])
-			most = i;
-	return most;
+		if (alike[i] > alike[leader])
+			leader = i;
+	*share = fate_share(alike[leader], n);
+	return leader;
 }
 
 void fate_leaders(const struct summary_crowd *crowd, struct fate_leaders *leaders)
 {
-	struct alike alike;
 	unsigned n = crowd != NULL ? crowd->n_sampled : 0;
 
 	*leaders = (struct fate_leaders){ 0 };
 	if (n == 0)
 		return;
-	count_alike(crowd, &alike);
-	unsigned source = first_most(alike.source, n);
-	leaders->source = fate_share(alike.source[source] + 1, n);
+	unsigned source = find_leader(crowd, n, SAMPLED_SOURCE, &leaders->source);
 	leaders->source_ip = summary_crowd_sampled(crowd, source)->client;
-	leaders->server = fate_share(alike.server[first_most(alike.server, n)] + 1, n);
-	leaders->port = fate_share(alike.port[first_most(alike.port, n)] + 1, n);
+	find_leader(crowd, n, SAMPLED_SERVER, &leaders->server);
+	find_leader(crowd, n, SAMPLED_PORT, &leaders->port);
 	leaders->n = n;
 }
 

@@ -85,6 +85,9 @@ double fate_alike(const struct summary_crowd *crowd);
 /* Distinct sources per connection of the crowd, 0 .. 1: near 1 where each sends one SYN. */
 double fate_once(const struct summary_crowd *crowd);
 
+/* The same for whoever knows how many sources the crowd has, which is much to find out. */
+double fate_once_of(const struct summary_crowd *crowd, double sources);
+
 /* The share of the sample whose SYNs carry no options at all, as only tools send them. */
 double fate_raw(const struct summary_crowd *crowd);
 

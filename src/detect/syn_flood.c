@@ -424,7 +424,7 @@ static void measure_crowd(struct syn_flood_state *state, const struct detect_sce
 		return;
 	fate_leaders(crowd, &leaders);
 	state->sources = summary_crowd_sources(crowd);
-	state->once = fate_once(crowd);
+	state->once = fate_once_of(crowd, state->sources);
 	state->alike = fate_alike(crowd);
 	state->raw = fate_raw(crowd);
 	state->top_share = leaders.source;

@@ -98,11 +98,35 @@ static void the_most_frequent_lead(void **state)
 	assert_int_equal(leaders.source_ip.bytes[3], 2);
 }
 
+/* Whoever chooses addresses whose halves are exchanged is told apart all the same. */
+static void addresses_of_any_bytes_are_told_apart(void **state)
+{
+	static struct summary_whole_crowd whole;
+	struct summary_crowd *crowd = &whole.crowd;
+	struct fate_leaders leaders;
+
+	(void)state;
+	summary_crowd_give_room(crowd, &whole.room);
+	for (unsigned i = 0; i < SUMMARY_SAMPLE; i++) {
+		struct summary_sampled one = sampled(0, (uint8_t)(i % 4), 80);
+		one.client = (struct ip_addr){ .version = 6 };
+		one.client.bytes[0] = one.client.bytes[12] = (uint8_t)(i + 1);
+		*summary_crowd_take_place(crowd, i + 1) = one;
+	}
+	fate_leaders(crowd, &leaders);
+	assert_int_equal(leaders.n, SUMMARY_SAMPLE);
+	assert_true(is_same(leaders.source, 1.0 / SUMMARY_SAMPLE));
+	assert_true(is_same(leaders.server, 0.25));
+	assert_true(is_same(leaders.port, 1));
+	assert_int_equal(leaders.source_ip.bytes[0], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cohort_says_what_a_sum_over_it_says),
 		cmocka_unit_test(the_most_frequent_lead),
+		cmocka_unit_test(addresses_of_any_bytes_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
