@@ -43,12 +43,15 @@ enum { WINDOWS = 2 };
 static const uint64_t slot_ns[WINDOWS] = { NS_PER_SEC / 2, 2 * NS_PER_SEC };
 
 struct overflow_window {
-	struct recent dropped;
-	struct recent ignored;
 	struct recent completed;
 	uint64_t n_dropped;
 	uint64_t n_ignored;
 	uint64_t n_completed;
+};
+
+struct overflow_rare {
+	struct recent dropped;
+	struct recent ignored;
 };
 
 struct overflow_state {
@@ -60,12 +63,14 @@ struct overflow_state {
 	uint64_t silent_ns; /* since when it looks silent; 0 = it does not */
 	uint64_t class;     /* of the last alarming finding: enum overflow_class */
 	uint8_t severity;   /* of that; 0 = none yet */
+	bool is_rare_begun[WINDOWS][2];
 	/* What the last finding rests on. */
 	uint64_t n_answered;
 	uint64_t worst; /* of the windows */
 	uint64_t n_silent;
 	uint64_t n_asked;
 	uint64_t n_progress;
+	struct overflow_rare rare[WINDOWS]; /* it is not read as long as nothing of it happens */
 };
 
 enum overflow_class { CLASS_DROPPED = 0, CLASS_IGNORED, CLASS_SILENT };
@@ -101,6 +106,7 @@ static void count(struct overflow_state *state, const struct overflow_params *p,
 	const uint64_t *totals = scene->summary->totals;
 	uint64_t since_ns = scene->summary->since_ns;
 	uint64_t now_ns = scene->now_ns;
+	uint64_t looked_ns = state->answered.looked_ns;
 	double worst = -1;
 
 	state->n_answered =
@@ -109,8 +115,12 @@ static void count(struct overflow_state *state, const struct overflow_params *p,
 					 4 * NS_PER_SEC / RECENT_SLOTS, now_ns);
 	for (unsigned i = 0; i < WINDOWS; i++) {
 		struct overflow_window *w = &state->windows[i];
-		w->n_dropped = recent_count(&w->dropped, totals[SUMMARY_ACKS_DROPPED], since_ns, slot_ns[i], now_ns);
-		w->n_ignored = recent_count(&w->ignored, totals[SUMMARY_DATA_IGNORED], since_ns, slot_ns[i], now_ns);
+		struct overflow_rare *rare = &state->rare[i];
+		bool *is_begun = state->is_rare_begun[i];
+		w->n_dropped = recent_count_rare(&rare->dropped, &is_begun[0], looked_ns, totals[SUMMARY_ACKS_DROPPED],
+						 since_ns, slot_ns[i], now_ns);
+		w->n_ignored = recent_count_rare(&rare->ignored, &is_begun[1], looked_ns, totals[SUMMARY_DATA_IGNORED],
+						 since_ns, slot_ns[i], now_ns);
 		w->n_completed = recent_count(&w->completed, totals[SUMMARY_COMPLETED], since_ns, slot_ns[i], now_ns);
 		if (waiting_of(state, w) / limit_of(p, w) > worst) {
 			worst = waiting_of(state, w) / limit_of(p, w);
@@ -270,6 +280,7 @@ const struct detector detector_accept_queue_overflow = {
 	.group = INCIDENT_SERVICE,
 	.crowd = CROWD_TRYING,
 	.target_bytes = sizeof(struct overflow_state),
+	.glance_bytes = offsetof(struct overflow_state, rare),
 	.find = find,
 	.explain = explain,
 };

@@ -58,7 +58,6 @@ static const struct rule_param params[] = {
 enum { FEW_SOURCES = 8 };
 
 struct connection_flood_state {
-	struct recent empty;
 	struct recent completed;
 	struct baseline usual_idle;
 	struct baseline usual_empty;
@@ -69,6 +68,8 @@ struct connection_flood_state {
 	double n_sources; /* of those that took part since the first of them: at least; negative = unknown */
 	bool was_idle;    /* what the last alarming finding counted */
 	uint8_t severity; /* of that; 0 = none yet */
+	bool is_empty_begun;
+	struct recent empty; /* not read until there are some */
 };
 
 static const char class_idle[] = "idle_connection_flood";
@@ -175,8 +176,8 @@ static void find(const void *rule_params, const struct detect_scene *scene, void
 	const struct summary *s = scene->summary;
 
 	state->n_idle = summary_old_gauge(s, GAUGE_UNSPOKEN, ns_since(scene->now_ns, p->idle_after_ns));
-	state->n_empty =
-		recent_count(&state->empty, s->totals[SUMMARY_CLOSED_UNSPOKEN], s->since_ns, SLOT_NS, scene->now_ns);
+	state->n_empty = recent_count_rare(&state->empty, &state->is_empty_begun, state->completed.looked_ns,
+					   s->totals[SUMMARY_CLOSED_UNSPOKEN], s->since_ns, SLOT_NS, scene->now_ns);
 	state->n_completed =
 		recent_count(&state->completed, s->totals[SUMMARY_COMPLETED], s->since_ns, SLOT_NS, scene->now_ns);
 
@@ -273,6 +274,7 @@ const struct detector detector_connection_flood = {
 	.group = INCIDENT_SERVICE,
 	.crowd = CROWD_TRYING,
 	.target_bytes = sizeof(struct connection_flood_state),
+	.glance_bytes = offsetof(struct connection_flood_state, empty),
 	.find = find,
 	.explain = explain,
 };

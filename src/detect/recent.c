@@ -4,8 +4,6 @@
  */
 #include "recent.h"
 
-#include <stdbool.h>
-
 #include "tcpwitness/base/units.h"
 
 /* Keys to which little happens are looked at so seldom at most. */

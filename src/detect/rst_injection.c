@@ -39,36 +39,66 @@ static const struct rule_param params[] = {
 #define HOT_SLOT_NS NS_PER_SEC
 
 struct rst_injection_state {
-	struct recent forged;
+	uint64_t n_forged;
+	uint64_t n_contradicted;
+	uint64_t n_probes;
+	uint32_t n_connections;
+	bool is_begun;        /* there was something to count */
+	struct recent forged; /* until then, of this and those that follow only when it was looked at is read */
 	struct recent contradicted;
 	struct recent probes;
 	struct recent connections;
 	struct recent now;
-	uint64_t n_forged;
-	uint64_t n_contradicted;
-	uint64_t n_probes;
-	uint64_t n_connections;
 };
 
 static const char class_forged[] = "forged_reset";
 static const char class_probing[] = "reset_probing";
 
-static void find(const void *rule_params, const struct detect_scene *scene, void *memory, struct finding *finding)
+static bool is_anything_counted(const uint64_t *totals)
 {
-	const struct rst_injection_params *p = rule_params;
-	struct rst_injection_state *state = memory;
-	const uint64_t *totals = scene->summary->totals;
-	uint64_t since_ns = scene->summary->since_ns;
-	uint64_t now_ns = scene->now_ns;
+	return (totals[SUMMARY_RST_FORGED] | totals[SUMMARY_RST_CONTRADICTED] | totals[SUMMARY_RST_PROBES] |
+		totals[SUMMARY_RST_SUSPECTS]) != 0;
+}
 
+/* All are looked at together. */
+static void begin(struct rst_injection_state *state)
+{
+	state->is_begun = true;
+	state->contradicted.looked_ns = state->forged.looked_ns;
+	state->probes.looked_ns = state->forged.looked_ns;
+	state->connections.looked_ns = state->forged.looked_ns;
+	state->now.looked_ns = state->forged.looked_ns;
+}
+
+/* Returns how many there are of late. Most services never get any. */
+static uint64_t count(struct rst_injection_state *state, const struct summary *summary, uint64_t now_ns)
+{
+	const uint64_t *totals = summary->totals;
+	uint64_t since_ns = summary->since_ns;
+
+	if (!state->is_begun) {
+		if (!is_anything_counted(totals)) {
+			recent_look(&state->forged, now_ns);
+			return 0;
+		}
+		begin(state);
+	}
 	state->n_forged = recent_count(&state->forged, totals[SUMMARY_RST_FORGED], since_ns, SLOT_NS, now_ns);
 	state->n_contradicted =
 		recent_count(&state->contradicted, totals[SUMMARY_RST_CONTRADICTED], since_ns, SLOT_NS, now_ns);
 	state->n_probes = recent_count(&state->probes, totals[SUMMARY_RST_PROBES], since_ns, SLOT_NS, now_ns);
-	state->n_connections =
+	uint64_t n_connections =
 		recent_count(&state->connections, totals[SUMMARY_RST_SUSPECTS], since_ns, SLOT_NS, now_ns);
-	uint64_t n_now = recent_count(&state->now, totals[SUMMARY_RST_CONTRADICTED] + totals[SUMMARY_RST_PROBES],
-				      since_ns, HOT_SLOT_NS, now_ns);
+	state->n_connections = n_connections < UINT32_MAX ? (uint32_t)n_connections : UINT32_MAX;
+	return recent_count(&state->now, totals[SUMMARY_RST_CONTRADICTED] + totals[SUMMARY_RST_PROBES], since_ns,
+			    HOT_SLOT_NS, now_ns);
+}
+
+static void find(const void *rule_params, const struct detect_scene *scene, void *memory, struct finding *finding)
+{
+	const struct rst_injection_params *p = rule_params;
+	struct rst_injection_state *state = memory;
+	uint64_t n_now = count(state, scene->summary, scene->now_ns);
 
 	double by_forged = (double)state->n_forged / (double)p->forged;
 	double by_denied = (double)state->n_contradicted / (double)p->contradicted;
@@ -139,6 +169,7 @@ const struct detector detector_rst_injection = {
 	.group = INCIDENT_OWN,
 	.crowd = CROWD_TRYING,
 	.target_bytes = sizeof(struct rst_injection_state),
+	.glance_bytes = offsetof(struct rst_injection_state, forged.began),
 	.find = find,
 	.explain = explain,
 };

@@ -208,6 +208,15 @@ static void watch_repeats(struct syn_flood_state *state, const struct detect_sce
 static void count_again(struct syn_flood_state *state, const struct detect_scene *scene)
 {
 	const struct summary *summary = scene->summary;
+
+	if (!state->is_again_begun) {
+		if ((summary->totals[SUMMARY_SYNS_REPEATED] | summary->totals[SUMMARY_RETRIED]) == 0) {
+			recent_look(&state->again, scene->now_ns);
+			return;
+		}
+		state->is_again_begun = true;
+		state->asking.looked_ns = state->again.looked_ns;
+	}
 	uint64_t n = recent_count(&state->again, summary->totals[SUMMARY_SYNS_REPEATED], summary->since_ns,
 				  AGAIN_NS / RECENT_SLOTS, scene->now_ns);
 	uint64_t asking = recent_count(&state->asking, summary->totals[SUMMARY_RETRIED], summary->since_ns,

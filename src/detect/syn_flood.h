@@ -106,6 +106,7 @@ struct syn_flood_state {
 	uint8_t resets;    /* enum syn_flood_resets */
 	bool is_accepted;  /* refusals that were there when the run began are what is usual */
 	bool repeats_its_syns;
+	bool is_again_begun;  /* SYNs came again at all; until then only when again was looked at is known */
 	struct recent again;  /* SYNs of ports that were asked for before, in 2 s */
 	struct recent asking; /* attempts that were repeated at all */
 	double again_rate;    /* of these, per second, when no stacks would send so many; else 0 */

@@ -328,6 +328,31 @@ static void recent_counts_come_evenly_behind_a_silence(void **state)
 	assert_int_equal(recent_count(&recent, 51, 0, slot_ns, now_ns + 6 * NS_PER_SEC), 1);
 }
 
+/* What is not read until it is counted is counted as if it had been read at each look. */
+static void what_is_rare_counts_as_if_it_was_looked_at(void **state)
+{
+	const uint64_t slot_ns = 500 * NS_PER_MS;
+
+	(void)state;
+	for (unsigned first = 0; first < 30; first++) {
+		struct recent plain = { 0 };
+		struct recent rare = { 0 };
+		struct recent other = { 0 };
+		uint64_t now_ns = 1000 * NS_PER_SEC;
+		bool is_begun = false;
+		for (unsigned look = 0; look < 60; look++, now_ns += look % 7 == 0 ? 3 * NS_PER_SEC : NS_PER_SEC) {
+			/* It may be forgotten, too. */
+			uint64_t total = look < first || look == 50 ? 0 : 10 + look / 4;
+			uint64_t count = recent_count(&plain, total, now_ns - NS_PER_SEC, slot_ns, now_ns);
+			assert_int_equal(recent_count_rare(&rare, &is_begun, other.looked_ns, total,
+							   now_ns - NS_PER_SEC, slot_ns, now_ns),
+					 count);
+			recent_look(&other, now_ns);
+		}
+		assert_memory_equal(&rare, &plain, sizeof(rare));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_steps_back_is_told_once),
 		cmocka_unit_test(recent_counts_slide),
 		cmocka_unit_test(recent_counts_come_evenly_behind_a_silence),
+		cmocka_unit_test(what_is_rare_counts_as_if_it_was_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
