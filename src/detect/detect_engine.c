@@ -501,22 +501,27 @@ static struct due find_first(const struct detect_engine *engine, const struct wa
 /*
  * While one is judged, the memory of the next ones comes: what is known of hot keys together is more than caches hold.
  */
-static void expect_due(const struct detect_engine *engine, const struct watch_kind *kind, const struct due *due,
+static void expect_due(const struct detect_engine *engine, enum summary_kind kind, const struct due *due,
 		       uint64_t tick_ns)
 {
+	const struct watch_kind *of = &engine->watches.kinds[kind];
+
 	for (unsigned n_before = 0; n_before <= WATCH_AHEAD; n_before++)
-		if (due->places[n_before + 1] < kind->n_places)
-			watch_expect(&engine->watches, kind->hot[due->places[n_before + 1]].watch, n_before, tick_ns);
+		if (due->places[n_before + 1] < of->n_places)
+			watch_expect(of->hot[due->places[n_before + 1]].watch, kind, n_before, tick_ns);
 }
 
-static void judge_due(struct detect_engine *engine, struct watch_kind *kind, const struct summary *sensor,
+static void judge_due(struct detect_engine *engine, enum summary_kind which, const struct summary *sensor,
 		      uint64_t tick_ns, struct incident_time time)
 {
+	struct watch_kind *kind = &engine->watches.kinds[which];
+
 	for (struct due due = find_first(engine, kind, tick_ns); due.places[0] < kind->n_places;
 	     find_next(engine, kind, &due, tick_ns)) {
 		struct hot_key *hot = &kind->hot[due.places[0]];
 		struct watch *watch = hot->watch;
-		expect_due(engine, kind, &due, tick_ns);
+		expect_due(engine, which, &due, tick_ns);
+		engine->book.expected = due.places[1] < kind->n_places ? kind->hot[due.places[1]].watch : NULL;
 		/* Whoever is judged in between is due as before: lessons are a second apart. */
 		if (hot->due_ns <= tick_ns)
 			hot->due_ns = tick_ns + CALM_NS;
@@ -536,9 +541,10 @@ static void judge_all(struct detect_engine *engine, uint64_t tick_ns, struct inc
 	if (engine->book.is_ending)
 		engine->is_crowded = false;
 	for (int kind = 0; kind < SUMMARY_SENSOR; kind++)
-		judge_due(engine, &engine->watches.kinds[kind], sensor, tick_ns, time);
+		judge_due(engine, (enum summary_kind)kind, sensor, tick_ns, time);
 	for (size_t i = 0; i < engine->set.n_tables; i++)
 		summary_table_sift_urgent(engine->set.tables[i]);
+	engine->book.expected = NULL;
 	judge(engine, watch_first(&engine->watches, SUMMARY_SENSOR), sensor, tick_ns, time);
 }
 

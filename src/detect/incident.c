@@ -590,6 +590,8 @@ static uint32_t find_all(struct incident_book *book, struct watch *watch, struct
 		scene->alarm = incident != NULL ? incident->alarm : NULL;
 		scene->present_class = incident != NULL ? incident->present->detector : NULL;
 		scene->is_suspicious = ((watch->suspicious >> run->slot) & 1) != 0;
+		if (book->expected != NULL)
+			watch_expect_state(book->expected, (enum summary_kind)watch->key.kind, run);
 		memset(finding, 0, sizeof(*finding));
 		run->detector->find(watch_params(watch, run), scene, watch_state(watch, run), finding);
 		if (!finding->is_suspicious && !finding->is_alarming)

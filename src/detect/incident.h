@@ -47,6 +47,7 @@ struct incident_book {
 	struct incident *first;
 	struct incident *last;
 	uint32_t n_shared;                      /* open incidents in which sources may be told */
+	const struct watch *expected;           /* of the same kind, to be judged next; null = nobody knows */
 	bool is_ending;                         /* the run ends: what is open is cleared, and nothing is raised */
 	struct finding findings[MAX_DETECTORS]; /* about the key that is judged */
 };

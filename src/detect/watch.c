@@ -18,8 +18,7 @@ enum { TROUBLES_SHARE = 2, CROWDS_SHARE = 10, SHARES = 64 };
 
 #define FIRST_HEARD_NS (60 * NS_PER_SEC)
 
-/* Most of what is judged is of cohorts that are no older. */
-enum { JUDGED_SLOTS = 19, CACHE_LINE_BYTES = 64 };
+enum { CACHE_LINE_BYTES = 64, ALL_CROWDS = (1 << SUMMARY_CROWDS) - 1 };
 
 /* So many of the keys with what was learned of them are hot at most, in eighths. */
 enum { HOT_EIGHTHS = 6 };
@@ -28,7 +27,6 @@ enum { HOT_EIGHTHS = 6 };
 static size_t lay_out(struct watch_set *set, int kind)
 {
 	size_t bytes = sizeof(struct watch);
-	struct watch_kind *of = kind < SUMMARY_SENSOR ? &set->kinds[kind] : NULL;
 
 	for (size_t i = 0; i < set->n_runs; i++) {
 		struct detector_run *run = &set->runs[i];
@@ -36,8 +34,7 @@ static size_t lay_out(struct watch_set *set, int kind)
 			continue;
 		const struct detector *detector = run->detector;
 		size_t glance_bytes = detector->glance_bytes != 0 ? detector->glance_bytes : detector->target_bytes;
-		if (of != NULL)
-			of->parts[of->n_parts++] = (struct watch_part){ bytes, sizeof(void *) + glance_bytes };
+		run->glance_bytes = sizeof(void *) + glance_bytes;
 		run->params_offset[kind] = bytes;
 		bytes += sizeof(void *);
 		run->state_offset[kind] = bytes;
@@ -166,50 +163,66 @@ static void expect(const void *from, size_t n_bytes)
 		prefetch(line);
 }
 
+/* What is looked at whenever such a key is judged: the latest cohorts, so many; and crowds, a bit each. */
+static const struct {
+	uint8_t n_slots;
+	uint8_t crowds;
+} judged[SUMMARY_SENSOR] = {
+	[SUMMARY_SERVICE] = { 26, 1 << CROWD_TRYING },
+	[SUMMARY_HOST] = { 22, ALL_CROWDS },
+	[SUMMARY_PREFIX] = { 18, ALL_CROWDS },
+	[SUMMARY_SOURCE] = { 0, ALL_CROWDS },
+};
+
 /* Who takes part is asked at each judgement only how many they are. */
-static void expect_crowds(const struct summary *summary)
+static void expect_crowds(const struct summary *summary, unsigned crowds)
 {
 	for (int kind = 0; kind < SUMMARY_CROWDS; kind++) {
-		if (summary->crowds[kind] == NULL)
+		if ((crowds >> kind & 1) == 0 || summary->crowds[kind] == NULL)
 			continue;
 		prefetch(&summary->crowds[kind]->spans[0].span);
 		prefetch(&summary->crowds[kind]->spans[1].span);
 	}
 }
 
-static void expect_parts(const struct summary *summary, uint64_t now_ns)
+static void expect_parts(const struct watch *watch, enum summary_kind kind, uint64_t now_ns)
 {
+	const struct summary *summary = &watch->record->summary;
 	uint64_t now = now_ns / SUMMARY_SLOT_NS;
 
-	expect_crowds(summary);
+	expect_crowds(summary, watch->trouble != NULL ? ALL_CROWDS : judged[kind].crowds);
 	if (summary->ages != NULL)
 		expect(summary->ages, sizeof(*summary->ages));
 	if (summary->slots == NULL)
 		return;
-	for (uint64_t age = 0; age < JUDGED_SLOTS; age++)
+	for (uint64_t age = 0; age < judged[kind].n_slots; age++)
 		prefetch(&summary->slots[(now - age) % SUMMARY_SLOTS]);
 }
 
-void watch_expect(const struct watch_set *set, const struct watch *watch, unsigned n_before, uint64_t now_ns)
+void watch_expect(const struct watch *watch, enum summary_kind kind, unsigned n_before, uint64_t now_ns)
 {
 	if (n_before == WATCH_AHEAD) {
 		prefetch(&watch->record);
 		return;
 	}
 	if (n_before > 0) {
-		if (watch->record != NULL)
-			expect(&watch->record->summary, offsetof(struct summary, totals));
+		if (watch->record == NULL)
+			return;
+		/* Where its parts are. */
+		expect(&watch->record->summary, offsetof(struct summary, totals));
+		prefetch(&watch->record->summary.crowds);
 		return;
 	}
-
-	const struct watch_kind *kind = &set->kinds[watch->key.kind];
 	expect(watch, sizeof(*watch));
-	for (size_t i = 0; i < kind->n_parts; i++)
-		expect((const char *)watch + kind->parts[i].offset, kind->parts[i].n_bytes);
 	if (watch->record == NULL)
 		return;
 	expect(watch->record, sizeof(*watch->record));
-	expect_parts(&watch->record->summary, now_ns);
+	expect_parts(watch, kind, now_ns);
+}
+
+void watch_expect_state(const struct watch *watch, enum summary_kind kind, const struct detector_run *run)
+{
+	expect((const char *)watch + run->params_offset[kind], run->glance_bytes);
 }
 
 void watch_hurry(struct watch_set *set, const struct watch *watch)

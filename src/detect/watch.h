@@ -27,6 +27,7 @@ struct detector_run {
 	uint8_t slot;                       /* of incidents: detectors of one group share it */
 	size_t state_offset[SUMMARY_KINDS]; /* in struct watch, for the kinds that it judges */
 	size_t params_offset[SUMMARY_KINDS];
+	size_t glance_bytes; /* from the parameters on: what nearly every judgement reads */
 };
 
 /* One slot for each group, and one for each detector whose alarms are its own. */
@@ -76,12 +77,6 @@ struct hot_key {
 	bool is_troubled;    /* an incident about it is open, or trouble lasts: it may not go */
 };
 
-/* Of a watch, what nearly every judgement reads. */
-struct watch_part {
-	size_t offset;
-	size_t n_bytes;
-};
-
 struct watch_kind {
 	struct bounded_table *entries;
 	struct hot_key *hot; /* in the order in which they became hot, with gaps */
@@ -89,8 +84,6 @@ struct watch_kind {
 	size_t n_hot;
 	size_t n_restless;
 	size_t max_hot;
-	size_t n_parts;
-	struct watch_part parts[MAX_DETECTORS]; /* of its detectors */
 };
 
 struct watch_set {
@@ -129,7 +122,13 @@ struct watch *watch_next(const struct watch_set *set, const struct watch *watch)
  * WATCH_AHEAD are before it, and again each time one of them was judged.
  */
 enum { WATCH_AHEAD = 2 };
-void watch_expect(const struct watch_set *set, const struct watch *watch, unsigned n_before, uint64_t now_ns);
+void watch_expect(const struct watch *watch, enum summary_kind kind, unsigned n_before, uint64_t now_ns);
+
+/*
+ * What one of its detectors keeps of it, which is said while the one before it is judged: all at once is more than a
+ * processor fetches at a time.
+ */
+void watch_expect_state(const struct watch *watch, enum summary_kind kind, const struct detector_run *run);
 
 /* A hot one, but the sensor's, is to be judged at the next tick. */
 void watch_hurry(struct watch_set *set, const struct watch *watch);
