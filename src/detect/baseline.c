@@ -51,6 +51,24 @@ void baseline_rest(struct baseline *baseline, uint64_t now_ns)
 	baseline->updated_ns = now_ns;
 }
 
+/* Inlined, so that of a usual time what does not depend on the figure is known to the compiler. */
+static inline void learn_over(struct baseline *baseline, double value, bool was_ready, uint64_t elapsed_ns)
+{
+	double seconds = ns_to_seconds(elapsed_ns);
+	double moving_weight = 1.0 - baseline_kept(seconds);
+	double plain_weight = (double)elapsed_ns / (double)baseline->learned_ns;
+	double weight = greater(moving_weight, plain_weight);
+	double mean = baseline->mean + weight * (value - baseline->mean);
+
+	if (was_ready) {
+		double minutes = seconds / 60.0;
+		double most = baseline->mean * (1.0 + GROWTH_PER_MINUTE * minutes) + GROWTH_FLOOR_PER_MINUTE * minutes;
+		mean = lesser(mean, most);
+	}
+	baseline->deviation += weight * (fabs(value - mean) - baseline->deviation);
+	baseline->mean = mean;
+}
+
 void baseline_learn(struct baseline *baseline, double value, uint64_t now_ns)
 {
 	bool was_ready = baseline_ready(baseline);
@@ -63,18 +81,10 @@ void baseline_learn(struct baseline *baseline, double value, uint64_t now_ns)
 		return;
 	baseline->updated_ns = now_ns;
 	baseline->learned_ns += elapsed_ns;
-
-	double moving_weight = 1.0 - baseline_kept(ns_to_seconds(elapsed_ns));
-	double plain_weight = (double)elapsed_ns / (double)baseline->learned_ns;
-	double weight = greater(moving_weight, plain_weight);
-	double mean = baseline->mean + weight * (value - baseline->mean);
-	if (was_ready) {
-		double minutes = ns_to_seconds(elapsed_ns) / 60.0;
-		double most = baseline->mean * (1.0 + GROWTH_PER_MINUTE * minutes) + GROWTH_FLOOR_PER_MINUTE * minutes;
-		mean = lesser(mean, most);
-	}
-	baseline->deviation += weight * (fabs(value - mean) - baseline->deviation);
-	baseline->mean = mean;
+	if (elapsed_ns == NS_PER_SEC)
+		learn_over(baseline, value, was_ready, NS_PER_SEC);
+	else
+		learn_over(baseline, value, was_ready, elapsed_ns);
 }
 
 void baseline_skip(struct baseline *baseline, uint64_t now_ns)
