@@ -185,18 +185,26 @@ static void expect_crowds(const struct summary *summary, unsigned crowds)
 	}
 }
 
+/* The last n up to now, which may begin at the end of all and go on in front. */
+static void expect_slots(const struct summary_slot *slots, uint64_t now, size_t n)
+{
+	size_t first = (now - n + 1) % SUMMARY_SLOTS;
+	size_t n_behind = n < SUMMARY_SLOTS - first ? n : SUMMARY_SLOTS - first;
+
+	expect(&slots[first], n_behind * sizeof(*slots));
+	expect(slots, (n - n_behind) * sizeof(*slots));
+}
+
 static void expect_parts(const struct watch *watch, enum summary_kind kind, uint64_t now_ns)
 {
 	const struct summary *summary = &watch->record->summary;
-	uint64_t now = now_ns / SUMMARY_SLOT_NS;
 
 	expect_crowds(summary, watch->trouble != NULL ? ALL_CROWDS : judged[kind].crowds);
 	if (summary->ages != NULL)
 		expect(summary->ages, sizeof(*summary->ages));
 	if (summary->slots == NULL)
 		return;
-	for (uint64_t age = 0; age < judged[kind].n_slots; age++)
-		prefetch(&summary->slots[(now - age) % SUMMARY_SLOTS]);
+	expect_slots(summary->slots, now_ns / SUMMARY_SLOT_NS, judged[kind].n_slots);
 }
 
 void watch_expect(const struct watch *watch, enum summary_kind kind, unsigned n_before, uint64_t now_ns)
