@@ -156,6 +156,13 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	struct stray_sums sums;
 
 	stray_rate_take(&state->rate, scene, 0);
+	/* Nothing is less than any limit, and there is nothing to tell. */
+	if (!is_own && stray_rate_is_zero(&state->rate, scene->now_ns)) {
+		baseline_teach(&state->usual, &state->second, 0, false, scene->now_ns);
+		state->began_ns = 0;
+		state->now = 0;
+		return;
+	}
 	stray_rate_sum(&state->rate, scene->now_ns, &sums);
 	sort(sums.counts, by_class);
 	sort(sums.recent, recent);

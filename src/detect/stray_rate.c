@@ -55,7 +55,7 @@ void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray
 
 	memset(sums, 0, sizeof(*sums));
 	/* As a rule there are none, and what was tried does not matter. */
-	if (rate->latest + STRAY_LAG_TICKS + STRAY_WINDOW_TICKS <= number)
+	if (stray_rate_is_zero(rate, now_ns))
 		return;
 	for (int i = 0; i < STRAY_TICKS; i++) {
 		const struct stray_tick *tick = &rate->ticks[i];

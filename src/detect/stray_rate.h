@@ -37,6 +37,12 @@ struct stray_sums {
 void stray_rate_take(struct stray_rate *rate, const struct detect_scene *scene, uint64_t ignore_until_ns);
 void stray_rate_sum(const struct stray_rate *rate, uint64_t now_ns, struct stray_sums *sums);
 
+/* Nothing strayed for so long that all sums are zero: as a rule. */
+static inline bool stray_rate_is_zero(const struct stray_rate *rate, uint64_t now_ns)
+{
+	return rate->latest + STRAY_LAG_TICKS + STRAY_WINDOW_TICKS <= now_ns / STRAY_TICK_NS;
+}
+
 /*
  * How many different connections the recent stray segments would belong to, each with its own addresses and ports, and
  * how many segments these are. Estimated from the sample, to a fifth.

@@ -61,6 +61,13 @@ static void find(const void *parameters, const struct detect_scene *scene, void 
 	struct stray_sums sums;
 
 	stray_rate_take(&state->rate, scene, scene->began_ns + WARM_UP_NS);
+	/* Nothing is less than any limit, and there is nothing to tell. */
+	if (!is_own && stray_rate_is_zero(&state->rate, scene->now_ns)) {
+		baseline_teach(&state->usual, &state->second, 0, false, scene->now_ns);
+		state->began_ns = 0;
+		state->now = 0;
+		return;
+	}
 	stray_rate_sum(&state->rate, scene->now_ns, &sums);
 	double synacks = sums.counts[STRAY_SYNACK];
 	double net = greater(synacks - sums.claimed, 0);
