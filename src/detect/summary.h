@@ -445,11 +445,27 @@ static inline struct summary_hashes summary_hashes_of(const struct flow_signal *
 
 void summary_crowd_give_room(struct summary_crowd *crowd, struct summary_crowd_room *room);
 
-/* For one connection more it needs places in the sample, or sketches. */
-static inline bool summary_crowd_needs_room(const struct summary_crowd *crowd)
+/*
+ * With whoever has this priority the sample alone tells no longer what sketches would: it is full, or has it already,
+ * and one that joins twice counts twice.
+ */
+static inline bool summary_crowd_outgrows_sample(const struct summary_crowd *crowd, uint64_t priority)
 {
-	return crowd->n_sampled < SUMMARY_SAMPLE ? crowd->sample[crowd->n_sampled / SUMMARY_PLACES] == NULL
-						 : crowd->sketches == NULL;
+	bool is_sampled = false;
+
+	if (crowd->is_sketched || crowd->n_sampled == SUMMARY_SAMPLE)
+		return !crowd->is_sketched;
+	for (unsigned i = 0; i < crowd->n_sampled; i++)
+		is_sampled |= crowd->priorities[i] == priority;
+	return is_sampled;
+}
+
+/* For whoever has this priority it needs places in the sample, or sketches. */
+static inline bool summary_crowd_needs_room(const struct summary_crowd *crowd, uint64_t priority)
+{
+	if (crowd->n_sampled < SUMMARY_SAMPLE && crowd->sample[crowd->n_sampled / SUMMARY_PLACES] == NULL)
+		return true;
+	return crowd->sketches == NULL && summary_crowd_outgrows_sample(crowd, priority);
 }
 
 /* kind: of the key whose crowd it is. Without the room that it needs, estimates are those of the first that came. */

@@ -193,10 +193,12 @@ void summary_crowd_add(struct summary_crowd *crowd, enum summary_kind kind, cons
 		       const struct summary_hashes *hashes)
 {
 	crowd->connections++;
-	if (!crowd->is_sketched && crowd->n_sampled == SUMMARY_SAMPLE && crowd->sketches != NULL)
-		begin_sketches(crowd);
-	if (crowd->is_sketched)
-		see_signal(crowd->sketches, kind, hashes);
+	if (crowd->sketches != NULL) {
+		if (summary_crowd_outgrows_sample(crowd, hashes->sample))
+			begin_sketches(crowd);
+		if (crowd->is_sketched)
+			see_signal(crowd->sketches, kind, hashes);
+	}
 	if (may_be_sampled(crowd, hashes->sample))
 		sample_signal(crowd, signal, hashes);
 }

@@ -66,8 +66,8 @@ BOTH_WAYS void count_crowd(struct summary_table *table, struct summary_record *r
 	struct summary_crowd *crowd = summary_crowd_of_span(*crowds, table->tally.recent.span);
 	if (crowd == NULL)
 		return;
-	if (summary_crowd_needs_room(crowd))
-		summary_table_make_room(table, crowd);
+	if (summary_crowd_needs_room(crowd, table->hashes.sample))
+		summary_table_make_room(table, crowd, table->hashes.sample);
 	summary_crowd_add(crowd, (enum summary_kind)record->key.kind, signal, &table->hashes);
 }
 

@@ -153,11 +153,14 @@ uint32_t summary_table_filter_cells(size_t memory_bytes)
 	return source_filter_cells(FILTER_SHARE * share_of(memory_bytes, 1) / 2);
 }
 
-void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd)
+void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd, uint64_t priority)
 {
-	if (crowd->n_sampled < SUMMARY_SAMPLE)
-		crowd->sample[crowd->n_sampled / SUMMARY_PLACES] = block_pool_take(&table->places);
-	else
+	struct summary_places **next =
+		crowd->n_sampled < SUMMARY_SAMPLE ? &crowd->sample[crowd->n_sampled / SUMMARY_PLACES] : NULL;
+
+	if (next != NULL && *next == NULL)
+		*next = block_pool_take(&table->places);
+	if (crowd->sketches == NULL && summary_crowd_outgrows_sample(crowd, priority))
 		crowd->sketches = block_pool_take(&table->sketches);
 }
 

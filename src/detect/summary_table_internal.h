@@ -130,8 +130,8 @@ static inline void summary_table_touch(struct kind_table *kind, struct summary_r
 /* Its connections begin in more than one slot of time. False: there is no room, it counts nothing. */
 bool summary_table_begin_parts(struct kind_table *kind, struct summary_record *record);
 
-/* What the crowd needs for one connection more. */
-void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd);
+/* What the crowd needs for whoever has this priority. */
+void summary_table_make_room(struct summary_table *table, struct summary_crowd *crowd, uint64_t priority);
 void summary_table_give_back_crowds(struct summary_table *table, struct summary *summary);
 
 /* Among the candidates, if it has no attention and may deserve some; if not, notes for how many signals. */

@@ -489,6 +489,31 @@ static void test_few_tell_what_sketches_would(void **state)
 	}
 }
 
+/* An attempt may fail twice: its answer was late, and then the third segment. It counts twice, in unions too. */
+static void test_who_joins_twice_counts_twice(void **state)
+{
+	enum { CONNECTIONS = 6 };
+	static struct summary_whole_crowd whole;
+	static struct summary_whole_crowd other;
+	struct summary_sketches all = { .fingerprints = { 0 } };
+
+	(void)state;
+	summary_crowd_give_room(&whole.crowd, &whole.room);
+	summary_crowd_give_room(&other.crowd, &other.room);
+	for (uint32_t i = 0; i < 2 * CONNECTIONS; i++) {
+		const struct flow_signal signal = signal_of_kind(SUMMARY_PREFIX, i / 2 * 5);
+		const struct summary_hashes hashes = summary_hashes_of(&signal, summary_address_hash(&signal.client),
+								       summary_address_hash(&signal.server));
+		summary_crowd_add(&whole.crowd, SUMMARY_PREFIX, &signal, &hashes);
+		see(&all, &hashes);
+		assert_int_equal(whole.crowd.n_sampled, i / 2 + 1);
+		assert_tells(&whole.crowd, &all);
+	}
+	summary_crowd_union(&other.crowd, &whole.crowd);
+	assert_int_equal(other.crowd.connections, 2 * CONNECTIONS);
+	assert_tells(&other.crowd, &all);
+}
+
 /* Few and few, few and many, many and few. */
 static void test_unions_of_few(void **state)
 {
@@ -617,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_crowds_estimate_who_took_part),
 		cmocka_unit_test(test_small_samples_are_complete),
 		cmocka_unit_test(test_few_tell_what_sketches_would),
+		cmocka_unit_test(test_who_joins_twice_counts_twice),
 		cmocka_unit_test(test_unions_of_few),
 		cmocka_unit_test(test_samples_hold_the_smallest),
 		cmocka_unit_test(test_hashes_do_not_depend_on_the_signal_before),
