@@ -5,7 +5,8 @@
 #include "fate.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "tcpwitness/base/word.h"
 
 #include "evidence.h"
 #include "minmax.h"
@@ -130,18 +131,10 @@ double fate_raw(const struct summary_crowd *crowd)
 	return fate_share(raw, crowd->n_sampled);
 }
 
-static bool same_address(const struct ip_addr *a, const struct ip_addr *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* Differs only where the addresses do. */
 static uint64_t word_of(const struct ip_addr *address)
 {
-	uint64_t words[2];
-
-	memcpy(words, address->bytes, sizeof(words));
-	return words[0] ^ (words[1] << 32 | words[1] >> 32);
+	return word_load64(address->bytes) ^ word_rotate64(word_load64(address->bytes + 8), 32);
 }
 
 enum sampled_part { SAMPLED_SOURCE, SAMPLED_SERVER, SAMPLED_PORT };
@@ -158,7 +151,7 @@ static bool is_alike(const struct summary_sampled *a, const struct summary_sampl
 {
 	if (part == SAMPLED_PORT)
 		return true;
-	return part == SAMPLED_SOURCE ? same_address(&a->client, &b->client) : same_address(&a->server, &b->server);
+	return part == SAMPLED_SOURCE ? ip_addr_equal(&a->client, &b->client) : ip_addr_equal(&a->server, &b->server);
 }
 
 /* The rank of the first of those that are most alike, and their share. */

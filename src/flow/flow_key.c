@@ -102,21 +102,13 @@ static inline bool is_ipv4_sender_second(const struct packet *packet)
 	return src > dst;
 }
 
-/* By half of its bits the halves of a word are exchanged, by 0 they are not. No branch: nothing foretells who sends. */
-static inline uint64_t rotate_left64(uint64_t word, unsigned bits)
-{
-	return word << bits | word >> (-bits & 63);
-}
-
-static inline uint32_t rotate_left32(uint32_t word, unsigned bits)
-{
-	return word << bits | word >> (-bits & 31);
-}
-
-/* Of both ends, in the order of the key and as it is hashed: the first in the lower half. */
+/*
+ * Of both ends, in the order of the key and as it is hashed: the first in the lower half. By half of its bits a word is
+ * rotated or not at all, without a branch: nothing foretells who sends.
+ */
 static inline uint32_t ordered_ports(const struct packet *packet, unsigned sender)
 {
-	return rotate_left32(packet->src_port | (uint32_t)packet->dst_port << 16, 16 * sender);
+	return word_rotate32(packet->src_port | (uint32_t)packet->dst_port << 16, 16 * sender);
 }
 
 static inline uint64_t ordered_ipv4_addrs(const struct packet *packet, unsigned sender)
@@ -124,7 +116,7 @@ static inline uint64_t ordered_ipv4_addrs(const struct packet *packet, unsigned 
 	const uint64_t src = word_load32(packet->src.bytes);
 	const uint64_t dst = word_load32(packet->dst.bytes);
 
-	return rotate_left64(src | dst << 32, 32 * sender);
+	return word_rotate64(src | dst << 32, 32 * sender);
 }
 
 static inline void put_ipv4_addrs(struct flow_key *key, uint64_t addrs)

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tcpwitness/base/word.h"
+
 /* A 128-bit secret. Two halves in host order. */
 struct siphash_key {
 	uint64_t k0;
@@ -29,23 +31,18 @@ struct siphash_state {
 	uint64_t v3;
 };
 
-static inline uint64_t siphash_rotate(uint64_t value, unsigned bits)
-{
-	return (value << bits) | (value >> (64 - bits));
-}
-
 static inline void siphash_round(struct siphash_state *s)
 {
 	s->v0 += s->v1;
-	s->v1 = siphash_rotate(s->v1, 13) ^ s->v0;
-	s->v0 = siphash_rotate(s->v0, 32);
+	s->v1 = word_rotate64(s->v1, 13) ^ s->v0;
+	s->v0 = word_rotate64(s->v0, 32);
 	s->v2 += s->v3;
-	s->v3 = siphash_rotate(s->v3, 16) ^ s->v2;
+	s->v3 = word_rotate64(s->v3, 16) ^ s->v2;
 	s->v0 += s->v3;
-	s->v3 = siphash_rotate(s->v3, 21) ^ s->v0;
+	s->v3 = word_rotate64(s->v3, 21) ^ s->v0;
 	s->v2 += s->v1;
-	s->v1 = siphash_rotate(s->v1, 17) ^ s->v2;
-	s->v2 = siphash_rotate(s->v2, 32);
+	s->v1 = word_rotate64(s->v1, 17) ^ s->v2;
+	s->v2 = word_rotate64(s->v2, 32);
 }
 
 static inline struct siphash_state siphash13_begin(const struct siphash_key *key)
