@@ -7,6 +7,7 @@
 
 #include "tcpwitness/base/ip_addr.h"
 #include "tcpwitness/base/word.h"
+#include "ip_protocol.h"
 
 /* A word of up to 64 bits onto a sum, see checksum_add. What leaves at the top comes in at the bottom. */
 static inline uint64_t checksum_add_word(uint64_t sum, uint64_t word)
@@ -66,7 +67,7 @@ enum tcp_checksum checksum_explain_wrong(const struct ip_addr *src, const struct
 static inline uint64_t checksum_add_pseudo_header(const struct ip_addr *src, const struct ip_addr *dst,
 						  uint32_t n_bytes)
 {
-	const uint64_t protocol = htobe16(6);
+	const uint64_t protocol = htobe16(IPPROTO_NR_TCP);
 	uint64_t sum = protocol << 32 | htobe32(n_bytes);
 
 	sum = checksum_add_word(sum, word_load64(src->bytes));

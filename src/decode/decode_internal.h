@@ -9,6 +9,7 @@
 #include "checksum.h"
 #include "checksum_offload.h"
 #include "cursor.h"
+#include "ip_protocol.h"
 #include "decode_ip_frag.h"
 
 /* IEEE 802 numbers of what an Ethernet frame, or a header that borrows them (GRE, Geneve), carries. */
@@ -27,26 +28,6 @@ enum ethertype {
 	ETYPE_ERSPAN_II = 0x88be,
 	ETYPE_VLAN_QINQ_9100 = 0x9100,
 	ETYPE_VLAN_QINQ_9200 = 0x9200,
-};
-
-/* IANA protocol numbers that lead, or may lead, to a TCP segment. */
-enum ip_protocol {
-	IPPROTO_NR_HOP_BY_HOP = 0,
-	IPPROTO_NR_ICMP = 1,
-	IPPROTO_NR_IPV4 = 4,
-	IPPROTO_NR_TCP = 6,
-	IPPROTO_NR_UDP = 17,
-	IPPROTO_NR_IPV6 = 41,
-	IPPROTO_NR_ROUTING = 43,
-	IPPROTO_NR_FRAGMENT = 44,
-	IPPROTO_NR_GRE = 47,
-	IPPROTO_NR_AH = 51,
-	IPPROTO_NR_ICMPV6 = 58,
-	IPPROTO_NR_DESTINATION = 60,
-	IPPROTO_NR_MOBILITY = 135,
-	IPPROTO_NR_MPLS = 137,
-	IPPROTO_NR_HIP = 139,
-	IPPROTO_NR_SHIM6 = 140,
 };
 
 struct decoder {

@@ -14,12 +14,6 @@ enum {
 	TCP_FLAGS_MASK = 0x01ff,
 };
 
-/* With its options, as the header says. */
-static inline uint32_t tcp_header_bytes(const uint8_t *header)
-{
-	return (header[TCP_DATA_OFFSET_AT] >> 4) * 4U;
-}
-
 static inline void fill_from_tcp(struct packet *packet, const uint8_t *header)
 {
 	const uint32_t offset_and_flags = load_be16(header + TCP_DATA_OFFSET_AT);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/* IANA protocol numbers that lead, or may lead, to a TCP segment. */
+enum ip_protocol {
+	IPPROTO_NR_HOP_BY_HOP = 0,
+	IPPROTO_NR_ICMP = 1,
+	IPPROTO_NR_IPV4 = 4,
+	IPPROTO_NR_TCP = 6,
+	IPPROTO_NR_UDP = 17,
+	IPPROTO_NR_IPV6 = 41,
+	IPPROTO_NR_ROUTING = 43,
+	IPPROTO_NR_FRAGMENT = 44,
+	IPPROTO_NR_GRE = 47,
+	IPPROTO_NR_AH = 51,
+	IPPROTO_NR_ICMPV6 = 58,
+	IPPROTO_NR_DESTINATION = 60,
+	IPPROTO_NR_MOBILITY = 135,
+	IPPROTO_NR_MPLS = 137,
+	IPPROTO_NR_HIP = 139,
+	IPPROTO_NR_SHIM6 = 140,
+};
