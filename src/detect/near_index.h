@@ -5,14 +5,11 @@
 #include <stdint.h>
 
 #include "tcpwitness/base/ip_addr.h"
-#include "tcpwitness/base/word.h"
 
 #include "summary_table.h"
+#include "unkeyed_hash.h"
 
-/*
- * Where records of one kind perhaps are, if their keys say so: found without their hash. Not keyed, as whoever makes
- * keys share a place gains nothing but that they are looked for.
- */
+/* Where records of one kind perhaps are, if their keys say so: found without their hash. */
 struct near_index {
 	struct summary_record **places;
 	size_t n_places; /* a power of two */
@@ -22,9 +19,7 @@ struct near_index {
 static inline struct summary_record **near_index_place(const struct near_index *index, const struct ip_addr *ip,
 						       uint16_t port)
 {
-	uint64_t sum = word_load64(ip->bytes) ^ word_load64(ip->bytes + 8) ^ (uint64_t)port << 48;
-
-	return &index->places[sum * UINT64_C(0x9E3779B97F4A7C15) >> 40 & (index->n_places - 1)];
+	return &index->places[unkeyed_hash(ip, port) >> 40 & (index->n_places - 1)];
 }
 
 /* Null: it is not where it may be near; the search tells. */

@@ -10,6 +10,8 @@
 
 #include "tcpwitness/base/prefetch.h"
 
+#include "unkeyed_hash.h"
+
 struct logged_signal {
 	struct flow_signal signal;
 	struct summary_ends ends;
@@ -86,14 +88,10 @@ static inline void expect_entry(const struct logged_signal *entry, bool is_writt
 
 /* --- what a source does --- */
 
-/* Where it may be kept: not keyed, as somebody who makes others collide gains nothing but that they are hashed. */
+/* Where it may be kept. */
 static struct known_service *place_of(struct signal_log *log, const struct ip_addr *server, uint16_t port)
 {
-	uint64_t words[2];
-
-	memcpy(words, server->bytes, sizeof(words));
-	uint64_t sum = words[0] ^ words[1] ^ (uint64_t)port << 48;
-	return &log->known[sum * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KNOWN_SERVICES - 1)];
+	return &log->known[unkeyed_hash(server, port) >> 32 & (KNOWN_SERVICES - 1)];
 }
 
 static struct known_service *service_of(struct signal_log *log, const struct summary_set *set,

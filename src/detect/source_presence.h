@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #include "tcpwitness/base/ip_addr.h"
-#include "tcpwitness/base/word.h"
+
+#include "unkeyed_hash.h"
 
 /*
  * Whether a source can have a record at all: nearly every signal asks, and hardly any source has one. How many records
@@ -24,9 +25,7 @@ void source_presence_fini(struct source_presence *presence);
 
 static inline uint8_t *source_presence_place(const struct source_presence *presence, const struct ip_addr *source)
 {
-	uint64_t sum = word_load64(source->bytes) ^ word_load64(source->bytes + 8) << 1;
-
-	return &presence->counts[sum * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (presence->n_places - 1)];
+	return &presence->counts[unkeyed_hash(source, 0) >> 32 & (presence->n_places - 1)];
 }
 
 /* A record begins, or is gone. */

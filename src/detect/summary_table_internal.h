@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "tcpwitness/base/word.h"
-
 #include "block_pool.h"
 #include "near_index.h"
 #include "rare_pairs.h"
 #include "source_presence.h"
 #include "summary_count.h"
 #include "summary_table.h"
+#include "unkeyed_hash.h"
 
 /*
  * What the files of a table share: summary_table.c decides what is remembered, summary_attend.c what more is kept of
@@ -113,9 +112,7 @@ struct summary_record *summary_table_find_or_create(struct summary_table *table,
 /* Where the client's hash is kept, perhaps. Each signal of a burst finds what was hashed for it. */
 static inline struct hashed_address *summary_table_hashed_client(struct summary_table *table, const struct ip_addr *ip)
 {
-	uint64_t sum = word_load64(ip->bytes) ^ word_load64(ip->bytes + 8) << 1;
-
-	return &table->clients[sum * UINT64_C(0x9E3779B97F4A7C15) >> (64 - HASHED_CLIENTS_BITS)];
+	return &table->clients[unkeyed_hash(ip, 0) >> (64 - HASHED_CLIENTS_BITS)];
 }
 
 enum bounded_keep summary_table_worth(const struct summary_record *record);
