@@ -116,30 +116,15 @@ static int first_of_four(int four)
 	return four < FOURS - 1 ? 4 * four : LAST_FOUR;
 }
 
-/* Of n_slots from first on, SUMMARY_SLOTS at most: those are where their numbers say. */
-static bool sum_each(const struct summary_slot *slots, uint64_t first, uint64_t n_slots,
-		     uint64_t counts[static SUMMARY_COHORT_COUNTERS])
-{
-	bool is_any = false;
-
-	memset(counts, 0, SUMMARY_COHORT_COUNTERS * sizeof(*counts));
-	for (uint64_t i = 0; i < n_slots; i++) {
-		const struct summary_slot *slot = &slots[(first + i) % SUMMARY_SLOTS];
-		if (slot->number != first + i)
-			continue;
-		add_slot(slot, counts);
-		is_any = true;
-	}
-	return is_any;
-}
-
-/* The same. Detectors ask often, mostly for a few slots in which little happened. */
+/*
+ * Of n_slots from first on, SUMMARY_SLOTS at most: those are where their numbers say. Detectors ask often, mostly for a
+ * few slots in which little happened. False: a counter is too large, and nothing is summed.
+ */
 static bool sum_fours(const struct summary_slot *slots, uint64_t first, uint64_t n_slots,
-		      uint64_t counts[static SUMMARY_COHORT_COUNTERS])
+		      uint64_t counts[static SUMMARY_COHORT_COUNTERS], bool *is_any)
 {
 	four_words sums[FOURS] = { { 0 } };
 	four_words bits = { 0 };
-	bool is_any = false;
 
 	for (uint64_t i = 0; i < n_slots; i++) {
 		const struct summary_slot *slot = &slots[(first + i) % SUMMARY_SLOTS];
@@ -151,14 +136,14 @@ static bool sum_fours(const struct summary_slot *slots, uint64_t first, uint64_t
 			sums[k] += four;
 			bits |= four;
 		}
-		is_any = true;
+		*is_any = true;
 	}
 	if ((bits[0] | bits[1] | bits[2] | bits[3]) > MOST_ADDED)
-		return sum_each(slots, first, n_slots, counts);
+		return false;
 	for (int k = 0; k < FOURS; k++)
 		for (int i = 0; i < 4; i++)
 			counts[first_of_four(k) + i] = sums[k][i];
-	return is_any;
+	return true;
 }
 
 bool summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
@@ -166,8 +151,9 @@ bool summary_sum(const struct summary *summary, uint64_t first, uint64_t last,
 {
 	bool is_any = false;
 
-	if (summary->slots != NULL && last - first < SUMMARY_SLOTS)
-		return sum_fours(summary->slots, first, last - first + 1, counts);
+	if (summary->slots != NULL && last - first < SUMMARY_SLOTS &&
+	    sum_fours(summary->slots, first, last - first + 1, counts, &is_any))
+		return is_any;
 	memset(counts, 0, SUMMARY_COHORT_COUNTERS * sizeof(*counts));
 	if (summary->slots == NULL) {
 		uint64_t number = summary->since_ns / SUMMARY_SLOT_NS;
