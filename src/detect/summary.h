@@ -188,7 +188,7 @@ struct summary_sketches {
 
 /*
  * As long as the sample holds all connections it tells what sketches would, and most crowds are that small. Sketches
- * are begun with the first connection that it has no room for.
+ * are begun with the first connection that it has no room for, or that joins again.
  *
  * Whoever comes into the sample moves what says the order, and nobody who is in it. The last priority, which decides
  * about most of many, stands beside what each of them needs.

@@ -262,34 +262,54 @@ void summary_crowd_add_sources(struct hyperloglog *to, const struct summary_crow
 		hyperloglog_set(to, unpack(summary_crowd_at_place(crowd, i)->source_mark));
 }
 
-void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summary_crowd *crowd)
+/* Of which there is a small sketch each. */
+enum small_part { PART_SERVERS, PART_PORTS, PART_ENDPOINTS };
+
+static const struct hyperloglog_small *small_sketch(const struct summary_sketches *sketches, enum small_part part)
+{
+	if (part == PART_SERVERS)
+		return &sketches->servers;
+	return part == PART_PORTS ? &sketches->ports : &sketches->endpoints;
+}
+
+static struct hyperloglog_mark small_mark(const struct summary_sampled *sampled, enum small_part part)
+{
+	if (part == PART_PORTS)
+		return port_mark(sampled);
+	return unpack(part == PART_SERVERS ? sampled->server_mark : sampled->endpoint_mark);
+}
+
+static void add_small(struct hyperloglog_small *to, const struct summary_crowd *crowd, enum small_part part)
 {
 	if (crowd->is_sketched) {
-		hyperloglog_small_merge(to, &crowd->sketches->servers);
+		hyperloglog_small_merge(to, small_sketch(crowd->sketches, part));
 		return;
 	}
 	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, unpack(summary_crowd_at_place(crowd, i)->server_mark));
+		hyperloglog_small_set(to, small_mark(summary_crowd_at_place(crowd, i), part));
+}
+
+static double estimate_small(const struct summary_crowd *crowd, enum small_part part)
+{
+	struct hyperloglog_small sketch = { { 0 } };
+
+	add_small(&sketch, crowd, part);
+	return hyperloglog_small_estimate(&sketch);
+}
+
+void summary_crowd_add_servers(struct hyperloglog_small *to, const struct summary_crowd *crowd)
+{
+	add_small(to, crowd, PART_SERVERS);
 }
 
 void summary_crowd_add_ports(struct hyperloglog_small *to, const struct summary_crowd *crowd)
 {
-	if (crowd->is_sketched) {
-		hyperloglog_small_merge(to, &crowd->sketches->ports);
-		return;
-	}
-	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, port_mark(summary_crowd_at_place(crowd, i)));
+	add_small(to, crowd, PART_PORTS);
 }
 
 void summary_crowd_add_endpoints(struct hyperloglog_small *to, const struct summary_crowd *crowd)
 {
-	if (crowd->is_sketched) {
-		hyperloglog_small_merge(to, &crowd->sketches->endpoints);
-		return;
-	}
-	for (unsigned i = 0; i < crowd->n_sampled; i++)
-		hyperloglog_small_set(to, unpack(summary_crowd_at_place(crowd, i)->endpoint_mark));
+	add_small(to, crowd, PART_ENDPOINTS);
 }
 
 double summary_crowd_sources(const struct summary_crowd *crowd)
@@ -304,18 +324,12 @@ double summary_crowd_sources(const struct summary_crowd *crowd)
 
 double summary_crowd_servers(const struct summary_crowd *crowd)
 {
-	struct hyperloglog_small servers = { { 0 } };
-
-	summary_crowd_add_servers(&servers, crowd);
-	return hyperloglog_small_estimate(&servers);
+	return estimate_small(crowd, PART_SERVERS);
 }
 
 double summary_crowd_ports(const struct summary_crowd *crowd)
 {
-	struct hyperloglog_small ports = { { 0 } };
-
-	summary_crowd_add_ports(&ports, crowd);
-	return hyperloglog_small_estimate(&ports);
+	return estimate_small(crowd, PART_PORTS);
 }
 
 void summary_crowd_sketch(const struct summary_crowd *crowd, struct summary_sketches *sketches)
