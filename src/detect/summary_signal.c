@@ -230,25 +230,43 @@ BOTH_WAYS bool concerns_source(struct summary_table *table, const struct flow_si
 	}
 }
 
+/*
+ * What a signal needs is far apart, and hardly any of it in a cache. So all that has to be looked for is begun at once,
+ * and each record and its cohorts are asked for before the first is counted.
+ */
+struct searches {
+	struct summary_record *near_service; /* found already; else service is looked for */
+	struct summary_record *near_source;  /* likewise */
+	struct summary_search service;
+	struct summary_search source;
+	struct summary_search pair;
+};
+
 /* Perhaps it is known where its record is; otherwise it is looked for. */
-BOTH_WAYS struct summary_record *find_source(struct summary_table *table, struct summary_search *search,
+BOTH_WAYS void begin_search_for_source(struct summary_table *table, struct searches *searches,
+				       const struct flow_signal *signal)
+{
+	searches->near_source = near_index_find(&table->near_sources, &signal->client, 0);
+	if (searches->near_source != NULL)
+		return;
+	searches->source.key = summary_key_source(&signal->client);
+	summary_table_begin_search(table, &searches->source);
+}
+
+BOTH_WAYS struct summary_record *find_source(struct summary_table *table, struct searches *searches,
 					     const struct flow_signal *signal, bool create)
 {
-	if (!search->is_begun) {
-		struct summary_record *near = near_index_find(&table->near_sources, &signal->client, 0);
-		if (near != NULL)
-			return near;
-		search->key = summary_key_source(&signal->client);
-		summary_table_begin_search(table, search);
-	}
-	struct summary_record *source = summary_table_end_search(table, search, create);
+	if (searches->near_source == NULL && !searches->source.is_begun)
+		begin_search_for_source(table, searches, signal);
+	if (searches->near_source != NULL)
+		return searches->near_source;
+	struct summary_record *source = summary_table_end_search(table, &searches->source, create);
 	if (source != NULL)
 		*near_index_place(&table->near_sources, &signal->client, 0) = source;
 	return source;
 }
 
-BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *search,
-			    const struct flow_signal *signal)
+BOTH_WAYS void count_source(struct summary_table *table, struct searches *searches, const struct flow_signal *signal)
 {
 	struct kind_table *kind = &table->kinds[SUMMARY_SOURCE];
 	bool create;
@@ -257,7 +275,7 @@ BOTH_WAYS void count_source(struct summary_table *table, struct summary_search *
 		return;
 	if (!create && !source_presence_may_have(&table->sources, &signal->client))
 		return;
-	struct summary_record *record = find_source(table, search, signal, create);
+	struct summary_record *record = find_source(table, searches, signal, create);
 	if (record == NULL || !may_count(table, record, signal))
 		return;
 	summary_count_signal(&record->summary, SUMMARY_SOURCE, &table->tally, signal);
@@ -366,18 +384,6 @@ static bool has_kind(unsigned kinds, enum summary_kind kind)
 	return (kinds >> kind & 1) != 0;
 }
 
-/*
- * What a signal needs is far apart, and hardly any of it in a cache. So all that has to be looked for is begun at once,
- * and each record and its cohorts are asked for before the first is counted.
- */
-struct searches {
-	struct summary_record *near_service; /* found already; else service is looked for */
-	struct summary_record *near_source;  /* likewise */
-	struct summary_search service;
-	struct summary_search source;
-	struct summary_search pair;
-};
-
 BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *searches, const struct flow_signal *signal,
 			      unsigned kinds)
 {
@@ -395,11 +401,7 @@ BOTH_WAYS void begin_searches(struct summary_table *table, struct searches *sear
 	if (has_kind(kinds, SUMMARY_SOURCE) && is_filtered(signal)) {
 		prefetch_filters(table, &signal->client);
 	} else if (has_kind(kinds, SUMMARY_SOURCE) && source_presence_may_have(&table->sources, &signal->client)) {
-		searches->near_source = near_index_find(&table->near_sources, &signal->client, 0);
-		if (searches->near_source == NULL) {
-			searches->source.key = summary_key_source(&signal->client);
-			summary_table_begin_search(table, &searches->source);
-		}
+		begin_search_for_source(table, searches, signal);
 	}
 	if (has_kind(kinds, SUMMARY_PAIR) && concerns_pair(signal)) {
 		searches->pair.key = summary_key_pair(&signal->client, &signal->server, signal->server_port);
@@ -472,7 +474,7 @@ BOTH_WAYS bool count_kinds(struct summary_table *table, const struct flow_signal
 			count_sensor(table, signal);
 	}
 	if (has_kind(kinds, SUMMARY_SOURCE) && !table->tally.is_not_of_source)
-		count_source(table, &searches.source, signal);
+		count_source(table, &searches, signal);
 	count_pair(table, &searches.pair, signal);
 	return (service != NULL && service->is_alarmed) || (host != NULL && host->is_alarmed);
 }
@@ -558,11 +560,14 @@ static void fetch_records(struct summary_table *table, struct detect_expected *e
 		fetch_chain_of_pair(table, expected);
 }
 
+static const struct summary_record *host_known_to(const struct summary_record *service)
+{
+	return service != NULL ? service->host : NULL;
+}
+
 void summary_table_fetch(struct summary_table *table, struct detect_expected *expected, uint64_t now_ns,
 			 enum detect_fetch step)
 {
-	const struct summary_record *service = expected->service;
-
 	switch (step) {
 	case DETECT_FETCH_PLACES:
 		fetch_places(table, expected);
@@ -571,14 +576,14 @@ void summary_table_fetch(struct summary_table *table, struct detect_expected *ex
 		fetch_records(table, expected);
 		break;
 	case DETECT_FETCH_PARTS:
-		fetch_parts(service, expected->news, now_ns);
+		fetch_parts(expected->service, expected->news, now_ns);
 		fetch_parts(expected->source, expected->news, now_ns);
-		fetch_record(service != NULL ? service->host : NULL, expected->news);
+		fetch_record(host_known_to(expected->service), expected->news);
 		if (expected->news == DETECT_NEWS_COMPLETED)
 			rare_pairs_expect_found(&table->rare_pairs, expected->pair_hash);
 		break;
 	case DETECT_FETCH_PARTS_OF_HOST:
-		fetch_parts(service != NULL ? service->host : NULL, expected->news, now_ns);
+		fetch_parts(host_known_to(expected->service), expected->news, now_ns);
 		break;
 	}
 }
