@@ -102,9 +102,14 @@ static void give_other_syn(struct tracker *tracker, struct flow *flow)
 	flow->signals = before;
 }
 
+static bool is_half_open(const struct flow *flow)
+{
+	return given(flow, SIGNAL_ANSWERED) && !given(flow, SIGNAL_HALF_OPEN_ENDED);
+}
+
 static void end_half_open(struct tracker *tracker, struct flow *flow)
 {
-	if (!given(flow, SIGNAL_ANSWERED) || given(flow, SIGNAL_HALF_OPEN_ENDED))
+	if (!is_half_open(flow))
 		return;
 	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_HALF_OPEN_ENDED);
 	tracker_half_open_ends(flow, signal.now_ns, &signal);
@@ -169,7 +174,7 @@ static void give_completed(struct tracker *tracker, struct flow *flow)
 	if (given(flow, SIGNAL_COMPLETED))
 		return;
 	struct flow_signal signal = tracker_signal_of(tracker, flow, SIGNAL_COMPLETED);
-	signal.ended = given(flow, SIGNAL_ANSWERED) && !given(flow, SIGNAL_HALF_OPEN_ENDED);
+	signal.ended = is_half_open(flow);
 	if (signal.ended) {
 		tracker_half_open_ends(flow, signal.now_ns, &signal);
 		flow->signals |= UINT32_C(1) << SIGNAL_HALF_OPEN_ENDED;
